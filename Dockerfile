@@ -1,0 +1,29 @@
+# One file, three images whose layers are shared; only what is built with PACKAGES=learning holds TensorFlow.
+#   core          init, ingest, detector, db_writer, reporter
+#   forecasting   forecaster (LiteRT)
+#   learning      trainer (TensorFlow)
+ARG PACKAGES=core
+
+FROM python:3.11-slim-bookworm AS core
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+RUN --mount=type=cache,target=/root/.cache/pip,sharing=locked \
+    --mount=type=bind,source=requirements,target=/requirements \
+    python -m pip install --require-hashes -r /requirements/core.txt
+
+FROM core AS forecasting
+RUN --mount=type=cache,target=/root/.cache/pip,sharing=locked \
+    --mount=type=bind,source=requirements,target=/requirements \
+    python -m pip install --require-hashes -r /requirements/forecasting.txt
+
+FROM forecasting AS learning
+RUN --mount=type=cache,target=/root/.cache/pip,sharing=locked \
+    --mount=type=bind,source=requirements,target=/requirements \
+    python -m pip install --require-hashes -r /requirements/learning.txt
+
+FROM ${PACKAGES}
+WORKDIR /app
+COPY shared shared
+COPY services services
+COPY cli cli
+RUN python -m compileall -q shared services cli
+USER 1000:1000

@@ -1,0 +1,73 @@
+"""`./wvr COMMAND …`: finds the command's module and the packages that it needs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+from cli.packages import ROOT, Missing, enter
+
+
+class Entry(NamedTuple):
+    """Where a command is."""
+
+    module: str
+    """Has main(arguments) -> exit code."""
+    packages: str
+    """Lock file in requirements/ that it needs; empty: the standard library."""
+    summary: str
+
+
+COMMANDS = {
+    "up": Entry("cli.up", "", "starts all: in Docker where an engine answers, else as local processes [--local]"),
+    "down": Entry("cli.down", "", "stops all"),
+    "status": Entry("cli.status", "", "how each service is"),
+    "logs": Entry("cli.logs", "", "what the services say [SERVICE] [--follow]"),
+    "test": Entry("cli.check", "dev", "lint, types and every test [arguments of pytest]"),
+    "replay": Entry("cli.replay", "local", "all services over recorded readings, in event time: INPUT --data DIR"),
+    "export": Entry("cli.export", "core", "a table as CSV: TABLE --data DIR --out FILE.csv"),
+    "import": Entry("cli.import_", "core", "past readings into the site: FILE"),
+    "train": Entry("cli.train", "core", "asks the running trainer for a training"),
+    "validate": Entry("cli.validate", "core", "whether site.toml and the environment can be used [FILE]"),
+    "contract": Entry("cli.contract", "local", "writes broker/acl and docs/asyncapi.json again"),
+}
+
+
+PATHS = {"WVR_DATA": "data", "WVR_SITE_FILE": "site.toml"}
+"""Variable to what it is by default in the repository."""
+
+
+def complete_environment() -> None:
+    """Adds what the file .env sets, as Compose does, and where data and site.toml are; paths become absolute."""
+    file = ROOT / ".env"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    for key, _, value in (line.partition("=") for line in lines if line.startswith("WVR_")):
+        text = value.strip().strip("\"'")
+        os.environ.setdefault(key.strip(), str(ROOT / text) if key.strip() in PATHS else text)
+    for key, name in PATHS.items():
+        os.environ[key] = str(Path(os.environ.get(key) or ROOT / name).absolute())
+
+
+def main() -> int:
+    """Runs a command; exit code 2 when there is none of that name."""
+    name, arguments = (sys.argv[1] if len(sys.argv) > 1 else "help"), sys.argv[2:]
+    entry = COMMANDS.get(name)
+    if entry is None:
+        print("\n".join(f"./wvr {known:<10} {one.summary}" for known, one in COMMANDS.items()))
+        return 0 if name in ("help", "-h", "--help") else 2
+    complete_environment()
+    try:
+        if entry.packages:
+            enter(entry.packages)
+        code: int = import_module(entry.module).main(arguments)
+    except Missing as missing:
+        print(f"wvr: {missing}", file=sys.stderr)
+        return 1
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""WVR in Docker Compose. Standard library only: a machine with Docker needs no Python packages."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import Any
+
+from cli.packages import ROOT, Missing
+
+ANSWER_SECONDS = 20
+HEALTHY_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What Docker says when asked."""
+
+    answers: bool
+    says: str
+    """Its version, or why it can't be used."""
+
+
+def engine() -> Engine:
+    """Whether a Docker engine with Compose v2 answers this user."""
+    if not shutil.which("docker"):
+        return Engine(False, "Docker is not installed")
+    version = _ask("docker", "version", "--format", "{{.Server.Version}}")
+    if version.returncode:
+        return Engine(False, f"no Docker engine answers ({_last_line(version.stderr)})")
+    compose = _ask("docker", "compose", "version", "--short")
+    if compose.returncode:
+        return Engine(False, f"Docker {version.stdout.strip()} has no Compose v2")
+    return Engine(True, f"Docker {version.stdout.strip()}, Compose {compose.stdout.strip()}")
+
+
+def compose(*arguments: str, quiet: bool = False) -> subprocess.CompletedProcess[str]:
+    """Runs `docker compose` on WVR; quiet catches what it prints."""
+    environment = dict(os.environ)
+    if os.geteuid():
+        environment.setdefault("WVR_UID", str(os.geteuid()))
+        environment.setdefault("WVR_GID", str(os.getegid()))
+    command = ("docker", "compose", "--project-directory", str(ROOT), *arguments)
+    return subprocess.run(command, env=environment, check=False, capture_output=quiet, text=True)
+
+
+def up() -> None:
+    """Builds, starts and waits until every service is healthy. Raises Missing with what is not, and its last words."""
+    if compose("build").returncode:
+        raise Missing("the images could not be built; what Docker said is above")
+    started = compose("up", "--detach", "--wait", "--wait-timeout", str(HEALTHY_SECONDS))
+    if started.returncode:
+        raise Missing(_what_is_wrong())
+    compose("kill", "--signal", "HUP", "broker", quiet=True)
+
+
+def states() -> dict[str, str]:
+    """Service to its state in words, of all containers of WVR."""
+    lines = compose("ps", "--all", "--format", "json", quiet=True).stdout.splitlines()
+    found = [entry for line in lines for entry in _entries(line)]
+    return {entry["Service"]: _state(entry) for entry in found}
+
+
+def runs() -> bool:
+    """Whether any container of WVR is up."""
+    return bool(compose("ps", "--quiet", quiet=True).stdout.strip())
+
+
+def _what_is_wrong() -> str:
+    ill = {name: state for name, state in states().items() if state not in ("healthy", "done", "created")}
+    for name in ill:
+        compose("logs", "--no-log-prefix", "--tail", "10", name)
+    return "not healthy: " + ", ".join(f"{name} ({state})" for name, state in ill.items()) + "; see ./wvr logs"
+
+
+def _state(entry: dict[str, Any]) -> str:
+    if entry["State"] == "running":
+        return str(entry.get("Health") or "running")
+    if entry["State"] == "created":
+        return "created"
+    if entry["Service"] == "init" and entry.get("ExitCode") == 0:
+        return "done"
+    return f"{entry['State']}, exit code {entry.get('ExitCode')}"
+
+
+def _entries(line: str) -> list[dict[str, Any]]:
+    """Compose before 2.21 prints one list, later ones an object a line."""
+    parsed = json.loads(line)
+    return parsed if isinstance(parsed, list) else [parsed]
+
+
+def _ask(*command: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(command, check=False, capture_output=True, text=True, timeout=ANSWER_SECONDS)
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, 1, "", f"no answer within {ANSWER_SECONDS} s")
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["no reason given"])[-1]

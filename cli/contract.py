@@ -1,0 +1,37 @@
+"""`./wvr contract`: writes broker/acl and docs/asyncapi.json again, from what is declared in the code."""
+
+from __future__ import annotations
+
+import argparse
+
+from cli.operator import Operator
+from cli.packages import ROOT
+from services.db_writer.service import DbWriter
+from services.detector.service import Detector
+from services.forecaster.service import Forecaster
+from services.ingest.service import Ingest
+from services.reporter.service import Reporter
+from services.trainer.service import Trainer
+from shared.contract.acl import access_list
+from shared.contract.asyncapi import document
+from shared.runtime.service import Service
+
+DECLARED: tuple[type[Service], ...] = (Ingest, Detector, Forecaster, Trainer, DbWriter, Reporter)
+
+
+def contents() -> dict[str, str]:
+    """Path in the repository to the text that belongs there."""
+    services = {service.name: service for service in DECLARED}
+    return {
+        "broker/acl": access_list({**services, Operator.name: Operator}),
+        "docs/asyncapi.json": document(services),
+    }
+
+
+def main(arguments: list[str]) -> int:
+    """Writes both files."""
+    argparse.ArgumentParser(prog="wvr contract", description=__doc__).parse_args(arguments)
+    for path, text in contents().items():
+        (ROOT / path).write_text(text, encoding="utf-8")
+        print(path)
+    return 0

@@ -1,0 +1,26 @@
+"""`./wvr export TABLE --data DIR --out FILE.csv`: a table of wvr.db as CSV."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from shared.settings import load_settings
+from shared.store.export import QUERIES, export
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="wvr export", description=__doc__)
+    parser.add_argument("table", choices=QUERIES)
+    parser.add_argument("--data", type=Path, help="folder of wvr.db; default: the site's own")
+    parser.add_argument("--out", type=Path, required=True)
+    wanted = parser.parse_args(arguments)
+    data = wanted.data or load_settings().data
+    try:
+        rows = export(data / "wvr.db", wanted.table, wanted.out)
+    except OSError as error:
+        print(f"wvr export: {error}", file=sys.stderr)
+        return 1
+    print(f"{rows} rows of {wanted.table} in {wanted.out}")
+    return 0

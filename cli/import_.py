@@ -1,0 +1,74 @@
+"""`./wvr import FILE`: past readings into the running site, or, with nothing running, under the writer's lock."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from cli.operator import converse
+from services.ingest.sources.lines import BadLine, read_measurements
+from shared.contract.messages import History, Message, Minute, Progress
+from shared.settings import Settings, SettingsError, load_settings
+from shared.store.recorder import Recorder, SecondWriter
+
+PART = 5000
+"""Minutes in one message."""
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="wvr import", description=__doc__)
+    parser.add_argument("file", type=Path, help="CSV or text file, .gz too")
+    parser.add_argument("--data", type=Path, help="data folder; default: the site's own")
+    wanted = parser.parse_args(arguments)
+    try:
+        settings = load_settings()
+        settings = settings.model_copy(update={"data": wanted.data}) if wanted.data else settings
+        began = time.perf_counter()
+        minutes, bad = _read(wanted.file, settings)
+        parts = list(in_parts(minutes, settings.site.name))
+        how = _store(parts, settings)
+    except (SettingsError, OSError) as error:
+        print(f"wvr import: {error}", file=sys.stderr)
+        return 1
+    rows = sum(len(part.minutes) for part in parts)
+    print(f"{rows} readings {how} in {time.perf_counter() - began:.2f} s, {len(bad)} lines rejected")
+    for line in bad[:20]:
+        print(f"{line.file}:{line.number}: {line.reason}", file=sys.stderr)
+    return 1 if bad else 0
+
+
+def in_parts(minutes: dict[str, list[Minute]], site: str) -> Iterator[History]:
+    """Minutes by sensor as History messages."""
+    slices = [(sensor, rows[at : at + PART]) for sensor, rows in minutes.items() for at in range(0, len(rows), PART)]
+    for number, (sensor, rows) in enumerate(slices, 1):
+        yield History(site, sensor, "import", number, len(slices), tuple(rows))
+
+
+def _read(file: Path, settings: Settings) -> tuple[dict[str, list[Minute]], list[BadLine]]:
+    minutes: dict[str, list[Minute]] = defaultdict(list)
+    bad: list[BadLine] = []
+    for item in read_measurements(file, settings.zone):
+        if isinstance(item, BadLine):
+            bad.append(item)
+        else:
+            minutes[item.sensor].append((item.at, item.flow_rate, item.pressure))
+    return minutes, bad
+
+
+def _store(parts: list[History], settings: Settings) -> str:
+    try:
+        recorder = Recorder(settings.database, settings.zone, settings.store.horizons)
+    except SecondWriter:
+        converse(settings, parts, lambda message: _stored(message, parts))
+        return "given to the running site"
+    recorder.write(parts)
+    recorder.close()
+    return "stored"
+
+
+def _stored(message: Message, parts: list[History]) -> bool:
+    return isinstance(message, Progress) and message.job == "import" and message.step == message.of == len(parts)

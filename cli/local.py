@@ -1,0 +1,99 @@
+"""WVR as local processes with a real Mosquitto, under supervisord, which starts again what dies."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from cli.local_files import (
+    BROKER_USER,
+    broker_folder,
+    broker_user_reaches,
+    heartbeat,
+    mosquitto_conf,
+    supervisor_conf,
+    supervisord_conf,
+)
+from cli.packages import VENV, Missing, program
+from cli.place import supervisor
+from cli.setup_site import SERVICES, set_up, set_up_broker
+from shared.runtime.health import STALE_AFTER, age
+from shared.settings import Settings
+
+HEALTHY_SECONDS = 180
+LONGEST_SOCKET = 100
+"""Bytes of a Unix socket's path."""
+
+
+def up(settings: Settings, bind: str) -> None:
+    """Starts all and waits until every service is healthy. Raises Missing."""
+    data = settings.data
+    mosquitto = program("mosquitto", "mosquitto")
+    if len(os.fsencode(data / "run/supervisor.sock")) > LONGEST_SOCKET:
+        raise Missing(f"the path of {data} is too long for supervisord's socket; set WVR_DATA")
+    _prepare(settings, bind, mosquitto)
+    others = [name for name in SERVICES if name != "ingest"]
+    for name in SERVICES:
+        heartbeat(data, name).unlink(missing_ok=True)
+    _supervisor(data, "supervisord", check=True)
+    _wait(data, others)
+    # The first start's year of history comes when db_writer listens.
+    _supervisor(data, "supervisorctl", "start", "ingest", check=True)
+    _wait(data, ["ingest"])
+
+
+def down(data: Path) -> None:
+    """Stops all, and returns when all have stopped."""
+    pid = supervisor(data)
+    _supervisor(data, "supervisorctl", "shutdown")
+    while pid and supervisor(data) == pid:
+        time.sleep(0.2)
+
+
+def states(data: Path) -> dict[str, str]:
+    """Service to its state in words."""
+    found = {}
+    for line in _supervisor(data, "supervisorctl", "status").stdout.splitlines():
+        name, state = line.split()[:2]
+        seconds = age(heartbeat(data, name))
+        alive = name == "broker" or (seconds is not None and seconds < STALE_AFTER)
+        found[name] = "healthy" if state == "RUNNING" and alive else "starting" if state == "RUNNING" else state.lower()
+    return found
+
+
+def _prepare(settings: Settings, bind: str, mosquitto: Path) -> None:
+    data, folder = settings.data, broker_folder(settings.data)
+    try:
+        set_up(data)
+        set_up_broker(data, folder)
+        (data / "run/mosquitto.conf").write_text(mosquitto_conf(settings, bind), encoding="utf-8")
+        supervisor_conf(data).write_text(supervisord_conf(data, mosquitto), encoding="utf-8")
+    except PermissionError as error:
+        raise Missing(f"{error.filename} belongs to another user; run as its owner, or as root") from error
+    if os.geteuid() == 0 and broker_user_reaches(folder):
+        for path in (folder, *folder.iterdir()):
+            shutil.chown(path, BROKER_USER, BROKER_USER)
+
+
+def _wait(data: Path, services: Iterable[str]) -> None:
+    """Returns when the services have heard themselves through the broker. Raises Missing with what is not so."""
+    limit = time.monotonic() + HEALTHY_SECONDS
+    missing = list(services)
+    while missing := [name for name in missing if not heartbeat(data, name).exists()]:
+        if time.monotonic() > limit:
+            now = states(data)
+            named = ", ".join(f"{name} ({now.get(name, 'unknown')})" for name in missing)
+            raise Missing(f"not healthy after {HEALTHY_SECONDS} s: {named}; see ./wvr logs {missing[0]}")
+        time.sleep(0.2)
+
+
+def _supervisor(data: Path, name: str, *arguments: str, check: bool = False) -> subprocess.CompletedProcess[str]:
+    command = [str(VENV / "bin" / name), "-c", str(supervisor_conf(data)), *arguments]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if check and done.returncode:
+        raise Missing(f"{name}: {(done.stdout + done.stderr).strip()}")
+    return done

@@ -1,0 +1,36 @@
+"""`./wvr logs`: what the services say."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+from pathlib import Path
+
+from cli import compose
+from cli.packages import Missing
+from cli.place import data_folder, supervisor
+
+LINES = "200"
+
+
+def main(arguments: list[str]) -> int:
+    """Prints the newest lines of all services or of some."""
+    parser = argparse.ArgumentParser(prog="./wvr logs")
+    parser.add_argument("service", nargs="*", help="default: all")
+    parser.add_argument("-f", "--follow", action="store_true", help="goes on until Ctrl-C")
+    wanted = parser.parse_args(arguments)
+    data = data_folder()
+    try:
+        if supervisor(data) or not compose.engine().answers:
+            return _tail(data / "log", wanted.service, wanted.follow)
+        follow = ["--follow"] if wanted.follow else []
+        return compose.compose("logs", "--tail", LINES, *follow, *wanted.service).returncode
+    except KeyboardInterrupt:
+        return 0
+
+
+def _tail(folder: Path, services: list[str], follow: bool) -> int:
+    files = [folder / f"{name}.log" for name in services] or sorted(folder.glob("*.log"))
+    if missing := [str(file) for file in files if not file.exists()] or ([] if files else [f"{folder}/*.log"]):
+        raise Missing(f"there is no {', '.join(missing)}")
+    return subprocess.run(["tail", "-n", LINES, *(["-F"] if follow else []), *map(str, files)], check=False).returncode

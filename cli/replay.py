@@ -1,0 +1,120 @@
+"""`./wvr replay INPUT --data DIR`: all services in one process over recorded readings, in event time."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from services.db_writer.service import DbWriter
+from services.detector.service import Detector
+from services.forecaster.service import Forecaster
+from services.ingest.feed import RejectedLines
+from services.ingest.past import NoPast
+from services.ingest.service import Ingest
+from services.ingest.sources.lines import read_measurements
+from services.reporter.folder import DeferredFolder, SensorFolder
+from services.reporter.service import Reporter
+from services.trainer.service import Trainer
+from shared.contract.messages import Command, Tick
+from shared.runtime.replay import Replay, by_minute
+from shared.settings import Settings, SettingsError, load_settings
+from shared.store.history import History
+from shared.store.recorder import Recorder
+
+MARK = "replay.json"
+"""Shows that a folder was filled by a replay, so that the next one may clear it."""
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="wvr replay", description=__doc__)
+    parser.add_argument("input", type=Path, help="CSV or text file, .gz too")
+    parser.add_argument("--data", type=Path, required=True, help="folder to fill, like data/")
+    parser.add_argument("--site", default="", help="a site.toml, or only the site's name")
+    parser.add_argument("--train", action="append", default=[], type=datetime.fromisoformat, metavar="DATE")
+    wanted = parser.parse_args(arguments)
+    logging.disable(logging.INFO)
+    try:
+        settings = _settings(wanted.site, wanted.data)
+        _clear(wanted.data)
+        print(_report(replay(wanted.input, settings, wanted.train), wanted))
+    except (SettingsError, OSError) as error:
+        print(f"wvr replay: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def replay(source: Path, settings: Settings, train: list[datetime]) -> dict[str, Any]:
+    """Replays a file into settings.data; returns what it took."""
+    began = time.perf_counter()
+    recorder = Recorder(settings.database, settings.zone, settings.store.horizons)
+    folder = DeferredFolder(SensorFolder(settings.sensor_folder))
+    ingest, services, db_writer = _services(settings, recorder, folder)
+    stage = Replay([ingest, *services], db_writer)
+    dates = sorted(date.replace(tzinfo=date.tzinfo or settings.zone) for date in train)
+    readings = 0
+    for items, minute in by_minute(read_measurements(source, settings.zone)):
+        readings += len(items)
+        if minute is not None:
+            while dates and minute >= dates[0]:
+                stage.store()
+                stage.say(Command(settings.site.name, "train", f"replay-{dates.pop(0):%Y%m%d}"))
+            items.append(Tick(settings.site.name, minute))
+        stage.feed(ingest, items)
+    stage.store()
+    folder.flush()
+    recorder.close()
+    took = time.perf_counter() - began
+    return {"readings": readings, "seconds": round(took, 2), "readings_per_second": round(readings / took)}
+
+
+def _services(settings: Settings, recorder: Recorder, folder: DeferredFolder) -> tuple[Ingest, list[Any], DbWriter]:
+    site, zone = settings.site.name, settings.zone
+    history = History(settings.database, zone, site)
+    bad_lines = RejectedLines(settings.data / "rejected")
+    ingest = Ingest(site, "replay", "replay", settings.knows, bad_lines, NoPast())
+    keen = [
+        Forecaster(settings, history),
+        Detector(settings, history),
+        Trainer(settings, history),
+        Reporter(folder, settings.reporter.horizons_hours, settings.reporter.outbox_days),
+    ]
+    keep = settings.store.retention_days
+    return ingest, keen, DbWriter(recorder, site, keep, lambda at: datetime.fromtimestamp(at, zone))
+
+
+def _settings(site: str, data: Path) -> Settings:
+    """Settings of a replay: of the site.toml that was named, else the defaults with that name."""
+    if site.endswith(".toml"):
+        return load_settings(Path(site)).model_copy(update={"data": data})
+    plain = Settings(data=data)
+    return plain.model_copy(update={"site": plain.site.model_copy(update={"name": site})}) if site else plain
+
+
+def _clear(data: Path) -> None:
+    """Makes room for a replay. Raises FileExistsError for a folder that holds something else than a replay's."""
+    if (data / "wvr.db").exists() and not (data / MARK).exists():
+        raise FileExistsError(f"{data} holds a wvr.db that no replay made; choose another folder")
+    for path in _left_by_replay(data):
+        path.unlink()
+    data.mkdir(parents=True, exist_ok=True)
+    (data / MARK).write_text("{}", encoding="ascii")
+
+
+def _left_by_replay(data: Path) -> Iterator[Path]:
+    patterns = ("wvr.db*", "wvr.lock", "sensor/*.txt", "sensor/outbox/*.txt", "rejected/*.txt")
+    patterns += ("output/Learning_lstm/**/*.*",)
+    for pattern in patterns if (data / MARK).exists() else ():
+        yield from (path for path in data.glob(pattern) if path.is_file())
+
+
+def _report(figures: dict[str, Any], wanted: argparse.Namespace) -> str:
+    (wanted.data / MARK).write_text(json.dumps({"input": wanted.input.name, **figures}) + "\n", encoding="utf-8")
+    took = f"{figures['readings']} readings in {figures['seconds']} s"
+    return f"{took}: {figures['readings_per_second']} readings per second; see {wanted.data}"

@@ -1,0 +1,128 @@
+"""Stores everything that is said; the only service that writes SQLite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import ClassVar, Protocol
+
+from shared.contract.messages import (
+    Anomaly,
+    Criteria,
+    History,
+    Message,
+    ModelTrained,
+    Prediction,
+    Progress,
+    Reading,
+    Rejected,
+    Stored,
+    Tick,
+    Verdict,
+)
+from shared.domain.series import DAY
+from shared.runtime.service import Unavailable
+
+Mark = tuple[str, int, int]
+
+
+class Store(Protocol):
+    """What db_writer needs of the recorder."""
+
+    def write(self, messages: Sequence[Message], marks: Sequence[tuple[str, Mark]] = ()) -> None: ...
+
+    def mark(self, site: str) -> Mark | None: ...
+
+    def forget_minutes(self, now: int, keep: int) -> int: ...
+
+
+class DbWriter:
+    """Collects a batch in `handle`, and stores it in one transaction in `settle`, before it is acknowledged."""
+
+    name: ClassVar = "db_writer"
+    consumes: ClassVar = (Reading, History, Verdict, Anomaly, Criteria, Prediction, ModelTrained, Tick)
+    produces: ClassVar = (Stored, Progress, Rejected)
+    commands: ClassVar = ()
+
+    def __init__(self, store: Store, site: str, retention_days: int, local: Callable[[int], datetime]) -> None:
+        self._store, self._site, self._keep, self._local = store, site, retention_days * DAY, local
+        self._batch: list[Message] = []
+        self._mark: Mark | None = None
+        self._judged = -1
+        self._tick: Tick | None = None
+
+    def start(self) -> Iterator[Message]:
+        self._mark = self._store.mark(self._site)
+        if self._mark:
+            yield self._stored()
+
+    def handle(self, message: Message) -> Iterator[Message]:
+        if isinstance(message, Tick):
+            self._tick = message
+        else:
+            self._batch.append(message)
+        return iter(())
+
+    def settle(self) -> Iterator[Message]:
+        """Stores the batch. Raises Unavailable, and keeps the batch, while the database can't be written."""
+        self._forget_old_minutes()
+        before = self._mark
+        mark = advance(before, self._batch)
+        judged = [one.reading.seq for one in self._batch if isinstance(one, Verdict) and mark and one.reading.boot_id == mark[0]]
+        refused = list(self._write(mark))
+        batch, self._batch, self._mark = self._batch, [], mark
+        if mark and before and mark[0] != before[0]:
+            self._judged = -1
+        self._judged = max(judged, default=self._judged)
+        yield from refused
+        if judged or mark != before:
+            yield self._stored()
+        yield from (progress(message) for message in batch if isinstance(message, History))
+
+    def _forget_old_minutes(self) -> None:
+        if self._tick and self._tick.at.minute == 0:
+            self._store.forget_minutes(int(self._tick.at.timestamp()), self._keep)
+        self._tick = None
+
+    def _write(self, mark: Mark | None) -> Iterator[Message]:
+        """Writes the batch at once; when that fails for a message's sake, one by one, and rejects the culprit."""
+        marks = [(self._site, mark)] if mark else []
+        if not self._batch:
+            return
+        try:
+            self._store.write(self._batch, marks)
+            return
+        except Unavailable:
+            raise
+        except Exception:
+            for message in self._batch:
+                try:
+                    self._store.write([message])
+                except Unavailable:
+                    raise
+                except Exception as error:
+                    raw = str(message)[:4000]
+                    yield Rejected(self._site, f"db_writer: {type(message).__name__}", repr(error)[:4000], raw)
+            self._store.write([], marks)
+
+    def _stored(self) -> Stored:
+        assert self._mark is not None
+        boot_id, seq, at = self._mark
+        return Stored(self._site, boot_id, seq, self._local(at), self._judged, len(self._batch))
+
+
+def advance(mark: Mark | None, messages: Sequence[Message]) -> Mark | None:
+    """The mark after a batch: it moves only along readings without a gap; a new boot_id begins at 0."""
+    for message in messages:
+        if isinstance(message, Reading) and (
+            message.seq == 0 if mark is None or message.boot_id != mark[0] else message.seq == mark[1] + 1
+        ):
+            mark = (message.boot_id, message.seq, int(message.at.timestamp()))
+    return mark
+
+
+def progress(history: History) -> Progress:
+    """How far an import is, now that this part is stored."""
+    last = history.minutes[-1][0]
+    text = f"{history.sensor}: stored up to {last:%Y-%m-%d %H:%M}"
+    return Progress(history.site, last, "import", history.part, history.of, None, text)

@@ -1,0 +1,184 @@
+"""Flags become alarms with a life: opened, updated each hour or when worse, cleared after a calm while."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from services.detector.sentences import sentence
+from shared.contract.messages import Anomaly, Channel, Kind, Method, Sentence
+
+Severity = Literal["info", "warning", "critical"]
+SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
+UPDATED_EACH = timedelta(hours=1)
+PATIENCE = 15
+"""Minutes that a spike or a mere deviation waits whether it becomes something clearer."""
+CALM: dict[Kind, int] = {
+    "silence": 1,
+    "stuck": 5,
+    "out_of_range": 10,
+    "clock": 60,
+    "spike": 30,
+    "step": 90,
+    "burst": 90,
+    "pressure_drop": 90,
+    "deviation": 90,
+    "leak": 1,
+}
+"""Calm minutes (for a leak: nights) after which an anomaly is cleared."""
+WAITING_KINDS = ("spike", "deviation")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong this minute."""
+
+    key: str
+    """Findings of one key are one anomaly."""
+    channel: Channel
+    method: Method
+    kind: Kind
+    severity: Severity
+    value: float | None = None
+    """In the channel's unit."""
+    excess: float | None = None
+    """Off the usual, in the channel's unit."""
+    flow: float | None = None
+    """Flow above the usual, m³/h."""
+
+
+@dataclass
+class Alarm:
+    """An open anomaly, as it was last said, and what has come since."""
+
+    said: Anomaly
+    key: str
+    excess: float | None = None
+    calm: int = 0
+    minutes: int = 0
+    total: float = 0.0
+
+
+class Alarms:
+    """Open anomalies of one sensor."""
+
+    def __init__(self, site: str, sensor: str) -> None:
+        self.site, self.sensor = site, sensor
+        self.open: dict[str, Alarm] = {}
+        self._waiting: dict[str, tuple[Finding, int]] = {}
+
+    @property
+    def idle(self) -> bool:
+        """Whether a minute without findings changes nothing."""
+        return not self.open and not self._waiting
+
+    def restore(self, anomaly: Anomaly) -> None:
+        """Takes up an anomaly that was open before a restart."""
+        key = key_of(anomaly.channel, anomaly.kind)
+        self.open[key] = Alarm(anomaly, key, total=anomaly.excess_m3h or 0.0, minutes=1)
+
+    def see(self, at: datetime, findings: list[Finding], near: bool) -> Iterator[Anomaly]:
+        """Takes a minute's findings; near: the scores are still close to their limits, so nothing is calm."""
+        found = {finding.key for finding in findings}
+        for finding in findings:
+            yield from self.found(at, finding)
+        for key in [key for key in self._waiting if key not in found]:
+            yield from self._wait(at, key)
+        for key in [key for key in self.open if key not in found and key != "night"]:
+            if key != "usual" or not near:
+                yield from self.calm(at, key)
+
+    def found(self, at: datetime, finding: Finding) -> Iterator[Anomaly]:
+        """Opens or continues the anomaly of a finding."""
+        alarm = self.open.get(finding.key)
+        if alarm is None:
+            first, minutes = self._waiting.get(finding.key, (finding, 0))
+            if finding.kind in WAITING_KINDS and minutes < PATIENCE:
+                self._waiting[finding.key] = (_clearer(first, finding), minutes + 1)
+                return
+            self._waiting.pop(finding.key, None)
+            yield self._open(at, finding)
+        elif at > alarm.said.opened_at:
+            yield from self._continue(at, alarm, finding)
+
+    def calm(self, at: datetime, key: str) -> Iterator[Anomaly]:
+        """Counts a calm minute (a leak: night) of an open anomaly, and clears it after enough of them."""
+        alarm = self.open[key]
+        alarm.calm += at >= alarm.said.opened_at or alarm.said.kind == "silence"
+        if alarm.calm >= CALM[alarm.said.kind]:
+            del self.open[key]
+            cleared_at = max(at, alarm.said.opened_at)
+            yield replace(self._renewed(alarm, at), at=cleared_at, state="cleared", cleared_at=cleared_at)
+
+    def acknowledge(self, id_: str, at: datetime) -> Anomaly | None:
+        """Marks an open anomaly as seen by an operator; None when none has that id."""
+        for alarm in self.open.values():
+            if alarm.said.id == id_:
+                alarm.said = replace(self._renewed(alarm, at), acknowledged=True)
+                return alarm.said
+        return None
+
+    def _wait(self, at: datetime, key: str) -> Iterator[Anomaly]:
+        """A spike that is over is said; a deviation that is over was none."""
+        finding, minutes = self._waiting[key]
+        if finding.kind != "spike":
+            del self._waiting[key]
+        elif minutes < PATIENCE:
+            self._waiting[key] = (finding, minutes + 5)
+        else:
+            del self._waiting[key]
+            yield self._open(at, finding)
+
+    def _open(self, at: datetime, finding: Finding) -> Anomaly:
+        name = f"{self.sensor}-{finding.channel}-{finding.kind}-{at:%Y%m%dT%H%M}"
+        said = Anomaly(
+            self.site, self.sensor, name[-64:], at, finding.channel, finding.method, finding.kind, "opened", False,
+            finding.severity, at, None, finding.value, finding.flow, Sentence("", ""),
+        )  # fmt: skip
+        alarm = Alarm(said, finding.key, finding.excess, 0, 1, finding.flow or 0.0)
+        alarm.said = replace(said, text=self._text(alarm, said))
+        self.open[finding.key] = alarm
+        return alarm.said
+
+    def _continue(self, at: datetime, alarm: Alarm, finding: Finding) -> Iterator[Anomaly]:
+        said = alarm.said
+        alarm.calm = 0
+        if finding.flow is not None:
+            alarm.minutes += 1
+            alarm.total += finding.flow
+        if finding.channel == said.channel:
+            alarm.excess = finding.excess
+            if _farther(finding.value, said.peak, finding.excess):
+                alarm.said = said = replace(said, peak=finding.value)
+        worse = SEVERITIES.index(finding.severity) > SEVERITIES.index(said.severity)
+        if worse or at - said.at >= UPDATED_EACH:
+            alarm.said = replace(self._renewed(alarm, at), severity=finding.severity if worse else said.severity)
+            yield alarm.said
+
+    def _renewed(self, alarm: Alarm, at: datetime) -> Anomaly:
+        flow = None if alarm.said.excess_m3h is None else round(alarm.total / max(alarm.minutes, 1), 4)
+        said = replace(alarm.said, at=at, state="updated", excess_m3h=flow)
+        return replace(said, text=self._text(alarm, said))
+
+    def _text(self, alarm: Alarm, said: Anomaly) -> Sentence:
+        return sentence(said.kind, self.sensor, said.channel, said.peak, alarm.excess, said.excess_m3h)
+
+
+def key_of(channel: Channel, kind: Kind) -> str:
+    """Which findings an anomaly of this kind goes on with."""
+    if kind in ("silence", "stuck", "out_of_range"):
+        return f"{channel}.{kind}"
+    return {"clock": "clock", "leak": "night"}.get(kind, "usual")
+
+
+def _clearer(first: Finding, now: Finding) -> Finding:
+    """The one with the greater excess; what it is called is what came first."""
+    return now if abs(now.excess or 0.0) > abs(first.excess or 0.0) and now.kind == first.kind else first
+
+
+def _farther(value: float | None, peak: float | None, excess: float | None) -> bool:
+    if value is None or excess is None:
+        return False
+    return peak is None or (value > peak if excess > 0 else value < peak)

@@ -1,0 +1,145 @@
+"""What the detector needs of stored history, and how a watch is rebuilt from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from services.detector.memory import KEPT_DAYS, LEARNED_DAYS, MINUTES, Day, Singles, ten_minute_means
+from services.detector.usual import day_ahead
+from services.detector.watch import Watch, first_hour
+from shared.contract.messages import CHANNELS, Anomaly, Criteria, Message, Prediction, Reading
+from shared.domain.series import DAY, HOUR, Series
+from shared.domain.timing import local_seconds, offset_seconds
+
+EPOCH = datetime(1970, 1, 1).toordinal()  # noqa: DTZ001
+UNJUDGED_DAYS = 15
+"""Stored readings without a verdict are judged this many days back."""
+
+
+class Archive(Protocol):
+    """Stored history of the site, read-only; times are epoch seconds, stop is exclusive."""
+
+    def sensors(self) -> list[str]: ...
+    def span(self, sensor: str) -> tuple[int, int] | None: ...
+    def readings(self, sensor: str, start: int, stop: int) -> Series: ...
+    def unjudged(self, sensor: str, start: int, stop: int) -> Iterator[Reading]: ...
+    def issued(self, sensor: str) -> int | None: ...
+    def predictions(self, sensor: str, issued_at: int | None = None) -> Prediction | None: ...
+    def criteria(self, sensor: str) -> Criteria | None: ...
+    def open_anomalies(self, sensor: str) -> list[Anomaly]: ...
+    def anomaly_days(self, sensor: str, start: int, stop: int) -> list[tuple[int, int]]: ...
+
+
+class Rebuild:
+    """Rebuilds the watch over one sensor as if it had seen the stored readings one by one."""
+
+    def __init__(self, archive: Archive, zone: ZoneInfo, watch: Watch) -> None:
+        self._archive, self._zone, self._watch = archive, zone, watch
+
+    def messages(self, afresh: bool = False) -> Iterator[Message]:
+        """Criteria and open anomalies that hold, then what is owed for readings without a verdict.
+
+        afresh: learn anew from all that is stored, as after an import.
+        """
+        watch, sensor = self._watch, self._watch.sensor
+        span = self._archive.span(sensor)
+        if span is None:
+            return
+        stop = span[1] + 60
+        owed = {one.at: one for one in self._archive.unjudged(sensor, stop - UNJUDGED_DAYS * DAY, stop)}
+        first = min([stop - 60, *(int(at.timestamp()) for at in owed)])
+        midnight = (first + offset_seconds(first, self._zone)) // DAY * DAY
+        series = self._archive.readings(sensor, first - KEPT_DAYS * DAY, stop)
+        local = local_seconds(series.at, self._zone)
+        before = local < midnight
+        self._remember(series, local, before, midnight)
+        stored = self._archive.criteria(sensor)
+        at = datetime.fromtimestamp(first, self._zone)
+        if stored and not afresh and stored.valid_from <= at:
+            watch.adopt(stored)
+        elif len(watch.memory.days) >= 2:
+            watch.learn(at)
+        if watch.criteria:
+            yield watch.criteria
+        watch.open_day(at.toordinal())
+        yield from self._anomalies(watch, series, ~before, owed)
+
+    def _anomalies(
+        self, watch: Watch, series: Series, today: np.ndarray, owed: dict[datetime, Reading]
+    ) -> Iterable[Message]:  # type: ignore[type-arg]
+        """Runs the last day again; says only what was not said before."""
+        still_open = self._archive.open_anomalies(watch.sensor)
+        for anomaly in still_open:
+            watch.alarms.restore(anomaly)
+        yield from still_open
+        for at, flow_rate, pressure in zip(
+            series.at[today].tolist(), series.flow_rate[today].tolist(), series.pressure[today].tolist(), strict=True
+        ):
+            local = datetime.fromtimestamp(at, self._zone)
+            flow, bar = _value(flow_rate), _value(pressure)
+            reading = owed.get(local) or Reading(watch.site, watch.sensor, local, flow, bar, "stored", 0, "stored")
+            self._foresee(at)
+            said = list(watch.take(reading))
+            if local in owed:
+                yield from said
+        for anomaly in still_open:
+            if anomaly.kind == "silence":
+                watch.alarms.restore(anomaly)
+
+    def _foresee(self, at: int) -> None:
+        """Hands the watch the prediction of the hour that begins with this reading."""
+        hour = at // HOUR
+        if hour not in self._watch.predictions and (
+            found := self._archive.predictions(self._watch.sensor, hour * HOUR)
+        ):
+            self._watch.predictions[hour] = found
+
+    def _remember(self, series: Series, local: np.ndarray, before: np.ndarray, midnight: int) -> None:  # type: ignore[type-arg]
+        """Folds whole days into memory; sets runs, gaps and order as the last of them left them."""
+        watch = self._watch
+        offsets = series.at - local
+        spans = self._archive.anomaly_days(watch.sensor, int(series.at[0]), int(series.at[-1]) + 60)
+        shift = int(offsets[-1])
+        watch.memory.spans = [_span(opened - shift, cleared - shift, int(local[-1]) + 60) for opened, cleared in spans]
+        numbers, slots = local[before] // DAY, local[before] // 60 % MINUTES
+        forecasts = self._forecasts(int(midnight), shift)
+        for number in np.unique(numbers):
+            values = np.full((2, MINUTES), np.nan, dtype=np.float32)
+            of_day = numbers == number
+            for row, channel in enumerate(CHANNELS):
+                values[row, slots[of_day]] = series.channel(channel)[before][of_day]
+            usual = day_ahead(watch.memory, int(number) + EPOCH)
+            known = forecasts.get(int(number), np.full((2, 24, 3), np.nan, dtype=np.float32))
+            watch.memory.add(Day(int(number) + EPOCH, values, usual, known, ten_minute_means(values)))
+        for gauge in (watch.flow, watch.pressure):
+            gauge.system.remember(series.channel(gauge.channel)[before])
+        watch.order.remember((series.at[before] // 60).tolist())
+
+    def _forecasts(self, midnight: int, shift: int) -> dict[int, Singles]:
+        """Stored forecasts by local day since the epoch, each (2, 24, 3)."""
+        sensor, found = self._watch.sensor, dict[int, Singles]()
+        issued = self._archive.issued(sensor)
+        if issued is None:
+            return found
+        for hour in range(midnight // HOUR - 24 * LEARNED_DAYS, midnight // HOUR):
+            if prediction := self._archive.predictions(sensor, hour * HOUR + shift):
+                day = found.setdefault(hour // 24, np.full((2, 24, 3), np.nan, dtype=np.float32))
+                for row, channel in enumerate(CHANNELS):
+                    if (quantiles := first_hour(prediction, channel)) is not None:
+                        day[row, hour % 24] = quantiles
+        return found
+
+
+def _span(opened: int, cleared: int, now: int) -> tuple[int, int | None]:
+    """Local minutes since ordinal 0 of a stored anomaly, from local epoch seconds."""
+    begun = opened // 60 + EPOCH * MINUTES
+    return begun, None if cleared >= now else cleared // 60 + EPOCH * MINUTES
+
+
+def _value(value: float) -> float | None:
+    return None if value != value else value

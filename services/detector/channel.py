@@ -1,0 +1,74 @@
+"""One channel of one sensor: its methods, and the day's minutes so far."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from services.detector.criteria import part
+from services.detector.memory import MINUTES
+from services.detector.methods import METHODS
+from services.detector.methods.prediction import Prediction, Quantiles
+from services.detector.methods.system import System
+from services.detector.methods.value import Value
+from shared.contract.messages import NOT_EVALUATED, Channel, Check, Criteria
+from shared.settings import Range
+
+Checks = tuple[Check, Check, Check]
+
+
+class Gauge:
+    """Runs system, value and prediction on one channel."""
+
+    def __init__(self, channel: Channel, allowed: Range) -> None:
+        self.channel, self._allowed = channel, allowed
+        self.minutes: list[float] = [math.nan] * MINUTES
+        self.usual: list[float] = []
+        self.empty = [math.nan] * MINUTES
+        self.forecasts: list[Quantiles | None] = [None] * 24
+        self.system = System(None, allowed)
+        self.value = Value(None)
+        self.prediction = Prediction(None)
+
+    def adopt(self, criteria: Criteria | None, partner: Value | None) -> None:
+        """Goes by new criteria; a run or a gap of the meter goes on."""
+        learned = {method: part(criteria, f"{self.channel}.{method}") for method in METHODS}
+        self.system = System(learned["system"], self._allowed).take_over(self.system)
+        self.value = Value(learned["value"], partner)
+        self.prediction = Prediction(learned["prediction"])
+
+    def open_day(self, usual: list[float], yesterday: list[float]) -> None:
+        """Begins a day with what is expected of it, and the residuals of the day before."""
+        self.minutes = [math.nan] * MINUTES
+        self.forecasts = [None] * 24
+        self.usual = usual if usual and usual[0] == usual[0] else []
+        self.value.open_day(self.usual, yesterday)
+        self.prediction.open_day(self.usual)
+
+    def open_hour(self, hour: int, forecast: Quantiles | None) -> None:
+        """Begins an hour of the day with its forecast."""
+        self.forecasts[hour] = forecast
+        self.prediction.open_hour(forecast)
+
+    def skip(self, minutes: int) -> None:
+        """Passes minutes without a reading."""
+        self.value.scales.skip(minutes)
+        self.prediction.scales.skip(minutes)
+
+    def check(self, minute: int, value: float | None) -> Checks:
+        """Checks of a value at a minute of the day; what a faulty meter shows is not judged further."""
+        system = self.system.check(value)
+        if self.system.fault:
+            value = None
+        elif value is not None:
+            self.minutes[minute] = value
+        return system, self.value.check(minute, value), self.prediction.check(minute, value)
+
+    def stamp(self) -> np.ndarray:  # type: ignore[type-arg]
+        """(24, 3) forecasts of the day; NaN where there was none."""
+        nothing = (math.nan, math.nan, math.nan)
+        return np.array([forecast or nothing for forecast in self.forecasts], dtype=np.float32)
+
+
+UNMEASURED: Checks = (NOT_EVALUATED, NOT_EVALUATED, NOT_EVALUATED)

@@ -1,0 +1,101 @@
+"""What counts as abnormal: learned from the sensor's own clean days, for one false-alarm rate of all methods together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from services.detector.memory import MINUTES, Memory, past_of
+from services.detector.methods import night, prediction, system, value
+from services.detector.methods.scales import Learned
+from services.detector.usual import day_ahead
+from shared.contract.messages import CHANNELS, Criteria
+
+AGES = (2, 4, 7, 14, 28, 56, 91)
+"""Days of readings after which criteria are learned; from then on with each quarter of the year."""
+SHARES = {
+    "flow_rate.system": 0.02,
+    "flow_rate.value": 0.35,
+    "flow_rate.prediction": 0.1,
+    "flow_rate.night": 0.3,
+    "pressure.system": 0.02,
+    "pressure.value": 0.15,
+    "pressure.prediction": 0.05,
+}
+"""Parts of the false-alarm rate that each method may use."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What an operator asks of the criteria."""
+
+    false_alarms_per_week: float
+    stuck_minutes: int
+
+
+def due(known_days: int, number: int, last: int | None) -> bool:
+    """Whether to learn on day `number`, with this many known days, when `last` was the day of the last learning."""
+    if last is None:
+        return known_days >= AGES[0]
+    return known_days in AGES or (known_days > AGES[-1] and _quarter(number) != _quarter(last))
+
+
+def _quarter(number: int) -> tuple[int, int]:
+    date = datetime.fromordinal(number)
+    return date.year, (date.month - 1) // 3
+
+
+def learn(memory: Memory, site: str, sensor: str, midnight: datetime, wish: Wish) -> Criteria:
+    """Criteria valid from a local midnight, from the days before it."""
+    number = midnight.toordinal()
+    limits: dict[str, float] = {}
+    profiles = _usual_week(memory, number)
+    for name, learned in _learned(memory, number, wish).items():
+        limits |= {f"{name}.{key}": limit for key, limit in learned.limits.items()}
+        profiles |= {f"{name}.{key}": curve for key, curve in learned.profiles.items()}
+    days = past_of(memory, number, "flow_rate").clean | past_of(memory, number, "pressure").clean
+    first = memory.days[0].number
+    begin = midnight.replace(**_date(max(first, number - 100)))
+    return Criteria(site, sensor, midnight, begin, midnight, int(days.sum()), limits, profiles)
+
+
+def _date(number: int) -> dict[str, int]:
+    date = datetime.fromordinal(number)
+    return {"year": date.year, "month": date.month, "day": date.day}
+
+
+def _learned(memory: Memory, number: int, wish: Wish) -> dict[str, Learned]:
+    """ "channel.method" to what it learned."""
+    daily = {name: share * wish.false_alarms_per_week / 7 for name, share in SHARES.items()}
+    flow, pressure = (past_of(memory, number, channel) for channel in CHANNELS)
+    found = {
+        "flow_rate.system": system.learn(flow, daily["flow_rate.system"], wish.stuck_minutes),
+        "flow_rate.value": value.learn(flow, pressure, daily["flow_rate.value"], rising=True),
+        "flow_rate.prediction": prediction.learn(flow, daily["flow_rate.prediction"]),
+        "flow_rate.night": night.learn(flow, daily["flow_rate.night"]),
+        "pressure.system": system.learn(pressure, daily["pressure.system"], wish.stuck_minutes),
+        "pressure.value": value.learn(pressure, None, daily["pressure.value"], rising=False),
+        "pressure.prediction": prediction.learn(pressure, daily["pressure.prediction"]),
+    }
+    return {name: learned for name, learned in found.items() if learned is not None}
+
+
+def _usual_week(memory: Memory, number: int) -> dict[str, tuple[float, ...]]:
+    """ "channel.usual": 168 hourly values from Monday 00:00."""
+    monday = number + (1 - number) % 7
+    week = np.array([day_ahead(memory, number + (monday + day - number) % 7) for day in range(7)], dtype=np.float64)
+    hours = week.transpose(1, 0, 2).reshape(2, 7 * MINUTES // 60, 60).mean(axis=2)
+    known = [(channel, row) for channel, row in zip(CHANNELS, hours, strict=True) if not np.isnan(row).any()]
+    return {f"{channel}.usual": tuple(float(f"{one:.6g}") for one in row) for channel, row in known}
+
+
+def part(criteria: Criteria | None, name: str) -> Learned | None:
+    """What a "channel.method" learned, out of the message; None when it learned nothing."""
+    if criteria is None:
+        return None
+    start = f"{name}."
+    limits = {key.removeprefix(start): limit for key, limit in criteria.limits.items() if key.startswith(start)}
+    curves = {key.removeprefix(start): curve for key, curve in criteria.profiles.items() if key.startswith(start)}
+    return Learned(limits, curves) if limits else None

@@ -1,0 +1,99 @@
+"""From the minute's flags to what they mean: which kind of anomaly, how bad."""
+
+from __future__ import annotations
+
+from services.detector.alarms import Finding, Severity
+from services.detector.channel import Checks, Gauge
+from services.detector.methods.night import Night
+from shared.contract.messages import Check, Kind
+
+NEAR = 0.7
+"""Part of its limit below which a score is calm."""
+LARGE = 0.2
+"""Part of the usual flow from which on an excess is critical."""
+
+
+def findings(flow: Gauge, pressure: Gauge, flow_checks: Checks, pressure_checks: Checks, silence: int) -> list[Finding]:
+    """What is wrong this minute, the clearest first."""
+    found = []
+    for gauge, (system, _, _) in ((flow, flow_checks), (pressure, pressure_checks)):
+        fault = gauge.system.fault
+        if fault and system.flag and (fault != "silence" or gauge.system.missing >= silence):
+            value = gauge.system.last if fault != "silence" else None
+            found.append(Finding(f"{gauge.channel}.{fault}", gauge.channel, "system", fault, "warning", value))
+    if flow_checks[1].flag:
+        found.append(_flow_value(flow, pressure, flow_checks[1]))
+    elif pressure_checks[1].flag:
+        found.append(_pressure_value(flow, pressure, pressure_checks[1]))
+    else:
+        found += [
+            _deviation(gauge) for gauge, checks in ((flow, flow_checks), (pressure, pressure_checks)) if checks[2].flag
+        ][:1]
+    return found
+
+
+def near(*checks: Check) -> bool:
+    """Whether any score is not yet calm."""
+    return any(check.flag is not None and (check.score or 0.0) >= NEAR * (check.limit or 0.0) for check in checks)
+
+
+def leak(night: Night, usual: float) -> Finding:
+    """The finding of a night above its criterion; usual: the site's mean flow in m³/h."""
+    severity: Severity = "critical" if night.rise >= LARGE * abs(usual) else "warning"
+    return Finding("night", "flow_rate", "night", "leak", severity, night.flow, night.rise, night.rise)
+
+
+def _flow_value(flow: Gauge, pressure: Gauge, check: Check) -> Finding:
+    value, excess = flow.value, flow.value.excess()
+    kind: Kind = "spike" if value.scales.window == 1 else "step"
+    ratio = (check.score or 0.0) / (check.limit or 1.0)
+    if kind == "step" and value.scales.up and (value.joint or _pressure_down(pressure) or _alone(pressure, ratio)):
+        kind = "burst"
+    severity = _severity(kind, flow, excess, ratio)
+    return Finding("usual", "flow_rate", "value", kind, severity, flow.system.last, excess, excess)
+
+
+def _pressure_value(flow: Gauge, pressure: Gauge, check: Check) -> Finding:
+    value, excess = pressure.value, pressure.value.excess()
+    kind: Kind = "spike" if value.scales.window == 1 else "step"
+    place = value.scales.windows.index(value.scales.window)
+    above = flow.value.residual == flow.value.residual and flow.value.scales.standing[place] > 1.0
+    if kind == "step" and not value.scales.up:
+        kind = "burst" if above else "pressure_drop"
+    ratio = (check.score or 0.0) / (check.limit or 1.0)
+    sums, window = flow.value.scales.sums, value.scales.window
+    more = (sums[-1] - sums[-1 - window]) / window if flow.system.measured and len(sums) > window else None
+    return Finding(
+        "usual",
+        "pressure",
+        "value",
+        kind,
+        _severity(kind, flow, more or 0.0, ratio),
+        pressure.system.last,
+        excess,
+        more,
+    )
+
+
+def _deviation(gauge: Gauge) -> Finding:
+    excess = gauge.prediction.excess()
+    flow = excess if gauge.channel == "flow_rate" else None
+    return Finding("usual", gauge.channel, "prediction", "deviation", "info", gauge.system.last, excess, flow)
+
+
+def _pressure_down(pressure: Gauge) -> bool:
+    """Whether pressure is below its usual over a quarter of an hour or more."""
+    known = pressure.value.residual == pressure.value.residual
+    return known and min(pressure.value.scales.standing[1:]) < -1.5
+
+
+def _alone(pressure: Gauge, ratio: float) -> bool:
+    """Whether flow alone is enough: no gauge tells, or it is far beyond the limit."""
+    return not pressure.system.measured or ratio >= 1.5
+
+
+def _severity(kind: Kind, flow: Gauge, excess: float, ratio: float) -> Severity:
+    usual = sum(flow.usual) / len(flow.usual) if flow.usual else 0.0
+    if kind == "burst" and (abs(excess) >= LARGE * abs(usual) or ratio >= 3.0):
+        return "critical"
+    return "info" if kind in ("spike", "step") and ratio < 2.0 else "warning"

@@ -1,0 +1,17 @@
+"""Wires detector to the broker and, read-only, to stored history."""
+
+from services.detector.service import Detector
+from shared.runtime.mqtt_bus import MqttBus
+from shared.runtime.run import run
+from shared.settings import load_settings
+from shared.store.history import History
+
+
+def main() -> None:
+    settings = load_settings()
+    history = History(settings.database, settings.zone, settings.site.name)
+    run(Detector(settings, history), MqttBus("detector", settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""What the detector remembers of one sensor: whole days of minutes, and when something was wrong."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.contract.messages import CHANNELS
+from shared.domain.series import Floats
+
+Singles = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+MINUTES = 1440
+KEPT_DAYS = 150
+LEARNED_DAYS = 100
+"""Days that criteria are learned from: three months and a little."""
+LASTING = 2 * MINUTES
+"""An anomaly that outlasts these minutes is the new state of the site, and is learned from."""
+KNOWN_MINUTES = 360
+"""Minutes with a value that make a day worth learning from."""
+
+
+@dataclass(frozen=True)
+class Day:
+    """One local day of one sensor; rows 0 and 1 are flow rate (m³/h) and pressure (bar), NaN where unknown."""
+
+    number: int
+    """Proleptic ordinal of the local date; 1 was a Monday."""
+    values: Singles
+    """(2, 1440) by local minute."""
+    usual: Singles
+    """(2, 1440): what was expected of the day before it began."""
+    forecasts: Singles
+    """(2, 24, 3): p10, p50, p90 of each hour, issued when it began."""
+    tens: Floats
+    """(2, 144): ten-minute means."""
+
+
+def ten_minute_means(values: Singles) -> Floats:
+    """(…, 1440) minutes to (…, 144) means; NaN where fewer than five of ten are known."""
+    tens = values.astype(np.float64).reshape(*values.shape[:-1], 144, 10)
+    known = ~np.isnan(tens)
+    count = known.sum(axis=-1)
+    means: Floats = np.where(known, tens, 0.0).sum(axis=-1) / np.maximum(count, 1)
+    return np.where(count >= 5, means, np.nan)
+
+
+@dataclass
+class Memory:
+    """Closed days, oldest first; days without any reading are absent."""
+
+    days: deque[Day] = field(default_factory=deque)
+    spans: list[tuple[int, int | None]] = field(default_factory=list)
+    """(opened, cleared or None) of anomalies, in local minutes since ordinal 0."""
+
+    def add(self, day: Day) -> None:
+        self.days.append(day)
+        while self.days and self.days[0].number <= day.number - KEPT_DAYS:
+            self.days.popleft()
+        oldest = (day.number - KEPT_DAYS) * MINUTES
+        self.spans = [span for span in self.spans if span[1] is None or span[1] >= oldest]
+
+    def before(self, number: int, most: int) -> list[Day]:
+        """Days of the `most` days before one."""
+        return [day for day in self.days if number - most <= day.number < number]
+
+    def forget_from(self, number: int) -> None:
+        """Drops days from a number on: the meter's clock had run ahead."""
+        self.days = deque(day for day in self.days if day.number < number)
+
+    def disturbed(self, now: int, lasting: bool = False) -> set[int]:
+        """Days with an anomaly, as known at the local minute now; those of a lasting one only if wanted."""
+        found: set[int] = set()
+        for opened, cleared in self.spans:
+            end = now if cleared is None else min(cleared, now)
+            if opened < now and (lasting or end - opened < LASTING):
+                found.update(range(opened // MINUTES, end // MINUTES + 1))
+        return found
+
+
+@dataclass(frozen=True)
+class Past:
+    """Days to learn from, of one channel; n days by 1440 minutes."""
+
+    numbers: NDArray[np.int64]
+    values: Floats
+    usual: Floats
+    forecasts: Floats
+    """(n, 24, 3)"""
+    tens: Floats
+    """(n, 144)"""
+    clean: Mask
+    """(n,): known, and without an anomaly."""
+
+    @property
+    def residuals(self) -> Floats:
+        """(n, 1440): what was seen minus what was expected."""
+        return self.values - self.usual
+
+
+def past_of(memory: Memory, number: int, channel: str) -> Past:
+    """The last three months before a day, of one channel."""
+    days = memory.before(number, LEARNED_DAYS)
+    row = CHANNELS.index(channel)  # type: ignore[arg-type]
+    values = _stack([day.values[row] for day in days], (MINUTES,))
+    known = np.count_nonzero(~np.isnan(values), axis=1) >= KNOWN_MINUTES
+    numbers = np.array([day.number for day in days], dtype=np.int64)
+    return Past(
+        numbers,
+        values,
+        _stack([day.usual[row] for day in days], (MINUTES,)),
+        _stack([day.forecasts[row] for day in days], (24, 3)),
+        _stack([day.tens[row] for day in days], (144,)),
+        known & _clean(memory, numbers, number * MINUTES),
+    )
+
+
+def _clean(memory: Memory, numbers: NDArray[np.int64], now: int) -> Mask:
+    """Days without an anomaly; with only the short ones left out when that would leave too few."""
+    strict = ~np.isin(numbers, list(memory.disturbed(now, lasting=True)))
+    return strict if 2 * strict.sum() >= len(numbers) else ~np.isin(numbers, list(memory.disturbed(now)))
+
+
+def _stack(rows: list[Singles] | list[Floats], shape: tuple[int, ...]) -> Floats:
+    return np.array(rows, dtype=np.float64).reshape(-1, *shape)

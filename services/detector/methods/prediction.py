@@ -1,0 +1,87 @@
+"""prediction (예측값): the mean of the last minutes against the forecast of this hour, in parts of its own spread."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from services.detector.memory import Past
+from services.detector.methods.scales import Learned, Scales, daily_maxima, farthest, learn_sides, standings
+from services.detector.tail import limit_for
+from shared.contract.messages import NOT_EVALUATED, Check
+from shared.domain.series import Floats
+
+WINDOWS = (10, 30, 60)
+NORMAL_SPREAD = 2.5631
+"""p90 - p10 of a normal distribution in standard deviations."""
+NARROW = 0.05
+"""A band narrower than this part of its usual width counts as this wide."""
+ENOUGH = 2
+"""Days with forecasts from which on the method speaks."""
+
+Quantiles = tuple[float, float, float]
+
+
+def learn(past: Past, per_day: float) -> Learned | None:
+    """Spreads and limits for false alarms per day; None while there were too few forecasts."""
+    residuals, width = _residuals(past)
+    known = past.clean & (np.count_nonzero(~np.isnan(residuals), axis=1) >= 360)
+    if known.sum() < ENOUGH or not np.nanmax(np.abs(residuals[known])) > 0:
+        return None
+    found = standings(residuals, known, WINDOWS)
+    limits = learn_sides(found, known, per_day, per_day)
+    limits["limit"] = max(limit_for(daily_maxima(farthest(found, limits), known), per_day), 0.8)
+    limits = {name: float(f"{limit:.6g}") for name, limit in limits.items()}
+    return Learned(limits | {"width": width}, found.learned)
+
+
+def _residuals(past: Past) -> tuple[Floats, float]:
+    """(n, 1440) in half bands, and the usual band's standard deviation in the channel's unit."""
+    deviation = (past.forecasts[:, :, 2] - past.forecasts[:, :, 0]) / NORMAL_SPREAD
+    width = float(f"{np.nanmedian(deviation):.6g}") if (~np.isnan(deviation)).any() else math.nan
+    deviation = np.maximum(deviation, max(NARROW * width, 1e-12))
+    hours = past.usual.reshape(-1, 24, 60)
+    shape = np.nan_to_num((hours - hours.mean(axis=2, keepdims=True)).reshape(-1, 1440))
+    expected = np.repeat(past.forecasts[:, :, 1], 60, axis=1) + shape
+    return (past.values - expected) / np.repeat(deviation, 60, axis=1), width
+
+
+class Prediction:
+    """Running side, of one channel."""
+
+    def __init__(self, learned: Learned | None) -> None:
+        self.scales = Scales(WINDOWS, learned)
+        self._width = learned.limits["width"] if learned else 0.0
+        self._shape: list[float] = []
+        self._expected = math.nan
+        self._inverse = 0.0
+
+    def open_day(self, usual: list[float]) -> None:
+        """Begins a day; the hour's shape within itself is that of the usual day."""
+        self.scales.open_day([])
+        hours = [usual[start : start + 60] for start in range(0, len(usual), 60)]
+        self._shape = [value - sum(hour) / 60 if value == value else 0.0 for hour in hours for value in hour]
+
+    def open_hour(self, forecast: Quantiles | None) -> None:
+        """Begins an hour with its p10, p50, p90, or none."""
+        if forecast is None:
+            self._expected = math.nan
+            return
+        low, self._expected, high = forecast
+        self._inverse = 1.0 / max((high - low) / NORMAL_SPREAD, NARROW * self._width, 1e-12)
+
+    def check(self, minute: int, value: float | None) -> Check:
+        """The Check of a value at a minute of the day."""
+        scales, expected = self.scales, self._expected
+        if value is None or expected != expected or not scales.limit:
+            scales.skip(1)
+            return NOT_EVALUATED
+        shape = self._shape[minute] if self._shape else 0.0
+        scales.take((value - expected - shape) * self._inverse, minute // 60)
+        return scales.check()
+
+    def excess(self) -> float:
+        """Mean excess over the farthest window, in the channel's unit."""
+        sums, window = self.scales.sums, self.scales.window
+        return (sums[-1] - sums[-1 - window]) / window / self._inverse if self._inverse else 0.0

@@ -1,0 +1,74 @@
+"""What an operator reads of an anomaly, in Korean and English: what is seen, and what to do."""
+
+from __future__ import annotations
+
+from shared.contract.messages import Channel, Kind, Sentence
+
+CHANNEL_NAMES: dict[Channel, tuple[str, str]] = {"flow_rate": ("유량", "Flow rate"), "pressure": ("수압", "Pressure")}
+UNITS: dict[Channel, str] = {"flow_rate": "m³/h", "pressure": "bar"}
+
+TEXTS: dict[Kind, tuple[str, str]] = {
+    "silence": (
+        "{sensor} {channel} 값이 들어오지 않습니다. 계측기 전원과 통신선을 확인하세요.",
+        "No {channel} from {sensor}. Check the meter's power and its line.",
+    ),
+    "stuck": (
+        "{sensor} {channel} 값이 {value} {unit}에서 변하지 않습니다. 계측기가 멈췄는지 확인하세요.",
+        "{channel} of {sensor} stands still at {value} {unit}. Check whether the meter has failed.",
+    ),
+    "out_of_range": (
+        "{sensor} {channel} 값 {value} {unit}은(는) 나올 수 없는 값입니다. 계측기와 단위 설정을 확인하세요.",
+        "{channel} of {sensor} shows {value} {unit}, which can't be. Check the meter and its unit setting.",
+    ),
+    "clock": (
+        "{sensor} 계측 시각이 맞지 않습니다. 계측기 시계를 맞추세요.",
+        "The clock of {sensor} leaps. Set the meter's clock.",
+    ),
+    "spike": (
+        "{sensor} {channel} 값이 잠시 {value} {unit}(으)로 튀었습니다. 반복되면 계측기를 점검하세요.",
+        "{channel} of {sensor} jumped to {value} {unit} for a moment. Inspect the meter if it comes again.",
+    ),
+    "step": (
+        "{sensor} {channel} 값이 평소보다 {excess} {unit} 벗어나 계속됩니다. 밸브 조작이나 대량 사용을 확인하세요.",
+        "{channel} of {sensor} stays {excess} {unit} off the usual. Ask about valve work or a large user.",
+    ),
+    "burst": (
+        "{sensor} 파열이 의심됩니다: 유량이 평소보다 {flow} m³/h 많습니다. 현장에서 관로를 확인하세요.",
+        "Burst suspected at {sensor}: flow is {flow} m³/h off the usual. Send a crew to look at the mains.",
+    ),
+    "pressure_drop": (
+        "{sensor} 수압이 평소보다 {excess} bar 벗어났고 유량은 그대로입니다. 공급 측 펌프와 밸브를 확인하세요.",
+        "Pressure of {sensor} is {excess} bar off the usual, flow is not. Check pumps and valves of the supply.",
+    ),
+    "deviation": (
+        "{sensor} {channel} 값이 예측과 {excess} {unit} 다릅니다. 계속되면 사용량 변화를 확인하세요.",
+        "{channel} of {sensor} is {excess} {unit} off the forecast. If it lasts, ask what has changed in demand.",
+    ),
+    "leak": (
+        "{sensor} 야간 최소 유량이 지난 몇 주보다 {flow} m³/h 많습니다. 누수 탐사를 계획하세요.",
+        "Night minimum flow of {sensor} is {flow} m³/h above the weeks before. Plan a leak survey.",
+    ),
+}
+
+
+def sentence(
+    kind: Kind, sensor: str, channel: Channel, value: float | None, excess: float | None, flow: float | None
+) -> Sentence:
+    """Both texts of a kind; value and excess in the channel's unit, flow the excess in m³/h."""
+    numbers = {
+        "sensor": sensor,
+        "unit": UNITS[channel],
+        "value": _number(value),
+        "excess": _number(excess, signed=True),
+        "flow": _number(flow, signed=True),
+    }
+    korean, english = TEXTS[kind]
+    name_ko, name_en = CHANNEL_NAMES[channel]
+    text = english.format(channel=name_en, **numbers)
+    if not english.startswith("{channel}"):
+        text = english.format(channel=name_en.lower(), **numbers)
+    return Sentence(korean.format(channel=name_ko, **numbers), text)
+
+
+def _number(value: float | None, signed: bool = False) -> str:
+    return "?" if value is None else f"{value:+.3g}" if signed else f"{value:.4g}"

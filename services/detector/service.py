@@ -1,0 +1,139 @@
+"""Judges every reading with four methods and keeps the alarms that follow from them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from datetime import datetime
+from typing import ClassVar
+
+from services.detector.archive import Archive, Rebuild
+from services.detector.watch import Watch
+from shared.contract.messages import (
+    Anomaly,
+    Command,
+    Criteria,
+    Message,
+    Prediction,
+    Progress,
+    Reading,
+    Response,
+    Tick,
+    Verdict,
+)
+from shared.settings import Settings
+
+PATIENCE = 2
+"""Ticks that readings wait for the prediction of their hour."""
+
+
+class Post:
+    """A watch, and the readings that wait for the prediction of their hour."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self.held: deque[Reading] = deque()
+        self.hour = -1
+        """The hour since the epoch whose readings may pass."""
+        self.waited = 0
+        self.silent = 0
+        """Ticks since the last reading."""
+
+
+class Detector:
+    """Consumes readings, predictions and ticks; a verdict says only what readings and predictions give."""
+
+    name: ClassVar = "detector"
+    consumes: ClassVar = (Reading, Tick, Prediction, Progress, Command)
+    produces: ClassVar = (Verdict, Anomaly, Criteria, Response)
+    commands: ClassVar = ("acknowledge",)
+
+    def __init__(self, settings: Settings, archive: Archive) -> None:
+        self._settings, self._archive = settings, archive
+        self._posts: dict[str, Post] = {}
+        self._last: datetime | None = None
+
+    def start(self) -> Iterator[Message]:
+        """Rebuilds each sensor from stored history; yields criteria, open anomalies and the verdicts that are owed."""
+        yield from self._rebuild(afresh=False)
+
+    def handle(self, message: Message) -> Iterator[Message]:
+        if isinstance(message, Reading):
+            yield from self._take(message)
+        elif isinstance(message, Prediction):
+            yield from self._foresee(message)
+        elif isinstance(message, Tick):
+            yield from self._tick(message.at)
+        elif isinstance(message, Command):
+            yield from self._acknowledge(message)
+        elif isinstance(message, Progress) and message.job == "import" and message.step == message.of > 0:
+            yield from self._rebuild(afresh=True)
+
+    def settle(self) -> Iterator[Message]:
+        return iter(())
+
+    def _rebuild(self, afresh: bool) -> Iterator[Message]:
+        for sensor in self._archive.sensors():
+            if self._settings.knows(sensor):
+                held = self._posts[sensor].held if sensor in self._posts else deque[Reading]()
+                post = self._posts[sensor] = Post(Watch(self._settings, sensor))
+                yield from Rebuild(self._archive, self._settings.zone, post.watch).messages(afresh)
+                for reading in held:
+                    yield from self._take(reading)
+
+    def _take(self, reading: Reading) -> Iterator[Message]:
+        post = self._posts.get(reading.sensor)
+        if post is None:
+            post = self._posts[reading.sensor] = Post(Watch(self._settings, reading.sensor))
+        post.silent = 0
+        if post.held:
+            post.held.append(reading)
+            return iter(())
+        hour = int(reading.at.timestamp()) // 3600
+        if hour <= post.hour or hour in post.watch.predictions:
+            post.hour = max(hour, post.hour)
+            return post.watch.take(reading)
+        post.held.append(reading)
+        post.waited = 0
+        return iter(())
+
+    def _release(self, post: Post) -> Iterator[Message]:
+        """Lets pass what waits, up to the first reading whose hour has no prediction yet."""
+        while post.held:
+            hour = int(post.held[0].at.timestamp()) // 3600
+            if hour > post.hour and hour not in post.watch.predictions:
+                post.waited = 0
+                return
+            post.hour = max(hour, post.hour)
+            yield from post.watch.take(post.held.popleft())
+
+    def _foresee(self, prediction: Prediction) -> Iterator[Message]:
+        post = self._posts.get(prediction.sensor)
+        if post is None:
+            post = self._posts[prediction.sensor] = Post(Watch(self._settings, prediction.sensor))
+        hour = int(prediction.issued_at.timestamp()) // 3600
+        if hour > post.hour:
+            post.watch.predictions[hour] = prediction
+        return self._release(post)
+
+    def _tick(self, at: datetime) -> Iterator[Message]:
+        self._last = at
+        for post in self._posts.values():
+            post.silent += 1
+            if post.held:
+                post.waited += 1
+                if post.waited >= PATIENCE:
+                    post.hour = int(post.held[0].at.timestamp()) // 3600
+                    yield from self._release(post)
+            if post.silent == self._settings.detection.silence_minutes:
+                yield from post.watch.silent(at)
+
+    def _acknowledge(self, command: Command) -> Iterator[Message]:
+        wanted = command.arguments.get("id", "")
+        for post in self._posts.values():
+            if self._last and (anomaly := post.watch.alarms.acknowledge(wanted, self._last)):
+                yield anomaly
+                yield Response(command.site, command.name, command.transaction, True, f"{wanted}: acknowledged")
+                return
+        text = f"no open anomaly has the id {wanted!r}"
+        yield Response(command.site, command.name, command.transaction, False, text)

@@ -1,0 +1,87 @@
+"""What is usual on the day ahead: shape of the day's type, its weekday's own habit, and the level of the last days."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from services.detector.memory import MINUTES, Memory, Singles
+from shared.domain.series import Floats
+
+LOOK_BACK = 42
+"""Days that the shape is taken from."""
+RECENT = 5
+"""Clean days that the level is taken from; their median follows the season and shrugs off two odd days."""
+TRUST = 0.8
+"""Share of the recent level that is expected to go on."""
+SLOTS = 144
+
+
+def day_ahead(memory: Memory, number: int) -> Singles:
+    """(2, 1440) expected values of a day from the days before it; NaN where nothing is known."""
+    days = memory.before(number, LOOK_BACK)
+    disturbed = memory.disturbed(number * MINUTES)
+    calm = [day for day in days if day.number not in disturbed]
+    days = calm if 2 * len(calm) >= min(len(days), 4) else days
+    if not days:
+        return np.full((2, MINUTES), np.nan, dtype=np.float32)
+    weekdays = np.array([(day.number - 1) % 7 for day in days])
+    tens = np.array([day.tens for day in days])
+    return np.stack([_minutes(_expected(tens[:, row], weekdays, (number - 1) % 7)) for row in range(2)])
+
+
+def _expected(tens: Floats, weekdays: Floats, weekday: int) -> Floats:
+    """(144,) from (n, 144) ten-minute means of the days before, oldest first."""
+    if np.isnan(tens).all():
+        return np.full(SLOTS, np.nan)
+    types = _type(weekdays)
+    overall = median(tens)
+    shapes = np.array([_shape(tens[types == kind], overall) for kind in range(3)])
+    residuals = tens - shapes[types]
+    same = residuals[weekdays == weekday]
+    habit = len(same) / (len(same) + 4.0) * np.nan_to_num(smooth(median(same), 3))
+    level = TRUST * np.nan_to_num(smooth(median(residuals[-RECENT:]), 12))
+    expected: Floats = shapes[_type(np.array([weekday]))[0]] + level + habit
+    return expected
+
+
+def _type(weekdays: Floats) -> Floats:
+    """0 Monday to Friday, 1 Saturday, 2 Sunday."""
+    return np.maximum(weekdays, 4) - 4
+
+
+def _shape(tens: Floats, overall: Floats) -> Floats:
+    """Median day of one type; leans on all days while fewer than three are known."""
+    weight = min(len(tens), 3) / 3
+    own = median(tens)
+    return np.where(np.isnan(own), overall, weight * own + (1 - weight) * overall)
+
+
+def median(rows: Floats) -> Floats:
+    """Median of each column; NaN counts as absent, and is the answer where nothing is known."""
+    if not len(rows):
+        return np.full(rows.shape[1], np.nan)
+    known = np.count_nonzero(~np.isnan(rows), axis=0)
+    ordered = np.sort(rows, axis=0)
+    columns = np.arange(rows.shape[1])
+    low, high = np.maximum(known - 1, 0) // 2, np.minimum(known // 2, len(rows) - 1)
+    middle: Floats = 0.5 * (ordered[low, columns] + ordered[high, columns])
+    return middle
+
+
+def smooth(curve: Floats, reach: int) -> Floats:
+    """Moving mean over 2 reach + 1 slots of a day, around midnight too; NaN counts as absent."""
+    known = ~np.isnan(curve)
+    kernel = np.ones(2 * reach + 1)
+    wrapped = np.pad(np.where(known, curve, 0.0), reach, mode="wrap")
+    weight = np.convolve(np.pad(known.astype(float), reach, mode="wrap"), kernel, mode="valid")
+    total: Floats = np.convolve(wrapped, kernel, mode="valid")
+    return np.where(weight > 0, total / np.maximum(weight, 1.0), np.nan)
+
+
+def _minutes(expected: Floats) -> Singles:
+    """144 ten-minute means to 1440 minutes, straight from middle to middle."""
+    middles = np.arange(SLOTS) * 10 + 4.5
+    known = ~np.isnan(expected)
+    if not known.any():
+        return np.full(MINUTES, np.nan, dtype=np.float32)
+    return np.interp(np.arange(MINUTES), middles[known], expected[known], period=MINUTES).astype(np.float32)

@@ -1,0 +1,139 @@
+"""Each full hour the week ahead of every sensor, from the model in use or else the profile."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import ClassVar, Protocol
+from zoneinfo import ZoneInfo
+
+from services.forecaster.memory import HOURS, Meter
+from services.forecaster.week import Model, forecast, hours_ahead
+from shared.contract.messages import CHANNELS, Channel, Message, ModelTrained, Prediction, Progress, Reading, Tick
+from shared.domain.series import HOUR, MINUTE, Series
+from shared.runtime.log import log
+
+LONGEST = 168
+"""Hours after its last reading for which a silent sensor is still forecast."""
+
+
+class Past(Protocol):
+    """What is read of stored history."""
+
+    def sensors(self) -> list[str]: ...
+    def readings(self, sensor: str, start: int, stop: int) -> Series: ...
+    def span(self, sensor: str) -> tuple[int, int] | None: ...
+    def issued(self, sensor: str) -> int | None: ...
+
+
+class Forecaster:
+    """Forecasts are driven by a sensor's own readings: the same whether ticks run ahead of them or not."""
+
+    name: ClassVar[str] = "forecaster"
+    consumes: ClassVar[tuple[type[Message], ...]] = (Reading, Tick, ModelTrained, Progress)
+    produces: ClassVar[tuple[type[Message], ...]] = (Prediction,)
+    commands: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, site: str, zone: ZoneInfo, past: Past, load: Callable[[str], Model | None]) -> None:
+        """`load` opens the model in a folder relative to the data folder; None when there is none or it is bad."""
+        self.site = site
+        self.zone = zone
+        self.past = past
+        self.load = load
+        self.meters: dict[str, Meter] = {}
+        self.models: dict[tuple[str, Channel], Model] = {}
+
+    def start(self) -> Iterator[Message]:
+        for sensor in self.past.sensors():
+            meter = self._recall(sensor)
+            issued = self.past.issued(sensor)
+            if issued is not None:
+                meter.issued = issued // HOUR
+            if meter.newest is not None:
+                yield from self._through(sensor, meter, meter.newest // HOUR, meter.newest)
+
+    def handle(self, message: Message) -> Iterator[Message]:
+        if isinstance(message, Reading):
+            return self._read(message)
+        if isinstance(message, Tick):
+            return self._tick(int(message.at.timestamp()))
+        if isinstance(message, ModelTrained) and message.promoted:
+            self._take_up(message)
+        elif isinstance(message, Progress) and message.job == "import" and message.step == message.of:
+            for sensor in self.past.sensors():
+                self._recall(sensor)
+        return iter(())
+
+    def settle(self) -> Iterator[Message]:
+        return iter(())
+
+    def _read(self, reading: Reading) -> Iterator[Message]:
+        """A reading far ahead of all others waits for the next one: if that is back again, a clock was wrong."""
+        at = int(reading.at.timestamp())
+        meter = self.meters.get(reading.sensor) or self._meet(reading.sensor)
+        if doubted := meter.doubted:
+            meter.doubted = None
+            if at >= doubted[0] - HOUR // 2:
+                yield from self._take(reading.sensor, meter, *doubted)
+        if meter.issued is not None and at // HOUR > meter.issued + 1:
+            meter.doubted, meter.fresh = (at, reading.flow_rate, reading.pressure), True
+            return
+        yield from self._take(reading.sensor, meter, at, reading.flow_rate, reading.pressure)
+
+    def _take(
+        self, sensor: str, meter: Meter, at: int, flow_rate: float | None, pressure: float | None
+    ) -> Iterator[Message]:
+        if meter.issued is None or at // HOUR > meter.issued:
+            yield from self._through(sensor, meter, at // HOUR, meter.newest)
+        meter.add(at, flow_rate, pressure)
+
+    def _tick(self, at: int) -> Iterator[Message]:
+        """An hour is over when its last minute is there, or when the sensor was silent since the tick before."""
+        hour = (at + MINUTE) // HOUR
+        for sensor, meter in self.meters.items():
+            if meter.newest is not None and meter.issued is not None and hour > meter.issued:
+                complete = meter.newest >= hour * HOUR - MINUTE
+                if complete or not meter.fresh:
+                    yield from self._through(sensor, meter, min(hour, meter.newest // HOUR + LONGEST), meter.newest)
+            meter.fresh = False
+
+    def _through(self, sensor: str, meter: Meter, hour: int, newest: int | None) -> Iterator[Message]:
+        """Every hour up to `hour` that has no forecast yet; of a long silence the first week and its end."""
+        if meter.issued is not None and newest is not None:
+            first = max(meter.issued + 1, hour - LONGEST + 1 if hour == newest // HOUR else 0)
+            for missed in range(first, min(hour, newest // HOUR + LONGEST + 1)):
+                yield self._predict(sensor, meter, missed)
+        if meter.issued is None or hour > meter.issued:
+            yield self._predict(sensor, meter, hour)
+
+    def _predict(self, sensor: str, meter: Meter, hour: int) -> Prediction:
+        meter.issued = hour
+        values, local_hours = meter.before(hour)
+        ahead = hours_ahead(hour, self.zone)
+        flow_rate, pressure = (
+            forecast(self.models.get((sensor, channel)), values[channel], local_hours, ahead) for channel in CHANNELS
+        )
+        return Prediction(self.site, sensor, datetime.fromtimestamp(hour * HOUR, self.zone), flow_rate, pressure)
+
+    def _take_up(self, trained: ModelTrained) -> None:
+        model = self.load(trained.path)
+        if model is not None:
+            self.models[trained.sensor, trained.channel] = model
+            log(self.name, "took up a model", sensor=trained.sensor, channel=trained.channel, model=model.id)
+        else:
+            log(self.name, "kept the old model", logging.ERROR, sensor=trained.sensor, model=trained.id)
+
+    def _meet(self, sensor: str) -> Meter:
+        meter = self.meters[sensor] = Meter(self.zone)
+        for channel in CHANNELS:
+            if model := self.load(f"output/Learning_lstm/{channel}/{sensor}"):
+                self.models[sensor, channel] = model
+        return meter
+
+    def _recall(self, sensor: str) -> Meter:
+        meter = self.meters.get(sensor) or self._meet(sensor)
+        if span := self.past.span(sensor):
+            newest = span[1] // HOUR + 1
+            meter.recall(self.past.readings(sensor, (newest - HOURS) * HOUR, newest * HOUR))
+        return meter

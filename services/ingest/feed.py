@@ -1,0 +1,70 @@
+"""Feeds ingest: what its source has read, and a Tick when the clock closes a minute."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import schedule
+
+from services.ingest.sources import Source
+from services.ingest.sources.lines import BadLine
+from shared.contract.messages import Tick
+from shared.runtime.bus import Delivery
+
+BATCH = 1000
+MOST_AHEAD = 20_000
+"""Readings not yet stored and judged from which on a backlog waits: the broker would drop what it can't queue."""
+MINUTE = timedelta(minutes=1)
+
+
+class Feed:
+    """Polled by the run loop; readings of a minute go out before its Tick."""
+
+    def __init__(self, source: Source, site: str, now: Callable[[], datetime], ahead: Callable[[], int]) -> None:
+        self._source, self._site, self._now, self._ahead = source, site, now, ahead
+        self._waiting_since: datetime | None = None
+        self._ticks: deque[Tick] = deque()
+        self._scheduler = schedule.Scheduler()
+        self._scheduler.every().minute.at(":00").do(self._close_minute)
+
+    def __call__(self) -> Sequence[Delivery]:
+        now = self._now()
+        self._scheduler.run_pending()
+        deliveries = [Delivery(item, _nothing) for item in self._source.poll(now, BATCH)] if self._may_go(now) else []
+        if deliveries:
+            deliveries[-1] = Delivery(deliveries[-1].message, self._source.done)
+        while self._ticks:
+            deliveries.append(Delivery(self._ticks.popleft(), _nothing))
+        return deliveries
+
+    def _may_go(self, now: datetime) -> bool:
+        """Whether the others keep up; when they don't, still one batch a minute, so that live readings go on."""
+        if self._ahead() < MOST_AHEAD or (self._waiting_since and now - self._waiting_since >= MINUTE):
+            self._waiting_since = None
+            return True
+        self._waiting_since = self._waiting_since or now
+        return False
+
+    def _close_minute(self) -> None:
+        minute = self._now().replace(second=0, microsecond=0) - MINUTE
+        self._ticks.append(Tick(self._site, minute))
+
+
+class RejectedLines:
+    """data/rejected/: a file for each source file, with the lines that could not be read."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def __call__(self, line: BadLine) -> None:
+        path = self._folder / f"{Path(line.file).name}.rejected.txt"
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{line.number}\t{line.reason}\t{line.raw.rstrip()}\n")
+
+
+def _nothing() -> None:
+    pass

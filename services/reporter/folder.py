@@ -1,0 +1,54 @@
+"""data/sensor/ on disk, or kept in memory until a replay ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from shared.runtime.files import write_whole
+
+
+class SensorFolder:
+    """Writes each file at once, as a whole."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        (path / "outbox").mkdir(parents=True, exist_ok=True)
+
+    def write(self, name: str, text: str) -> None:
+        write_whole(self._path / name, text)
+
+    def read(self, name: str) -> str:
+        path = self._path / name
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+    def prune_outbox(self, before: str) -> None:
+        for path in (self._path / "outbox").glob("server-*.txt"):
+            if path.name < before:
+                path.unlink(missing_ok=True)
+
+
+class DeferredFolder:
+    """Keeps the newest text of each file; `flush` writes them. A replayed year would write half a million otherwise."""
+
+    def __init__(self, folder: SensorFolder) -> None:
+        self._folder = folder
+        self._texts: dict[str, str] = {}
+        self._outbox: dict[str, str] = {}
+
+    def write(self, name: str, text: str) -> None:
+        if name.startswith("outbox/"):
+            self._outbox[name] = text
+        else:
+            self._texts[name] = text
+
+    def read(self, name: str) -> str:
+        return self._texts.get(name) or self._folder.read(name)
+
+    def prune_outbox(self, before: str) -> None:
+        while self._outbox and (oldest := next(iter(self._outbox))) < f"outbox/{before}":
+            del self._outbox[oldest]
+
+    def flush(self) -> None:
+        """Writes what was kept."""
+        for name, text in {**self._texts, **self._outbox}.items():
+            self._folder.write(name, text)

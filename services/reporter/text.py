@@ -1,0 +1,54 @@
+"""Lines of alert.txt and server.txt, exactly as docs/formats.md has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from shared.contract.messages import Check, Prediction, Verdict
+
+NULL = "NULL"
+
+
+def alert_line(verdict: Verdict) -> str:
+    """The eleven columns of one reading."""
+    flow, pressure = verdict.flow_rate, verdict.pressure
+    flags = f"{flag(flow.system)} {flag(flow.value)} {flag(flow.prediction)} {flag(flow.night)}"
+    pressure_flags = f"{flag(pressure.system)} {flag(pressure.value)} {flag(pressure.prediction)}"
+    values = f"{number(verdict.reading.flow_rate)}  {number(verdict.reading.pressure)}"
+    return f"{verdict.sensor}  {minute(verdict.at)}  {values}  {flags}  {pressure_flags}"
+
+
+def missing_line(sensor: str, at: str, silent: bool) -> str:
+    """The eleven columns of a minute without a reading; the system flags are 1 while the sensor counts as silent."""
+    system = "1" if silent else NULL
+    return f"{sensor}  {at}  {NULL}  {NULL}  {system} {NULL} {NULL} {NULL}  {system} {NULL} {NULL}"
+
+
+def forecast_columns(prediction: Prediction | None, hours: Sequence[int]) -> str:
+    """The forecasts of flow rate, then of pressure, at so many hours ahead; all NULL without a prediction."""
+    if prediction is None:
+        blank = " ".join([NULL] * len(hours))
+        return f"{blank}  {blank}"
+    flow, pressure = prediction.flow_rate.p50, prediction.pressure.p50
+    return "  ".join(" ".join(number(p50[k] if p50 else None) for k in hours) for p50 in (flow, pressure))
+
+
+def minute(at: datetime) -> str:
+    """Local time without offset, to the minute."""
+    return at.isoformat(timespec="minutes")[:16]
+
+
+def number(value: float | None) -> str:
+    """Two decimals, or NULL."""
+    return NULL if value is None else f"{value:.2f}"
+
+
+def flag(check: Check) -> str:
+    """0, 1 or NULL."""
+    return NULL if check.flag is None else str(check.flag)
+
+
+def alert_part(line: str) -> str:
+    """The eleven columns at the head of a line of server.txt."""
+    return "  ".join(line.split("  ")[:6])

@@ -1,0 +1,126 @@
+"""The training of one channel of one sensor, from hours to a kept model that serves if it is better."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from zoneinfo import ZoneInfo
+
+import joblib
+import numpy as np
+
+from services.forecaster.interpreter import LiteModel, open_content, open_model
+from services.forecaster.manifest import NETWORK, ModelError, sha256
+from services.trainer import folder, network
+from services.trainer.evaluation import Decision, decide
+from services.trainer.folder import KERAS, SCALER
+from services.trainer.network import Epoch
+from services.trainer.plan import Trained
+from services.trainer.samples import HELD_EVERY, MOST_SAMPLES, WATCHED_EVERY, Hours, fit_scaler, looks, samples, split
+from shared.domain.features import PAST, VERSION, Inputs, Scaler, outlook
+from shared.domain.profile import AHEAD
+from shared.domain.series import HOUR, Floats, Ints
+from shared.settings import Training
+
+PARITY = 1e-3
+"""Greatest difference between Keras and LiteRT, in scales of the residual."""
+
+
+class ParityError(Exception):
+    """LiteRT answers otherwise than Keras: the model must not be published."""
+
+
+def train_channel(
+    hours: Hours, training: Training, at: int, data: Path, site: str, zone: ZoneInfo
+) -> Iterator[Epoch | Trained]:
+    """Yields each epoch and at last what was trained. Raises ParityError, or ValueError for too many gaps."""
+    parts = split(hours)
+    fitted, scaler = fit_scaler(hours, parts.held)
+    every = max(1, -(-(parts.watched - PAST) // MOST_SAMPLES))
+    learned = samples(hours, scaler, PAST, parts.watched, every)
+    watched = samples(hours, scaler, parts.watched, parts.held, WATCHED_EVERY)
+    network.seed_everything(training.seed)
+    trained = network.build()
+    yield from network.train(trained, learned, watched, training.epochs)
+    network.calibrate(trained, watched)
+    content = network.to_litert(trained)
+    identity = f"{datetime.fromtimestamp(at, zone):%Y%m%dT%H%M}-{sha256(content)[:6]}"
+    candidate = open_content(content, identity, scaler)
+    held, seen = looks(hours, scaler, parts.held, parts.end - 24, HELD_EVERY)
+    if not seen:
+        raise ValueError("the newest weeks have too many gaps to judge a model")
+    check_parity(trained, candidate, seen)
+    place = data / place_of(hours)
+    decision = judge(hours, candidate, held, seen, place, parts.end)
+    files = {NETWORK: content, KERAS: _keras(trained), SCALER: _joblib(fitted)}
+    span = (hours.first, hours.first + parts.watched * HOUR)
+    yield _keep(hours, data, files, Trained(
+        hours.sensor, hours.channel, at, identity, place_of(hours), sha256(content), *span,
+        decision.promoted, decision.reason, decision.metrics,
+    ), scaler, site)  # fmt: skip
+
+
+def place_of(hours: Hours) -> str:
+    """Folder of a channel's models, relative to the data folder."""
+    return f"output/Learning_lstm/{hours.channel}/{hours.sensor}"
+
+
+def check_parity(trained: network.Network, candidate: LiteModel, seen: list[Inputs]) -> None:
+    """Raises ParityError where LiteRT and Keras differ on any of the looks."""
+    keras = network.answer(trained, np.stack([look.past for look in seen]), np.stack([look.ahead for look in seen]))
+    worst = max(float(np.abs(candidate.answer(look) - own).max()) for look, own in zip(seen, keras, strict=True))
+    if not worst <= PARITY:
+        raise ParityError(f"LiteRT differs from Keras by {worst:.2g} scales of the residual")
+
+
+def judge(hours: Hours, candidate: LiteModel, held: Ints, seen: list[Inputs], place: Path, end: int) -> Decision:
+    """Champion against challenger on the held-back hours; the profile is the champion while no model serves."""
+    truth = np.stack([hours.truth(int(hour), end) for hour in held])
+    own = np.stack([_quantiles(candidate, look) for look in seen])
+    try:
+        champion = open_model(place)
+    except ModelError:
+        return decide(truth, own, np.stack([_usual(hours, int(hour)) for hour in held]), "the profile")
+    used_looks = (hours.look(int(hour), champion.scaler) for hour in held)
+    used = np.stack([_quantiles(champion, look) for look in used_looks if look])
+    return decide(truth, own, used, champion.id)
+
+
+def _quantiles(model: LiteModel, look: Inputs) -> Floats:
+    found = outlook(look.base, model.answer(look), model.scaler)
+    return np.stack([found.p10, found.p50, found.p90], axis=1)
+
+
+def _usual(hours: Hours, hour: int) -> Floats:
+    found = hours.usual(hour)
+    return np.stack([found.p10, found.p50, found.p90], axis=1) if found else np.full((AHEAD, 3), np.nan)
+
+
+def _keep(hours: Hours, data: Path, files: dict[str, bytes], trained: Trained, scaler: Scaler, site: str) -> Trained:
+    """Writes the model's folder; puts it into use if it was promoted."""
+    place = data / place_of(hours)
+    folder.mend(place)
+    if not trained.promoted:
+        trained = replace(trained, path=f"{trained.path}/versions/{trained.id}")
+    folder.keep(place, files, {**asdict(trained), "site": site, "features": VERSION, "scaler": asdict(scaler)})
+    if trained.promoted:
+        folder.promote(place, trained.id)
+    folder.prune(place)
+    return trained
+
+
+def _keras(trained: network.Network) -> bytes:
+    with TemporaryDirectory() as beside:
+        path = Path(beside) / KERAS
+        trained.save(path)
+        return path.read_bytes()
+
+
+def _joblib(fitted: object) -> bytes:
+    content = io.BytesIO()
+    joblib.dump(fitted, content)
+    return content.getvalue()

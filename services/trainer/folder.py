@@ -1,0 +1,103 @@
+"""Where trained models lie: each whole in `versions/{id}`, the one in use also in the folder above.
+
+`Learning_lstm/{channel}/{sensor}/` holds model.tflite, model.keras, scaler.joblib and manifest.json under these names.
+A model is written beside and renamed to `versions/{id}`; then its files replace those in use, manifest last. Killed
+between two of them, the old manifest still names a model that is whole under `versions/`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from services.forecaster.manifest import MANIFEST, NETWORK, ModelError, read_manifest, sha256
+from services.trainer.plan import Trained
+
+KERAS, SCALER = "model.keras", "scaler.joblib"
+FILES = (NETWORK, KERAS, SCALER)
+KEPT = 12
+"""Versions that stay for a rollback."""
+
+
+def keep(folder: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> Path:
+    """Writes a model beside and renames it to `versions/{id}`; the manifest comes last, with all checksums."""
+    final = folder / "versions" / str(manifest["id"])
+    beside = final.with_name(f".{final.name}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    sums = {name: sha256(content) for name, content in files.items()}
+    whole = {**manifest, "checksum": sums[NETWORK], "checksums": sums}
+    for name, content in files.items():
+        _write(beside / name, content)
+    _write(beside / MANIFEST, json.dumps(whole, indent=1, ensure_ascii=False).encode())
+    shutil.rmtree(final, ignore_errors=True)
+    beside.rename(final)
+    _sync(final.parent)
+    return final
+
+
+def promote(folder: Path, version: str) -> None:
+    """Puts a kept version into use, file by file, manifest last."""
+    source = folder / "versions" / version
+    for name in (*FILES, MANIFEST):
+        beside = folder / f".{name}.part"
+        beside.unlink(missing_ok=True)
+        try:
+            os.link(source / name, beside)
+        except OSError:  # a file system without hard links
+            shutil.copyfile(source / name, beside)
+        beside.replace(folder / name)
+        beside.unlink(missing_ok=True)  # renaming onto a link of the same file does nothing
+    _sync(folder)
+
+
+def mend(folder: Path) -> None:
+    """After a kill: removes what was half written and ends an exchange that was half done."""
+    for left in (*folder.glob(".*.part"), *folder.glob("versions/.*.part")):
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    with contextlib.suppress(ModelError):
+        manifest = read_manifest(folder)
+        whole = all(
+            (folder / name).exists() and sha256((folder / name).read_bytes()) == checksum
+            for name, checksum in manifest["checksums"].items()
+        )
+        if not whole and (folder / "versions" / manifest["id"]).exists():
+            promote(folder, manifest["id"])
+
+
+def in_use(models: Path) -> Iterator[Trained]:
+    """What serves, by the manifests under `Learning_lstm/`."""
+    for folder in sorted(models.glob("*/*/")):
+        with contextlib.suppress(ModelError):
+            manifest = read_manifest(folder)
+            yield Trained(**{name: manifest[name] for name in Trained.__dataclass_fields__})
+
+
+def prune(folder: Path) -> None:
+    """Deletes all but the newest versions; the one in use stays."""
+    used = None
+    with contextlib.suppress(ModelError):
+        used = read_manifest(folder)["id"]
+    versions = sorted(path for path in (folder / "versions").glob("[!.]*") if path.name != used)
+    for old in versions[: -KEPT or None]:
+        shutil.rmtree(old)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

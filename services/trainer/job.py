@@ -1,0 +1,84 @@
+"""One training run: every wanted sensor and channel, from readings to a model folder, told step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from services.trainer import samples
+from services.trainer.plan import Advance, Failed, Plan, Record, TooLittle, Trained
+from services.trainer.samples import Hours
+from shared.contract.messages import CHANNELS
+from shared.settings import Training
+
+
+class Steps:
+    """Counts the steps of a run and tells the time left from the pace so far."""
+
+    def __init__(self, of: int, clock: Callable[[], float] | None) -> None:
+        self.of = of
+        self.clock = clock
+        self.began = clock() if clock else 0.0
+
+    def advance(self, step: int, text: str) -> Advance:
+        left = (self.clock() - self.began) / step * (self.of - step) if self.clock and step else None
+        return Advance(step, self.of, left, text)
+
+
+@dataclass
+class Job:
+    """What a run needs; `clock` gives seconds for the time left, None (replay) for none."""
+
+    site: str
+    zone: ZoneInfo
+    data: Path
+    training: Training
+    past: samples.Past
+    clock: Callable[[], float] | None = None
+
+    def train(self, plan: Plan) -> Iterator[Record]:
+        """Trains on the readings before plan.at; yields what there is to tell."""
+        ready, lacking = self._gather(plan)
+        yield from lacking
+        if not ready:
+            return
+        names = ", ".join(f"{hours.sensor} {hours.channel}" for hours in ready)
+        steps = Steps(len(ready) * (self.training.epochs + 1), self.clock)
+        yield steps.advance(0, f"training {names}")
+        for number, hours in enumerate(ready):
+            try:
+                yield from self._one(hours, plan.at, steps, number * (self.training.epochs + 1))
+            except Exception as error:  # one channel's trouble must not cost the others their training
+                yield Failed(f"{hours.sensor} {hours.channel}: {error!r}")
+        yield steps.advance(steps.of, f"trained {names}")
+
+    def _gather(self, plan: Plan) -> tuple[list[Hours], list[TooLittle]]:
+        """Channels with enough days, and what to say of the others."""
+        channels = plan.channels or CHANNELS
+        found = [
+            hours
+            for sensor in plan.sensors or self.past.sensors()
+            for hours in samples.gather(self.past, sensor, channels, plan.at, self.zone)
+        ]
+        ready = [hours for hours in found if hours.days >= self.training.min_days]
+        lacking = [
+            TooLittle(hours.sensor, hours.channel, f"{hours.sensor} {hours.channel}: {self._need(hours.days)}")
+            for hours in found
+            if hours.days < self.training.min_days
+        ]
+        return ready, lacking if found else [TooLittle("", "", self._need(0))]
+
+    def _need(self, days: int) -> str:
+        return f"not enough data yet, {days} of {self.training.min_days} days; looks again at 03:00"
+
+    def _one(self, hours: Hours, at: int, steps: Steps, done: int) -> Iterator[Record]:
+        from services.trainer.channel import train_channel  # loads TensorFlow, only when there is something to train
+
+        for record in train_channel(hours, self.training, at, self.data, self.site, self.zone):
+            if isinstance(record, Trained):
+                yield record
+                continue
+            told = f"{hours.sensor} {hours.channel}: epoch {record.number}, validation loss {record.validation:.4f}"
+            yield steps.advance(done + (self.training.epochs if record.last else record.number), told)

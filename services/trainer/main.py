@@ -1,0 +1,50 @@
+"""Wiring of the trainer: the service, and with the word `job` the child process that trains."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from datetime import datetime
+from functools import partial
+
+from services.trainer.folder import in_use
+from services.trainer.plan import plan_from_text, to_line
+from services.trainer.runner import ChildProcess
+from services.trainer.service import Trainer
+from shared.runtime.mqtt_bus import MqttBus
+from shared.runtime.run import run
+from shared.settings import load_settings
+from shared.store.history import History
+
+LOW_PRIORITY = 10
+
+
+def main() -> None:
+    settings = load_settings()
+    runner = ChildProcess()
+    now = datetime.now(settings.zone)
+    serving = partial(in_use, settings.models)
+    trainer = Trainer(settings.site.name, settings.zone, settings.training, runner, now, serving)
+    try:
+        run(trainer, MqttBus("trainer", settings))
+    finally:
+        runner.stop()
+
+
+def job(plan_text: str) -> None:
+    """Trains at low priority; one line of JSON a record on stdout, and nothing else."""
+    from services.trainer.job import Job  # scikit-learn only where it trains
+
+    os.nice(LOW_PRIORITY)
+    told = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    os.dup2(2, 1)
+    settings = load_settings()
+    past = History(settings.database, settings.zone, settings.site.name)
+    work = Job(settings.site.name, settings.zone, settings.data, settings.training, past, time.monotonic)
+    for record in work.train(plan_from_text(plan_text)):
+        print(to_line(record), file=told)
+
+
+if __name__ == "__main__":
+    job(sys.argv[2]) if sys.argv[1:2] == ["job"] else main()

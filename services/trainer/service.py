@@ -1,0 +1,163 @@
+"""When to train, and what to tell of it; the training itself is a runner's work."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
+from zoneinfo import ZoneInfo
+
+from services.trainer.plan import Advance, Ended, Failed, Plan, Record, TooLittle, Trained
+from services.trainer.runner import Runner
+from shared.contract.messages import CHANNELS, Command, Message, ModelTrained, Progress, Response, Tick
+from shared.runtime.log import log
+from shared.settings import Training
+
+NIGHT = 3
+"""Local hour at which it looks whether there is something to train."""
+SLACK = timedelta(minutes=2)
+"""Messages carry full minutes, so an import may seem a little older than it is."""
+
+
+class Trainer:
+    """Trains at every start, yearly, after an import and on command; each night looks again while data was missing."""
+
+    name: ClassVar[str] = "trainer"
+    consumes: ClassVar[tuple[type[Message], ...]] = (Tick, Progress, Command)
+    produces: ClassVar[tuple[type[Message], ...]] = (ModelTrained, Progress, Response)
+    commands: ClassVar[tuple[str, ...]] = ("train",)
+
+    def __init__(
+        self,
+        site: str,
+        zone: ZoneInfo,
+        training: Training,
+        runner: Runner,
+        now: datetime,
+        in_use: Callable[[], Iterable[Trained]] = tuple,
+    ) -> None:
+        """`now` is when it was started; `in_use` gives what was trained and serves."""
+        self.site = site
+        self.zone = zone
+        self.training = training
+        self.runner = runner
+        self.now = now.astimezone(zone)
+        self.in_use = in_use
+        self.running: Plan | None = None
+        self.wanted: Plan | None = None
+        self.too_little = False
+        self.imported: datetime | None = None
+        self.began = self.now
+        self.night = self._date(self.now)
+
+    def start(self) -> Iterator[Message]:
+        for trained in self.in_use():
+            yield self._model_trained(trained)
+        if self.training.automatic:
+            yield from self._want(Plan(self._seconds()))
+
+    def handle(self, message: Message) -> Iterator[Message]:
+        if isinstance(message, Tick):
+            self.now = max(self.now, message.at + timedelta(minutes=1))
+            yield from self._look_at_night()
+        elif isinstance(message, Command) and message.name == "train":
+            yield self._answer(message)
+        elif isinstance(message, Progress) and message.job == "import" and message.step == message.of > 0:
+            self.imported = message.at
+            yield from self._after_import()
+        yield from self._poll()
+
+    def settle(self) -> Iterator[Message]:
+        return self._poll()
+
+    def _date(self, now: datetime) -> object:
+        """The last date whose 03:00 has come."""
+        return (now - timedelta(hours=NIGHT)).date()
+
+    def _look_at_night(self) -> Iterator[Message]:
+        date = self._date(self.now)
+        if date == self.night:
+            return
+        self.night = date
+        yearly = (self.now.month, self.now.day) == (self.training.month, 1)
+        if self.training.automatic and (yearly or self.too_little):
+            yield from self._want(Plan(self._seconds()))
+
+    def _after_import(self) -> Iterator[Message]:
+        """Trains on what was imported, unless the last run has seen it already."""
+        if self.imported is None or self.running or not self.training.automatic:
+            return
+        imported, self.imported = self.imported, None
+        if self.too_little or imported > self.began - SLACK:
+            yield from self._want(Plan(self._seconds()))
+
+    def _answer(self, command: Command) -> Response:
+        sensor, channel = command.arguments.get("sensor", ""), command.arguments.get("channel", "")
+        if channel and channel not in CHANNELS:
+            return Response(self.site, "train", command.transaction, False, f"there is no channel {channel}")
+        text = "will train when the present training has ended" if self.running else "training has begun"
+        wanted = Plan(self._seconds(), (sensor,) if sensor else (), (channel,) if channel else ())
+        if self.running:
+            self.wanted = wanted
+        else:
+            self._begin(wanted)
+        return Response(self.site, "train", command.transaction, True, text)
+
+    def _want(self, plan: Plan) -> Iterator[Message]:
+        if self.running:
+            self.wanted = plan
+            return
+        self._begin(plan)
+        yield from self._poll()
+
+    def _begin(self, plan: Plan) -> None:
+        self.running, self.wanted, self.too_little = plan, None, False
+        self.began = self.now
+        self.runner.begin(plan)
+
+    def _poll(self) -> Iterator[Message]:
+        if self.running:
+            for record in self.runner.poll():
+                yield from self._say(record)
+        if not self.running and self.wanted:
+            yield from self._want(replace(self.wanted, at=self._seconds()))
+        if not self.running:
+            yield from self._after_import()
+
+    def _say(self, record: Record) -> Iterator[Message]:
+        match record:
+            case Advance():
+                left = record.seconds_left
+                eta = None if left is None else self.now + timedelta(seconds=round(left))
+                yield Progress(self.site, self.now, "training", record.step, record.of, eta, record.text)
+            case TooLittle():
+                self.too_little = True
+                log(self.name, "not enough data", sensor=record.sensor, channel=record.channel, text=record.text)
+                yield self._waiting(record.text)
+            case Failed():
+                log(self.name, "training failed", logging.ERROR, text=record.text)
+                yield self._waiting(f"training failed: {record.text}")
+            case Trained():
+                log(self.name, "trained", model=record.id, promoted=record.promoted, reason=record.reason)
+                yield self._model_trained(record)
+            case Ended():
+                self.running = None
+
+    def _waiting(self, text: str) -> Progress:
+        return Progress(self.site, self.now, "training", 0, 0, None, text[:4000])
+
+    def _model_trained(self, trained: Trained) -> ModelTrained:
+        at, first, last = (self._local(seconds) for seconds in (trained.at, trained.trained_from, trained.trained_to))
+        channel = next(channel for channel in CHANNELS if channel == trained.channel)
+        return ModelTrained(
+            self.site, trained.sensor, at, channel, trained.id, trained.path, trained.checksum,
+            first, last, trained.metrics, trained.promoted, trained.reason,
+        )  # fmt: skip
+
+    def _seconds(self) -> int:
+        return int(self.now.timestamp())
+
+    def _local(self, seconds: int) -> datetime:
+        return datetime.fromtimestamp(seconds, UTC).astimezone(self.zone)

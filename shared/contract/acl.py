@@ -1,0 +1,41 @@
+"""The broker's access list: each service may only say what it produces and hear what it consumes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from shared.contract.messages import Message, Rejected, Response, Status
+from shared.contract.topics import PREFIX, filters, topic_filter
+from shared.runtime.service import Service
+
+HEADER = "# Generated from what the services consume and produce; write it again with: ./wvr contract\n"
+EVERYTHING = PREFIX.format(site="+") + "#"
+
+
+def access_list(services: Mapping[str, type[Service]]) -> str:
+    """The text of broker/acl; users that aren't named may do nothing."""
+    users = {name: _service(name, service) for name, service in services.items()}
+    users["viewer"] = [f"read {EVERYTHING}"]
+    users["broker"] = ["readwrite health/broker"]
+    return HEADER + "".join(_paragraph(user, rules) for user, rules in users.items())
+
+
+def _service(name: str, service: type[Service]) -> list[str]:
+    own = topic_filter(Status, name=name)
+    told = [topic for kind in service.produces for topic in _published(kind, service.commands)]
+    heard = filters(service.consumes, service.commands)
+    return [*_rules("write", [*told, topic_filter(Rejected)]), *_rules("read", heard), f"readwrite {own}"]
+
+
+def _published(kind: type[Message], commands: Iterable[str]) -> list[str]:
+    if kind is Response:
+        return [topic_filter(Response, name=name) for name in commands]
+    return [] if kind is Status else [topic_filter(kind)]
+
+
+def _rules(access: str, topics: Iterable[str]) -> list[str]:
+    return [f"{access} {topic}" for topic in dict.fromkeys(topics)]
+
+
+def _paragraph(user: str, rules: Iterable[str]) -> str:
+    return f"\nuser {user}\n" + "".join(f"topic {rule}\n" for rule in rules)

@@ -1,0 +1,371 @@
+"""Everything that is ever said on the broker, each message declared once.
+
+Units: flow rate m³/h, pressure bar, volume m³. Times are aware and carry the site's own offset.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, ClassVar, Literal
+
+from annotated_types import Ge, MaxLen, MinLen, Predicate, Unit
+
+
+def free_of_separators(name: str) -> bool:
+    """Whether a name can be a level of a topic and a column of a text file."""
+    return not set(name) & set(" \t\r\n/+#,;\0")
+
+
+def carries_an_offset(at: datetime) -> bool:
+    """Whether a time is aware."""
+    return at.tzinfo is not None
+
+
+Name = Annotated[str, MinLen(1), MaxLen(64), Predicate(free_of_separators)]
+"""A site, sensor or service: no blanks, separators or MQTT wildcards."""
+AwareDatetime = Annotated[datetime, Predicate(carries_an_offset)]
+FlowRate = Annotated[float, Unit("m³/h")]
+Pressure = Annotated[float, Unit("bar")]
+Volume = Annotated[float, Unit("m³")]
+Channel = Literal["flow_rate", "pressure"]
+Method = Literal["system", "value", "prediction", "night"]
+Kind = Literal[
+    "silence", "stuck", "out_of_range", "clock", "spike", "step", "burst", "pressure_drop", "deviation", "leak"
+]
+Text = Annotated[str, MaxLen(4000)]
+
+CHANNELS: tuple[Channel, Channel] = ("flow_rate", "pressure")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One minute of one meter, accepted by ingest."""
+
+    topic: ClassVar = "{sensor}/reading"
+    retained: ClassVar = False
+
+    site: Name
+    sensor: Name
+    at: AwareDatetime
+    """The minute the meter measured. All logic runs on this time."""
+    flow_rate: FlowRate | None
+    """None when the meter gave no value."""
+    pressure: Pressure | None
+    """None when the meter gave no value."""
+    boot_id: Name
+    """The run of ingest that accepted it."""
+    seq: Annotated[int, Ge(0)]
+    """Counts the readings of one boot_id without a gap."""
+    source: Name
+    """Where it came from: simulator, file, replay."""
+
+
+Minute = tuple[AwareDatetime, FlowRate | None, Pressure | None]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Many past minutes of one meter in one message: a first start's year or an import. Only stored, never judged."""
+
+    topic: ClassVar = "{sensor}/history"
+    retained: ClassVar = False
+
+    site: Name
+    sensor: Name
+    source: Name
+    part: Annotated[int, Ge(1)]
+    of: Annotated[int, Ge(1)]
+    """All is there once part equals of."""
+    minutes: Annotated[tuple[Minute, ...], MinLen(1), MaxLen(5000)]
+    """(at, flow_rate, pressure) in order of time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A minute has closed. Live on the clock, in a replay in event time; never goes backwards."""
+
+    topic: ClassVar = "tick"
+    retained: ClassVar = False
+
+    site: Name
+    at: AwareDatetime
+    """Start of the minute that has just closed: the tick of 10:04 is sent at 10:05:00."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What one method says of one value."""
+
+    flag: Literal[0, 1] | None = None
+    """0 normal, 1 abnormal, None not evaluated."""
+    score: float | None = None
+    """The method's statistic, in the unit of limit."""
+    limit: float | None = None
+    """The score from which on the flag is 1."""
+
+
+NOT_EVALUATED = Check()
+
+
+@dataclass(frozen=True, slots=True)
+class FlowChecks:
+    """The four methods on flow rate."""
+
+    system: Check = NOT_EVALUATED
+    value: Check = NOT_EVALUATED
+    prediction: Check = NOT_EVALUATED
+    night: Check = NOT_EVALUATED
+
+
+@dataclass(frozen=True, slots=True)
+class PressureChecks:
+    """The three methods on pressure."""
+
+    system: Check = NOT_EVALUATED
+    value: Check = NOT_EVALUATED
+    prediction: Check = NOT_EVALUATED
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the detector says of one reading."""
+
+    topic: ClassVar = "{sensor}/verdict"
+    retained: ClassVar = True
+
+    site: Name
+    sensor: Name
+    at: AwareDatetime
+    """The reading's minute."""
+    reading: Reading
+    flow_rate: FlowChecks
+    pressure: PressureChecks
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """What an operator reads, in both languages."""
+
+    ko: Text
+    en: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """An alarm with a life: opened, updated, cleared."""
+
+    topic: ClassVar = "{sensor}/anomaly/{id}"
+
+    site: Name
+    sensor: Name
+    id: Name
+    at: AwareDatetime
+    """When this was said."""
+    channel: Channel
+    method: Method
+    kind: Kind
+    state: Literal["opened", "updated", "cleared"]
+    acknowledged: bool
+    severity: Literal["info", "warning", "critical"]
+    opened_at: AwareDatetime
+    cleared_at: AwareDatetime | None
+    peak: float | None
+    """Farthest value of the channel while open, in the channel's unit."""
+    excess_m3h: FlowRate | None
+    """Mean flow above what is usual while open."""
+    text: Sentence
+
+    @property
+    def retained(self) -> bool:
+        """An open anomaly stays on the broker for late subscribers; a cleared one leaves it."""
+        return self.state != "cleared"
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """What counts as abnormal for one sensor from valid_from on."""
+
+    topic: ClassVar = "{sensor}/criteria"
+    retained: ClassVar = True
+
+    site: Name
+    sensor: Name
+    valid_from: AwareDatetime
+    learned_from: AwareDatetime
+    learned_to: AwareDatetime
+    days: Annotated[int, Ge(0)]
+    """Clean days that were learned from."""
+    limits: dict[str, float]
+    """"channel.method.name" to limit, in the unit of that method's score."""
+    profiles: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    """"channel.name" to learned curve: 168 hours of the week from Monday 00:00, or 24 hours."""
+
+
+Quantiles = Annotated[tuple[float | None, ...], MaxLen(169)]
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Hourly quantiles of one channel; value k is the mean of the hour that starts at issued_at + k h, k = 0 … 168."""
+
+    model: Name
+    """Id of the model, or "profile"."""
+    p10: Quantiles = ()
+    p50: Quantiles = ()
+    """Empty when nothing can be forecast yet."""
+    p90: Quantiles = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The week ahead of one sensor, both channels, made from readings before issued_at."""
+
+    topic: ClassVar = "{sensor}/prediction"
+    retained: ClassVar = True
+
+    site: Name
+    sensor: Name
+    issued_at: AwareDatetime
+    """A full hour."""
+    flow_rate: Forecast
+    pressure: Forecast
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTrained:
+    """A training has ended; promoted says whether the model serves from now on."""
+
+    topic: ClassVar = "{sensor}/model"
+    retained: ClassVar = True
+
+    site: Name
+    sensor: Name
+    at: AwareDatetime
+    channel: Channel
+    id: Name
+    path: Text
+    """Folder of the model, relative to the data folder."""
+    checksum: Annotated[str, MaxLen(64)]
+    """SHA-256 of model.tflite."""
+    trained_from: AwareDatetime
+    trained_to: AwareDatetime
+    metrics: dict[str, float]
+    """Errors on the held-back weeks, of this model and of the one in use."""
+    promoted: bool
+    reason: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a long job is."""
+
+    topic: ClassVar = "progress"
+    retained: ClassVar = True
+
+    site: Name
+    at: AwareDatetime
+    job: Literal["training", "import", "backup"]
+    step: Annotated[int, Ge(0)]
+    of: Annotated[int, Ge(0)]
+    """The job is done when step equals of; 0 while it waits."""
+    eta: AwareDatetime | None
+    text: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """How far db_writer has stored what ingest accepted: all up to seq of boot_id is on disk."""
+
+    topic: ClassVar = "stored"
+    retained: ClassVar = True
+
+    site: Name
+    boot_id: Name
+    seq: Annotated[int, Ge(0)]
+    at: AwareDatetime
+    """Minute of that reading."""
+    judged: Annotated[int, Ge(-1)]
+    """Newest seq of boot_id whose verdict is on disk too; -1 before the first."""
+    waiting: Annotated[int, Ge(0)]
+    """Messages received and not yet stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Something that could not be taken, with the reason."""
+
+    topic: ClassVar = "rejected"
+    retained: ClassVar = False
+
+    site: Name
+    source: Text
+    """File and line, or topic."""
+    reason: Text
+    raw: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a service is; `offline` is its last will."""
+
+    topic: ClassVar = "service/{name}"
+    retained: ClassVar = True
+
+    site: Name
+    name: Name
+    state: Literal["online", "stopping", "offline"]
+    version: Name
+    since: AwareDatetime
+    at: AwareDatetime
+    memory_mb: Annotated[float, Unit("MB"), Ge(0)]
+    lag: Annotated[int, Ge(0)]
+    """Messages received and not yet handled."""
+    note: Text
+    """What hinders it, in plain words; empty when all is well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A wish of an operator; its owner answers with a Response of the same transaction."""
+
+    topic: ClassVar = "command/{name}"
+    retained: ClassVar = False
+
+    site: Name
+    name: Literal["train", "acknowledge"]
+    transaction: Name
+    arguments: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The answer to a Command."""
+
+    topic: ClassVar = "response/{name}"
+    retained: ClassVar = False
+
+    site: Name
+    name: Literal["train", "acknowledge"]
+    transaction: Name
+    ok: bool
+    text: Text
+
+
+Message = (
+    Reading
+    | History
+    | Tick
+    | Verdict
+    | Anomaly
+    | Criteria
+    | Prediction
+    | ModelTrained
+    | Progress
+    | Stored
+    | Rejected
+    | Status
+    | Command
+    | Response
+)
+MESSAGES: tuple[type[Message], ...] = Message.__args__  # type: ignore[attr-defined]

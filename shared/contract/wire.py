@@ -1,0 +1,59 @@
+"""Messages to bytes and back; the only place that encodes and validates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from shared.contract.messages import MESSAGES, Message
+from shared.contract.topics import kind_of, topic_of
+
+LARGEST_PAYLOAD = 1_048_576
+"""Bytes; the broker refuses more."""
+
+
+class WireError(ValueError):
+    """A payload or message that isn't what the contract says; the text tells the field and why."""
+
+
+def encode(message: Message) -> bytes:
+    """JSON of a message, checked as strictly as a foreign one. Raises WireError."""
+    adapter = _ADAPTERS[type(message)]
+    try:
+        adapter.validate_python(message, strict=True)
+    except ValidationError as error:
+        raise WireError(_explain(error)) from error
+    return adapter.dump_json(message)
+
+
+def decode(topic: str, payload: bytes) -> Message:
+    """The message that a topic and its payload stand for; unknown fields are ignored. Raises WireError."""
+    kind = kind_of(topic)
+    if kind is None:
+        raise WireError(f"no message has the topic {topic!r}")
+    if len(payload) > LARGEST_PAYLOAD:
+        raise WireError(f"{len(payload)} bytes are more than {LARGEST_PAYLOAD}")
+    try:
+        message = _ADAPTERS[kind].validate_json(payload)
+    except ValidationError as error:
+        raise WireError(_explain(error)) from error
+    if topic_of(message) != topic:
+        raise WireError(f"the payload belongs to {topic_of(message)!r}, not to {topic!r}")
+    return message
+
+
+def schema(kind: type[Message]) -> dict[str, Any]:
+    """JSON schema of a message class."""
+    return _ADAPTERS[kind].json_schema(mode="serialization")
+
+
+def _explain(error: ValidationError) -> str:
+    problems = (f"{'.'.join(map(str, problem['loc'])) or 'payload'}: {problem['msg']}" for problem in error.errors())
+    return "; ".join(problems)[:2000]
+
+
+_CONFIG = ConfigDict(allow_inf_nan=False, revalidate_instances="always", extra="ignore")
+for _kind in MESSAGES:
+    _kind.__pydantic_config__ = _CONFIG  # type: ignore[union-attr]
+_ADAPTERS: dict[type[Message], TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in MESSAGES}

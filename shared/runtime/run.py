@@ -1,0 +1,85 @@
+"""The loop that every service runs in: receive, handle, settle, confirm, acknowledge."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from shared.contract.messages import Message, Rejected
+from shared.runtime.bus import Bus, Delivery
+from shared.runtime.log import log, start_logging
+from shared.runtime.service import Service, Unavailable
+
+BATCH = 1000
+WAIT_SECONDS = 0.5
+
+
+def run(service: Service, bus: Bus, poll: Callable[[], Sequence[Delivery]] = list) -> None:
+    """Runs a service until SIGTERM or SIGINT. `poll` gives what a source of ingest has read."""
+    start_logging()
+    stop = threading.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, lambda *_: stop.set())
+    bus.open(service)
+    log(service.name, "online")
+    _say(bus, _patiently(service.start, service, bus, stop))
+    bus.confirm()
+    while not stop.is_set():
+        polled = poll()
+        received = bus.receive(BATCH, 0.0 if polled else WAIT_SECONDS)
+        work(service, bus, [*polled, *received], stop)
+        bus.beat("")
+    bus.close()
+    log(service.name, "stopped")
+
+
+def work(service: Service, bus: Bus, deliveries: Sequence[Delivery], stop: threading.Event | None = None) -> None:
+    """Handles a batch; acknowledges it only when all that follows from it is safe with the broker."""
+    for delivery in deliveries:
+        _say(bus, attempt(service, bus, delivery.message, stop))
+    _say(bus, _patiently(service.settle, service, bus, stop))
+    if stop and stop.is_set():
+        return
+    bus.confirm()
+    for delivery in deliveries:
+        delivery.done()
+
+
+def attempt(service: Service, bus: Bus, message: Any, stop: threading.Event | None = None) -> list[Message]:
+    """What follows from one message. A handler that fails twice on it sends it to `rejected`, and goes on."""
+    try:
+        return _patiently(lambda: service.handle(message), service, bus, stop)
+    except Exception as first:
+        log(service.name, "a handler failed; once more", logging.WARNING, first, message=type(message).__name__)
+    try:
+        return _patiently(lambda: service.handle(message), service, bus, stop)
+    except Exception as second:
+        log(service.name, "a handler failed twice", logging.ERROR, second, message=type(message).__name__)
+        return [Rejected(message.site, f"{service.name}: {type(message).__name__}", repr(second)[:4000], str(message)[:4000])]
+
+
+def _patiently(
+    call: Callable[[], Iterable[Message]], service: Service, bus: Bus, stop: threading.Event | None
+) -> list[Message]:
+    """Calls until what the work needs is there; says meanwhile what is missing."""
+    told = ""
+    while True:
+        try:
+            return list(call())
+        except Unavailable as hindrance:
+            if stop is None:
+                raise
+            if str(hindrance) != told:
+                told = str(hindrance)
+                log(service.name, told, logging.ERROR)
+            bus.beat(told)
+            if stop.wait(1.0):
+                return []
+
+
+def _say(bus: Bus, messages: Iterable[Message]) -> None:
+    for message in messages:
+        bus.publish(message)

@@ -1,0 +1,226 @@
+"""site.toml and the environment become frozen, validated settings; an error names file, line and key."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from shared.contract.messages import Channel, Name
+
+ENVIRONMENT = "WVR_"
+
+
+class SettingsError(Exception):
+    """A setting that can't be used; the text names the file, the line and the key."""
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"no time zone is called {name!r}; for Korea: Asia/Seoul") from None
+    return name
+
+
+class Section(BaseModel):
+    """A table of site.toml: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Site(Section):
+    name: Name = "site1"
+    timezone: Annotated[str, AfterValidator(_zone)] = "Asia/Seoul"
+
+
+class Range(Section):
+    """What the meter can physically show; a value outside is a fault of the meter."""
+
+    min: float | None = None
+    max: float | None = None
+
+    def model_post_init(self, _: object) -> None:
+        if self.min is not None and self.max is not None and self.min >= self.max:
+            raise ValueError(f"min {self.min} must be below max {self.max}")
+
+
+class Sensor(Section):
+    flow_rate: Range = Range(min=0.0)
+    pressure: Range = Range(min=0.0)
+
+    def range(self, channel: Channel) -> Range:
+        return self.flow_rate if channel == "flow_rate" else self.pressure
+
+
+class Ingest(Section):
+    source: Literal["simulator", "file"] = "simulator"
+    files: str = Field("*.csv", pattern=r"^[^/]+$")
+    """Pattern of the files that the source `file` follows in data/sensor/."""
+
+
+class Simulator(Section):
+    seed: int = Field(1, ge=0)
+    sensors: tuple[Name, ...] = Field(("001",), min_length=1, max_length=64)
+    mean_flow: float = Field(60.0, gt=0)
+    """m³/h"""
+    mean_pressure: float = Field(4.0, gt=0)
+    """bar"""
+    history_days: int = Field(365, ge=0, le=1100)
+
+
+class Detection(Section):
+    false_alarms_per_week: float = Field(0.5, gt=0, le=20)
+    silence_minutes: int = Field(10, ge=2, le=1440)
+    stuck_minutes: int = Field(180, ge=10, le=2880)
+    """Shortest run of one and the same value that is called stuck; learned upwards for coarse meters."""
+
+
+class Training(Section):
+    automatic: bool = True
+    min_days: int = Field(35, ge=21, le=730)
+    """Days of readings that a training needs."""
+    month: int = Field(1, ge=1, le=12)
+    """Month of the yearly training, on its first day at 03:00."""
+    epochs: int = Field(30, ge=1, le=500)
+    seed: int = Field(1, ge=0)
+
+
+class Store(Section):
+    retention_days: int = Field(365, ge=35, le=3650)
+    horizons: tuple[Annotated[int, Field(ge=0, le=168)], ...] = (0, 1, 24, 48, 72, 96, 120, 144, 168)
+    """Hours ahead that are kept of forecasts older than the newest."""
+
+
+class Reporter(Section):
+    horizons_hours: tuple[Annotated[int, Field(ge=0, le=168)], ...] = (24, 48, 72, 96, 120, 144, 168)
+    outbox_days: int = Field(7, ge=1, le=365)
+
+
+class Broker(Section):
+    host: str = "127.0.0.1"
+    port: int = Field(1883, ge=1, le=65_535)
+
+
+class Settings(BaseSettings):
+    """All that an operator may change. WVR_SECTION__KEY in the environment goes before site.toml."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix=ENVIRONMENT, env_nested_delimiter="__", env_ignore_empty=True
+    )
+    toml: ClassVar[dict[str, Any]] = {}
+
+    data: Path = Path("data")
+    """Folder of everything that WVR writes."""
+    secrets: Path | None = None
+    """Folder with this service's broker password; default data/secrets/<service>."""
+    site: Site = Site()
+    sensors: dict[Name, Sensor] = Field(default_factory=dict, max_length=64)
+    """Empty: every sensor is taken, up to 64."""
+    ingest: Ingest = Ingest()
+    simulator: Simulator = Simulator()
+    detection: Detection = Detection()
+    training: Training = Training()
+    store: Store = Store()
+    reporter: Reporter = Reporter()
+    broker: Broker = Broker()
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, env_settings: PydanticBaseSettingsSource, **_: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.site.timezone)
+
+    @property
+    def database(self) -> Path:
+        return self.data / "wvr.db"
+
+    @property
+    def models(self) -> Path:
+        return self.data / "output" / "Learning_lstm"
+
+    @property
+    def sensor_folder(self) -> Path:
+        return self.data / "sensor"
+
+    def sensor(self, name: str) -> Sensor:
+        """Settings of a sensor; the defaults for one that site.toml doesn't name."""
+        return self.sensors.get(name, Sensor())
+
+    def knows(self, sensor: str) -> bool:
+        """Whether readings of this sensor are taken."""
+        return not self.sensors or sensor in self.sensors
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Settings from a site.toml (default: WVR_SITE_FILE or ./site.toml; absent: defaults) and the environment.
+
+    Raises SettingsError with file, line and key.
+    """
+    named = path or (Path(os.environ["WVR_SITE_FILE"]) if "WVR_SITE_FILE" in os.environ else None)
+    file = named or Path("site.toml")
+    if not file.exists():
+        if named:
+            raise SettingsError(f"{file}: there is no such file")
+        text = ""
+    else:
+        text = file.read_text(encoding="utf-8")
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"line (\d+)", str(error))
+        raise SettingsError(f"{file}:{line[1] if line else 1}: {error}") from error
+    for key in ("data", "secrets", "broker"):
+        if key in values:
+            raise SettingsError(f"{file}:{line_of(text, (key,))}: {key}: belongs to the environment, WVR_{key.upper()}")
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(problem, file, text) for problem in error.errors())) from error
+
+
+def _explain(problem: Any, file: Path, text: str) -> str:
+    keys = tuple(str(part) for part in problem["loc"] if part != "[key]")
+    key = ".".join(keys)
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        message = "there is no such setting"
+    variable = ENVIRONMENT + "__".join(keys).upper()
+    if variable in os.environ:
+        return f"environment: {variable}: {message} (got {problem['input']!r})"
+    return f"{file}:{line_of(text, keys)}: {key}: {message} (got {problem['input']!r})"
+
+
+def line_of(text: str, keys: tuple[str, ...]) -> int:
+    """Line (from 1) on which a key of a TOML text is set, or its nearest parent; 1 when neither is there."""
+    table: tuple[str, ...] = ()
+    best, depth = 1, 0
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[+([^\]]+)\]+", line):
+            table = _path(header[1])
+            at = table
+        elif entry := re.match(r"\s*([\w.\"'-]+)\s*=", line):
+            at = (*table, *_path(entry[1]))
+        else:
+            continue
+        shared = len(os.path.commonprefix([at, keys]))  # type: ignore[list-item]
+        if shared == len(at) and shared > depth:
+            best, depth = number, shared
+    return best
+
+
+def _path(dotted: str) -> tuple[str, ...]:
+    return tuple(part.strip().strip("\"'") for part in dotted.split("."))
+
+

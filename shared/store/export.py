@@ -1,0 +1,72 @@
+"""Tables of wvr.db as CSV with ISO 8601 times and offset."""
+
+from __future__ import annotations
+
+import bisect
+import csv
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from peewee import SqliteDatabase
+
+_VERDICTS = """SELECT site, sensor, at, 'flow_rate' AS channel, flow_rate_system AS system, flow_rate_value AS value,
+        flow_rate_prediction AS prediction, flow_rate_night AS night FROM OUTLIER_VAL_TB
+    UNION ALL SELECT site, sensor, at, 'pressure', pressure_system, pressure_value, pressure_prediction, NULL
+        FROM OUTLIER_VAL_TB ORDER BY 1, 2, 3, 4"""
+QUERIES = {
+    "readings": "SELECT site, sensor, at, flow_rate, pressure FROM REAL_VAL_TB ORDER BY 1, 2, 3",
+    "verdicts": _VERDICTS,
+    "anomalies": """SELECT id, site, sensor, channel, method, kind, severity, opened_at, cleared_at, peak, excess_m3h,
+        text_ko || ' / ' || text_en AS text FROM ANOMALY_TB ORDER BY site, sensor, opened_at, id""",
+    "predictions": """SELECT site, sensor, channel, issued_at, at, p10, p50, p90, model FROM PRED_VAL_TB
+        ORDER BY 1, 2, 3, 4, 5""",
+    "night_flow": "SELECT site, sensor, at, flow_rate, pressure, minutes FROM NIGHT_FLOW_VAL_TB ORDER BY 1, 2, 3",
+    "criteria": """SELECT site, sensor, valid_from, learned_from, learned_to, days, limits, profiles FROM CRITERIA_TB
+        ORDER BY 1, 2, 3""",
+    "models": """SELECT site, sensor, channel, id, at, path, checksum, trained_from, trained_to, metrics, promoted,
+        reason FROM MODEL_TB ORDER BY 1, 2, 3, at""",
+}
+TIMES = {"at", "opened_at", "cleared_at", "issued_at", "valid_from", "learned_from", "learned_to"}
+TIMES |= {"trained_from", "trained_to"}
+
+
+def export(database: Path, table: str, out: Path) -> int:
+    """Writes one table to a CSV file; returns the number of rows. Raises FileNotFoundError without a database."""
+    if not database.exists():
+        raise FileNotFoundError(f"{database}: there is no such database")
+    source = SqliteDatabase(f"file:{database.resolve()}?mode=ro", uri=True, pragmas={"query_only": 1})
+    try:
+        cursor = source.execute_sql(QUERIES[table])
+        columns = [column[0] for column in cursor.description]
+        local = _local_time(source)
+        places = {place for place, column in enumerate(columns) if column in TIMES}
+        with out.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns)
+            return _write_rows(writer, cursor, places, local)
+    finally:
+        source.close()
+
+
+def _write_rows(writer: Any, rows: Iterator[tuple[Any, ...]], places: set[int], local: Callable[[int], str]) -> int:
+    count = 0
+    for count, row in enumerate(rows, 1):
+        writer.writerow(
+            local(value) if place in places and value is not None else value for place, value in enumerate(row)
+        )
+    return count
+
+
+def _local_time(database: SqliteDatabase) -> Callable[[int], str]:
+    """Epoch seconds to ISO 8601 with the offset that the site had at that instant."""
+    known = database.execute_sql("SELECT start, seconds FROM ZONE_TB ORDER BY start").fetchall()
+    starts = [start for start, _ in known]
+    zones = [timezone(timedelta(seconds=seconds)) for _, seconds in known]
+
+    def local(at: int) -> str:
+        zone = zones[bisect.bisect_right(starts, at) - 1] if zones else UTC
+        return datetime.fromtimestamp(at, zone).isoformat()
+
+    return local

@@ -1,0 +1,128 @@
+"""Messages as table rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from shared.contract.messages import (
+    CHANNELS,
+    Anomaly,
+    Criteria,
+    Forecast,
+    History,
+    ModelTrained,
+    Prediction,
+    Reading,
+    Verdict,
+)
+from shared.domain.series import HOUR
+
+Row = tuple[Any, ...]
+
+
+def seconds(at: datetime) -> int:
+    """UTC epoch seconds."""
+    return int(at.timestamp())
+
+
+def reading_row(reading: Reading) -> Row:
+    """Row of REAL_VAL_TB."""
+    return (
+        reading.site,
+        reading.sensor,
+        int(reading.at.timestamp()),
+        reading.flow_rate,
+        reading.pressure,
+        reading.source,
+    )
+
+
+def history_rows(history: History) -> Iterator[Row]:
+    """Rows of REAL_VAL_TB."""
+    site, sensor, source = history.site, history.sensor, history.source
+    return ((site, sensor, int(at.timestamp()), flow, pressure, source) for at, flow, pressure in history.minutes)
+
+
+def verdict_row(verdict: Verdict) -> Row:
+    """Row of OUTLIER_VAL_TB."""
+    flow, pressure = verdict.flow_rate, verdict.pressure
+    return (
+        verdict.site,
+        verdict.sensor,
+        int(verdict.at.timestamp()),
+        flow.system.flag,
+        flow.value.flag,
+        flow.prediction.flag,
+        flow.night.flag,
+        pressure.system.flag,
+        pressure.value.flag,
+        pressure.prediction.flag,
+    )
+
+
+def anomaly_row(anomaly: Anomaly) -> Row:
+    """Row of ANOMALY_TB."""
+    return (
+        anomaly.site,
+        anomaly.sensor,
+        anomaly.id,
+        seconds(anomaly.at),
+        anomaly.channel,
+        anomaly.method,
+        anomaly.kind,
+        anomaly.state,
+        anomaly.acknowledged,
+        anomaly.severity,
+        seconds(anomaly.opened_at),
+        anomaly.cleared_at and seconds(anomaly.cleared_at),
+        anomaly.peak,
+        anomaly.excess_m3h,
+        anomaly.text.ko,
+        anomaly.text.en,
+    )
+
+
+def prediction_rows(prediction: Prediction, hours: set[int] | None) -> Iterator[Row]:
+    """Rows of PRED_VAL_TB: the given hours ahead, or all."""
+    issued = seconds(prediction.issued_at)
+    for channel in CHANNELS:
+        forecast: Forecast = getattr(prediction, channel)
+        for k, (p10, p50, p90) in enumerate(zip(forecast.p10, forecast.p50, forecast.p90, strict=True)):
+            if p50 is not None and (hours is None or k in hours):
+                key = (prediction.site, prediction.sensor, channel, issued, issued + k * HOUR)
+                yield (*key, p10, p50, p90, forecast.model)
+
+
+def criteria_row(criteria: Criteria) -> Row:
+    """Row of CRITERIA_TB."""
+    return (
+        criteria.site,
+        criteria.sensor,
+        seconds(criteria.valid_from),
+        seconds(criteria.learned_from),
+        seconds(criteria.learned_to),
+        criteria.days,
+        json.dumps(criteria.limits),
+        json.dumps(criteria.profiles),
+    )
+
+
+def model_row(model: ModelTrained) -> Row:
+    """Row of MODEL_TB."""
+    return (
+        model.site,
+        model.sensor,
+        model.channel,
+        model.id,
+        seconds(model.at),
+        model.path,
+        model.checksum,
+        seconds(model.trained_from),
+        seconds(model.trained_to),
+        json.dumps(model.metrics),
+        model.promoted,
+        model.reason,
+    )

@@ -1,0 +1,128 @@
+"""The tables of wvr.db as peewee models. Times are UTC epoch seconds; the …_VIEWs show local time."""
+
+from __future__ import annotations
+
+from peewee import BooleanField, CompositeKey, FloatField, IntegerField, Model, TextField
+
+from shared.contract.messages import Anomaly, Criteria, History, Message, ModelTrained, Prediction, Reading, Verdict
+
+
+class Readings(Model):
+    site, sensor, at = TextField(), TextField(), IntegerField()
+    flow_rate, pressure = FloatField(null=True), FloatField(null=True)
+    source = TextField()
+
+    class Meta:
+        table_name = "REAL_VAL_TB"
+        primary_key = CompositeKey("site", "sensor", "at")
+
+
+class Verdicts(Model):
+    site, sensor, at = TextField(), TextField(), IntegerField()
+    flow_rate_system, flow_rate_value = IntegerField(null=True), IntegerField(null=True)
+    flow_rate_prediction, flow_rate_night = IntegerField(null=True), IntegerField(null=True)
+    pressure_system, pressure_value = IntegerField(null=True), IntegerField(null=True)
+    pressure_prediction = IntegerField(null=True)
+
+    class Meta:
+        table_name = "OUTLIER_VAL_TB"
+        primary_key = CompositeKey("site", "sensor", "at")
+
+
+class Anomalies(Model):
+    site, sensor, id, at = TextField(), TextField(), TextField(), IntegerField()
+    channel, method, kind, state = TextField(), TextField(), TextField(), TextField()
+    acknowledged, severity = BooleanField(), TextField()
+    opened_at, cleared_at = IntegerField(), IntegerField(null=True)
+    peak, excess_m3h = FloatField(null=True), FloatField(null=True)
+    text_ko, text_en = TextField(), TextField()
+
+    class Meta:
+        table_name = "ANOMALY_TB"
+        primary_key = CompositeKey("site", "sensor", "id")
+
+
+class Predictions(Model):
+    site, sensor, channel = TextField(), TextField(), TextField()
+    issued_at, at = IntegerField(), IntegerField()
+    p10, p50, p90 = FloatField(null=True), FloatField(null=True), FloatField(null=True)
+    model = TextField()
+
+    class Meta:
+        table_name = "PRED_VAL_TB"
+        primary_key = CompositeKey("site", "sensor", "channel", "issued_at", "at")
+
+
+class NightFlow(Model):
+    site, sensor, at = TextField(), TextField(), IntegerField()
+    flow_rate, pressure = FloatField(null=True), FloatField(null=True)
+    minutes = IntegerField()
+
+    class Meta:
+        table_name = "NIGHT_FLOW_VAL_TB"
+        primary_key = CompositeKey("site", "sensor", "at")
+
+
+class CriteriaSets(Model):
+    site, sensor, valid_from = TextField(), TextField(), IntegerField()
+    learned_from, learned_to, days = IntegerField(), IntegerField(), IntegerField()
+    limits, profiles = TextField(), TextField()
+
+    class Meta:
+        table_name = "CRITERIA_TB"
+        primary_key = CompositeKey("site", "sensor", "valid_from")
+
+
+class Models(Model):
+    site, sensor, channel, id = TextField(), TextField(), TextField(), TextField()
+    at, path, checksum = IntegerField(), TextField(), TextField()
+    trained_from, trained_to, metrics = IntegerField(), IntegerField(), TextField()
+    promoted, reason = BooleanField(), TextField()
+
+    class Meta:
+        table_name = "MODEL_TB"
+        primary_key = CompositeKey("site", "sensor", "channel", "id")
+
+
+class HourlyValues(Model):
+    site, sensor, at, minutes = TextField(), TextField(), IntegerField(), IntegerField()
+    flow_rate_min, flow_rate_mean, flow_rate_max = FloatField(null=True), FloatField(null=True), FloatField(null=True)
+    pressure_min, pressure_mean, pressure_max = FloatField(null=True), FloatField(null=True), FloatField(null=True)
+
+    class Meta:
+        table_name = "HOURLY_VAL_TB"
+        primary_key = CompositeKey("site", "sensor", "at")
+
+
+class HighWater(Model):
+    site, boot_id = TextField(primary_key=True), TextField()
+    seq, at = IntegerField(), IntegerField()
+
+    class Meta:
+        table_name = "STORED_TB"
+
+
+class ZoneOffsets(Model):
+    start, seconds = IntegerField(primary_key=True), IntegerField()
+
+    class Meta:
+        table_name = "ZONE_TB"
+
+
+TABLES: dict[type[Message], type[Model]] = {
+    Reading: Readings,
+    History: Readings,
+    Verdict: Verdicts,
+    Anomaly: Anomalies,
+    Prediction: Predictions,
+    Criteria: CriteriaSets,
+    ModelTrained: Models,
+}
+"""The table that keeps each message."""
+
+
+def put(table: type[Model], clash: str = "REPLACE") -> str:
+    """SQL that inserts one row of a table; clash: REPLACE (the newest wins) or IGNORE (the first wins)."""
+    columns = [field.column_name for field in table._meta.sorted_fields]
+    marks = ", ".join("?" * len(columns))
+    return f"INSERT OR {clash} INTO {table._meta.table_name} ({', '.join(columns)}) VALUES ({marks})"

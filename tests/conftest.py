@@ -1,0 +1,73 @@
+"""A real Mosquitto on a free port for every test that needs a broker."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cli.packages import program
+from shared.settings import Broker, Settings
+from tests.waiting import wait_for
+
+
+@dataclass
+class Mosquitto:
+    """A broker without accounts, whose state is in a folder."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Starts it, and waits until it listens."""
+        self.folder.mkdir(exist_ok=True)
+        conf = self.folder / "mosquitto.conf"
+        conf.write_text(
+            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nuser root\npersistence true\n"
+            f"persistence_location {self.folder}/\nmax_inflight_messages 1000\nmax_queued_messages 200000\n",
+            encoding="ascii",
+        )
+        command = [str(program("mosquitto", "mosquitto")), "-c", str(conf)]
+        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        wait_for(self._listens, what="mosquitto listens")
+
+    def stop(self) -> None:
+        """Ends it; its state stays in the folder."""
+        if self.process:
+            self.process.terminate()
+            self.process.wait(10)
+            self.process = None
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A running broker."""
+    broker = Mosquitto(tmp_path / "broker", free_port())
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings of a site whose services talk through the running broker."""
+    (tmp_path / "password").write_text("any", encoding="ascii")
+    monkeypatch.setenv("WVR_HEARTBEAT", str(tmp_path / "heartbeat"))
+    return Settings(data=tmp_path / "data", secrets=tmp_path, broker=Broker(port=mosquitto.port))

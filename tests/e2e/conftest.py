@@ -1,0 +1,46 @@
+"""Whole sites: in Docker Compose where an engine answers, and as local processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from cli.compose import engine
+from tests.conftest import free_port
+from tests.e2e.running import RunningSite
+
+DAYS = 60
+"""Of simulated history: enough for a training, and quickly learned."""
+
+
+@pytest.fixture(scope="module")
+def compose_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
+    """A fresh site that `./wvr up` has started in Docker."""
+    found = engine()
+    if not found.answers:
+        if os.environ.get("WVR_REQUIRE_DOCKER"):
+            pytest.fail(f"WVR_REQUIRE_DOCKER is set, but {found.says}")
+        pytest.skip(found.says)
+    site = RunningSite.create(tmp_path_factory.mktemp("compose"), free_port(), DAYS)
+    try:
+        started = site.wvr("up")
+        assert started.returncode == 0, started.stdout + started.stderr
+        assert "starts in Docker" in started.stdout
+        yield site
+    finally:
+        site.compose("down", "--volumes", "--timeout", "5")
+
+
+@pytest.fixture(scope="module")
+def local_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
+    """A fresh site that `./wvr up --local` has started."""
+    site = RunningSite.create(tmp_path_factory.mktemp("local"), free_port(), DAYS)
+    try:
+        started = site.wvr("up", "--local")
+        assert started.returncode == 0, started.stdout + started.stderr
+        assert "starts as local processes" in started.stdout
+        yield site
+    finally:
+        site.wvr("down")

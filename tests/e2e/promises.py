@@ -1,0 +1,47 @@
+"""What a running site promises, wherever it runs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from tests.e2e.running import RunningSite, listening
+from tests.waiting import wait_for
+
+LEARNED = ("model.tflite", "model.keras", "scaler.joblib", "manifest.json")
+
+
+def every_service_is_healthy(site: RunningSite) -> None:
+    """`./wvr status` says so of all."""
+    status = site.wvr("status")
+    assert status.returncode == 0, status.stdout + status.stderr
+    states = dict(line.split(maxsplit=1) for line in status.stdout.splitlines())
+    assert set(states.values()) <= {"healthy", "done"}
+    assert {"broker", "ingest", "detector", "forecaster", "trainer", "db_writer", "reporter"} <= set(states)
+
+
+def alert_is_written_each_minute(site: RunningSite) -> None:
+    """Within 90 s, and anew for the very next minute."""
+    first = site.wait_for_alert_after(None)
+    assert site.wait_for_alert_after(first) == first + timedelta(minutes=1)
+
+
+def viewer_hears_everything_and_may_say_nothing(site: RunningSite) -> None:
+    """Readings, verdicts and predictions arrive; a publication is refused."""
+    with listening(site, "viewer") as viewer:
+        wanted = {"reading", "verdict", "prediction", "tick"}
+        wait_for(lambda: wanted <= viewer.topics(), 90, "the viewer hears readings, verdicts and predictions")
+        assert viewer.publish("wvr/v1/test/tick", b"{}") == "Not authorized"
+        assert viewer.publish("wvr/v1/test/command/train", b"{}") == "Not authorized"
+
+
+def nobody_says_what_another_produces(site: RunningSite) -> None:
+    """A service's user is refused on topics that it doesn't produce."""
+    with listening(site, "reporter") as reporter:
+        assert reporter.publish("wvr/v1/test/001/reading", b"{}") == "Not authorized"
+        assert reporter.publish("wvr/v1/test/service/detector", b"{}") == "Not authorized"
+
+
+def both_models_are_there(site: RunningSite) -> bool:
+    """Whether each channel has its complete model folder."""
+    folders = [site.data / "output/Learning_lstm" / channel / "001" for channel in ("flow_rate", "pressure")]
+    return all((folder / name).exists() for folder in folders for name in LEARNED)

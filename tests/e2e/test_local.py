@@ -1,0 +1,75 @@
+"""The same site without Docker: `./wvr up --local`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import free_port
+from tests.e2e import promises
+from tests.e2e.running import RunningSite
+from tests.waiting import wait_for
+
+
+def test_every_service_is_healthy(local_site: RunningSite) -> None:
+    promises.every_service_is_healthy(local_site)
+
+
+def test_alert_is_written_each_minute(local_site: RunningSite) -> None:
+    promises.alert_is_written_each_minute(local_site)
+
+
+def test_viewer_hears_everything_and_may_say_nothing(local_site: RunningSite) -> None:
+    promises.viewer_hears_everything_and_may_say_nothing(local_site)
+
+
+def test_no_password_is_shown(local_site: RunningSite) -> None:
+    said = local_site.wvr("up").stdout
+    assert f"{local_site.data}/secrets/viewer/password" in said
+    assert not any(local_site.password(user) in said for user in ("viewer", "operator"))
+
+
+@pytest.mark.parametrize("service", ["broker", "detector"])
+def test_what_dies_is_started_again(local_site: RunningSite, service: str) -> None:
+    before = process(local_site, service)
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: process(local_site, service) not in (0, before), 30, f"{service} runs again")
+    wait_for(lambda: local_site.wvr("status").returncode == 0, 60, "all is healthy again")
+    local_site.wait_for_alert_after(local_site.alert_minute())
+
+
+def test_a_taken_port_is_named(local_site: RunningSite, tmp_path: Path) -> None:
+    started = RunningSite.create(tmp_path, local_site.port, days=0).wvr("up", "--local")
+    assert started.returncode == 1
+    assert f"port {local_site.port} of 127.0.0.1 is in use" in started.stderr
+
+
+def test_down_stops_all(tmp_path: Path) -> None:
+    site = RunningSite.create(tmp_path, free_port(), days=0)
+    try:
+        assert site.wvr("up", "--local").returncode == 0
+    finally:
+        stopped = site.wvr("down")
+    assert stopped.returncode == 0
+    assert site.wvr("status").returncode == 1
+    assert not [path for path in Path("/proc").glob("[0-9]*/environ") if str(site.data).encode() in environment(path)]
+
+
+def process(site: RunningSite, service: str) -> int:
+    """Process id of a service; 0 while it doesn't run."""
+    conf = site.data / "run/supervisord.conf"
+    ctl = Path(sys.executable).with_name("supervisorctl")
+    said = site.run(str(ctl), "-c", str(conf), "pid", service).stdout.strip()
+    return int(said) if said.isdecimal() else 0
+
+
+def environment(path: Path) -> bytes:
+    """What a process was started with; empty when it has gone."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""

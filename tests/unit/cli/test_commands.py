@@ -1,0 +1,46 @@
+"""./wvr finds its commands, and needs no Python packages to start WVR in Docker."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from cli import __main__ as wvr
+from cli.packages import ROOT
+
+WITHOUT_PACKAGES = [entry.module for entry in wvr.COMMANDS.values() if not entry.packages]
+
+
+@pytest.mark.parametrize("name", wvr.COMMANDS)
+def test_every_command_is_there(name: str) -> None:
+    assert callable(import_module(wvr.COMMANDS[name].module).main)
+
+
+def test_what_needs_no_packages_imports_none() -> None:
+    command = [sys.executable, "-S", "-P", "-c", f"import {', '.join(WITHOUT_PACKAGES)}"]
+    done = subprocess.run(command, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_unknown_command_shows_the_known_ones() -> None:
+    done = subprocess.run([ROOT / "wvr", "sail"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert all(f"./wvr {name}" in done.stdout for name in wvr.COMMANDS)
+
+
+def test_the_env_file_is_read_as_compose_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text('WVR_DATA=./store\nWVR_BIND="0.0.0.0"\nWVR_BROKER__PORT=1884\n', encoding="ascii")
+    monkeypatch.setattr(wvr, "ROOT", tmp_path)
+    monkeypatch.setattr(os, "environ", {"WVR_BROKER__PORT": "1885"})
+    wvr.complete_environment()
+    assert os.environ == {
+        "WVR_DATA": str(tmp_path / "store"),
+        "WVR_SITE_FILE": str(tmp_path / "site.toml"),
+        "WVR_BIND": "0.0.0.0",
+        "WVR_BROKER__PORT": "1885",
+    }

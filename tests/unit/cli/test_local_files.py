@@ -1,0 +1,40 @@
+"""What local mode generates."""
+
+from __future__ import annotations
+
+import configparser
+from pathlib import Path
+
+from cli.local_files import broker_folder, mosquitto_conf, supervisord_conf
+from cli.packages import ROOT
+from cli.setup_site import SERVICES
+from shared.settings import Broker, Settings
+
+
+def directives(text: str) -> dict[str, str]:
+    return dict(line.split(" ", 1) for line in text.splitlines() if line and not line.startswith(("#", "log_type")))
+
+
+def test_the_local_broker_differs_from_the_shipped_one_in_paths_and_address_only(tmp_path: Path) -> None:
+    shipped = directives((ROOT / "broker/mosquitto.conf").read_text(encoding="utf-8"))
+    broker_folder(tmp_path).mkdir(parents=True)
+    local = directives(mosquitto_conf(Settings(data=tmp_path, broker=Broker(port=1999)), "127.0.0.1"))
+    local.pop("user", None)
+    assert local.keys() == shipped.keys()
+    assert {key for key in local if local[key] != shipped[key]} == {
+        "listener",
+        "password_file",
+        "acl_file",
+        "persistence_location",
+    }
+    assert local["listener"] == "1999 127.0.0.1"
+
+
+def test_every_service_is_started_again_when_it_dies(tmp_path: Path) -> None:
+    conf = configparser.ConfigParser(interpolation=None)
+    conf.read_string(supervisord_conf(tmp_path / "100%", Path("/usr/sbin/mosquitto")))
+    programs = {name.removeprefix("program:") for name in conf.sections() if name.startswith("program:")}
+    assert programs == {"broker", *SERVICES}
+    assert all(conf[f"program:{name}"]["autorestart"] == "true" for name in programs)
+    assert conf["program:trainer"]["command"].startswith("nice -n 19 ")
+    assert "100%%/log" in conf["program:ingest"]["stdout_logfile"]

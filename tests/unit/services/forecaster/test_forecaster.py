@@ -1,0 +1,284 @@
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from services.forecaster.service import Forecaster
+from shared.contract.messages import Channel, Message, ModelTrained, Prediction, Progress, Reading
+from shared.domain.features import Inputs, Scaler
+from shared.domain.series import Floats, Series
+from tests.unit.makers import START, at, reading, tick
+
+SEOUL = ZoneInfo("Asia/Seoul")
+NOW = int(START.timestamp())
+WEEK = 7 * 24 * 60
+
+
+@dataclass
+class StoredPast:
+    """History that a test writes by hand: one sensor's readings, and its newest prediction."""
+
+    series: Series = field(default_factory=lambda: series([]))
+    last_issued: int | None = None
+
+    def sensors(self) -> list[str]:
+        return ["001"] if len(self.series) else []
+
+    def span(self, sensor: str) -> tuple[int, int] | None:
+        return (int(self.series.at[0]), int(self.series.at[-1])) if len(self.series) and sensor == "001" else None
+
+    def readings(self, sensor: str, start: int, stop: int) -> Series:
+        part = (self.series.at >= start) & (self.series.at < stop) & (sensor == "001")
+        return Series(self.series.at[part], self.series.flow_rate[part], self.series.pressure[part])
+
+    def issued(self, sensor: str) -> int | None:
+        return self.last_issued if sensor == "001" else None
+
+
+@dataclass
+class ConstantModel:
+    """Adds so many scales to the profile."""
+
+    id: str = "model-1"
+    added: float = 2.0
+    scaler: Scaler = Scaler(10.0, 5.0, 1.0)
+
+    def answer(self, inputs: Inputs) -> Floats:
+        return np.full((len(inputs.base), 3), self.added)
+
+
+class Shelf:
+    """Models by folder."""
+
+    def __init__(self, models: dict[str, ConstantModel] | None = None) -> None:
+        self.models = models or {}
+
+    def __call__(self, path: str) -> ConstantModel | None:
+        return self.models.get(path)
+
+
+def series(readings: Iterable[Reading]) -> Series:
+    rows = [(int(one.at.timestamp()), one.flow_rate, one.pressure) for one in readings]
+    table = np.array(rows, dtype=np.float64).reshape(-1, 3)
+    return Series(table[:, 0].astype(np.int64), table[:, 1], table[:, 2])
+
+
+def flow(minute: float) -> float:
+    """m³/h: a daily wave around 10."""
+    return 10 + 3 * float(np.sin((NOW // 60 + minute) * np.pi / 720))
+
+
+def minutes(start: int, stop: int) -> list[Reading]:
+    return [reading(minute, flow(minute)) for minute in range(start, stop)]
+
+
+def forecaster(past: StoredPast | None = None, shelf: Shelf | None = None) -> Forecaster:
+    return Forecaster("site1", SEOUL, past or StoredPast(), shelf or Shelf())
+
+
+def said(service: Forecaster, messages: Sequence[Message]) -> list[Prediction]:
+    out = [said for message in messages for said in service.handle(message)]
+    assert all(isinstance(message, Prediction) for message in out)
+    return [message for message in out if isinstance(message, Prediction)]
+
+
+def in_event_time(readings: Iterable[Reading], last: int) -> list[Message]:
+    """Each minute its readings, then its tick."""
+    by_minute: dict[object, list[Message]] = {}
+    for one in readings:
+        by_minute.setdefault(one.at, []).append(one)
+    return [message for minute in range(last) for message in (*by_minute.get(at(minute), []), tick(minute))]
+
+
+def trained(promoted: bool = True, channel: Channel = "flow_rate") -> ModelTrained:
+    path = "output/Learning_lstm/flow_rate/001"
+    return ModelTrained("site1", "001", START, channel, "model-1", path, "0" * 64, START, START, {}, promoted, "")
+
+
+def test_a_sensors_first_reading_gets_an_empty_forecast_of_its_hour() -> None:
+    (first,) = said(forecaster(), [reading(17)])
+    assert first.issued_at == at(0)
+    assert first.flow_rate.p50 == first.pressure.p90 == ()
+
+
+def test_each_full_hour_is_forecast_once_when_its_last_minute_has_closed() -> None:
+    service = forecaster()
+    assert [one.issued_at for one in said(service, in_event_time(minutes(0, 59), 59))] == [at(0)]
+    assert said(service, [reading(59, 10.0)]) == []
+    assert [one.issued_at for one in said(service, [tick(59)])] == [at(60)]
+    assert said(service, [reading(60, 10.0), tick(60)]) == []
+
+
+def test_a_forecast_has_169_values_of_both_channels_with_four_decimals() -> None:
+    service = forecaster()
+    *_, last = said(service, minutes(0, 3 * 24 * 60 + 1))
+    assert [len(q) for q in (last.flow_rate.p10, last.flow_rate.p50, last.pressure.p50, last.pressure.p90)] == [169] * 4
+    assert all(value is not None and round(value, 4) == value for value in last.flow_rate.p50)
+    expected = [flow(3 * 24 * 60 + 60 * hour + 29.5) for hour in range(169)]
+    assert [value or 0.0 for value in last.flow_rate.p50] == pytest.approx(expected, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    "gap", [7, 200, 3 * 24 * 60, 9 * 24 * 60], ids=["minutes", "hours", "days", "more than a week"]
+)
+def test_the_same_predictions_come_whether_ticks_run_far_ahead_or_in_event_time(gap: int) -> None:
+    readings = [*minutes(0, 1501), *minutes(1501 + gap, 1501 + gap + 400)]
+    readings.insert(700, reading(333, 99.0))
+    end = 1501 + gap + 400
+    far_ahead = [message for one in readings for message in (one, *([tick(900_000)] if one.at.minute % 7 == 0 else []))]
+    in_time = said(forecaster(), in_event_time(readings, end))
+    drained = said(forecaster(), far_ahead)
+    assert in_time == drained
+    assert len({one.issued_at for one in drained}) == len(drained)
+
+
+def test_a_channel_that_is_always_absent_is_not_forecast() -> None:
+    service = forecaster()
+    *_, last = said(service, [reading(minute, flow(minute), None) for minute in range(600)])
+    assert last.flow_rate.p50
+    assert last.pressure.p50 == ()
+
+
+def test_a_silent_sensor_is_forecast_for_a_week_and_no_longer() -> None:
+    service = forecaster()
+    said(service, minutes(0, 300))
+    issued = [one.issued_at for one in said(service, [tick(minute) for minute in range(300, 300 + 2 * WEEK)])]
+    assert issued == [at(300 + 60 * hour) for hour in range(len(issued))]
+    assert issued[-1] == at(240 + 168 * 60)
+
+
+def test_readings_that_come_late_each_minute_still_have_their_hour_forecast_before_they_are_judged() -> None:
+    service = forecaster()
+    late = [message for minute in range(180) for message in (tick(minute + 3), reading(minute, flow(minute)))]
+    assert [one.issued_at for one in said(service, late)] == [at(0), at(60), at(120)]
+
+
+def test_an_hour_with_fewer_than_thirty_known_minutes_is_unknown() -> None:
+    few, enough = forecaster(), forecaster()
+    said(few, [*minutes(0, 180), *minutes(180, 209)])
+    said(enough, [*minutes(0, 180), *minutes(180, 210)])
+    assert np.isnan(few.meters["001"].before(NOW // 3600 + 4)[0]["flow_rate"][-1])
+    assert enough.meters["001"].before(NOW // 3600 + 4)[0]["flow_rate"][-1] == pytest.approx(flow(194.5), abs=0.01)
+
+
+def test_the_first_of_two_readings_of_a_minute_counts() -> None:
+    service = forecaster()
+    said(
+        service,
+        [
+            message
+            for one in minutes(0, 60)
+            for message in (one, reading((one.at - START) / timedelta(minutes=1), 99.0))
+        ],
+    )
+    assert service.meters["001"].before(NOW // 3600 + 1)[0]["flow_rate"][-1] < 20
+
+
+def test_a_late_reading_changes_no_issued_forecast_but_is_remembered() -> None:
+    service = forecaster()
+    said(service, [*minutes(0, 20), *minutes(60, 130)])
+    assert said(service, minutes(20, 60)) == []
+    assert not np.isnan(service.meters["001"].before(NOW // 3600 + 2)[0]["flow_rate"][-2])
+
+
+def test_one_reading_with_a_clock_far_ahead_stops_no_forecast() -> None:
+    service = forecaster()
+    said(service, minutes(0, 90))
+    assert said(service, [reading(50_000, 99.0)]) == []
+    assert [one.issued_at for one in said(service, in_event_time(minutes(90, 200), 200)[180:])] == [at(120), at(180)]
+
+
+def test_hours_missed_while_it_was_off_are_caught_up_at_the_start() -> None:
+    stored = minutes(0, 3000)
+    never_off = said(forecaster(), stored)
+    past = StoredPast(series(stored), int(at(2400).timestamp()))
+    caught_up = list(forecaster(past).start())
+    assert caught_up == [one for one in never_off if one.issued_at > at(2400)]
+
+
+def test_at_most_168_missed_hours_are_caught_up() -> None:
+    past = StoredPast(series(minutes(0, 12 * 24 * 60)), NOW)
+    assert len(list(forecaster(past).start())) == 168
+
+
+def test_a_first_start_on_imported_history_forecasts_the_present_hour() -> None:
+    past = StoredPast(series(minutes(0, 3000)))
+    (now,) = forecaster(past).start()
+    assert isinstance(now, Prediction)
+    assert now.issued_at == at(2940)
+    assert now.flow_rate.p50
+
+
+def test_after_a_restart_it_goes_on_as_if_it_had_never_been_off() -> None:
+    readings = minutes(0, 6000)
+    never_off = said(forecaster(), readings)
+    past = StoredPast(series(readings[:4321]), int(at(4320).timestamp()))
+    restarted = forecaster(past)
+    assert list(restarted.start()) == []
+    assert said(restarted, readings[4300:]) == [one for one in never_off if one.issued_at > at(4320)]
+
+
+def test_imported_history_is_learned_from_when_the_import_is_done() -> None:
+    past = StoredPast()
+    service = forecaster(past)
+    said(service, minutes(9000, 9030))
+    past.series = series(minutes(0, 9000))
+    said(service, [Progress("site1", START, "import", 3, 3, None, "")])
+    (first,) = said(service, [*minutes(9030, 9060), tick(9059)])
+    assert [value or 0.0 for value in first.flow_rate.p50[:24]] == pytest.approx(
+        [flow(9060 + 60 * hour + 29.5) for hour in range(24)], abs=0.2
+    )
+
+
+def test_a_promoted_model_is_taken_up_at_once_and_named() -> None:
+    service = forecaster(StoredPast(series(minutes(-3 * WEEK, 0)), NOW))
+    list(service.start())
+    service.load = Shelf({"output/Learning_lstm/flow_rate/001": ConstantModel()})
+    (before,) = said(service, [*minutes(0, 60), tick(59)])
+    (after,) = said(service, [trained(), *minutes(60, 120), tick(119)])
+    assert (before.flow_rate.model, before.pressure.model) == ("profile", "profile")
+    assert (after.flow_rate.model, after.pressure.model) == ("model-1", "profile")
+    assert (after.flow_rate.p50[0] or 0) == pytest.approx(flow(149.5) + 2, abs=0.2)
+
+
+def test_a_model_that_was_not_promoted_is_left_alone() -> None:
+    service = forecaster(StoredPast(series(minutes(-3 * WEEK, 0)), NOW))
+    list(service.start())
+    service.load = Shelf({"output/Learning_lstm/flow_rate/001": ConstantModel()})
+    (after,) = said(service, [trained(promoted=False), *minutes(0, 60), tick(59)])
+    assert after.flow_rate.model == "profile"
+
+
+def test_a_model_that_cannot_be_opened_leaves_the_old_one_in_use() -> None:
+    shelf = Shelf({"output/Learning_lstm/flow_rate/001": ConstantModel("old")})
+    service = forecaster(StoredPast(series(minutes(-3 * WEEK, 0)), NOW), shelf)
+    list(service.start())
+    shelf.models.clear()
+    (after,) = said(service, [trained(), *minutes(0, 60), tick(59)])
+    assert after.flow_rate.model == "old"
+
+
+def test_the_newest_model_is_in_use_from_the_start() -> None:
+    shelf = Shelf({"output/Learning_lstm/pressure/001": ConstantModel("newest")})
+    (first,) = forecaster(StoredPast(series(minutes(-3 * WEEK, 0)), NOW - 3600 - 3600), shelf).start()
+    assert isinstance(first, Prediction)
+    assert (first.flow_rate.model, first.pressure.model) == ("profile", "newest")
+
+
+def test_with_too_little_known_of_two_weeks_the_profile_forecasts() -> None:
+    shelf = Shelf({"output/Learning_lstm/flow_rate/001": ConstantModel()})
+    (first,) = forecaster(StoredPast(series(minutes(-WEEK, 0)), NOW - 7200), shelf).start()
+    assert isinstance(first, Prediction)
+    assert first.flow_rate.model == "profile"
+
+
+def test_a_flow_that_is_never_negative_is_never_forecast_below_zero() -> None:
+    service = forecaster()
+    noise = np.random.default_rng(1).exponential(1.0, 3 * 24)
+    *_, last = said(service, [reading(minute, float(noise[minute // 60])) for minute in range(3 * 24 * 60)])
+    assert min(value for value in last.flow_rate.p10 if value is not None) >= 0

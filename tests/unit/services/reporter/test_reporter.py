@@ -1,0 +1,137 @@
+"""The text files, to the character."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from services.reporter.folder import DeferredFolder, SensorFolder
+from services.reporter.service import Reporter
+from shared.contract.messages import Anomaly, Message, Sentence
+from tests.unit.makers import at, prediction, tick, verdict
+
+HOURS = (24, 48, 72, 96, 120, 144, 168)
+NULLS = "  ".join([" ".join(["NULL"] * 7)] * 2)
+
+
+def reporter(path: Path) -> Reporter:
+    service = Reporter(SensorFolder(path), HOURS, 7)
+    assert not list(service.start())
+    return service
+
+
+def tell(service: Reporter, *messages: Message) -> None:
+    for message in messages:
+        assert not list(service.handle(message))
+        assert not list(service.settle())
+
+
+def test_alert_txt_is_the_newest_verdict_in_eleven_columns(tmp_path: Path) -> None:
+    tell(reporter(tmp_path), verdict(4), verdict(5, night=1))
+    assert (tmp_path / "alert.txt").read_text() == "001  2026-11-23T23:05  12.34  4.11  0 0 0 1  0 0 NULL\n"
+
+
+def test_alert_txt_has_a_line_for_each_sensor(tmp_path: Path) -> None:
+    tell(reporter(tmp_path), verdict(5, sensor="002"), verdict(5, None))
+    lines = (tmp_path / "alert.txt").read_text().splitlines()
+    assert [line.split()[:3] for line in lines] == [
+        ["001", "2026-11-23T23:05", "NULL"],
+        ["002", "2026-11-23T23:05", "12.34"],
+    ]
+
+
+def test_a_minute_without_a_reading_gets_its_line_when_the_next_minute_has_closed(tmp_path: Path) -> None:
+    service = reporter(tmp_path)
+    tell(service, verdict(5), tick(5), tick(6))
+    assert "23:05" in (tmp_path / "alert.txt").read_text()
+    tell(service, tick(7))
+    expected = "001  2026-11-23T23:06  NULL  NULL  NULL NULL NULL NULL  NULL NULL NULL\n"
+    assert (tmp_path / "alert.txt").read_text() == expected
+
+
+def test_a_silent_sensor_is_flagged_by_the_system_check(tmp_path: Path) -> None:
+    service = reporter(tmp_path)
+    silence = Anomaly(
+        "site1", "001", "a", at(6), "flow_rate", "system", "silence", "opened", False, "critical", at(6), None, None,
+        None, Sentence("", ""),
+    )  # fmt: skip
+    tell(service, verdict(5), silence, tick(7))
+    expected = "001  2026-11-23T23:06  NULL  NULL  1 NULL NULL NULL  1 NULL NULL\n"
+    assert (tmp_path / "alert.txt").read_text() == expected
+
+
+def test_server_txt_leaves_with_the_tenth_line_and_forecasts_on_the_full_hour(tmp_path: Path) -> None:
+    service = reporter(tmp_path)
+    tell(service, prediction(0), *(verdict(minute) for minute in range(9)))
+    assert not (tmp_path / "server.txt").exists()
+    assert len((tmp_path / "server.part.txt").read_text().splitlines()) == 9
+    tell(service, verdict(9))
+    lines = (tmp_path / "server.txt").read_text().splitlines()
+    head = "001  2026-11-23T23:00  12.34  4.11  0 0 0 0  0 0 NULL"
+    flow = "24.00 48.00 72.00 96.00 120.00 144.00 168.00"
+    assert lines[0] == f"{head}  {flow}  {' '.join(['4.00'] * 7)}"
+    assert [line.endswith(NULLS) for line in lines] == [False] + [True] * 9
+    assert (tmp_path / "outbox/server-20261123T2300.txt").read_text() == (tmp_path / "server.txt").read_text()
+
+
+def test_a_forecast_that_comes_after_its_reading_is_still_in_its_line(tmp_path: Path) -> None:
+    tell(reporter(tmp_path), verdict(0), prediction(0), *(verdict(minute) for minute in range(1, 10)))
+    assert "24.00 48.00" in (tmp_path / "server.txt").read_text()
+
+
+def test_a_block_with_missing_minutes_is_filled_and_leaves_one_minute_later(tmp_path: Path) -> None:
+    service = reporter(tmp_path)
+    tell(service, *(verdict(minute) for minute in (0, 1, 5)), tick(9))
+    assert not (tmp_path / "server.txt").exists()
+    tell(service, tick(10))
+    lines = (tmp_path / "server.txt").read_text().splitlines()
+    assert [line.split()[1][-2:] for line in lines] == [f"0{minute}" for minute in range(10)]
+    assert [line.split()[2] == "NULL" for line in lines] == [minute not in (0, 1, 5) for minute in range(10)]
+
+
+def test_a_restart_in_the_middle_of_a_block_loses_no_line(tmp_path: Path) -> None:
+    tell(reporter(tmp_path), prediction(0), *(verdict(minute) for minute in range(6)))
+    tell(reporter(tmp_path), *(verdict(minute) for minute in range(6, 10)))
+    text = (tmp_path / "server.txt").read_text()
+    assert len(text.splitlines()) == 10
+    assert "24.00 48.00" in text
+    assert "NULL  0 0 0" not in text
+
+
+def test_a_block_that_was_sent_is_not_sent_again(tmp_path: Path) -> None:
+    service = reporter(tmp_path)
+    tell(service, *(verdict(minute) for minute in range(10)))
+    sent = (tmp_path / "server.txt").read_text()
+    tell(service, verdict(3, 99.0), tick(10), tick(11))
+    assert (tmp_path / "server.txt").read_text() == sent
+
+
+def test_the_outbox_keeps_seven_days(tmp_path: Path) -> None:
+    service = reporter(tmp_path)
+    week = 7 * 24 * 60
+    tell(service, tick(-1), *(verdict(minute) for minute in range(10)))
+    tell(service, tick(week), *(verdict(week + minute) for minute in range(10)))
+    assert len(list((tmp_path / "outbox").iterdir())) == 2
+    later = week + 10
+    tell(service, tick(later), *(verdict(later + minute) for minute in range(10)))
+    names = sorted(path.name for path in (tmp_path / "outbox").iterdir())
+    assert names == ["server-20261130T2300.txt", "server-20261130T2310.txt"]
+
+
+def test_readings_older_than_the_outbox_make_no_blocks(tmp_path: Path) -> None:
+    service = reporter(tmp_path)
+    tell(service, tick(0), *(verdict(minute - 60 * 24 * 30) for minute in range(10)))
+    assert not (tmp_path / "server.txt").exists()
+
+
+def test_a_deferred_folder_writes_the_same_files(tmp_path: Path) -> None:
+    messages = [prediction(0), *(message for minute in range(40) for message in (verdict(minute), tick(minute)))]
+    tell(reporter(tmp_path / "live"), *messages)
+    folder = DeferredFolder(SensorFolder(tmp_path / "replayed"))
+    deferred = Reporter(folder, HOURS, 7)
+    list(deferred.start())
+    tell(deferred, *messages)
+    folder.flush()
+    files = [path.relative_to(tmp_path / "live") for path in (tmp_path / "live").rglob("*.txt")]
+    assert len(files) == 7
+    for file in files:
+        assert (tmp_path / "live" / file).read_text() == (tmp_path / "replayed" / file).read_text()

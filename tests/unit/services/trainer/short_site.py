@@ -1,0 +1,71 @@
+"""A site of nine weeks for trainings that take seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from services.trainer.job import Job
+from services.trainer.plan import Plan, Record
+from shared.domain.series import DAY, MINUTE, Floats, Ints, Series
+from shared.settings import Settings, Training
+
+ZONE = Settings().zone
+MONDAY = 1_790_521_200
+"""2026-09-28 00:00 in Korea."""
+
+
+@dataclass
+class SimulatedPast:
+    """Nine weeks of minutes of sensor 001: a noisy day and week in flow rate, in pressure its mirror."""
+
+    days: int = 63
+    noise: float = 1.0
+    """m³/h; what an hour differs from the usual one, half of which lasts into the next hour."""
+    anomalies: list[tuple[int, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.at: Ints = MONDAY + np.arange(self.days * DAY // MINUTE) * MINUTE
+        hours = np.arange(self.days * 24)
+        drift = np.zeros(len(hours))
+        for hour, surprise in enumerate(np.random.default_rng(1).normal(0, self.noise, len(hours))):
+            drift[hour] = 0.5 * drift[hour - 1] + surprise
+        flow = 30 + 10 * np.sin(hours * np.pi / 12) - 5 * (hours // 24 % 7 >= 5) + drift
+        self.flow_rate: Floats = np.repeat(flow, 60)
+        self.pressure: Floats = 5 - 0.02 * self.flow_rate
+
+    def sensors(self) -> list[str]:
+        return ["001"] if self.days else []
+
+    def span(self, sensor: str) -> tuple[int, int] | None:
+        return (int(self.at[0]), int(self.at[-1])) if sensor == "001" and self.days else None
+
+    def readings(self, sensor: str, start: int, stop: int) -> Series:
+        part = (self.at >= start) & (self.at < stop) & (sensor == "001")
+        return Series(self.at[part], self.flow_rate[part], self.pressure[part])
+
+    def anomaly_days(self, sensor: str, start: int, stop: int) -> list[tuple[int, int]]:
+        return [(opened, cleared) for opened, cleared in self.anomalies if sensor == "001" and opened < stop > start]
+
+    @property
+    def end(self) -> int:
+        return MONDAY + self.days * DAY
+
+
+def run(
+    past: SimulatedPast, folder: Path, at: int | None = None, channels: tuple[str, ...] = ("flow_rate",)
+) -> list[Record]:
+    """One training in this process, of two epochs."""
+    plan = Plan(past.end if at is None else at, ("001",), channels)
+    return list(Job("site1", ZONE, folder, Training(epochs=2), past).train(plan))
+
+
+@dataclass
+class FirstTraining:
+    """The first training of the site, done once for all tests."""
+
+    past: SimulatedPast
+    folder: Path
+    records: list[Record]

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import pytest
+
+from services.trainer.plan import Advance, Ended, Failed, Plan, Record, TooLittle, Trained
+from services.trainer.runner import InProcess
+from services.trainer.service import Trainer
+from shared.contract.messages import Command, Message, ModelTrained, Progress, Response, Tick
+from shared.settings import Settings, Training
+from tests.unit.makers import START
+
+ZONE = Settings().zone
+TOO_LITTLE = TooLittle("001", "flow_rate", "not enough data yet")
+TRAINED = Trained("001", "pressure", int(START.timestamp()), "m", "output/x", "0", 0, 60, True, "better", {"mae": 1.0})
+
+
+class WrittenRunner:
+    """A runner whose records a test hands in."""
+
+    def __init__(self) -> None:
+        self.begun: list[Plan] = []
+        self.records: list[Record] = []
+
+    def begin(self, plan: Plan) -> None:
+        self.begun.append(plan)
+
+    def poll(self) -> list[Record]:
+        records, self.records = self.records, []
+        return records
+
+
+def trainer(runner: WrittenRunner, training: Training | None = None, in_use: Iterable[Trained] = ()) -> Trainer:
+    return Trainer("site1", ZONE, training or Training(), runner, START, lambda: in_use)
+
+
+def started(runner: WrittenRunner, *records: Record) -> Trainer:
+    """A trainer whose first run has ended so."""
+    service = trainer(runner)
+    list(service.start())
+    runner.records = [*records, Ended()]
+    list(service.settle())
+    return service
+
+
+def command(**arguments: str) -> Command:
+    return Command("site1", "train", "t-7", arguments)
+
+
+def imported(minutes: float = 5, step: int = 3) -> Progress:
+    return Progress("site1", START + timedelta(minutes=minutes), "import", step, 3, None, "")
+
+
+def clock(text: str) -> Tick:
+    return Tick("site1", datetime.fromisoformat(text).replace(tzinfo=ZONE))
+
+
+def tell(service: Trainer, *messages: Message) -> list[Message]:
+    return [said for message in messages for said in service.handle(message)]
+
+
+def test_every_start_trains() -> None:
+    runner = WrittenRunner()
+    assert list(trainer(runner).start()) == []
+    assert runner.begun == [Plan(int(START.timestamp()))]
+
+
+def test_a_start_tells_again_what_is_in_use() -> None:
+    (said,) = trainer(WrittenRunner(), in_use=[TRAINED]).start()
+    assert isinstance(said, ModelTrained)
+    assert (said.id, said.channel, said.at) == ("m", "pressure", START)
+
+
+def test_without_automatic_it_trains_on_command_only() -> None:
+    runner = WrittenRunner()
+    service = trainer(runner, Training(automatic=False))
+    list(service.start())
+    tell(service, imported(), clock("2027-01-01 03:00"), clock("2027-01-02 03:00"))
+    assert runner.begun == []
+    tell(service, command())
+    assert len(runner.begun) == 1
+
+
+def test_a_command_is_answered_with_its_transaction_and_may_name_sensor_and_channel() -> None:
+    runner = WrittenRunner()
+    service = started(runner)
+    assert tell(service, command(sensor="002", channel="pressure")) == [
+        Response("site1", "train", "t-7", True, "training has begun")
+    ]
+    assert (runner.begun[-1].sensors, runner.begun[-1].channels) == (("002",), ("pressure",))
+
+
+def test_a_command_for_an_unknown_channel_is_refused() -> None:
+    runner = WrittenRunner()
+    (said,) = tell(started(runner), command(channel="heat"))
+    assert isinstance(said, Response)
+    assert not said.ok
+    assert len(runner.begun) == 1
+
+
+def test_a_command_during_a_training_waits_until_that_has_ended() -> None:
+    runner = WrittenRunner()
+    service = trainer(runner)
+    list(service.start())
+    (said,) = tell(service, command(sensor="002"))
+    assert isinstance(said, Response)
+    assert said.ok
+    assert len(runner.begun) == 1
+    runner.records = [Ended()]
+    list(service.settle())
+    assert runner.begun[-1].sensors == ("002",)
+
+
+def test_progress_carries_step_and_an_eta_on_the_clock_of_the_ticks() -> None:
+    runner = WrittenRunner()
+    service = trainer(runner)
+    list(service.start())
+    runner.records = [Advance(4, 62, 90.4, "epoch 4")]
+    (said,) = tell(service, clock("2026-11-23 23:05"))
+    now = START + timedelta(minutes=6)
+    assert said == Progress("site1", now, "training", 4, 62, now + timedelta(seconds=90), "epoch 4")
+
+
+def test_minutes_pass_while_it_trains() -> None:
+    runner = WrittenRunner()
+    service = trainer(runner)
+    list(service.start())
+    assert [tell(service, clock(f"2026-11-23 23:{minute:02}")) for minute in range(30)] == [[]] * 30
+
+
+def test_what_was_trained_is_told() -> None:
+    runner = WrittenRunner()
+    service = trainer(runner)
+    list(service.start())
+    runner.records = [TRAINED]
+    (said,) = service.settle()
+    assert isinstance(said, ModelTrained)
+    assert (said.promoted, said.metrics, said.trained_to - said.trained_from) == (
+        True,
+        {"mae": 1.0},
+        timedelta(minutes=1),
+    )
+
+
+@pytest.mark.parametrize(("record", "text"), [(TOO_LITTLE, "not enough data yet"), (Failed("no memory"), "no memory")])
+def test_what_hinders_is_said_plainly(record: Record, text: str) -> None:
+    runner = WrittenRunner()
+    service = trainer(runner)
+    list(service.start())
+    runner.records = [record]
+    (said,) = service.settle()
+    assert isinstance(said, Progress)
+    assert (said.step, said.of) == (0, 0)
+    assert text in said.text
+
+
+def test_with_too_little_data_it_looks_again_each_night_at_three() -> None:
+    runner = WrittenRunner()
+    service = started(runner, TOO_LITTLE)
+    tell(service, clock("2026-11-24 02:58"))
+    assert len(runner.begun) == 1
+    runner.records = [TOO_LITTLE, Ended()]
+    tell(service, clock("2026-11-24 02:59"), clock("2026-11-24 03:00"), clock("2026-11-24 20:00"))
+    assert len(runner.begun) == 2
+    tell(service, clock("2026-11-25 07:13"))
+    assert len(runner.begun) == 3
+
+
+def test_with_a_model_it_trains_again_on_the_first_of_the_month_of_training() -> None:
+    runner = WrittenRunner()
+    service = started(runner, TRAINED)
+    tell(service, clock("2026-12-01 03:00"), clock("2026-12-31 03:00"))
+    assert len(runner.begun) == 1
+    tell(service, clock("2027-01-01 02:59"), clock("2027-01-01 03:00"))
+    assert len(runner.begun) == 2
+
+
+def test_an_import_that_is_done_is_trained_on() -> None:
+    runner = WrittenRunner()
+    service = started(runner, TRAINED)
+    tell(service, imported(step=2))
+    assert len(runner.begun) == 1
+    tell(service, imported())
+    assert len(runner.begun) == 2
+
+
+def test_an_import_that_ends_during_a_training_is_trained_on_after_it() -> None:
+    runner = WrittenRunner()
+    service = trainer(runner)
+    list(service.start())
+    tell(service, imported())
+    assert len(runner.begun) == 1
+    runner.records = [TRAINED, Ended()]
+    list(service.settle())
+    assert len(runner.begun) == 2
+
+
+def test_an_import_older_than_the_last_training_is_not_trained_on_again() -> None:
+    runner = WrittenRunner()
+    tell(started(runner, TRAINED), imported(minutes=-600))
+    assert len(runner.begun) == 1
+
+
+def test_in_one_process_a_command_ends_with_the_trained_model() -> None:
+    service = Trainer("site1", ZONE, Training(automatic=False), InProcess(lambda _: [TRAINED]), START)
+    said = tell(service, command())
+    assert [type(one) for one in said] == [Response, ModelTrained]

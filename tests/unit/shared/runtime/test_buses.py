@@ -1,0 +1,146 @@
+"""One test class for both buses: what holds live holds in a replay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
+
+import pytest
+
+from shared.contract.messages import Anomaly, Command, Message, Progress, Sentence, Tick
+from shared.runtime.bus import Bus, MemoryBroker, MemoryBus
+from shared.runtime.mqtt_bus import MqttBus
+from shared.settings import Settings
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+class Listener:
+    """Hears ticks, progress and anomalies, and owns the command `train`."""
+
+    name: ClassVar = "listener"
+    consumes: ClassVar[tuple[type[Message], ...]] = (Tick, Progress, Anomaly)
+    produces: ClassVar[tuple[type[Message], ...]] = ()
+    commands: ClassVar = ("train",)
+
+    def start(self) -> Iterable[Message]:
+        return ()
+
+    def handle(self, message: Message) -> Iterable[Message]:  # noqa: ARG002
+        return ()
+
+    def settle(self) -> Iterable[Message]:
+        return ()
+
+
+class Speaker(Listener):
+    """Only speaks."""
+
+    name: ClassVar = "speaker"
+    consumes: ClassVar[tuple[type[Message], ...]] = ()
+    commands: ClassVar = ()
+
+
+Connect = Callable[[Listener], Bus]
+
+
+@pytest.fixture(params=["memory", "mqtt"])
+def connect(request: pytest.FixtureRequest) -> Iterator[Connect]:
+    """Opens a bus for a service; called again after a close it is the next run of that service."""
+    opened: list[Bus] = []
+    broker = MemoryBroker()
+    settings: Settings | None = request.getfixturevalue("settings") if request.param == "mqtt" else None
+
+    def open_bus(service: Listener) -> Bus:
+        bus: Bus = MqttBus(service.name, settings) if settings else MemoryBus(broker)
+        bus.open(service)
+        opened.append(bus)
+        return bus
+
+    yield open_bus
+    for bus in opened:
+        bus.close()
+
+
+def heard(bus: Bus, number: int) -> list[Message]:
+    """The next so many messages, acknowledged."""
+    messages: list[Message] = []
+    while len(messages) < number:
+        deliveries = bus.receive(number - len(messages), 5.0)
+        assert deliveries, f"only {len(messages)} of {number} messages came"
+        for delivery in deliveries:
+            delivery.done()
+            messages.append(delivery.message)
+    return messages
+
+
+def ticks(number: int) -> list[Tick]:
+    return [Tick("site1", NOON + timedelta(minutes=minute)) for minute in range(number)]
+
+
+def anomaly(state: str) -> Anomaly:
+    text = Sentence("누수", "leak")
+    cleared = NOON if state == "cleared" else None
+    return Anomaly(
+        "site1", "001", "001-leak", NOON, "flow_rate", "night", "leak", state, False, "warning", NOON, cleared,
+        1.0, 2.0, text,
+    )  # type: ignore[arg-type]  # fmt: skip
+
+
+class TestEveryBus:
+    def test_delivers_in_the_order_of_publishing(self, connect: Connect) -> None:
+        listener, speaker = connect(Listener()), connect(Speaker())
+        for tick in ticks(200):
+            speaker.publish(tick)
+        speaker.confirm()
+        assert heard(listener, 200) == ticks(200)
+
+    def test_what_was_not_acknowledged_comes_again_to_the_next_run(self, connect: Connect) -> None:
+        listener, speaker = connect(Listener()), connect(Speaker())
+        for tick in ticks(3):
+            speaker.publish(tick)
+        speaker.confirm()
+        first, *rest = listener.receive(3, 5.0)
+        first.done()
+        while len(rest) < 2:
+            rest.extend(listener.receive(3, 5.0))
+        listener.close()
+        assert heard(connect(Listener()), 2) == ticks(3)[1:]
+
+    def test_keeps_messages_for_a_service_that_is_down(self, connect: Connect) -> None:
+        listener, speaker = connect(Listener()), connect(Speaker())
+        listener.close()
+        for tick in ticks(5):
+            speaker.publish(tick)
+        speaker.confirm()
+        assert heard(connect(Listener()), 5) == ticks(5)
+
+    def test_a_retained_message_reaches_who_comes_later(self, connect: Connect) -> None:
+        speaker = connect(Speaker())
+        for step in (1, 2):
+            speaker.publish(Progress("site1", NOON, "training", step, 2, None, "epoch"))
+        speaker.confirm()
+        assert heard(connect(Listener()), 1) == [Progress("site1", NOON, "training", 2, 2, None, "epoch")]
+
+    def test_a_cleared_anomaly_is_heard_but_not_retained(self, connect: Connect) -> None:
+        listener, speaker = connect(Listener()), connect(Speaker())
+        for state in ("opened", "cleared"):
+            speaker.publish(anomaly(state))
+        speaker.confirm()
+        assert heard(listener, 2) == [anomaly("opened"), anomaly("cleared")]
+
+        class Late(Listener):
+            name: ClassVar = "late"
+
+        speaker.publish(ticks(1)[0])
+        late = connect(Late())
+        speaker.publish(ticks(1)[0])
+        assert heard(late, 1) == ticks(1)
+
+    def test_a_command_reaches_only_its_owner(self, connect: Connect) -> None:
+        owner, speaker = connect(Listener()), connect(Speaker())
+        speaker.publish(Command("site1", "acknowledge", "t1"))
+        speaker.publish(Command("site1", "train", "t2"))
+        speaker.confirm()
+        assert heard(owner, 1) == [Command("site1", "train", "t2")]

@@ -1,0 +1,68 @@
+"""What only the live bus has to bear: a broker that goes and comes, and payloads from strangers."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
+
+import paho.mqtt.publish as publish
+
+from shared.contract.messages import Message, Progress, Rejected, Tick
+from shared.runtime.health import age, heartbeat_file
+from shared.runtime.mqtt_bus import MqttBus
+from shared.settings import Settings
+from tests.conftest import Mosquitto
+from tests.unit.shared.runtime.test_buses import Listener, Speaker, heard
+from tests.waiting import wait_for
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+class RejectedListener(Listener):
+    name: ClassVar = "rejected"
+    consumes: ClassVar[tuple[type[Message], ...]] = (Rejected,)
+
+
+def test_a_payload_that_is_no_message_goes_to_rejected_and_the_next_one_is_heard(
+    settings: Settings, mosquitto: Mosquitto
+) -> None:
+    listener, watcher = MqttBus("listener", settings), MqttBus("rejected", settings)
+    listener.open(Listener())
+    watcher.open(RejectedListener())
+    bad = json.dumps({"site": "site1", "at": "2026-01-01T12:00:00"})
+    for payload in ("{", bad, '{"site": "site1", "at": "2026-01-01T12:00:00+09:00", "more": 1}'):
+        publish.single("wvr/v1/site1/tick", payload, qos=1, hostname="127.0.0.1", port=mosquitto.port)
+    assert heard(listener, 1) == [Tick("site1", datetime.fromisoformat("2026-01-01T12:00:00+09:00"))]
+    reasons = [message.reason for message in heard(watcher, 2) if isinstance(message, Rejected)]
+    assert "offset" in reasons[1]
+    listener.close()
+    watcher.close()
+
+
+def test_goes_on_after_the_broker_was_away(settings: Settings, mosquitto: Mosquitto) -> None:
+    listener, speaker = MqttBus("listener", settings), MqttBus("speaker", settings)
+    listener.open(Listener())
+    speaker.open(Speaker())
+    speaker.publish(Progress("site1", NOON, "training", 1, 2, None, "epoch"))
+    speaker.confirm()
+    assert len(heard(listener, 1)) == 1
+    mosquitto.stop()
+    ticks = [Tick("site1", NOON + timedelta(minutes=minute)) for minute in range(3)]
+    for tick in ticks:
+        speaker.publish(tick)
+    mosquitto.start()
+    speaker.confirm()
+    messages: list[Message] = []
+    wait_for(lambda: messages.extend(heard(listener, 1)) or set(ticks) <= set(messages), what="all ticks")
+    listener.close()
+    speaker.close()
+
+
+def test_the_heartbeat_is_touched_by_a_round_trip_through_the_broker(settings: Settings) -> None:
+    bus = MqttBus("listener", settings)
+    bus.open(Listener())
+    assert age(heartbeat_file()) is None
+    bus.beat("")
+    wait_for(lambda: age(heartbeat_file()) is not None, what="heartbeat")
+    bus.close()

@@ -1,0 +1,97 @@
+"""The loop's promises: nothing is acknowledged before it is safe, and no message stops a service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
+
+import pytest
+
+from shared.contract.messages import Message, Progress, Rejected, Tick
+from shared.runtime.bus import MemoryBroker, MemoryBus
+from shared.runtime.run import work
+from shared.runtime.service import Unavailable
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+class Echo:
+    """Answers each tick with a progress; stumbles over minute 3 as often as it is told to."""
+
+    name: ClassVar = "echo"
+    consumes: ClassVar[tuple[type[Message], ...]] = (Tick,)
+    produces: ClassVar[tuple[type[Message], ...]] = (Progress,)
+    commands: ClassVar = ()
+
+    def __init__(self, failures: int = 0, locked: bool = False) -> None:
+        self.failures, self.locked = failures, locked
+
+    def start(self) -> Iterable[Message]:
+        return ()
+
+    def handle(self, message: Message) -> Iterator[Message]:
+        assert isinstance(message, Tick)
+        if message.at.minute == 3 and self.failures:
+            self.failures -= 1
+            raise ValueError("minute three")
+        yield Progress("site1", message.at, "training", message.at.minute, 9, None, "")
+
+    def settle(self) -> Iterable[Message]:
+        if self.locked:
+            raise Unavailable("the database is locked")
+        return ()
+
+
+class Watcher(Echo):
+    name: ClassVar = "watcher"
+    consumes: ClassVar[tuple[type[Message], ...]] = (Progress, Rejected)
+
+
+def stage(service: Echo) -> tuple[MemoryBus, MemoryBus]:
+    """Buses of the service and of a watcher, with five ticks waiting."""
+    broker = MemoryBroker()
+    bus, watcher = MemoryBus(broker), MemoryBus(broker)
+    bus.open(service)
+    watcher.open(Watcher())
+    for minute in range(1, 6):
+        broker.publish(Tick("site1", NOON + timedelta(minutes=minute)))
+    return bus, watcher
+
+
+def said(watcher: MemoryBus) -> list[Message]:
+    return [delivery.message for delivery in watcher.receive(100)]
+
+
+def steps(messages: list[Message]) -> list[int]:
+    return [message.step for message in messages if isinstance(message, Progress)]
+
+
+def test_a_handler_that_fails_once_is_tried_again() -> None:
+    service = Echo(failures=1)
+    bus, watcher = stage(service)
+    work(service, bus, bus.receive(100))
+    assert steps(said(watcher)) == [1, 2, 3, 4, 5]
+
+
+def test_a_message_that_fails_twice_goes_to_rejected_and_the_others_go_on() -> None:
+    service = Echo(failures=2)
+    bus, watcher = stage(service)
+    work(service, bus, bus.receive(100))
+    messages = said(watcher)
+    assert steps(messages) == [1, 2, 4, 5]
+    rejected = [message for message in messages if isinstance(message, Rejected)]
+    assert ["minute three" in message.reason for message in rejected] == [True]
+    bus.close()
+    bus.open(service)
+    assert not bus.receive(100)
+
+
+def test_nothing_is_acknowledged_while_the_work_is_not_safe() -> None:
+    service = Echo(locked=True)
+    bus, _ = stage(service)
+    with pytest.raises(Unavailable):
+        work(service, bus, bus.receive(100))
+    bus.close()
+    bus.open(service)
+    assert len(bus.receive(100)) == 5

@@ -1,0 +1,152 @@
+"""What is written is there once, whole, and can be read back."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from shared.contract.messages import Anomaly, Criteria, History as Past, Sentence
+from shared.domain.series import DAY
+from shared.runtime.service import Unavailable
+from shared.store.history import History
+from shared.store.recorder import Recorder, SecondWriter
+from tests.unit.makers import START, at, prediction, reading, verdict
+
+SEOUL = ZoneInfo("Asia/Seoul")
+HORIZONS = (0, 1, 24)
+T0 = int(START.timestamp())
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> Iterator[Recorder]:
+    recorder = Recorder(tmp_path / "wvr.db", SEOUL, HORIZONS)
+    yield recorder
+    recorder.close()
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> History:
+    return History(tmp_path / "wvr.db", SEOUL, "site1")
+
+
+def rows(tmp_path: Path, sql: str) -> list[tuple[object, ...]]:
+    with sqlite3.connect(tmp_path / "wvr.db") as database:
+        return database.execute(sql).fetchall()
+
+
+def test_writing_the_same_messages_again_changes_nothing(recorder: Recorder, tmp_path: Path) -> None:
+    messages = [reading(0), reading(1), verdict(0), verdict(1), prediction(0)]
+    recorder.write(messages)
+    tables = ("REAL_VAL_TB", "OUTLIER_VAL_TB", "PRED_VAL_TB", "HOURLY_VAL_TB", "NIGHT_FLOW_VAL_TB")
+    before = [rows(tmp_path, f"SELECT * FROM {table}") for table in tables]
+    recorder.write(messages)
+    assert [rows(tmp_path, f"SELECT * FROM {table}") for table in tables] == before
+    assert [len(found) for found in before] == [2, 2, 2 * 169, 1, 1]
+
+
+def test_of_two_readings_for_one_minute_the_first_stays(recorder: Recorder, history: History) -> None:
+    recorder.write([reading(0, 1.0)])
+    recorder.write([reading(0, 2.0)])
+    assert history.readings("001", T0, T0 + 60).flow_rate.tolist() == [1.0]
+
+
+def test_history_gives_back_what_was_stored(recorder: Recorder, history: History) -> None:
+    text = Sentence("누수", "leak")
+    leak = Anomaly(
+        "site1", "001", "a1", at(3), "flow_rate", "night", "leak", "opened", False, "warning", at(2), None, 9.0, 1.5, text
+    )
+    criteria = Criteria("site1", "001", at(0), at(-99), at(0), 3, {"flow_rate.value.spike": 4.5}, {"x": (1.0, 2.0)})
+    recorder.write([reading(0), reading(1, None), verdict(0), leak, criteria, prediction(0)])
+    series = history.readings("001", T0, T0 + 600)
+    assert series.at.tolist() == [T0, T0 + 60]
+    assert np.isnan(series.flow_rate).tolist() == [False, True]
+    assert [one.at for one in history.unjudged("001", T0, T0 + 600)] == [at(1)]
+    assert history.open_anomalies("001") == [leak]
+    assert history.criteria("001") == criteria
+    assert history.predictions("001") == prediction(0)
+    assert (history.span("001"), history.last_verdict("001"), history.issued("001")) == ((T0, T0 + 60), T0, T0)
+    assert history.anomaly_days("001", T0, T0 + 600) == [(T0 + 120, T0 + 600)]
+
+
+def test_history_is_empty_before_there_is_a_database(history: History) -> None:
+    assert history.sensors() == []
+    assert history.span("001") is None
+    assert len(history.readings("001", 0, T0)) == 0
+    assert history.criteria("001") is None
+
+
+def test_of_older_forecasts_only_the_horizons_are_kept(recorder: Recorder, tmp_path: Path) -> None:
+    recorder.write([prediction(0), prediction(60)])
+    recorder.write([prediction(120)])
+    found = rows(tmp_path, "SELECT issued_at, count(*) FROM PRED_VAL_TB WHERE channel = 'pressure' GROUP BY 1")
+    assert found == [(T0, 3), (T0 + 3600, 3), (T0 + 7200, 169)]
+
+
+def test_a_second_writer_is_impossible(recorder: Recorder, tmp_path: Path) -> None:
+    with pytest.raises(SecondWriter, match="already writes"):
+        Recorder(tmp_path / "wvr.db", SEOUL, HORIZONS)
+
+
+def test_a_foreign_lock_is_told_and_nothing_is_lost(recorder: Recorder, history: History, tmp_path: Path) -> None:
+    recorder.write([reading(0)])
+    foreign = sqlite3.connect(tmp_path / "wvr.db", isolation_level=None)
+    foreign.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Unavailable, match="locked by another program"):
+        recorder.write([reading(1)])
+    foreign.execute("ROLLBACK")
+    foreign.close()
+    recorder.write([reading(1)])
+    assert len(history.readings("001", T0, T0 + 600)) == 2
+
+
+def test_minutes_older_than_a_year_go_in_small_steps_and_hours_stay(recorder: Recorder, tmp_path: Path) -> None:
+    year = 365 * 24 * 60
+    old = tuple((at(minute), 1.0, None) for minute in range(0, 4 * 24 * 60, 10))
+    recorder.write([Past("site1", "001", "import", 1, 1, old), reading(year + 2 * 24 * 60)])
+    hours = rows(tmp_path, "SELECT count(*) FROM HOURLY_VAL_TB")
+    now = T0 + (year + 2 * 24 * 60) * 60
+    assert recorder.forget_minutes(now, 365 * DAY) == 144
+    assert recorder.forget_minutes(now, 365 * DAY) == 144
+    assert recorder.forget_minutes(now, 365 * DAY) == 0
+    assert rows(tmp_path, "SELECT min(at) FROM REAL_VAL_TB") == [(T0 + 2 * DAY,)]
+    assert rows(tmp_path, "SELECT count(*) FROM HOURLY_VAL_TB") == hours
+
+
+def test_a_clock_years_ahead_deletes_nothing(recorder: Recorder) -> None:
+    recorder.write([reading(0), reading(60)])
+    assert recorder.forget_minutes(T0 + 9 * 365 * DAY, 365 * DAY) == 0
+
+
+def test_views_show_local_time(recorder: Recorder, tmp_path: Path) -> None:
+    recorder.write([reading(0)])
+    assert rows(tmp_path, "SELECT at FROM REAL_VAL_VIEW") == [("2026-11-23 23:00:00",)]
+    views = {row[0] for row in rows(tmp_path, "SELECT name FROM sqlite_master WHERE type = 'view'")}
+    assert {"OUTLIER_VAL_VIEW", "PRED_VAL_VIEW", "NIGHT_FLOW_VAL_VIEW", "MODEL_VIEW", "CRITERIA_VIEW"} <= views
+
+
+def test_views_follow_daylight_saving(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "wvr.db", ZoneInfo("Europe/Berlin"), HORIZONS)
+    recorder.write([reading(0), Past("site1", "001", "import", 1, 1, ((at(0) - timedelta(days=150), 1.0, None),))])
+    recorder.close()
+    assert rows(tmp_path, "SELECT at FROM REAL_VAL_VIEW") == [("2026-06-26 16:00:00",), ("2026-11-23 15:00:00",)]
+
+
+def test_hourly_and_night_values_follow_from_the_minutes(recorder: Recorder, tmp_path: Path) -> None:
+    recorder.write([reading(minute, float(minute), None) for minute in range(20)])
+    hourly = rows(tmp_path, "SELECT minutes, flow_rate_min, flow_rate_mean, flow_rate_max, pressure_mean FROM HOURLY_VAL_TB")
+    assert hourly == [(20, 0.0, 9.5, 19.0, None)]
+    assert rows(tmp_path, "SELECT flow_rate, minutes FROM NIGHT_FLOW_VAL_TB") == [(4.5, 10), (14.5, 10)]
+    recorder.write([reading(14 * 60, 7.0, None)])
+    assert len(rows(tmp_path, "SELECT * FROM NIGHT_FLOW_VAL_TB")) == 2
+
+
+def test_the_database_gives_space_back_and_survives_a_power_cut(recorder: Recorder, tmp_path: Path) -> None:
+    recorder.write([reading(0)])
+    assert rows(tmp_path, "PRAGMA auto_vacuum") == [(2,)]
+    assert rows(tmp_path, "PRAGMA journal_mode") == [("wal",)]

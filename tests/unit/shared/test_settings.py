@@ -1,0 +1,59 @@
+"""A wrong setting is an error that names file, line and key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cli.packages import ROOT
+from shared.settings import SettingsError, load_settings
+
+
+def wrong(path: Path, text: str) -> str:
+    """What load_settings says of a text."""
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError) as error:
+        load_settings(path)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('[site]\nname = "a"\nnmae = "b"', ":3: site.nmae: there is no such setting"),
+        ('[site]\ntimezone = "Korea"', ":2: site.timezone: no time zone is called 'Korea'"),
+        ('\n[detection]\nfalse_alarms_per_week = "often"', ":3: detection.false_alarms_per_week: "),
+        ("[store]\nretention_days = 3", ":2: store.retention_days: "),
+        ("[sensors.001]\n\nflow_rate = { min = 5, max = 5 }", ":3: sensors.001.flow_rate: min 5.0 must be below"),
+        ("[sensors.001.pressure]\nmin = 9\nmax = 1", ":1: sensors.001.pressure: min 9.0 must be below"),
+        ('[site]\nname = "a b"', ":2: site.name: "),
+        ("[site\n", ":1: Expected"),
+        ('data = "x"', ":1: data: belongs to the environment, WVR_DATA"),
+        ("[mqtt]\nport = 1", ":1: mqtt: there is no such setting"),
+        ("[reporter]\nhorizons_hours = [24, 200]", ":2: reporter.horizons_hours."),
+    ],
+)
+def test_an_error_names_file_line_and_key(tmp_path: Path, text: str, place: str) -> None:
+    assert f"site.toml{place}" in wrong(tmp_path / "site.toml", text)
+
+
+def test_an_error_in_the_environment_names_the_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WVR_BROKER__PORT", "a")
+    assert wrong(tmp_path / "site.toml", "").startswith("environment: WVR_BROKER__PORT: ")
+
+
+def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "site.toml").write_text('[site]\nname = "file"\n', encoding="utf-8")
+    monkeypatch.setenv("WVR_SITE__NAME", "environment")
+    assert load_settings(tmp_path / "site.toml").site.name == "environment"
+
+
+def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="there is no such file"):
+        load_settings(tmp_path / "none.toml")
+
+
+def test_the_site_toml_of_the_project_holds_the_defaults(tmp_path: Path) -> None:
+    (tmp_path / "empty.toml").write_text("", encoding="utf-8")
+    assert load_settings(ROOT / "site.toml") == load_settings(tmp_path / "empty.toml")

@@ -1,0 +1,20 @@
+"""Waiting for a condition, with a limit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+Found = TypeVar("Found")
+
+
+def wait_for(condition: Callable[[], Found], seconds: float = 20.0, what: str = "") -> Found:
+    """What the condition gives as soon as it is true; fails after the limit."""
+    pause = threading.Event()
+    until = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < until, f"not within {seconds} s: {what or condition}"
+        pause.wait(0.05)
+    return found

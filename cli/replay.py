@@ -14,6 +14,7 @@ from typing import Any
 
 from services.db_writer.service import DbWriter
 from services.detector.service import Detector
+from services.forecaster.main import loader
 from services.forecaster.service import Forecaster
 from services.ingest.feed import RejectedLines
 from services.ingest.past import NoPast
@@ -21,10 +22,12 @@ from services.ingest.service import Ingest
 from services.ingest.sources.lines import read_measurements
 from services.reporter.folder import DeferredFolder, SensorFolder
 from services.reporter.service import Reporter
+from services.trainer.job import Job
+from services.trainer.runner import InProcess
 from services.trainer.service import Trainer
 from shared.contract.messages import Command, Tick
 from shared.runtime.replay import Replay, by_minute
-from shared.settings import Settings, SettingsError, load_settings
+from shared.settings import Settings, Site, SettingsError, load_settings
 from shared.store.history import History
 from shared.store.recorder import Recorder
 
@@ -79,10 +82,12 @@ def _services(settings: Settings, recorder: Recorder, folder: DeferredFolder) ->
     history = History(settings.database, zone, site)
     bad_lines = RejectedLines(settings.data / "rejected")
     ingest = Ingest(site, "replay", "replay", settings.knows, bad_lines, NoPast())
+    job = Job(site, zone, settings.data, settings.training, history, time.monotonic)
+    on_command = settings.training.model_copy(update={"automatic": False})
     keen = [
-        Forecaster(settings, history),
+        Forecaster(site, zone, history, loader(settings.data)),
         Detector(settings, history),
-        Trainer(settings, history),
+        Trainer(site, zone, on_command, InProcess(job.train), datetime.fromtimestamp(0, zone)),
         Reporter(folder, settings.reporter.horizons_hours, settings.reporter.outbox_days),
     ]
     keep = settings.store.retention_days
@@ -91,10 +96,10 @@ def _services(settings: Settings, recorder: Recorder, folder: DeferredFolder) ->
 
 def _settings(site: str, data: Path) -> Settings:
     """Settings of a replay: of the site.toml that was named, else the defaults with that name."""
-    if site.endswith(".toml"):
-        return load_settings(Path(site)).model_copy(update={"data": data})
-    plain = Settings(data=data)
-    return plain.model_copy(update={"site": plain.site.model_copy(update={"name": site})}) if site else plain
+    found = load_settings(Path(site)) if site.endswith(".toml") else Settings()
+    if site and not site.endswith(".toml"):
+        found = found.model_copy(update={"site": Site(name=site)})
+    return found.model_copy(update={"data": data})
 
 
 def _clear(data: Path) -> None:

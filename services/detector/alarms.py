@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
 
+from services.detector.findings import SEVERITIES, Finding, key_of
 from services.detector.sentences import sentence
-from shared.contract.messages import Anomaly, Channel, Kind, Method, Sentence
+from shared.contract.messages import Anomaly, Kind, Sentence
 
-Severity = Literal["info", "warning", "critical"]
-SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
 UPDATED_EACH = timedelta(hours=1)
 PATIENCE = 15
 """Minutes that a spike or a mere deviation waits whether it becomes something clearer."""
@@ -29,24 +27,6 @@ CALM: dict[Kind, int] = {
 }
 """Calm minutes (for a leak: nights) after which an anomaly is cleared."""
 WAITING_KINDS = ("spike", "deviation")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What is wrong this minute."""
-
-    key: str
-    """Findings of one key are one anomaly."""
-    channel: Channel
-    method: Method
-    kind: Kind
-    severity: Severity
-    value: float | None = None
-    """In the channel's unit."""
-    excess: float | None = None
-    """Off the usual, in the channel's unit."""
-    flow: float | None = None
-    """Flow above the usual, m³/h."""
 
 
 @dataclass
@@ -93,6 +73,15 @@ class Alarms:
     def found(self, at: datetime, finding: Finding) -> Iterator[Anomaly]:
         """Opens or continues the anomaly of a finding."""
         alarm = self.open.get(finding.key)
+        if (
+            alarm
+            and alarm.said.kind in WAITING_KINDS
+            and finding.kind not in WAITING_KINDS
+            and at > alarm.said.opened_at
+        ):
+            del self.open[finding.key]
+            yield self._cleared(alarm, at)
+            alarm = None
         if alarm is None:
             first, minutes = self._waiting.get(finding.key, (finding, 0))
             if finding.kind in WAITING_KINDS and minutes < PATIENCE:
@@ -109,8 +98,7 @@ class Alarms:
         alarm.calm += at >= alarm.said.opened_at or alarm.said.kind == "silence"
         if alarm.calm >= CALM[alarm.said.kind]:
             del self.open[key]
-            cleared_at = max(at, alarm.said.opened_at)
-            yield replace(self._renewed(alarm, at), at=cleared_at, state="cleared", cleared_at=cleared_at)
+            yield self._cleared(alarm, max(at, alarm.said.opened_at))
 
     def acknowledge(self, id_: str, at: datetime) -> Anomaly | None:
         """Marks an open anomaly as seen by an operator; None when none has that id."""
@@ -119,6 +107,9 @@ class Alarms:
                 alarm.said = replace(self._renewed(alarm, at), acknowledged=True)
                 return alarm.said
         return None
+
+    def _cleared(self, alarm: Alarm, at: datetime) -> Anomaly:
+        return replace(self._renewed(alarm, at), state="cleared", cleared_at=at)
 
     def _wait(self, at: datetime, key: str) -> Iterator[Anomaly]:
         """A spike that is over is said; a deviation that is over was none."""
@@ -164,13 +155,6 @@ class Alarms:
 
     def _text(self, alarm: Alarm, said: Anomaly) -> Sentence:
         return sentence(said.kind, self.sensor, said.channel, said.peak, alarm.excess, said.excess_m3h)
-
-
-def key_of(channel: Channel, kind: Kind) -> str:
-    """Which findings an anomaly of this kind goes on with."""
-    if kind in ("silence", "stuck", "out_of_range"):
-        return f"{channel}.{kind}"
-    return {"clock": "clock", "leak": "night"}.get(kind, "usual")
 
 
 def _clearer(first: Finding, now: Finding) -> Finding:

@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from services.detector.memory import KEPT_DAYS, LEARNED_DAYS, MINUTES, Day, Singles, ten_minute_means
+from services.detector.memory import KEPT_DAYS, LEARNED_DAYS, MINUTES, Day, Mask, Singles, ten_minute_means
 from services.detector.usual import day_ahead
-from services.detector.watch import Watch, first_hour
+from services.detector.watch import Watch, first_hours
 from shared.contract.messages import CHANNELS, Anomaly, Criteria, Message, Prediction, Reading
-from shared.domain.series import DAY, HOUR, Series
+from shared.domain.series import DAY, HOUR, Ints, Series
 from shared.domain.timing import local_seconds, offset_seconds
 
 EPOCH = datetime(1970, 1, 1).toordinal()  # noqa: DTZ001
@@ -69,9 +69,7 @@ class Rebuild:
         watch.open_day(at.toordinal())
         yield from self._anomalies(watch, series, ~before, owed)
 
-    def _anomalies(
-        self, watch: Watch, series: Series, today: np.ndarray, owed: dict[datetime, Reading]
-    ) -> Iterable[Message]:  # type: ignore[type-arg]
+    def _anomalies(self, watch: Watch, series: Series, today: Mask, owed: dict[datetime, Reading]) -> Iterable[Message]:
         """Runs the last day again; says only what was not said before."""
         still_open = self._archive.open_anomalies(watch.sensor)
         for anomaly in still_open:
@@ -97,9 +95,9 @@ class Rebuild:
         if hour not in self._watch.predictions and (
             found := self._archive.predictions(self._watch.sensor, hour * HOUR)
         ):
-            self._watch.predictions[hour] = found
+            self._watch.predictions[hour] = first_hours(found)
 
-    def _remember(self, series: Series, local: np.ndarray, before: np.ndarray, midnight: int) -> None:  # type: ignore[type-arg]
+    def _remember(self, series: Series, local: Ints, before: Mask, midnight: int) -> None:
         """Folds whole days into memory; sets runs, gaps and order as the last of them left them."""
         watch = self._watch
         offsets = series.at - local
@@ -129,8 +127,8 @@ class Rebuild:
         for hour in range(midnight // HOUR - 24 * LEARNED_DAYS, midnight // HOUR):
             if prediction := self._archive.predictions(sensor, hour * HOUR + shift):
                 day = found.setdefault(hour // 24, np.full((2, 24, 3), np.nan, dtype=np.float32))
-                for row, channel in enumerate(CHANNELS):
-                    if (quantiles := first_hour(prediction, channel)) is not None:
+                for row, quantiles in enumerate(first_hours(prediction)):
+                    if quantiles is not None:
                         day[row, hour % 24] = quantiles
         return found
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from services.detector.criteria import part
-from services.detector.memory import MINUTES
+from services.detector.memory import MINUTES, Singles
 from services.detector.methods import METHODS
 from services.detector.methods.prediction import Prediction, Quantiles
 from services.detector.methods.system import System
@@ -38,12 +38,12 @@ class Gauge:
         self.value = Value(learned["value"], partner)
         self.prediction = Prediction(learned["prediction"])
 
-    def open_day(self, usual: list[float], yesterday: list[float]) -> None:
-        """Begins a day with what is expected of it, and the residuals of the day before."""
+    def open_day(self, usual: list[float], yesterday: list[float], unrest: float) -> None:
+        """Begins a day with what is expected of it, the residuals of the day before, and unrest."""
         self.minutes = [math.nan] * MINUTES
         self.forecasts = [None] * 24
         self.usual = usual if usual and usual[0] == usual[0] else []
-        self.value.open_day(self.usual, yesterday)
+        self.value.open_day(self.usual, yesterday, unrest)
         self.prediction.open_day(self.usual)
 
     def open_hour(self, hour: int, forecast: Quantiles | None) -> None:
@@ -65,7 +65,7 @@ class Gauge:
             self.minutes[minute] = value
         return system, self.value.check(minute, value), self.prediction.check(minute, value)
 
-    def stamp(self) -> np.ndarray:  # type: ignore[type-arg]
+    def stamp(self) -> Singles:
         """(24, 3) forecasts of the day; NaN where there was none."""
         nothing = (math.nan, math.nan, math.nan)
         return np.array([forecast or nothing for forecast in self.forecasts], dtype=np.float32)

@@ -1,15 +1,16 @@
-"""What counts as abnormal: learned from the sensor's own clean days, for one false-alarm rate of all methods together."""
+"""What counts as abnormal: learned from the sensor's own clean days, for one rate of false alarms."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 
-from services.detector.memory import MINUTES, Memory, past_of
+from services.detector.memory import LEARNED_DAYS, MINUTES, Memory, past_of
 from services.detector.methods import night, prediction, system, value
-from services.detector.methods.scales import Learned
+from services.detector.methods.spreads import Learned
 from services.detector.usual import day_ahead
 from shared.contract.messages import CHANNELS, Criteria
 
@@ -57,13 +58,13 @@ def learn(memory: Memory, site: str, sensor: str, midnight: datetime, wish: Wish
         profiles |= {f"{name}.{key}": curve for key, curve in learned.profiles.items()}
     days = past_of(memory, number, "flow_rate").clean | past_of(memory, number, "pressure").clean
     first = memory.days[0].number
-    begin = midnight.replace(**_date(max(first, number - 100)))
+    begin = _midnight(max(first, number - LEARNED_DAYS), midnight)
     return Criteria(site, sensor, midnight, begin, midnight, int(days.sum()), limits, profiles)
 
 
-def _date(number: int) -> dict[str, int]:
+def _midnight(number: int, like: datetime) -> datetime:
     date = datetime.fromordinal(number)
-    return {"year": date.year, "month": date.month, "day": date.day}
+    return like.replace(year=date.year, month=date.month, day=date.day)
 
 
 def _learned(memory: Memory, number: int, wish: Wish) -> dict[str, Learned]:
@@ -79,7 +80,9 @@ def _learned(memory: Memory, number: int, wish: Wish) -> dict[str, Learned]:
         "pressure.value": value.learn(pressure, None, daily["pressure.value"], rising=False),
         "pressure.prediction": prediction.learn(pressure, daily["pressure.prediction"]),
     }
-    return {name: learned for name, learned in found.items() if learned is not None}
+    return {
+        name: learned for name, learned in found.items() if learned and all(map(math.isfinite, learned.limits.values()))
+    }
 
 
 def _usual_week(memory: Memory, number: int) -> dict[str, tuple[float, ...]]:

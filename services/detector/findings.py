@@ -2,15 +2,47 @@
 
 from __future__ import annotations
 
-from services.detector.alarms import Finding, Severity
+from dataclasses import dataclass
+from typing import Literal
+
 from services.detector.channel import Checks, Gauge
 from services.detector.methods.night import Night
-from shared.contract.messages import Check, Kind
+from shared.contract.messages import Channel, Check, Kind, Method
 
 NEAR = 0.7
 """Part of its limit below which a score is calm."""
 LARGE = 0.2
 """Part of the usual flow from which on an excess is critical."""
+
+
+Severity = Literal["info", "warning", "critical"]
+
+SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong this minute."""
+
+    key: str
+    """Findings of one key are one anomaly."""
+    channel: Channel
+    method: Method
+    kind: Kind
+    severity: Severity
+    value: float | None = None
+    """In the channel's unit."""
+    excess: float | None = None
+    """Off the usual, in the channel's unit."""
+    flow: float | None = None
+    """Flow above the usual, m³/h."""
+
+
+def key_of(channel: Channel, kind: Kind) -> str:
+    """Which findings an anomaly of this kind goes on with."""
+    if kind in ("silence", "stuck", "out_of_range"):
+        return f"{channel}.{kind}"
+    return {"clock": "clock", "leak": "night"}.get(kind, "usual")
 
 
 def findings(flow: Gauge, pressure: Gauge, flow_checks: Checks, pressure_checks: Checks, silence: int) -> list[Finding]:
@@ -44,7 +76,10 @@ def leak(night: Night, usual: float) -> Finding:
 
 
 def _flow_value(flow: Gauge, pressure: Gauge, check: Check) -> Finding:
-    value, excess = flow.value, flow.value.excess()
+    value = flow.value
+    if not value.joint:
+        value.scales.look_longer()
+    excess = value.excess()
     kind: Kind = "spike" if value.scales.window == 1 else "step"
     ratio = (check.score or 0.0) / (check.limit or 1.0)
     if kind == "step" and value.scales.up and (value.joint or _pressure_down(pressure) or _alone(pressure, ratio)):
@@ -54,7 +89,9 @@ def _flow_value(flow: Gauge, pressure: Gauge, check: Check) -> Finding:
 
 
 def _pressure_value(flow: Gauge, pressure: Gauge, check: Check) -> Finding:
-    value, excess = pressure.value, pressure.value.excess()
+    value = pressure.value
+    value.scales.look_longer()
+    excess = value.excess()
     kind: Kind = "spike" if value.scales.window == 1 else "step"
     place = value.scales.windows.index(value.scales.window)
     above = flow.value.residual == flow.value.residual and flow.value.scales.standing[place] > 1.0
@@ -76,6 +113,7 @@ def _pressure_value(flow: Gauge, pressure: Gauge, check: Check) -> Finding:
 
 
 def _deviation(gauge: Gauge) -> Finding:
+    gauge.prediction.scales.look_longer()
     excess = gauge.prediction.excess()
     flow = excess if gauge.channel == "flow_rate" else None
     return Finding("usual", gauge.channel, "prediction", "deviation", "info", gauge.system.last, excess, flow)

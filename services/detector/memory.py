@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.contract.messages import CHANNELS
+from shared.contract.messages import CHANNELS, Channel
 from shared.domain.series import Floats
 
 Singles = NDArray[np.float32]
@@ -18,6 +18,8 @@ MINUTES = 1440
 KEPT_DAYS = 150
 LEARNED_DAYS = 100
 """Days that criteria are learned from: three months and a little."""
+SETTLED_DAYS = 14
+"""Days after which what is expected of a day rests on every day of the week; those before tell little of limits."""
 LASTING = 2 * MINUTES
 """An anomaly that outlasts these minutes is the new state of the site, and is learned from."""
 KNOWN_MINUTES = 360
@@ -93,8 +95,15 @@ class Past:
     """(n, 24, 3)"""
     tens: Floats
     """(n, 144)"""
+    known: Mask
+    """(n,): enough of its minutes have a value."""
     clean: Mask
     """(n,): known, and without an anomaly."""
+
+    @property
+    def calm(self) -> Mask:
+        """(n,): the clean days, or all that are known when those are too few."""
+        return self.clean if 2 * self.clean.sum() >= self.known.sum() else self.known
 
     @property
     def residuals(self) -> Floats:
@@ -102,10 +111,12 @@ class Past:
         return self.values - self.usual
 
 
-def past_of(memory: Memory, number: int, channel: str) -> Past:
+def past_of(memory: Memory, number: int, channel: Channel) -> Past:
     """The last three months before a day, of one channel."""
     days = memory.before(number, LEARNED_DAYS)
-    row = CHANNELS.index(channel)  # type: ignore[arg-type]
+    late = [day for day in days if day.number >= memory.days[0].number + SETTLED_DAYS]
+    days = late if 2 * len(late) >= len(days) else days[len(days) // 2 :]
+    row = CHANNELS.index(channel)
     values = _stack([day.values[row] for day in days], (MINUTES,))
     known = np.count_nonzero(~np.isnan(values), axis=1) >= KNOWN_MINUTES
     numbers = np.array([day.number for day in days], dtype=np.int64)
@@ -115,14 +126,9 @@ def past_of(memory: Memory, number: int, channel: str) -> Past:
         _stack([day.usual[row] for day in days], (MINUTES,)),
         _stack([day.forecasts[row] for day in days], (24, 3)),
         _stack([day.tens[row] for day in days], (144,)),
-        known & _clean(memory, numbers, number * MINUTES),
+        known,
+        known & ~np.isin(numbers, list(memory.disturbed(number * MINUTES, lasting=True))),
     )
-
-
-def _clean(memory: Memory, numbers: NDArray[np.int64], now: int) -> Mask:
-    """Days without an anomaly; with only the short ones left out when that would leave too few."""
-    strict = ~np.isin(numbers, list(memory.disturbed(now, lasting=True)))
-    return strict if 2 * strict.sum() >= len(numbers) else ~np.isin(numbers, list(memory.disturbed(now)))
 
 
 def _stack(rows: list[Singles] | list[Floats], shape: tuple[int, ...]) -> Floats:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from services.detector.archive import Archive, Rebuild
-from services.detector.watch import Watch
+from services.detector.watch import Watch, first_hours
 from shared.contract.messages import (
     Anomaly,
     Command,
@@ -43,10 +43,10 @@ class Post:
 class Detector:
     """Consumes readings, predictions and ticks; a verdict says only what readings and predictions give."""
 
-    name: ClassVar = "detector"
-    consumes: ClassVar = (Reading, Tick, Prediction, Progress, Command)
-    produces: ClassVar = (Verdict, Anomaly, Criteria, Response)
-    commands: ClassVar = ("acknowledge",)
+    name: ClassVar[str] = "detector"
+    consumes: ClassVar[tuple[type[Message], ...]] = (Reading, Tick, Prediction, Progress, Command)
+    produces: ClassVar[tuple[type[Message], ...]] = (Verdict, Anomaly, Criteria, Response)
+    commands: ClassVar[tuple[str, ...]] = ("acknowledge",)
 
     def __init__(self, settings: Settings, archive: Archive) -> None:
         self._settings, self._archive = settings, archive
@@ -102,9 +102,9 @@ class Detector:
         while post.held:
             hour = int(post.held[0].at.timestamp()) // 3600
             if hour > post.hour and hour not in post.watch.predictions:
-                post.waited = 0
                 return
-            post.hour = max(hour, post.hour)
+            if hour > post.hour:
+                post.hour, post.waited = hour, 0
             yield from post.watch.take(post.held.popleft())
 
     def _foresee(self, prediction: Prediction) -> Iterator[Message]:
@@ -113,7 +113,7 @@ class Detector:
             post = self._posts[prediction.sensor] = Post(Watch(self._settings, prediction.sensor))
         hour = int(prediction.issued_at.timestamp()) // 3600
         if hour > post.hour:
-            post.watch.predictions[hour] = prediction
+            post.watch.predictions[hour] = first_hours(prediction)
         return self._release(post)
 
     def _tick(self, at: datetime) -> Iterator[Message]:

@@ -10,19 +10,31 @@ FAR = 9.0
 """Daily maxima this many tail lengths above the median are taken for events, not for noise."""
 
 
-def limit_for(maxima: Floats, per_day: float) -> float:
-    """Score that a clean day exceeds with probability per_day, from the maxima of clean days (NaN: unknown).
+EXPECTED_LENGTH, EXPECTED_DAYS = 0.2, 5.0
+"""Tail length in parts of the median that is assumed with the weight of five days, before a site has shown its own."""
+CENSORED = 0.15
+"""Most days that may count as beyond all others because an anomaly was open."""
 
-    Exponential tail above the median of the block maxima (peaks over threshold; Pickands, 1975), fitted without the
-    days that stand out as events; wider while few days are known. Infinite when no day is known.
+
+def limit_for(maxima: Floats, per_day: float) -> float:
+    """Score that a clean day exceeds with probability per_day, from the maxima of days (NaN: unknown).
+
+    Exponential tail above the median of the block maxima (peaks over threshold; Pickands, 1975). Days with an anomaly
+    are given as infinite: leaving them out would cut the tail by what it is to foretell, and alarms would breed alarms.
+    Days that stand out as events are left out. Wider while few days are known; infinite when none is.
     """
     known = np.sort(maxima[~np.isnan(maxima)])
-    if not len(known):
+    finite = known[np.isfinite(known)]
+    if not len(finite):
         return float("inf")
-    median, upper = np.quantile(known, (0.5, 0.75))
+    beyond = min(len(known) - len(finite), int(np.ceil(CENSORED * len(finite))))
+    ordered = np.append(finite, np.full(beyond, finite[-1]))
+    median, upper = np.quantile(ordered, (0.5, 0.75))
     length = max(float(upper - median) / np.log(2), 0.02 * abs(float(median)))
-    kept = known[known <= median + FAR * length]
-    above = kept[kept > median] - median
-    length = max(length, float(above.mean()) if len(above) else 0.0)
-    small = 1.0 + 2.0 / np.sqrt(len(known))
-    return float(median) + length * max(float(np.log(0.5 / per_day)), 1.0) * small
+    above = finite[(finite > median) & (finite <= median + FAR * length)] - median
+    if len(above):
+        length = max(length, float(above.sum() + beyond * above[-1]) / len(above))
+    weight = len(finite) / (len(finite) + EXPECTED_DAYS)
+    length = weight * length + (1 - weight) * EXPECTED_LENGTH * abs(float(median))
+    small = 1.0 + 1.0 / np.sqrt(len(finite)) + 8.0 / len(finite)
+    return float(median + length * max(float(np.log(0.5 / per_day)), 1.0) * small)

@@ -4,33 +4,50 @@ from __future__ import annotations
 
 import numpy as np
 
-from services.detector.memory import MINUTES, Memory, Singles
+from services.detector.memory import MINUTES, Mask, Memory, Singles
 from shared.domain.series import Floats
 
 LOOK_BACK = 42
 """Days that the shape is taken from."""
-RECENT = 5
-"""Clean days that the level is taken from; their median follows the season and shrugs off two odd days."""
-TRUST = 0.8
+RECENT = 7
+"""Days that the level is taken from, without those of an anomaly; the median follows the season."""
+TRUST = 0.9
 """Share of the recent level that is expected to go on."""
 SLOTS = 144
+UNREST_DAYS = 14
 
 
 def day_ahead(memory: Memory, number: int) -> Singles:
     """(2, 1440) expected values of a day from the days before it; NaN where nothing is known."""
     days = memory.before(number, LOOK_BACK)
     disturbed = memory.disturbed(number * MINUTES)
-    calm = [day for day in days if day.number not in disturbed]
-    days = calm if 2 * len(calm) >= min(len(days), 4) else days
+    calm = np.array([day.number not in disturbed for day in days[-RECENT:]])
+    calm = calm if 2 * calm.sum() >= len(calm) else np.ones(len(calm), dtype=np.bool_)
     if not days:
         return np.full((2, MINUTES), np.nan, dtype=np.float32)
     weekdays = np.array([(day.number - 1) % 7 for day in days])
     tens = np.array([day.tens for day in days])
-    return np.stack([_minutes(_expected(tens[:, row], weekdays, (number - 1) % 7)) for row in range(2)])
+    return np.stack([_minutes(_expected(tens[:, row], weekdays, (number - 1) % 7, calm)) for row in range(2)])
 
 
-def _expected(tens: Floats, weekdays: Floats, weekday: int) -> Floats:
-    """(144,) from (n, 144) ten-minute means of the days before, oldest first."""
+def recent_unrest(memory: Memory, number: int, row: int) -> float:
+    """Median over two weeks of how far ten-minute means were from what was expected; NaN when unknown."""
+    days = memory.before(number, UNREST_DAYS)
+    off = [unrest_of(day.tens[row][None], day.usual[row][None])[0] for day in days]
+    known = [one for one in off if one > 0]
+    return float(np.median(known)) if len(known) >= UNREST_DAYS // 2 else float("nan")
+
+
+def unrest_of(tens: Floats, usual: Singles | Floats) -> Floats:
+    """(n,) mean distance of (n, 144) ten-minute means from (n, 1440) expected minutes, in the channel's unit."""
+    off = np.abs(tens - usual.reshape(-1, SLOTS, 10).mean(axis=2))
+    known = ~np.isnan(off)
+    distance: Floats = np.where(known, off, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    return distance
+
+
+def _expected(tens: Floats, weekdays: Floats, weekday: int, calm: Mask) -> Floats:
+    """(144,) from (n, 144) ten-minute means of the days before, oldest first; calm: which of the last are clean."""
     if np.isnan(tens).all():
         return np.full(SLOTS, np.nan)
     types = _type(weekdays)
@@ -39,7 +56,7 @@ def _expected(tens: Floats, weekdays: Floats, weekday: int) -> Floats:
     residuals = tens - shapes[types]
     same = residuals[weekdays == weekday]
     habit = len(same) / (len(same) + 4.0) * np.nan_to_num(smooth(median(same), 3))
-    level = TRUST * np.nan_to_num(smooth(median(residuals[-RECENT:]), 12))
+    level = TRUST * np.nan_to_num(smooth(median(residuals[-len(calm) :][calm]), 12))
     expected: Floats = shapes[_type(np.array([weekday]))[0]] + level + habit
     return expected
 

@@ -8,28 +8,32 @@ from datetime import datetime
 import numpy as np
 
 from services.detector import criteria as learning
-from services.detector.alarms import Alarms, Finding
+from services.detector.alarms import Alarms
 from services.detector.channel import UNMEASURED, Gauge
 from services.detector.criteria import Wish, part
-from services.detector.findings import findings, leak, near
+from services.detector.findings import Finding, findings, leak, near
 from services.detector.memory import MINUTES, Day, Memory, ten_minute_means
 from services.detector.methods.night import END, KEPT, Night
+from services.detector.methods.prediction import Quantiles
 from services.detector.order import Order
-from services.detector.usual import day_ahead
+from services.detector.usual import day_ahead, recent_unrest
 from shared.contract.messages import (
     NOT_EVALUATED,
     Anomaly,
     Check,
     Criteria,
     FlowChecks,
+    Forecast,
     Message,
     Prediction,
     PressureChecks,
     Reading,
     Verdict,
 )
+from shared.domain.series import Floats
 from shared.settings import Settings
 
+FirstHours = tuple[Quantiles | None, Quantiles | None]
 STRANGE = Finding("clock", "flow_rate", "system", "clock", "warning")
 
 
@@ -47,7 +51,7 @@ class Watch:
         self.alarms = Alarms(self.site, sensor)
         self.order = Order()
         self.criteria: Criteria | None = None
-        self.predictions: dict[int, Prediction] = {}
+        self.predictions: dict[int, FirstHours] = {}
         self._number = 0
         self._hour = -1
         self._night_closed = False
@@ -147,10 +151,10 @@ class Watch:
     def _turn_hour(self, at: datetime) -> None:
         self._hour = at.hour
         hour = int(at.timestamp()) // 3600
-        prediction = self.predictions.get(hour)
+        forecasts = self.predictions.get(hour, (None, None))
         self.predictions = {issued: one for issued, one in self.predictions.items() if issued >= hour}
-        for gauge in (self.flow, self.pressure):
-            gauge.open_hour(at.hour, first_hour(prediction, gauge.channel))
+        self.flow.open_hour(at.hour, forecasts[0])
+        self.pressure.open_hour(at.hour, forecasts[1])
 
     def close_day(self) -> None:
         """Puts the day so far into memory."""
@@ -189,12 +193,12 @@ class Watch:
         before = self.memory.before(number, 1)
         for row, gauge in enumerate((self.flow, self.pressure)):
             residuals = (before[-1].values[row] - before[-1].usual[row]).tolist() if before else []
-            gauge.open_day(usual[row].tolist(), residuals)
+            gauge.open_day(usual[row].tolist(), residuals, recent_unrest(self.memory, number, row))
         self._number, self._hour, self._night_closed = number, -1, False
         if self.night.standing is NOT_EVALUATED and before:
             self._judge_night(before[-1].tens[0], number - 1)
 
-    def _judge_night(self, morning: np.ndarray, number: int) -> None:  # type: ignore[type-arg]
+    def _judge_night(self, morning: Floats, number: int) -> None:
         disturbed = self.memory.disturbed(number * MINUTES + END)
         self.night.close_night(self.memory.before(number, KEPT), morning, number, disturbed)
 
@@ -222,10 +226,13 @@ def local_minute(at: datetime) -> int:
     return at.toordinal() * MINUTES + at.hour * 60 + at.minute
 
 
-def first_hour(prediction: Prediction | None, channel: str) -> tuple[float, float, float] | None:
-    """p10, p50, p90 of the hour in which a prediction was issued; None when it says nothing of it."""
-    forecast = getattr(prediction, channel, None)
-    if forecast is None or not forecast.p50:
+def first_hours(prediction: Prediction) -> FirstHours:
+    """p10, p50, p90 of flow rate and pressure in the hour a prediction was issued; None where unsaid."""
+    return _first(prediction.flow_rate), _first(prediction.pressure)
+
+
+def _first(forecast: Forecast) -> Quantiles | None:
+    if not forecast.p50:
         return None
     low, middle, high = forecast.p10[0], forecast.p50[0], forecast.p90[0]
     return None if low is None or middle is None or high is None else (low, middle, high)

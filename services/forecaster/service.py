@@ -60,7 +60,7 @@ class Forecaster:
             return self._tick(int(message.at.timestamp()))
         if isinstance(message, ModelTrained) and message.promoted:
             self._take_up(message)
-        elif isinstance(message, Progress) and message.job == "import" and message.step == message.of:
+        elif isinstance(message, Progress) and message.job == "import" and message.step == message.of > 0:
             for sensor in self.past.sensors():
                 self._recall(sensor)
         return iter(())

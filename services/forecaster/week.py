@@ -31,9 +31,9 @@ def hours_ahead(hour: int, zone: ZoneInfo) -> Ints:
     """The 169 local hours from an hour (epoch seconds // 3600) on."""
     hours: Ints = hour + np.arange(AHEAD)
     first, last = (offset_seconds(int(one) * HOUR, zone) // HOUR for one in (hours[0], hours[-1]))
-    if first == last:
-        return hours + first
-    return hours + np.array([offset_seconds(int(one) * HOUR, zone) // HOUR for one in hours])
+    if first != last:
+        return hours + np.array([offset_seconds(int(one) * HOUR, zone) // HOUR for one in hours], dtype=np.int64)
+    return np.asarray(hours + first)
 
 
 def forecast(model: Model | None, values: Floats, local_hours: Ints, ahead: Ints) -> Forecast:

@@ -40,6 +40,7 @@ class Reporter:
     def __init__(self, folder: Folder, horizons_hours: Sequence[int], outbox_days: int) -> None:
         self._folder, self._hours, self._kept = folder, horizons_hours, timedelta(days=outbox_days)
         self._alerts: dict[str, tuple[str, str]] = {}
+        self._first_blocks: dict[str, str] = {}
         self._blocks = Blocks()
         self._full_hours: dict[str, Verdict] = {}
         self._predictions: dict[str, Prediction] = {}
@@ -53,6 +54,7 @@ class Reporter:
         self._blocks.sent = max((block_of(at) for _, at, _ in self._lines_of("server.txt")), default="")
         for sensor, at, line in self._lines_of("server.part.txt"):
             self._blocks.put(at, sensor, line)
+            self._first_blocks.setdefault(sensor, block_of(at))
             self._alerts[sensor] = (at, alert_part(line))
         return iter(())
 
@@ -99,10 +101,11 @@ class Reporter:
         minutes = [last, *(f"{block}{digit}" for block in over for digit in range(10))]
         for sensor in self._alerts:
             for missed in minutes:
-                if self._blocks.lacks(missed, sensor):
+                if block_of(missed) >= self._first_blocks[sensor] and self._blocks.lacks(missed, sensor):
                     self._put(sensor, missed, missing_line(sensor, missed, sensor in self._silent))
 
     def _put(self, sensor: str, at: str, line: str) -> None:
+        self._first_blocks.setdefault(sensor, block_of(at))
         if sensor not in self._alerts or at >= self._alerts[sensor][0]:
             self._alerts[sensor] = (at, line)
             self._changed = True

@@ -18,9 +18,10 @@ from services.forecaster.manifest import NETWORK, ModelError, sha256
 from services.trainer import folder, network
 from services.trainer.evaluation import Decision, decide
 from services.trainer.folder import KERAS, SCALER
+from services.trainer.hours import Hours
 from services.trainer.network import Epoch
 from services.trainer.plan import Trained
-from services.trainer.samples import HELD_EVERY, MOST_SAMPLES, WATCHED_EVERY, Hours, fit_scaler, looks, samples, split
+from services.trainer.samples import HELD_EVERY, MOST_SAMPLES, WATCHED_EVERY, fit_scaler, looks, samples, split
 from shared.domain.features import PAST, VERSION, Inputs, Scaler, outlook
 from shared.domain.profile import AHEAD
 from shared.domain.series import HOUR, Floats, Ints

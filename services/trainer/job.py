@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from services.trainer import samples
+from services.trainer.hours import Hours, Past, gather
 from services.trainer.plan import Advance, Failed, Plan, Record, TooLittle, Trained
-from services.trainer.samples import Hours
 from shared.contract.messages import CHANNELS
 from shared.settings import Training
 
@@ -35,7 +34,7 @@ class Job:
     zone: ZoneInfo
     data: Path
     training: Training
-    past: samples.Past
+    past: Past
     clock: Callable[[], float] | None = None
 
     def train(self, plan: Plan) -> Iterator[Record]:
@@ -47,12 +46,14 @@ class Job:
         names = ", ".join(f"{hours.sensor} {hours.channel}" for hours in ready)
         steps = Steps(len(ready) * (self.training.epochs + 1), self.clock)
         yield steps.advance(0, f"training {names}")
+        failed: list[str] = []
         for number, hours in enumerate(ready):
             try:
                 yield from self._one(hours, plan.at, steps, number * (self.training.epochs + 1))
             except Exception as error:  # one channel's trouble must not cost the others their training
-                yield Failed(f"{hours.sensor} {hours.channel}: {error!r}")
-        yield steps.advance(steps.of, f"trained {names}")
+                failed.append(f"{hours.sensor} {hours.channel}: {error!r}")
+                yield Failed(failed[-1])
+        yield steps.advance(steps.of, f"training of {names} has ended" + "".join(f"; failed: {one}" for one in failed))
 
     def _gather(self, plan: Plan) -> tuple[list[Hours], list[TooLittle]]:
         """Channels with enough days, and what to say of the others."""
@@ -60,7 +61,7 @@ class Job:
         found = [
             hours
             for sensor in plan.sensors or self.past.sensors()
-            for hours in samples.gather(self.past, sensor, channels, plan.at, self.zone)
+            for hours in gather(self.past, sensor, channels, plan.at, self.zone)
         ]
         ready = [hours for hours in found if hours.days >= self.training.min_days]
         lacking = [

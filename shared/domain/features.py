@@ -15,7 +15,7 @@ VERSION = 1
 """Changes with the meaning of the arrays below; a model of another version can't serve."""
 PAST = 336
 """Hours that the encoder looks back: two weeks."""
-STEP = 6
+STEP = 24
 """Hours that the encoder takes at once."""
 MEMORY = WEEKS * WEEK_HOURS
 """Hours that a forecast needs to look at."""

@@ -44,7 +44,7 @@ class MqttBus:
         self._inbox: queue.SimpleQueue[tuple[int, mqtt.MQTTMessage]] = queue.SimpleQueue()
         self._connection = 0
         self._subscriptions: list[tuple[str, mqtt.SubscribeOptions]] = []
-        self._ready = threading.Event()
+        self._ready, self._closed = threading.Event(), threading.Event()
         self._published: set[int] = set()
         self._confirmed: set[int] = set()
         self._progress = threading.Condition()
@@ -103,6 +103,7 @@ class MqttBus:
             self._client.publish(self._own_topic, encode(status), qos=0, retain=True)
 
     def close(self) -> None:
+        self._closed.set()
         self._client.publish(self._own_topic, encode(self._presence.status("stopping")), qos=1, retain=True)
         self._client.disconnect()
         self._client.loop_stop()
@@ -184,8 +185,7 @@ class MqttBus:
 
     def _watch(self) -> None:
         """Ends the process when its network thread has died or it no longer hears itself."""
-        while True:
-            time.sleep(5)
+        while not self._closed.wait(5):
             silent = time.monotonic() - self._heard
             lost = not any(thread.name.startswith("paho-mqtt-client") for thread in threading.enumerate())
             if lost or (self._client.is_connected() and silent > DEAF_SECONDS):

@@ -93,7 +93,8 @@ class Recorder:
         return deleted
 
     def close(self) -> None:
-        """Closes the database and lets the next writer in."""
+        """Closes the database, whole in its one file, and lets the next writer in."""
+        self._database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         self._database.close()
         os.close(self._lock)
 

@@ -1,4 +1,4 @@
-"""night (야간 최소 유량): the site's own calmest hours of the night, over one night to two weeks, against the weeks before.
+"""night (야간 최소 유량): the site's own calmest hours of the night, over one night to two weeks, against those before.
 
 Night flow analysis (IWA; Farley and Trow, 2003) on ten-minute means of 22:00–05:00; means over several numbers of
 nights against a gliding baseline find what a CUSUM (Page, 1954) over nights finds, with a memory that ends.
@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 
-from services.detector.memory import Day, Past
-from services.detector.methods.scales import LEAST, Learned
+from services.detector.memory import Day, Mask, Past
+from services.detector.methods.spreads import LEAST, Learned
 from services.detector.tail import limit_for
 from services.detector.usual import median
 from shared.contract.messages import NOT_EVALUATED, Check
@@ -51,7 +51,7 @@ def calm_hours(nights: Floats) -> int:
     return int(np.argmin(sums))
 
 
-def rises(flows: Floats, clean: Floats, weekdays: Ints) -> Floats:
+def rises(flows: Floats, clean: Mask, weekdays: Ints) -> Floats:
     """(len(NIGHTS),) how far the last nights are above the weeks before them, m³/h; NaN where unknown.
 
     flows: night minimum flows by day, oldest first; clean: whether each may be part of a baseline.
@@ -60,13 +60,20 @@ def rises(flows: Floats, clean: Floats, weekdays: Ints) -> Floats:
     free = flows - _weekend(flows, clean, weekdays)
     for place, count in enumerate(NIGHTS):
         latest, before = free[-count:], free[-count - BASELINE : -count]
-        base = before[clean[-count - BASELINE : -count] & ~np.isnan(before)]
+        base = _base(before, clean[-count - BASELINE : -count])
         if len(base) >= max(ENOUGH, count // 2) and 2 * np.count_nonzero(~np.isnan(latest)) > count:
             found[place] = np.nanmean(latest) - np.median(base)
     return found
 
 
-def _weekend(flows: Floats, clean: Floats, weekdays: Ints) -> Floats:
+def _base(before: Floats, clean: Mask) -> Floats:
+    """Known nights of a baseline, without disturbed ones unless hardly any other is left."""
+    known = ~np.isnan(before)
+    base: Floats = before[known & clean] if 2 * np.count_nonzero(known & clean) >= known.sum() else before[known]
+    return base
+
+
+def _weekend(flows: Floats, clean: Mask, weekdays: Ints) -> Floats:
     """What nights into Saturday and Sunday have more than others, m³/h."""
     added = np.zeros(len(flows))
     usual = flows[clean & (weekdays < 5) & ~np.isnan(flows)]
@@ -82,19 +89,19 @@ def learn(past: Past, per_day: float) -> Learned | None:
     table = np.array([night_of(_evening(past, place), past.tens[place]) for place in range(len(past.tens))])
     if len(table) <= ENOUGH:
         return None
-    first = calm_hours(table[past.clean] if past.clean.any() else table)
+    first = calm_hours(table[past.calm] if past.calm.any() else table)
     flows = np.array([night_flow(night, first) for night in table])
     weekdays = (past.numbers - 1) % 7
     history = [_upto(flows, past.clean, weekdays, stop) for stop in range(1, len(flows) + 1)]
-    table = np.array(history)[past.clean]
+    ends = np.array(history)
     limits = {"calm_from": float(first), "limit": 1.0}
     floor = 0.01 * abs(float(np.nanmedian(flows))) if (~np.isnan(flows)).any() else 0.0
-    for count, column in zip(NIGHTS, table.T, strict=True):
-        known = column[~np.isnan(column)]
+    for count, column in zip(NIGHTS, ends.T, strict=True):
+        known = column[past.calm & ~np.isnan(column)]
         if len(known) < ENOUGH or not (spread := max(float(np.median(np.abs(known))) * 1.4826, floor)):
             continue
         blocks = 1.0 + math.sqrt(count / len(known))
-        far = limit_for(known / spread, per_day / len(NIGHTS)) * blocks
+        far = limit_for(np.where(past.calm | np.isnan(column), column, np.inf) / spread, per_day / len(NIGHTS)) * blocks
         limits[f"rise_{count}"] = float(f"{max(far, LEAST) * spread:.6g}")
     return Learned(limits, {}) if len(limits) > 2 else None
 
@@ -104,7 +111,7 @@ def _evening(past: Past, place: int) -> Floats | None:
     return past.tens[place - 1] if follows else None
 
 
-def _upto(flows: Floats, clean: Floats, weekdays: Ints, stop: int) -> Floats:
+def _upto(flows: Floats, clean: Mask, weekdays: Ints, stop: int) -> Floats:
     since = max(0, stop - KEPT)
     return rises(flows[since:stop], clean[since:stop], weekdays[since:stop])
 

@@ -7,7 +7,17 @@ import math
 import numpy as np
 
 from services.detector.memory import Past
-from services.detector.methods.scales import Learned, Scales, daily_maxima, farthest, learn_sides, standings
+from services.detector.methods.scales import Scales
+from services.detector.methods.spreads import LOWEST, Learned, daily_maxima, days_of, farthest, learn_sides, standings
+    LOWEST,
+    Learned,
+    Scales,
+    daily_maxima,
+    days_of,
+    farthest,
+    learn_sides,
+    standings,
+)
 from services.detector.tail import limit_for
 from shared.contract.messages import NOT_EVALUATED, Check
 from shared.domain.series import Floats
@@ -26,12 +36,12 @@ Quantiles = tuple[float, float, float]
 def learn(past: Past, per_day: float) -> Learned | None:
     """Spreads and limits for false alarms per day; None while there were too few forecasts."""
     residuals, width = _residuals(past)
-    known = past.clean & (np.count_nonzero(~np.isnan(residuals), axis=1) >= 360)
-    if known.sum() < ENOUGH or not np.nanmax(np.abs(residuals[known])) > 0:
+    days = days_of(past, residuals)
+    if days is None or days.known.sum() < ENOUGH:
         return None
-    found = standings(residuals, known, WINDOWS)
-    limits = learn_sides(found, known, per_day, per_day)
-    limits["limit"] = max(limit_for(daily_maxima(farthest(found, limits), known), per_day), 0.8)
+    found = standings(residuals, days.calm, WINDOWS)
+    limits = learn_sides(found, days, per_day, per_day)
+    limits["limit"] = max(limit_for(daily_maxima(farthest(found, limits), days), per_day), LOWEST)
     limits = {name: float(f"{limit:.6g}") for name, limit in limits.items()}
     return Learned(limits | {"width": width}, found.learned)
 

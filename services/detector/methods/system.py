@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from services.detector.memory import Past
-from services.detector.methods.scales import Learned
+from services.detector.methods.spreads import Learned
 from services.detector.tail import limit_for
 from shared.contract.messages import NOT_EVALUATED, Check
 from shared.domain.series import Floats
@@ -30,10 +30,10 @@ NORMAL = Check(0, 0.0, 1.0)
 
 def learn(past: Past, per_day: float, stuck_minutes: int) -> Learned | None:
     """Longest run of one value in minutes, and the range that the meter can plausibly show."""
-    values = past.values[past.clean]
+    values = past.values[past.calm]
     if not len(values):
         return None
-    runs = longest_runs(past.values)[past.clean]
+    runs = np.where(past.calm, longest_runs(past.values), np.where(past.known, np.inf, np.nan))
     run = max(MARGIN * limit_for(runs, per_day), float(stuck_minutes))
     low, high = np.nanquantile(values, (0.001, 0.999))
     width = max(float(high - low), 0.1 * max(abs(float(low)), abs(float(high))))

@@ -1,4 +1,4 @@
-"""value (실측값): the reading against what is usual at this minute, over 1 minute to 12 hours, flow and pressure jointly.
+"""value (실측값): the reading against what is usual at this minute, over 1 minute to 12 hours.
 
 Flow up with pressure down together is a burst even where each alone would pass: a linear discriminant on the two
 standings (Fisher, 1936), with their correlation on clean days.
@@ -11,22 +11,28 @@ import math
 import numpy as np
 
 from services.detector.memory import Past
-from services.detector.methods.scales import (
+from services.detector.methods.scales import Scales
+from services.detector.methods.spreads import (
     LEAST,
+    LOWEST,
     Learned,
-    Scales,
     Standings,
     daily_maxima,
+    days_of,
     farthest,
     learn_sides,
     standings,
 )
 from services.detector.tail import limit_for
+from services.detector.usual import unrest_of
 from shared.contract.messages import NOT_EVALUATED, Check
+from shared.domain.series import Floats
 
 WINDOWS = (1, 15, 60, 180, 720)
 """Minutes: a spike, a large burst, and ever smaller ones."""
 JOINT_FROM = 15
+WIDEST = 3.0
+"""Spreads follow a season's unrest up to this many times what was learned."""
 DOWN_SHARE = 0.3
 """Share of the false alarms that goes to the side which is no burst (flow down, pressure up)."""
 
@@ -36,31 +42,30 @@ def learn(past: Past, partner: Past | None, per_day: float, rising: bool) -> Lea
 
     partner is pressure when this is flow rate, else None; rising says that up is the dangerous side.
     """
-    known = past.clean & ~np.isnan(past.residuals).all(axis=1)
-    if not known.any() or not np.nanmax(np.abs(past.residuals[known])) > 0:
+    days = days_of(past, past.residuals)
+    if days is None:
         return None
-    found = standings(past.residuals, known, WINDOWS)
+    found = standings(past.residuals, days.calm, WINDOWS)
     rates = (per_day, per_day * DOWN_SHARE) if rising else (per_day * DOWN_SHARE, per_day)
-    limits = learn_sides(found, known, *rates)
+    limits = learn_sides(found, days, *rates)
     together = farthest(found, limits)
     if partner is not None and (other := _partner(partner)) is not None:
         for window in (window for window in WINDOWS if window >= JOINT_FROM):
             joint, slope = _joint(found, other, window)
-            limit = max(limit_for(daily_maxima(joint, known), per_day / (len(WINDOWS) - 1)), LEAST)
+            limit = max(limit_for(daily_maxima(joint, days), per_day / (len(WINDOWS) - 1)), LEAST)
             limits |= {f"joint_{window}": float(f"{limit:.6g}"), f"together_{window}": slope}
             together = np.maximum(together, joint / limits[f"joint_{window}"])
-    limits["limit"] = float(f"{max(limit_for(daily_maxima(together, known), per_day), 0.8):.6g}")
+    limits["unrest"] = float(f"{np.median(unrest_of(past.tens[days.calm], past.usual[days.calm])):.6g}")
+    limits["limit"] = float(f"{max(limit_for(daily_maxima(together, days), per_day), LOWEST):.6g}")
     return Learned(limits, found.learned)
 
 
 def _partner(past: Past) -> Standings | None:
-    known = past.clean & ~np.isnan(past.residuals).all(axis=1)
-    if not known.any() or not np.nanmax(np.abs(past.residuals[known])) > 0:
-        return None
-    return standings(past.residuals, known, WINDOWS)
+    days = days_of(past, past.residuals)
+    return standings(past.residuals, days.calm, WINDOWS) if days else None
 
 
-def _joint(flow: Standings, pressure: Standings, window: int) -> tuple[np.ndarray, float]:  # type: ignore[type-arg]
+def _joint(flow: Standings, pressure: Standings, window: int) -> tuple[Floats, float]:
     """(n, 1440) how far flow is up and pressure down at once, in its own spread; and 1 / that spread."""
     up, down = flow.by_window[window], -pressure.by_window[window]
     both = (up > 1.0) & (down > 1.0)
@@ -79,12 +84,14 @@ class Value:
         self.residual = math.nan
         self.joint = False
         self.partner = partner
+        self._unrest = learned.limits["unrest"] if learned else 0.0
         self._rows = _joint_rows(learned) if partner and partner.scales.ready() else []
 
-    def open_day(self, usual: list[float], yesterday: list[float]) -> None:
-        """Begins a day with what is expected of its 1440 minutes and the residuals of the day before."""
+    def open_day(self, usual: list[float], yesterday: list[float], unrest: float) -> None:
+        """Begins a day with what is expected of its 1440 minutes, yesterday's residuals, and recent unrest."""
         self.usual = usual
-        self.scales.open_day(yesterday)
+        wider = unrest / self._unrest if self._unrest and unrest == unrest else 1.0
+        self.scales.open_day(yesterday, min(max(wider, 1.0), WIDEST))
 
     def check(self, minute: int, value: float | None) -> Check:
         """The Check of a value at a minute of the day."""
@@ -115,8 +122,8 @@ class Value:
                 scales.window, scales.up, self.joint = WINDOWS[place], True, True
 
     def excess(self) -> float:
-        """Mean residual over the window that is farthest, in the channel's unit."""
-        window = self.scales.window
+        """Mean residual now, over at most an hour of the window that is farthest, in the channel's unit."""
+        window = min(self.scales.window, 60)
         return self.residual if window == 1 else (self.scales.sums[-1] - self.scales.sums[-1 - window]) / window
 
 

@@ -15,6 +15,7 @@ from shared.domain.series import Floats, Series
 from tests.unit.makers import START, at, reading, tick
 
 SEOUL = ZoneInfo("Asia/Seoul")
+SCALER = Scaler(10.0, 5.0, 1.0)
 NOW = int(START.timestamp())
 WEEK = 7 * 24 * 60
 
@@ -46,7 +47,7 @@ class ConstantModel:
 
     id: str = "model-1"
     added: float = 2.0
-    scaler: Scaler = Scaler(10.0, 5.0, 1.0)
+    scaler: Scaler = SCALER
 
     def answer(self, inputs: Inputs) -> Floats:
         return np.full((len(inputs.base), 3), self.added)
@@ -130,7 +131,9 @@ def test_the_same_predictions_come_whether_ticks_run_far_ahead_or_in_event_time(
     readings = [*minutes(0, 1501), *minutes(1501 + gap, 1501 + gap + 400)]
     readings.insert(700, reading(333, 99.0))
     end = 1501 + gap + 400
-    far_ahead = [message for one in readings for message in (one, *([tick(900_000)] if one.at.minute % 7 == 0 else []))]
+    far_ahead: list[Message] = []
+    for one in readings:
+        far_ahead += [one, tick(900_000)] if one.at.minute % 7 == 0 else [one]
     in_time = said(forecaster(), in_event_time(readings, end))
     drained = said(forecaster(), far_ahead)
     assert in_time == drained

@@ -15,8 +15,8 @@ from services.forecaster.main import loader
 from services.trainer import channel, network, samples
 from services.trainer.channel import ParityError, check_parity, place_of
 from services.trainer.evaluation import Decision
+from services.trainer.hours import Hours, gather
 from services.trainer.plan import Advance, Failed, Record, TooLittle, Trained
-from services.trainer.samples import Hours
 from shared.domain.features import Inputs
 from shared.domain.series import DAY, HOUR
 from tests.unit.services.trainer.short_site import MONDAY, ZONE, FirstTraining, SimulatedPast, run
@@ -29,7 +29,7 @@ def trained(records: list[Record]) -> list[Trained]:
 
 
 def hours_of(past: SimulatedPast) -> Hours:
-    return next(samples.gather(past, "001", ("flow_rate",), past.end, ZONE))
+    return next(gather(past, "001", ("flow_rate",), past.end, ZONE))
 
 
 def looks(past: SimulatedPast, count: int = 5) -> list[Inputs]:
@@ -76,9 +76,8 @@ def test_each_channel_has_its_own_scaler(first_training: FirstTraining) -> None:
 
 
 def test_litert_answers_as_keras_does(first_training: FirstTraining) -> None:
-    tensorflow: Any = network.tf
     place = first_training.folder / trained(first_training.records)[0].path
-    keras = tensorflow.keras.models.load_model(place / "model.keras", compile=False)
+    keras = network.open_keras(place / "model.keras")
     lite = open_model(place)
     seen = looks(first_training.past)
     answers = network.answer(keras, np.stack([look.past for look in seen]), np.stack([look.ahead for look in seen]))
@@ -162,7 +161,7 @@ def test_a_channel_that_was_never_measured_is_passed_over(tmp_path: Path) -> Non
 
 def test_only_readings_before_the_plans_time_are_used() -> None:
     past = SimulatedPast()
-    hours = next(samples.gather(past, "001", ("flow_rate",), past.end - 10 * DAY, ZONE))
+    hours = next(gather(past, "001", ("flow_rate",), past.end - 10 * DAY, ZONE))
     assert hours.first + len(hours.values) * HOUR == past.end - 10 * DAY
 
 
@@ -187,7 +186,7 @@ def test_the_held_back_weeks_are_neither_learned_nor_watched() -> None:
 def test_trouble_with_one_channel_is_told_and_the_other_is_trained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail_for_flow(hours: Hours, *rest: Any) -> Any:
+    def fail_for_flow(hours: Hours, *_: Any) -> Any:
         if hours.channel == "flow_rate":
             raise ParityError("differs")
         return iter([Trained("001", "pressure", 0, "m", place_of(hours), "", 0, 0, True, "", {})])

@@ -1,0 +1,123 @@
+"""How far means of several lengths are from what is usual, each against its own spread at that hour of the day.
+
+A window per kind of event, as in the multi-scale (MOSUM) tests for a shift of the mean: Eichinger and Kirch (2018),
+doi:10.3150/16-BEJ887. The score is the farthest window in parts of its own limit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from services.detector.memory import KNOWN_MINUTES, Mask, Past
+from services.detector.tail import limit_for
+from shared.domain.series import Floats
+
+CLIP = 10.0
+"""Spreads of a single minute at which it is cut, so that one wild minute is no burst."""
+LOWEST = 0.5
+"""Lowest limit of the farthest window in parts of its own limit."""
+LEAST = 3.0
+"""No mean is called far within so many spreads."""
+ONE_SIDE = 1.2816
+"""Standard deviations of the 80 % quantile of absolute normal values."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Numbers that a method goes by: name to limit, name to curve."""
+
+    limits: dict[str, float]
+    profiles: dict[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Days:
+    """Which of n days count."""
+
+    known: Mask
+    calm: Mask
+
+
+def days_of(past: Past, residuals: Floats) -> Days | None:
+    """Days with residuals to learn from; None when there are none, or nothing ever varied."""
+    seen = np.count_nonzero(~np.isnan(residuals), axis=1) >= KNOWN_MINUTES
+    calm = past.calm & seen
+    if not calm.any() or not np.nanmax(np.abs(residuals[calm])) > 0:
+        return None
+    return Days(past.known & seen, calm)
+
+
+@dataclass(frozen=True)
+class Standings:
+    """Moving means in spreads, each (n, 1440), and what they were made with."""
+
+    learned: dict[str, tuple[float, ...]]
+    by_window: dict[int, Floats]
+
+
+def standings(residuals: Floats, clean: Mask, windows: tuple[int, ...]) -> Standings:
+    """Moving means of (n, 1440) residuals in their own spread on clean days; NaN counts as usual."""
+    single = spread_by_hour(residuals, clean, np.nan)
+    filled = np.nan_to_num(np.clip(residuals, *(sign * CLIP * np.repeat(single, 60) for sign in (-1, 1))))
+    curves, found = {"spread_1": _curve(single)}, {}
+    for window in windows:
+        means = np.nan_to_num(residuals) if window == 1 else moving_means(filled, window)
+        spread = single if window == 1 else spread_by_hour(means, clean, float(single.mean()) / window)
+        curves[f"spread_{window}"] = _curve(spread)
+        found[window] = means / np.repeat(np.array(curves[f"spread_{window}"]), 60)
+    return Standings(curves, found)
+
+
+def moving_means(filled: Floats, window: int) -> Floats:
+    """Mean of the last `window` minutes at each minute of (n, 1440) days in a row."""
+    sums = np.concatenate([np.zeros(window), np.cumsum(filled.ravel())])
+    means: Floats = ((sums[window:] - sums[:-window]) / window).reshape(filled.shape)
+    return means
+
+
+def spread_by_hour(means: Floats, clean: Mask, floor: float) -> Floats:
+    """(24,) robust standard deviation at each hour of the day, from the 80 % quantile; calm hours lean on the rest."""
+    hours = np.abs(means[clean]).reshape(-1, 24, 60).transpose(1, 0, 2).reshape(24, -1)
+    hours = np.where(np.isnan(hours).all(axis=1, keepdims=True), np.nanquantile(hours, 0.8), hours)
+    spread = np.nanquantile(hours, 0.8, axis=1) / ONE_SIDE
+    wide = np.stack([np.roll(spread, -1), spread, np.roll(spread, 1)]).max(axis=0)
+    spread = 0.5 * (spread + wide)
+    overall = float(np.sqrt(np.nanmean(np.square(np.clip(hours, 0, 5 * np.nanmax(spread))))))
+    widened: Floats = np.maximum(spread, np.nanmax([0.2 * float(np.nanmedian(spread)), 0.05 * overall, floor]))
+    return widened
+
+
+def daily_maxima(scores: Floats, days: Days) -> Floats:
+    """(n,) maximum of each day; infinite with an anomaly, NaN where unknown."""
+    return np.where(days.known, np.where(days.calm, scores.max(axis=1), np.inf), np.nan)
+
+
+def learn_sides(found: Standings, days: Days, up: float, down: float) -> dict[str, float]:
+    """Limit of each window and side, for a false-alarm rate per day of each side."""
+    limits = {}
+    for window, far in found.by_window.items():
+        for side, sign, rate in (("up", 1, up), ("down", -1, down)):
+            limit = limit_for(daily_maxima(sign * far, days), rate / len(found.by_window))
+            limits[f"{side}_{window}"] = _round(max(limit, LEAST))
+    return limits
+
+
+def farthest(found: Standings, limits: dict[str, float]) -> Floats:
+    """(n, 1440) farthest standing in parts of its limit."""
+    sides = [
+        np.maximum(far / limits[f"up_{window}"], -far / limits[f"down_{window}"])
+        for window, far in found.by_window.items()
+    ]
+    together: Floats = np.array(sides).max(axis=0)
+    return together
+
+
+def _curve(values: Floats) -> tuple[float, ...]:
+    return tuple(_round(float(value)) for value in values)
+
+
+def _round(value: float) -> float:
+    """Six digits: what is used is what is stored."""
+    return float(f"{value:.6g}")

@@ -1,0 +1,68 @@
+"""What a first start owes to the past: the simulator's year of history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from services.ingest.sources.simulator import Simulator, simulator
+from shared.contract.messages import History, Minute
+from shared.domain.series import DAY, MINUTE
+from shared.runtime.files import write_whole
+from shared.settings import Settings
+
+PART = 5000
+"""Minutes in one message."""
+
+
+class NoPast:
+    """Nothing is owed."""
+
+    def __iter__(self) -> Iterator[History]:
+        return iter(())
+
+    def done(self) -> None:
+        pass
+
+
+class SimulatedPast:
+    """The days before a first start; sent again whole if they were interrupted."""
+
+    def __init__(self, site: Simulator, name: str, days: int, now: datetime, mark: Path) -> None:
+        self._site, self._name, self._mark = site, name, mark
+        self._stop = int(now.timestamp()) // MINUTE * MINUTE
+        self._start = self._stop - days * DAY
+        self._owed = days > 0 and not mark.exists()
+
+    def __iter__(self) -> Iterator[History]:
+        if not self._owed:
+            return
+        spans = [
+            (sensor, start) for sensor in self._site.sensors for start in range(self._start, self._stop, PART * MINUTE)
+        ]
+        for number, (sensor, start) in enumerate(spans, 1):
+            minutes = tuple(self._minutes(sensor, start, min(start + PART * MINUTE, self._stop)))
+            yield History(self._name, sensor, "history", number, len(spans), minutes)
+
+    def done(self) -> None:
+        if self._owed:
+            self._owed = False
+            self._mark.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(self._mark, f"{self._start} {self._stop}\n")
+
+    def _minutes(self, sensor: str, start: int, stop: int) -> Iterator[Minute]:
+        series = self._site.history(sensor, start, stop)
+        first = datetime.fromtimestamp(start, self._site.zone)
+        for minute, (flow_rate, pressure) in enumerate(
+            zip(series.flow_rate.tolist(), series.pressure.tolist(), strict=True)
+        ):
+            yield (first + timedelta(minutes=minute)).replace(tzinfo=first.tzinfo), flow_rate, pressure
+
+
+def simulated_past(settings: Settings, now: datetime) -> SimulatedPast | NoPast:
+    """The past of a site whose source is the simulator."""
+    if settings.ingest.source != "simulator":
+        return NoPast()
+    days = settings.simulator.history_days
+    return SimulatedPast(simulator(settings), settings.site.name, days, now, settings.data / "spool" / "history.sent")

@@ -1,0 +1,91 @@
+"""Times as meters write them become minutes in the site's own offset."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+YEARS = range(1970, 2100)
+LATE = timedelta(minutes=5)
+"""In the hour that comes twice, a smaller step back than this is a late line, not the second hour."""
+DAY = timedelta(days=1)
+
+
+class LineError(Exception):
+    """A line that can't be taken; the text says why."""
+
+
+class SiteClock:
+    """Reads timestamps. When clocks go back, lines without an offset are told apart by order, sensor by sensor."""
+
+    def __init__(self, zone: ZoneInfo, turning: dict[str, datetime] | None = None) -> None:
+        self._zone = zone
+        self.turning = {} if turning is None else turning
+        """Newest minute of each sensor within an hour that came twice; all that must outlive a restart."""
+        self._offsets: dict[timedelta, timezone] = {}
+        self._days: dict[int, timezone | None] = {}
+        self._text, self._minute = "", datetime.min.replace(tzinfo=UTC)
+
+    def minute(self, text: str, sensor: str) -> datetime:
+        """The minute of an ISO 8601 text, or `YYYY-MM-DD HH:MM[:SS]`, without an offset in local time.
+
+        Its tzinfo is a fixed offset, so that differences and comparisons are those of real time. Raises LineError.
+        """
+        if text == self._text:
+            return self._minute
+        moment = _moment(text)
+        if moment.tzinfo is not None:
+            minute = self._shifted(moment)
+        else:
+            day = moment.toordinal()
+            offset = self._days[day] if day in self._days else self._learn(moment)
+            if offset is None:
+                return self._on_a_turning_day(moment, sensor)
+            minute = moment.replace(second=0, microsecond=0, tzinfo=offset)
+        self._text, self._minute = text, minute
+        return minute
+
+    def _shifted(self, moment: datetime) -> datetime:
+        if moment.year not in YEARS:
+            raise LineError(f"no believable year: {moment.year}")
+        local = moment.astimezone(self._zone)
+        return local.replace(second=0, microsecond=0, tzinfo=self._offset(local), fold=0)
+
+    def _learn(self, moment: datetime) -> timezone | None:
+        """The offset of that whole day; None when it changes on that day."""
+        if moment.year not in YEARS:
+            raise LineError(f"no believable year: {moment.year}")
+        midnight = datetime.combine(moment, time(), self._zone)
+        first, last = self._offset(midnight), self._offset(midnight + DAY)
+        offset = self._days[moment.toordinal()] = first if first is last else None
+        return offset
+
+    def _on_a_turning_day(self, moment: datetime, sensor: str) -> datetime:
+        moment = moment.replace(second=0, microsecond=0)
+        first, second = (self._offset(moment.replace(tzinfo=self._zone, fold=fold)) for fold in (0, 1))
+        if first is second:
+            return moment.replace(tzinfo=first)
+        if first.utcoffset(None) < second.utcoffset(None):
+            raise LineError(f"clocks went forward: there was no {moment:%Y-%m-%d %H:%M} in {self._zone.key}")
+        minute = moment.replace(tzinfo=first)
+        before = self.turning.get(sensor)
+        if before is not None and before.date() == moment.date():
+            back = before.replace(tzinfo=None) - moment
+            if before.tzinfo == second or back >= LATE:
+                minute = moment.replace(tzinfo=second)
+        if before is None or minute > before or before.date() != moment.date():
+            self.turning[sensor] = minute
+        return minute
+
+    def _offset(self, local: datetime) -> timezone:
+        offset = local.utcoffset() or timedelta()
+        return self._offsets.setdefault(offset, timezone(offset))
+
+
+def _moment(text: str) -> datetime:
+    if text[10:11] != " " and "T" not in text:
+        raise LineError(f"no time: {text[:40]!r}")
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise LineError(f"no time: {text[:40]!r}") from None

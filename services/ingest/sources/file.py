@@ -1,0 +1,153 @@
+"""Follows growing text files in data/sensor/, through rotation, truncation and restarts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import BinaryIO
+from zoneinfo import ZoneInfo
+
+from services.ingest.sources.clock import SiteClock
+from services.ingest.sources.lines import BROKEN, BadLine, Measurement, Parser, open_lines, read_line, whole_line
+from services.ingest.sources.place import Place, files_of, load_places, save_places
+
+Item = Measurement | BadLine
+
+
+class FileSource:
+    """Reads whole lines only; a line that is still being written waits for its end.
+
+    A file is known by its inode, so that the rest of a renamed one is still read, and by how it begins.
+    """
+
+    def __init__(self, folder: Path, pattern: str, zone: ZoneInfo, place_file: Path) -> None:
+        self._folder, self._pattern, self._place_file = folder, pattern, place_file
+        self._notes: list[BadLine] = []
+        try:
+            places, turning = load_places(place_file)
+        except ValueError as error:
+            places, turning = [], {}
+            self._notes = [BadLine(place_file.name, 0, "", f"damaged, all files are read anew: {error}")]
+        self._places = {place.inode: place for place in places}
+        self._clock = SiteClock(zone, turning)
+        self._parsers: dict[int, Parser] = {}
+        self._troubled: set[int] = set()
+        self._moved = False
+        self._reading = self._new()
+
+    def poll(self, now: datetime, most: int) -> Iterator[Item]:  # noqa: ARG002
+        """What is new, at most `most` items: file by file, those renamed since first, then in order of their names."""
+        for _ in range(most):
+            item = next(self._reading, None)
+            if item is None:
+                self._reading = self._new()
+                return
+            yield item
+
+    def done(self) -> None:
+        """Remembers the place: all that was polled is safe."""
+        if self._moved:
+            self._moved = False
+            save_places(self._place_file, list(self._places.values()), self._clock.turning)
+
+    def _new(self) -> Iterator[Item]:
+        places = self._look()
+        while self._notes:
+            yield self._notes.pop()
+        for place in places:
+            if place.seen == place.ended:
+                continue
+            try:
+                yield from self._read(place)
+                self._troubled.discard(place.inode)
+            except BROKEN as error:
+                yield from self._trouble(place, error)
+
+    def _look(self) -> list[Place]:
+        """Places of all files there are; of a .gz only once it has stopped growing."""
+        found = {}
+        steady = set()
+        for name, state in sorted(files_of(self._folder)):
+            known = self._places.get(state.st_ino)
+            if state.st_ino in found or not (self._wants(name) or (known and known.offset)):
+                continue
+            place = found[state.st_ino] = known or Place(name, state.st_ino)
+            place.renamed = place.renamed or place.name != name
+            place.name = name
+            before, place.seen = place.seen, (state.st_size, state.st_mtime_ns)
+            if not place.packed or before == place.seen:
+                steady.add(state.st_ino)
+        for inode in self._places.keys() - found.keys():
+            self._part_with(self._places[inode], found)
+        self._places = found
+        return sorted((found[inode] for inode in steady), key=lambda place: (not place.renamed, place.name))
+
+    def _wants(self, name: str) -> bool:
+        return fnmatch(name, self._pattern) or fnmatch(name.removesuffix(".gz"), self._pattern)
+
+    def _part_with(self, gone: Place, found: dict[int, Place]) -> None:
+        """A copy put in the place of a file goes on where that one was; else what was not read of it is named."""
+        self._moved = True
+        self._parsers.pop(gone.inode, None)
+        heir = next((place for place in found.values() if place.name == gone.name and not place.offset), None)
+        if heir and self._begins_alike(heir, gone):
+            heir.offset, heir.lines, heir.header = gone.offset, gone.lines, gone.header
+            heir.head_bytes, heir.head = gone.head_bytes, gone.head
+        elif gone.seen != gone.ended:
+            self._notes.append(BadLine(gone.name, gone.lines, "", "gone; what came after this line was not read"))
+
+    def _begins_alike(self, heir: Place, gone: Place) -> bool:
+        try:
+            with open_lines(self._folder / heir.name) as file:
+                return gone.offset > 0 and gone.recognises(file)
+        except BROKEN:
+            return False
+
+    def _read(self, place: Place) -> Iterator[Item]:
+        path = self._folder / place.name
+        with open_lines(path) as file:
+            if path.stat().st_ino != place.inode:
+                return
+            if not place.recognises(file):
+                yield from self._begin_anew(place)
+                file.seek(0)
+            if self._wants(place.name) or place.offset:
+                yield from self._read_lines(place, file)
+            else:
+                place.ended = place.seen
+
+    def _begin_anew(self, place: Place) -> Iterator[Item]:
+        if place.ended == (-1, -1):
+            yield BadLine(place.name, place.lines, "", "overwritten; what came after this line was not read")
+        place.offset, place.lines, place.header, place.head_bytes, place.head = 0, 0, "", 0, ""
+        place.renamed, self._moved = False, True
+        self._parsers.pop(place.inode, None)
+
+    def _read_lines(self, place: Place, file: BinaryIO) -> Iterator[Item]:
+        parser = self._parser(place)
+        place.ended, self._moved = (-1, -1), True
+        while raw := whole_line(file, unfinished=place.packed):
+            place.offset, place.lines = file.tell(), place.lines + 1
+            item = read_line(parser, place.name, place.lines, raw)
+            place.header = parser.header
+            place.remember_head(file)
+            if item is not None:
+                yield item
+        place.ended = place.seen
+
+    def _parser(self, place: Place) -> Parser:
+        if place.inode not in self._parsers:
+            parser = self._parsers[place.inode] = Parser(self._clock)
+            if place.header:
+                read_line(parser, place.name, 0, place.header.encode())
+        return self._parsers[place.inode]
+
+    def _trouble(self, place: Place, error: BaseException) -> Iterator[Item]:
+        """Says once that a file can't be read; a .gz is tried again when it changes, any other at each poll."""
+        if place.packed:
+            place.ended, self._moved = place.seen, True
+        if place.inode not in self._troubled:
+            self._troubled.add(place.inode)
+            yield BadLine(place.name, place.lines + 1, "", f"can't be read any further: {error}")

@@ -1,0 +1,80 @@
+"""Files of lines become measurements; a line that can't be taken becomes a BadLine."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+from zoneinfo import ZoneInfo
+
+from services.ingest.sources.clock import LineError
+from services.ingest.sources.parser import AROUND, Measurement, Parser, is_header
+
+__all__ = ["BROKEN", "BadLine", "LineError", "Measurement", "Parser", "open_lines", "read_line", "read_measurements"]
+
+LONGEST = 65_536
+"""Bytes of a line; what is longer is no line."""
+BROKEN = (OSError, EOFError, zlib.error)
+"""What reading a file, packed or not, may raise."""
+
+
+class BadLine(NamedTuple):
+    """A line that can't be taken, and why; without raw text it speaks of the file from that line on."""
+
+    file: str
+    number: int
+    raw: str
+    reason: str
+
+
+def read_measurements(path: Path, zone: ZoneInfo) -> Iterator[Measurement | BadLine]:
+    """All lines of a whole file, `.gz` too, the last one also without its end. Raises OSError if it can't be opened."""
+    parser, number = Parser(zone), 0
+    with open_lines(path) as file:
+        try:
+            while raw := whole_line(file):
+                number += 1
+                item = read_line(parser, path.name, number, raw)
+                if item is not None:
+                    yield item
+        except BROKEN as error:
+            yield BadLine(path.name, number + 1, "", f"can't be read any further: {error}")
+
+
+def open_lines(path: Path) -> BinaryIO:
+    """The bytes of a file, unpacked if it is a .gz."""
+    return io.BufferedReader(gzip.GzipFile(path)) if path.suffix == ".gz" else path.open("rb")
+
+
+def whole_line(file: BinaryIO, unfinished: bool = True) -> bytes:
+    """The next line; of one that is longer than LONGEST only so much, and what lies beyond is skipped.
+
+    Without `unfinished`, a line that has no end yet is not there.
+    """
+    raw = rest = file.readline(LONGEST)
+    while len(rest) == LONGEST and not rest.endswith(b"\n"):
+        rest = file.readline(LONGEST)
+    return raw if unfinished or rest.endswith(b"\n") else b""
+
+
+def read_line(parser: Parser, file: str, number: int, raw: bytes) -> Measurement | BadLine | None:
+    """What a line says; None for an empty one and for a header, which the parser takes."""
+    try:
+        if len(raw) >= LONGEST:
+            raise LineError(f"longer than {LONGEST} bytes")
+        line = raw.decode()
+        try:
+            return parser.parse(line)
+        except LineError:
+            if not line.strip(AROUND + "\t"):
+                return None
+            if not is_header(line):
+                raise
+            parser.take(line)
+            return None
+    except (UnicodeDecodeError, LineError) as error:
+        reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        return BadLine(file, number, raw[:4000].decode(errors="backslashreplace").strip(AROUND), reason)

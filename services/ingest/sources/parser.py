@@ -1,0 +1,110 @@
+"""One line of text becomes a measurement: `timestamp,sensor,flow_rate,pressure`, as CSV, text or from a serial port."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from services.ingest.sources.clock import LineError, SiteClock
+from shared.contract.messages import free_of_separators
+
+COLUMNS = ("timestamp", "sensor", "flow_rate", "pressure")
+NO_VALUE = ("null", "nan", "-nan", "+nan")
+AROUND = "\ufeff\0\r\n "
+"""What may surround a line: a byte order mark, what a power cut leaves, line ends, blanks."""
+
+
+class Measurement(NamedTuple):
+    """What a meter showed in one minute."""
+
+    sensor: str
+    at: datetime
+    """Full minute in the site's own offset."""
+    flow_rate: float | None
+    """m³/h; None when the meter gave none."""
+    pressure: float | None
+    """bar; None when the meter gave none."""
+
+
+class Parser:
+    """Parses the lines of one file or port. `header` names the columns: in any order, with others between them."""
+
+    def __init__(self, zone: ZoneInfo | SiteClock, header: str | None = None) -> None:
+        self._clock = zone if isinstance(zone, SiteClock) else SiteClock(zone)
+        self._sensors: set[str] = set()
+        self._broken = ""
+        self.header = ""
+        """Of the lines that follow; empty: the usual columns."""
+        self.take(header or "")
+
+    def take(self, header: str) -> None:
+        """Lines follow this header from now on. Raises LineError, then and for each of them, when it lacks a column."""
+        self.header = header.strip(AROUND)
+        names = [name.casefold() for name in fields_of(self.header)] or list(COLUMNS)
+        at, sensor, flow_rate, pressure = (_column(names, name) for name in COLUMNS)
+        self._at = at if at >= 0 else _column(names, "at")
+        self._width, self._sensor, self._flow_rate, self._pressure = len(names), sensor, flow_rate, pressure
+        lacking = [name for name, place in (("timestamp", self._at), ("sensor", sensor)) if place < 0]
+        if flow_rate == pressure:
+            lacking += COLUMNS[2:]
+        self._broken = f"the header lacks {' and '.join(lacking)}" if lacking else ""
+        if self._broken:
+            raise LineError(self._broken)
+
+    def parse(self, line: str) -> Measurement:
+        """The measurement of a line. Raises LineError."""
+        if self._broken:
+            raise LineError(self._broken)
+        fields = fields_of(line)
+        if len(fields) == self._width + 1 and "," not in line and ";" not in line:
+            fields[self._at : self._at + 2] = [" ".join(fields[self._at : self._at + 2])]
+        if len(fields) != self._width:
+            raise LineError(f"{len(fields)} fields instead of {self._width}")
+        fields.append("")
+        sensor = fields[self._sensor]
+        if sensor not in self._sensors:
+            self._admit(sensor)
+        minute = self._clock.minute(fields[self._at], sensor)
+        return Measurement(sensor, minute, number(fields[self._flow_rate]), number(fields[self._pressure]))
+
+    def _admit(self, sensor: str) -> None:
+        if not (0 < len(sensor) <= 64 and sensor.isprintable() and free_of_separators(sensor) and sensor.strip(".")):
+            raise LineError(f"no name of a sensor: {sensor[:80]!r}")
+        if len(self._sensors) < 1000:
+            self._sensors.add(sensor)
+
+
+def fields_of(line: str) -> list[str]:
+    """Fields of a line: cut at semicolons, else commas, else tabs, else blanks."""
+    line = line.strip(AROUND)
+    if '"' in line:
+        line = line.replace('"', "")
+    for separator in (";", ",", "\t"):
+        if separator in line:
+            return [field.strip() for field in line.split(separator)]
+    return line.split()
+
+
+def is_header(line: str) -> bool:
+    """Whether a line names columns: one of them is the timestamp, and none begins like a number."""
+    names = [name.casefold() for name in fields_of(line)]
+    return ("timestamp" in names or "at" in names) and not any(name[:1].isdigit() for name in names)
+
+
+def number(text: str) -> float | None:
+    """A value with a decimal point; None for an empty one, NULL or nan. Raises LineError, also for infinity."""
+    if not text or text.casefold() in NO_VALUE:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        raise LineError(f"no number: {text[:40]!r}") from None
+    if value - value != 0.0 or "_" in text:
+        raise LineError(f"no number: {text[:40]!r}")
+    return value
+
+
+def _column(names: list[str], wanted: str) -> int:
+    """Place of a column; -1 when there is none."""
+    return names.index(wanted) if wanted in names else -1

@@ -1,0 +1,103 @@
+"""Scenes of a site, and the alarms that an operator gets of them."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from shared.contract.messages import Message, Tick
+from tests.unit.services.detector.fakes import MINUTE, Forecasts, anomalies, detector, opened, replay
+from tests.unit.services.detector.site import DAY, SHAPES, Site, make_site
+
+START = 31 * DAY + 9 * 60
+
+
+def site(days: int = 33, shape: str = "homes", seed: int = 12) -> Site:
+    return make_site(SHAPES[shape], days, seed)
+
+
+@cache
+def said_of(scene: str) -> tuple[Message, ...]:
+    one = site()
+    if scene == "burst":
+        one.burst(START, 600, 0.4)
+    elif scene == "stuck":
+        one.stuck(START, 400)
+    elif scene == "spike":
+        one.wild("spike", START, 1, 2.5)
+    elif scene == "unit":
+        one.wild("unit", START, 120, 100.0)
+    elif scene == "dropout":
+        one.dropout(START, 60)
+    elif scene == "low pressure":
+        one.pressure[START : START + 600] -= 0.6
+    return tuple(replay(detector(), one.readings(), Forecasts()))
+
+
+def after(scene: str) -> list[tuple[str, str]]:
+    """(channel, kind) of what was opened from the event on."""
+    return [
+        (one.channel, one.kind)
+        for one in opened(said_of(scene))
+        if one.at >= site().readings(start=START, stop=START + 1)[0].at
+    ]
+
+
+@pytest.mark.parametrize(
+    ("scene", "expected"),
+    [
+        ("stuck", ("flow_rate", "stuck")),
+        ("spike", ("flow_rate", "spike")),
+        ("unit", ("flow_rate", "out_of_range")),
+        ("dropout", ("flow_rate", "silence")),
+        ("low pressure", ("pressure", "pressure_drop")),
+    ],
+)
+def test_an_event_is_called_by_its_name(scene: str, expected: tuple[str, str]) -> None:
+    assert expected in after(scene)
+
+
+def test_a_burst_is_one_anomaly_with_a_life() -> None:
+    assert [kind for _, kind in after("burst")] == ["burst"]
+    (first,) = [one for one in opened(said_of("burst")) if one.kind == "burst" and one.opened_at.day == 3]
+    life = [one for one in anomalies(said_of("burst")) if one.id == first.id]
+    assert life[0].state == "opened"
+    assert life[-1].state == "cleared"
+    assert {one.state for one in life[1:-1]} == {"updated"}
+    assert len(life) < 25
+    assert (first.at - site().readings(start=START, stop=START + 1)[0].at) <= 30 * MINUTE
+    assert life[-1].excess_m3h == pytest.approx(24, rel=0.4)
+    assert "m³/h" in first.text.ko
+    assert "burst" in first.text.en.lower()
+
+
+def test_a_quiet_site_is_left_alone() -> None:
+    late = [
+        one for one in opened(said_of("")) if one.opened_at >= site().readings(start=28 * DAY, stop=28 * DAY + 1)[0].at
+    ]
+    assert len(late) <= 1
+
+
+def test_a_slow_leak_is_found_by_its_nights() -> None:
+    one = site(days=75, seed=13)
+    one.leak(60 * DAY, 15 * DAY, 0.15, 4 * DAY)
+    found = [
+        each
+        for each in opened(replay(detector(), one.readings()))
+        if each.opened_at >= one.readings(start=60 * DAY, stop=60 * DAY + 1)[0].at
+    ]
+    assert {each.kind for each in found} & {"leak", "burst"}
+
+
+def test_silence_opens_after_ten_ticks_and_ends_with_the_next_reading() -> None:
+    watch = detector()
+    *past, last = site().readings(stop=60)
+    replay(watch, past, ticks=True)
+    found = [watch.handle(Tick("site1", past[-1].at + minutes * MINUTE)) for minutes in range(1, 15)]
+    (silence,) = anomalies(one for said in found for one in said)
+    assert (silence.kind, silence.state) == ("silence", "opened")
+    assert silence.at == past[-1].at + 9 * MINUTE or silence.at == past[-1].at + 10 * MINUTE
+    (*_, cleared) = replay(watch, [last])
+    assert cleared in anomalies([cleared])
+    assert (cleared.id, cleared.state) == (silence.id, "cleared")  # type: ignore[union-attr]

@@ -1,0 +1,142 @@
+"""One suite on every method: what any of them must do whatever it looks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from services.detector.methods import METHODS
+from shared.contract.messages import Check, Criteria, Message, Reading, Verdict
+from shared.settings import Detection, Settings
+from tests.unit.services.detector.fakes import Forecasts, detector, replay, verdicts
+from tests.unit.services.detector.site import DAY, SHAPES, make_site
+
+DAYS = 21
+LOOKS: dict[str, Callable[[Verdict], Check]] = {
+    "flow_rate.system": lambda verdict: verdict.flow_rate.system,
+    "flow_rate.value": lambda verdict: verdict.flow_rate.value,
+    "flow_rate.prediction": lambda verdict: verdict.flow_rate.prediction,
+    "flow_rate.night": lambda verdict: verdict.flow_rate.night,
+    "pressure.system": lambda verdict: verdict.pressure.system,
+    "pressure.value": lambda verdict: verdict.pressure.value,
+    "pressure.prediction": lambda verdict: verdict.pressure.prediction,
+}
+every_method = pytest.mark.parametrize("look", list(LOOKS.values()), ids=list(LOOKS))
+
+
+def readings(change: str) -> list[Reading]:
+    site = make_site(SHAPES["homes"], DAYS, seed=3)
+    rng = np.random.default_rng(3)
+    minutes = len(site.flow)
+    if change == "burst":
+        site.burst(19 * DAY + 60, 2 * DAY - 60, 0.5)
+    elif change == "no values":
+        site.flow[:], site.pressure[:] = np.nan, np.nan
+    elif change == "constant":
+        site.flow[:], site.pressure[:] = 12.5, 4.0
+    elif change == "zero":
+        site.flow[:], site.pressure[:] = 0.0, 0.0
+    elif change == "holes":
+        for values in (site.flow, site.pressure):
+            values[rng.random(minutes) < 0.3] = np.nan
+    elif change == "other unit":
+        site.flow, site.pressure = site.flow / 3.6, site.pressure * 100
+    found = site.readings()
+    return [one for one in found if rng.random() < 0.7] if change == "gaps" else found
+
+
+@cache
+def said(change: str, false_alarms: float = 0.5) -> tuple[Message, ...]:
+    settings = Settings(detection=Detection(false_alarms_per_week=false_alarms))
+    return tuple(replay(detector(settings=settings), readings(change), Forecasts()))
+
+
+def checks(change: str, look: Callable[[Verdict], Check], since: int = 0) -> list[Check]:
+    return [look(verdict) for verdict in verdicts(said(change))[since:]]
+
+
+def test_the_suite_knows_every_method() -> None:
+    assert {name.split(".")[1] for name in LOOKS} == set(METHODS)
+
+
+@every_method
+def test_it_evaluates_a_known_site(look: Callable[[Verdict], Check]) -> None:
+    flags = [check.flag for check in checks("", look, since=14 * DAY)]
+    assert 0 in flags
+    assert flags.count(1) < 0.02 * len(flags)
+
+
+@every_method
+@pytest.mark.parametrize("change", ["gaps", "holes"])
+def test_gaps_and_holes_are_no_anomaly_of_the_water(look: Callable[[Verdict], Check], change: str) -> None:
+    flags = [check.flag for check in checks(change, look, since=14 * DAY)]
+    assert 0 in flags
+    assert flags.count(1) < 0.03 * len(flags)
+
+
+@every_method
+def test_without_any_value_it_says_nothing(look: Callable[[Verdict], Check]) -> None:
+    assert {check.flag for check in checks("no values", look)} == {None}
+
+
+@every_method
+@pytest.mark.parametrize("change", ["constant", "zero"])
+def test_a_constant_value_is_only_a_matter_for_the_system_method(look: Callable[[Verdict], Check], change: str) -> None:
+    flags = {check.flag for check in checks(change, look)}
+    assert flags <= ({None, 0, 1} if look.__code__.co_names[-1] == "system" else {None, 0})
+
+
+@every_method
+def test_a_single_reading_is_not_abnormal(look: Callable[[Verdict], Check]) -> None:
+    (verdict,) = verdicts(replay(detector(), readings("")[:1]))
+    assert look(verdict).flag in (None, 0)
+
+
+@every_method
+def test_nan_counts_as_missing(look: Callable[[Verdict], Check]) -> None:
+    first, *_ = readings("")
+    (verdict,) = verdicts(replay(detector(), [replace(first, flow_rate=float("nan"), pressure=float("nan"))]))
+    assert look(verdict).flag is None
+
+
+@every_method
+def test_the_unit_of_the_meter_does_not_matter(look: Callable[[Verdict], Check]) -> None:
+    pairs = list(zip(checks("burst", look), checks_in_other_unit(look), strict=True))
+    same = sum(one.flag == other.flag for one, other in pairs)
+    assert same > 0.998 * len(pairs)
+
+
+def checks_in_other_unit(look: Callable[[Verdict], Check]) -> list[Check]:
+    scaled = [
+        replace(one, flow_rate=(one.flow_rate or 0.0) / 3.6, pressure=(one.pressure or 0.0) * 100)
+        for one in readings("burst")
+    ]
+    return [look(verdict) for verdict in verdicts(_said_of(tuple(scaled)))]
+
+
+@cache
+def _said_of(scaled: tuple[Reading, ...]) -> tuple[Message, ...]:
+    return tuple(replay(detector(), scaled, Forecasts()))
+
+
+@every_method
+def test_a_flag_says_that_the_score_has_reached_the_limit(look: Callable[[Verdict], Check]) -> None:
+    for check in checks("burst", look):
+        if check.flag is not None and check.limit is not None and check.score is not None:
+            assert (check.score >= check.limit) == (check.flag == 1)
+
+
+@pytest.mark.parametrize("name", list(LOOKS))
+def test_whoever_bears_more_false_alarms_gets_lower_limits(name: str) -> None:
+    strict, easy = (_last_limits(name, false_alarms) for false_alarms in (0.1, 5.0))
+    assert strict.keys() == easy.keys()
+    assert all(easy[key] <= strict[key] for key in easy if key.startswith(("up_", "down_", "joint_", "rise_", "run")))
+
+
+def _last_limits(name: str, false_alarms: float) -> dict[str, float]:
+    limits = next(one for one in said("", false_alarms) if isinstance(one, Criteria)).limits
+    return {key.removeprefix(f"{name}."): limit for key, limit in limits.items() if key.startswith(f"{name}.")}

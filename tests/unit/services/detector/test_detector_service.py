@@ -1,0 +1,185 @@
+"""What the detector says as a service: once per reading, driven by readings alone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import cache
+
+import pytest
+
+from services.detector.service import Detector
+from shared.contract import wire
+from shared.contract.messages import (
+    Anomaly,
+    Command,
+    Criteria,
+    Message,
+    Prediction,
+    Progress,
+    Reading,
+    Response,
+    Tick,
+)
+from shared.contract.topics import topic_of
+from tests.unit.services.detector.fakes import (
+    MINUTE,
+    Forecasts,
+    KeptArchive,
+    anomalies,
+    detector,
+    foretold,
+    opened,
+    replay,
+    verdicts,
+)
+from tests.unit.services.detector.site import DAY, MONDAY, SHAPES, make_site
+
+FAR_AHEAD = MONDAY + timedelta(days=900)
+
+
+@cache
+def readings() -> tuple[Reading, ...]:
+    site = make_site(SHAPES["homes"], 24, seed=4)
+    site.burst(21 * DAY + 600, 700, 0.6)
+    site.wild("spike", 19 * DAY + 300, 1, 6.0)
+    return tuple(site.readings())
+
+
+@cache
+def undisturbed() -> tuple[Message, ...]:
+    return tuple(replay(detector(), readings(), Forecasts(), ticks=True))
+
+
+def test_every_reading_gets_exactly_one_verdict_even_when_it_comes_twice() -> None:
+    watch = detector()
+    some = list(readings()[:200])
+    found = verdicts(replay(watch, some + some))
+    assert [one.reading for one in found] == some
+
+
+def test_a_late_reading_gets_a_verdict_and_disturbs_nothing() -> None:
+    plain = list(readings()[: 9 * DAY])
+    late = plain.pop(8 * DAY + 100)
+    shuffled = [*plain[: 8 * DAY + 130], late, *plain[8 * DAY + 130 :]]
+    without, found = verdicts(replay(detector(), plain)), verdicts(replay(detector(), shuffled))
+    assert len(found) == len(without) + 1
+    assert [one for one in found if one.at != late.at] == without
+
+
+def test_a_channel_that_was_never_measured_is_not_evaluated() -> None:
+    site = make_site(SHAPES["main"], 6, seed=1)
+    assert {check.flag for one in verdicts(replay(detector(), site.readings())) for check in (
+        one.pressure.system, one.pressure.value, one.pressure.prediction)} == {None}  # fmt: skip
+
+
+def test_a_reading_waits_for_the_prediction_of_its_hour() -> None:
+    watch = detector()
+    first = readings()[0]
+    assert list(watch.handle(first)) == []
+    assert [one.reading for one in verdicts(watch.handle(foretold(first.at)))] == [first]
+
+
+def test_a_reading_waits_no_longer_than_two_ticks() -> None:
+    watch = detector()
+    first, second, *_ = readings()
+    said = [list(watch.handle(one)) for one in (first, Tick("site1", first.at), second, Tick("site1", second.at))]
+    assert [len(verdicts(one)) for one in said] == [0, 0, 0, 2]
+
+
+def test_a_prediction_that_comes_too_late_changes_nothing() -> None:
+    watch = detector()
+    first, second, third, *_ = readings()
+    for message in (first, Tick("site1", first.at), second, Tick("site1", second.at), foretold(first.at, 1.0, 1.0)):
+        list(watch.handle(message))
+    (verdict,) = verdicts(watch.handle(third))
+    assert verdict.flow_rate.prediction.flag is None
+
+
+def test_a_backlog_under_a_far_ahead_clock_gives_the_verdicts_of_its_own_time() -> None:
+    watch, forecasts, found = detector(), Forecasts(), list[Message]()
+    for place, reading in enumerate(readings()):
+        if reading.at.minute == 0:
+            found += watch.handle(forecasts.before(reading))
+        found += watch.handle(reading)
+        forecasts.learn(reading)
+        if place % 4000 == 0:
+            found += watch.handle(Tick("site1", FAR_AHEAD + place * MINUTE))
+    assert verdicts(found) == verdicts(undisturbed())
+    assert anomalies(found) == anomalies(undisturbed())
+
+
+@pytest.mark.parametrize("cut", [15 * DAY + 707, 19 * DAY + 301, 21 * DAY + 900, 22 * DAY])
+def test_after_a_restart_it_goes_on_as_if_nothing_had_been(cut: int) -> None:
+    until = readings()[cut].at
+    before = [one for one in undisturbed() if _at(one) < until]
+    archive = KeptArchive(list(readings()[:cut]), before)
+    watch = detector(archive)
+    restored = list(watch.start())
+    assert verdicts(restored) == []
+    after = replay_with(watch, cut)
+    assert verdicts(after) == verdicts(one for one in undisturbed() if _at(one) >= until)
+    assert {(one.id, one.state) for one in anomalies(after)} == {
+        (one.id, one.state) for one in anomalies(undisturbed()) if _at(one) >= until
+    }
+
+
+def replay_with(watch: Detector, cut: int) -> list[Message]:
+    """The readings from cut on, with the predictions that the undisturbed run had."""
+    predictions = {one.issued_at: one for one in undisturbed() if isinstance(one, Prediction)}
+    found: list[Message] = []
+    for place, reading in enumerate(readings()[cut:]):
+        if place == 0 or reading.at.minute == 0:
+            found += watch.handle(predictions[reading.at.replace(minute=0)])
+        found += watch.handle(reading)
+        found += watch.handle(Tick("site1", reading.at))
+    return found
+
+
+def _at(message: Message) -> object:
+    return getattr(message, "issued_at", None) or getattr(message, "at", None) or message.valid_from  # type: ignore[union-attr]
+
+
+def test_stored_readings_without_a_verdict_are_judged_at_the_start() -> None:
+    cut, until = 21 * DAY + 640, readings()[21 * DAY + 600].at
+    before = [one for one in undisturbed() if _at(one) < until]
+    predictions = [one for one in undisturbed() if isinstance(one, Prediction) and one not in before]
+    archive = KeptArchive(list(readings()[:cut]), [*before, *predictions])
+    found = verdicts(detector(archive).start())
+    assert found == [one for one in verdicts(undisturbed()) if until <= one.at < readings()[cut].at]
+
+
+def test_a_first_start_with_a_stored_past_learns_at_once() -> None:
+    archive = KeptArchive(list(readings()[: 20 * DAY]), [], judged=False)
+    (criteria,) = [one for one in detector(archive).start() if isinstance(one, Criteria)]
+    assert criteria.days >= 8
+    assert "flow_rate.value.limit" in criteria.limits
+    assert len(criteria.profiles["flow_rate.usual"]) == 168
+
+
+def test_an_import_makes_it_learn_anew() -> None:
+    archive = KeptArchive(list(readings()[: 20 * DAY]), [], judged=False)
+    watch = detector(archive)
+    done = Progress("site1", MONDAY, "import", 5, 5, None, "")
+    assert [type(one) for one in watch.handle(done)] == [Criteria]
+
+
+def test_an_operator_can_acknowledge_an_open_anomaly() -> None:
+    watch = detector()
+    replay(watch, readings()[: 21 * DAY + 900], ticks=True)
+    (alarm, *_) = watch._posts["001"].watch.alarms.open.values()
+    command = Command("site1", "acknowledge", "t1", {"id": alarm.said.id})
+    anomaly, response = watch.handle(command)
+    assert isinstance(anomaly, Anomaly)
+    assert anomaly.acknowledged
+    assert anomaly.state == "updated"
+    assert response == Response("site1", "acknowledge", "t1", True, f"{alarm.said.id}: acknowledged")
+    (refused,) = watch.handle(Command("site1", "acknowledge", "t2", {"id": "none"}))
+    assert isinstance(refused, Response)
+    assert not refused.ok
+
+
+def test_all_that_is_said_can_go_over_the_wire() -> None:
+    for message in [*opened(undisturbed()), *verdicts(undisturbed())[-5:]]:
+        assert wire.decode(topic_of(message), wire.encode(message)) == message
+    (*_, criteria) = [one for one in undisturbed() if isinstance(one, Criteria)]
+    assert wire.decode(topic_of(criteria), wire.encode(criteria)) == criteria

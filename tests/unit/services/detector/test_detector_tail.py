@@ -1,0 +1,42 @@
+"""Limits from block maxima."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from services.detector.tail import limit_for
+
+
+def test_about_the_wanted_share_of_fresh_days_is_beyond_the_limit() -> None:
+    rng = np.random.default_rng(5)
+    shares = []
+    for _ in range(200):
+        limit = limit_for(rng.gumbel(4.0, 0.7, 91), per_day=0.02)
+        shares.append(float(np.mean(rng.gumbel(4.0, 0.7, 2000) > limit)))
+    assert 0.004 < np.mean(shares) < 0.02
+
+
+def test_a_few_events_in_the_past_do_not_lift_the_limit_out_of_sight() -> None:
+    maxima = np.random.default_rng(6).gumbel(4.0, 0.7, 91)
+    calm = limit_for(maxima, 0.02)
+    maxima[:4] = 60.0
+    assert limit_for(maxima, 0.02) < 1.25 * calm
+
+
+def test_days_with_an_anomaly_widen_it_rather_than_narrow_it() -> None:
+    maxima = np.sort(np.random.default_rng(7).gumbel(4.0, 0.7, 91))
+    calm = limit_for(maxima, 0.02)
+    maxima[-5:] = np.inf
+    assert limit_for(maxima, 0.02) > 0.95 * calm
+    assert limit_for(maxima[:-5], 0.02) < calm
+
+
+def test_it_is_wider_with_fewer_days() -> None:
+    limits = [limit_for(np.tile([3.0, 4.0, 5.0, 6.0], days), 0.02) for days in (1, 3, 20)]
+    assert limits == sorted(limits, reverse=True)
+
+
+@pytest.mark.parametrize("maxima", [np.zeros(0), np.full(5, np.nan)])
+def test_without_a_day_nothing_is_beyond_it(maxima: np.ndarray) -> None:  # type: ignore[type-arg]
+    assert limit_for(maxima, 0.02) == float("inf")

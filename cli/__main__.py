@@ -27,16 +27,13 @@ COMMANDS = {
     "status": Entry("cli.status", "", "how each service is"),
     "logs": Entry("cli.logs", "", "what the services say [SERVICE] [--follow]"),
     "validate": Entry("cli.validate", "core", "says whether site.toml can be used [FILE]"),
-    "replay": Entry("cli.replay", "local", "all services over recorded readings: INPUT --data DIR [--site S] [--train DATE]"),
+    "replay": Entry(
+        "cli.replay", "local", "all services over recorded readings: INPUT --data DIR [--site S] [--train DATE]"
+    ),
     "import": Entry("cli.import_", "core", "past readings into the site: FILE"),
     "export": Entry("cli.export", "core", "a table as CSV: TABLE [--data DIR] --out FILE.csv"),
     "train": Entry("cli.train", "core", "trains now, in the running site"),
     "test": Entry("cli.check", "dev", "lint, types and every test [arguments of pytest]"),
-    "replay": Entry("cli.replay", "local", "all services over recorded readings, in event time: INPUT --data DIR"),
-    "export": Entry("cli.export", "core", "a table as CSV: TABLE --data DIR --out FILE.csv"),
-    "import": Entry("cli.import_", "core", "past readings into the site: FILE"),
-    "train": Entry("cli.train", "core", "asks the running trainer for a training"),
-    "validate": Entry("cli.validate", "core", "whether site.toml and the environment can be used [FILE]"),
     "contract": Entry("cli.contract", "local", "writes broker/acl and docs/asyncapi.json again"),
 }
 

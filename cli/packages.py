@@ -23,7 +23,7 @@ SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Where Debian keeps daemons; not on every user's PATH."""
 
 
-class Missing(Exception):  # noqa: N818
+class Missing(Exception):
     """Something that WVR needs and may not install; the text says what to do."""
 
 

@@ -27,7 +27,7 @@ from services.trainer.runner import InProcess
 from services.trainer.service import Trainer
 from shared.contract.messages import Command, Tick
 from shared.runtime.replay import Replay, by_minute
-from shared.settings import Settings, Site, SettingsError, load_settings
+from shared.settings import Settings, SettingsError, Site, load_settings
 from shared.store.history import History
 from shared.store.recorder import Recorder
 
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="wvr replay", description=__doc__)
     parser.add_argument("input", type=Path, help="CSV or text file, .gz too")
     parser.add_argument("--data", type=Path, required=True, help="folder to fill, like data/")
-    parser.add_argument("--site", default="", help="a site.toml, or only the site's name")
+    parser.add_argument("--site", default="", help="another site.toml, or only another name")
     parser.add_argument("--train", action="append", default=[], type=datetime.fromisoformat, metavar="DATE")
     wanted = parser.parse_args(arguments)
     logging.disable(logging.INFO)
@@ -95,8 +95,8 @@ def _services(settings: Settings, recorder: Recorder, folder: DeferredFolder) ->
 
 
 def _settings(site: str, data: Path) -> Settings:
-    """Settings of a replay: of the site.toml that was named, else the defaults with that name."""
-    found = load_settings(Path(site)) if site.endswith(".toml") else Settings()
+    """The site's settings, or those of another site.toml, or the site's under another name."""
+    found = load_settings(Path(site) if site.endswith(".toml") else None)
     if site and not site.endswith(".toml"):
         found = found.model_copy(update={"site": Site(name=site)})
     return found.model_copy(update={"data": data})

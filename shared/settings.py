@@ -134,7 +134,11 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, env_settings: PydanticBaseSettingsSource, **_: Any
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        **_: Any,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return env_settings, init_settings
 
@@ -214,13 +218,10 @@ def line_of(text: str, keys: tuple[str, ...]) -> int:
             at = (*table, *_path(entry[1]))
         else:
             continue
-        shared = len(os.path.commonprefix([at, keys]))  # type: ignore[list-item]
-        if shared == len(at) and shared > depth:
-            best, depth = number, shared
+        if keys[: len(at)] == at and len(at) > depth:
+            best, depth = number, len(at)
     return best
 
 
 def _path(dotted: str) -> tuple[str, ...]:
     return tuple(part.strip().strip("\"'") for part in dotted.split("."))
-
-

@@ -68,7 +68,11 @@ class DbWriter:
         self._forget_old_minutes()
         before = self._mark
         mark = advance(before, self._batch)
-        judged = [one.reading.seq for one in self._batch if isinstance(one, Verdict) and mark and one.reading.boot_id == mark[0]]
+        judged = [
+            one.reading.seq
+            for one in self._batch
+            if isinstance(one, Verdict) and mark and one.reading.boot_id == mark[0]
+        ]
         refused = list(self._write(mark))
         batch, self._batch, self._mark = self._batch, [], mark
         if mark and before and mark[0] != before[0]:

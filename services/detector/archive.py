@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from services.detector.memory import KEPT_DAYS, LEARNED_DAYS, MINUTES, Day, Mask, Singles, ten_minute_means
+from services.detector.methods.prediction import first_hours
 from services.detector.usual import day_ahead
-from services.detector.watch import Watch, first_hours
+from services.detector.watch import Watch
 from shared.contract.messages import CHANNELS, Anomaly, Criteria, Message, Prediction, Reading
 from shared.domain.series import DAY, HOUR, Ints, Series
 from shared.domain.timing import local_seconds, offset_seconds
@@ -61,12 +62,12 @@ class Rebuild:
         stored = self._archive.criteria(sensor)
         at = datetime.fromtimestamp(first, self._zone)
         if stored and not afresh and stored.valid_from <= at:
-            watch.adopt(stored)
-        elif len(watch.memory.days) >= 2:
-            watch.learn(at)
-        if watch.criteria:
-            yield watch.criteria
-        watch.open_day(at.toordinal())
+            watch.station.adopt(stored)
+        elif len(watch.station.memory.days) >= 2:
+            watch.station.learn(at)
+        if watch.station.criteria:
+            yield watch.station.criteria
+        watch.station.open_day(at.toordinal())
         yield from self._anomalies(watch, series, ~before, owed)
 
     def _anomalies(self, watch: Watch, series: Series, today: Mask, owed: dict[datetime, Reading]) -> Iterable[Message]:
@@ -92,10 +93,10 @@ class Rebuild:
     def _foresee(self, at: int) -> None:
         """Hands the watch the prediction of the hour that begins with this reading."""
         hour = at // HOUR
-        if hour not in self._watch.predictions and (
+        if hour not in self._watch.station.predictions and (
             found := self._archive.predictions(self._watch.sensor, hour * HOUR)
         ):
-            self._watch.predictions[hour] = first_hours(found)
+            self._watch.station.predictions[hour] = first_hours(found)
 
     def _remember(self, series: Series, local: Ints, before: Mask, midnight: int) -> None:
         """Folds whole days into memory; sets runs, gaps and order as the last of them left them."""
@@ -103,7 +104,9 @@ class Rebuild:
         offsets = series.at - local
         spans = self._archive.anomaly_days(watch.sensor, int(series.at[0]), int(series.at[-1]) + 60)
         shift = int(offsets[-1])
-        watch.memory.spans = [_span(opened - shift, cleared - shift, int(local[-1]) + 60) for opened, cleared in spans]
+        watch.station.memory.spans = [
+            _span(opened - shift, cleared - shift, int(local[-1]) + 60) for opened, cleared in spans
+        ]
         numbers, slots = local[before] // DAY, local[before] // 60 % MINUTES
         forecasts = self._forecasts(int(midnight), shift)
         for number in np.unique(numbers):
@@ -111,10 +114,10 @@ class Rebuild:
             of_day = numbers == number
             for row, channel in enumerate(CHANNELS):
                 values[row, slots[of_day]] = series.channel(channel)[before][of_day]
-            usual = day_ahead(watch.memory, int(number) + EPOCH)
+            usual = day_ahead(watch.station.memory, int(number) + EPOCH)
             known = forecasts.get(int(number), np.full((2, 24, 3), np.nan, dtype=np.float32))
-            watch.memory.add(Day(int(number) + EPOCH, values, usual, known, ten_minute_means(values)))
-        for gauge in (watch.flow, watch.pressure):
+            watch.station.memory.add(Day(int(number) + EPOCH, values, usual, known, ten_minute_means(values)))
+        for gauge in (watch.station.flow, watch.station.pressure):
             gauge.system.remember(series.channel(gauge.channel)[before])
         watch.order.remember((series.at[before] // 60).tolist())
 

@@ -16,6 +16,7 @@ from shared.contract.messages import NOT_EVALUATED, Channel, Check, Criteria
 from shared.settings import Range
 
 Checks = tuple[Check, Check, Check]
+UNMEASURED: Checks = (NOT_EVALUATED, NOT_EVALUATED, NOT_EVALUATED)
 
 
 class Gauge:
@@ -69,6 +70,3 @@ class Gauge:
         """(24, 3) forecasts of the day; NaN where there was none."""
         nothing = (math.nan, math.nan, math.nan)
         return np.array([forecast or nothing for forecast in self.forecasts], dtype=np.float32)
-
-
-UNMEASURED: Checks = (NOT_EVALUATED, NOT_EVALUATED, NOT_EVALUATED)

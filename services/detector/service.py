@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import ClassVar
 
 from services.detector.archive import Archive, Rebuild
-from services.detector.watch import Watch, first_hours
+from services.detector.methods.prediction import first_hours
+from services.detector.watch import Watch
 from shared.contract.messages import (
     Anomaly,
     Command,
@@ -90,7 +91,7 @@ class Detector:
             post.held.append(reading)
             return iter(())
         hour = int(reading.at.timestamp()) // 3600
-        if hour <= post.hour or hour in post.watch.predictions:
+        if hour <= post.hour or hour in post.watch.station.predictions:
             post.hour = max(hour, post.hour)
             return post.watch.take(reading)
         post.held.append(reading)
@@ -101,7 +102,7 @@ class Detector:
         """Lets pass what waits, up to the first reading whose hour has no prediction yet."""
         while post.held:
             hour = int(post.held[0].at.timestamp()) // 3600
-            if hour > post.hour and hour not in post.watch.predictions:
+            if hour > post.hour and hour not in post.watch.station.predictions:
                 return
             if hour > post.hour:
                 post.hour, post.waited = hour, 0
@@ -113,7 +114,7 @@ class Detector:
             post = self._posts[prediction.sensor] = Post(Watch(self._settings, prediction.sensor))
         hour = int(prediction.issued_at.timestamp()) // 3600
         if hour > post.hour:
-            post.watch.predictions[hour] = first_hours(prediction)
+            post.watch.station.predictions[hour] = first_hours(prediction)
         return self._release(post)
 
     def _tick(self, at: datetime) -> Iterator[Message]:

@@ -1,4 +1,4 @@
-"""Takes what a source has read: good minutes become Readings, the rest goes to rejected; and says when a minute closes."""
+"""Takes what a source has read: good minutes become Readings, the rest goes to rejected; says when a minute closes."""
 
 from __future__ import annotations
 

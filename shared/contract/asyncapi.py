@@ -27,7 +27,7 @@ def document(services: Mapping[str, type[Service]]) -> str:
         "info": {
             "title": "WVR",
             "version": VERSION,
-            "description": "Water-flow and pressure watch. Flow rate in m³/h, pressure in bar, times ISO 8601 with offset.",
+            "description": "Flow rate in m³/h, pressure in bar, times ISO 8601 with offset.",
         },
         "defaultContentType": "application/json",
         "channels": {kind.__name__: _channel(kind) for kind in MESSAGES},
@@ -87,7 +87,7 @@ def _notes() -> Iterator[tuple[str, str, dict[str, str]]]:
             if not isinstance(field, ast.AnnAssign) or "ClassVar" in ast.unparse(field.annotation):
                 continue
             words = re.findall(r"\w+", ast.unparse(field.annotation))
-            extra = {"x-unit": units[word] for word in words if word in units}
+            extra = dict([("x-unit", units[word]) for word in words if word in units][:1])
             if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
                 extra["description"] = str(below.value.value)
             yield node.name, ast.unparse(field.target), extra

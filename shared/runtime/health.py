@@ -19,7 +19,7 @@ STALE_AFTER = 45.0
 
 def heartbeat_file() -> Path:
     """The file that shows the last round trip of this process's service."""
-    return Path(os.environ.get("WVR_HEARTBEAT", "/tmp/heartbeat"))  # noqa: S108
+    return Path(os.environ.get("WVR_HEARTBEAT", "/tmp/heartbeat"))
 
 
 def age(file: Path) -> float | None:

@@ -35,7 +35,7 @@ DEAF_SECONDS = 60.0
 class MqttBus:
     """One service's side of the broker. Messages wait in an inbox until they are received.
 
-    After a reconnect the broker delivers again what was not acknowledged, so the inbox of the old connection is dropped.
+    After a reconnect the broker delivers again what was not acknowledged, so the old connection's inbox is dropped.
     """
 
     def __init__(self, name: str, settings: Settings) -> None:

@@ -58,7 +58,11 @@ def attempt(service: Service, bus: Bus, message: Any, stop: threading.Event | No
         return _patiently(lambda: service.handle(message), service, bus, stop)
     except Exception as second:
         log(service.name, "a handler failed twice", logging.ERROR, second, message=type(message).__name__)
-        return [Rejected(message.site, f"{service.name}: {type(message).__name__}", repr(second)[:4000], str(message)[:4000])]
+        return [
+            Rejected(
+                message.site, f"{service.name}: {type(message).__name__}", repr(second)[:4000], str(message)[:4000]
+            )
+        ]
 
 
 def _patiently(

@@ -52,7 +52,8 @@ def export(database: Path, table: str, out: Path) -> int:
 
 def _write_rows(writer: Any, rows: Iterator[tuple[Any, ...]], places: set[int], local: Callable[[int], str]) -> int:
     count = 0
-    for count, row in enumerate(rows, 1):
+    for row in rows:
+        count += 1
         writer.writerow(
             local(value) if place in places and value is not None else value for place, value in enumerate(row)
         )

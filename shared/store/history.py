@@ -71,7 +71,9 @@ class History:
         issued = self.issued(sensor) if issued_at is None else issued_at
         if issued is None:
             return None
-        sql = "SELECT channel, at, p10, p50, p90, model FROM PRED_VAL_TB WHERE site = ? AND sensor = ? AND issued_at = ?"
+        sql = (
+            "SELECT channel, at, p10, p50, p90, model FROM PRED_VAL_TB WHERE site = ? AND sensor = ? AND issued_at = ?"
+        )
         rows = list(self._rows(sql, sensor, issued))
         flow_rate, pressure = (_forecast([row for row in rows if row[0] == channel], issued) for channel in CHANNELS)
         return Prediction(self._site, sensor, self._local(issued), flow_rate, pressure) if rows else None
@@ -90,7 +92,9 @@ class History:
         """Anomalies that are not cleared, oldest first."""
         columns = """id, at, channel, method, kind, state, acknowledged, severity, opened_at, peak, excess_m3h,
             text_ko, text_en"""
-        sql = f"SELECT {columns} FROM ANOMALY_TB WHERE site = ? AND sensor = ? AND cleared_at IS NULL ORDER BY opened_at"
+        sql = (
+            f"SELECT {columns} FROM ANOMALY_TB WHERE site = ? AND sensor = ? AND cleared_at IS NULL ORDER BY opened_at"
+        )
         return [self._anomaly(sensor, *row) for row in self._rows(sql, sensor)]
 
     def anomaly_days(self, sensor: str, start: int, stop: int) -> list[tuple[int, int]]:

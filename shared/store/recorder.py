@@ -25,7 +25,7 @@ from shared.contract.messages import (
 from shared.runtime.service import Unavailable
 from shared.store import rows
 from shared.store.summaries import Summaries
-from shared.store.tables import HighWater, Predictions, Readings, Verdicts, ZoneOffsets, put, TABLES
+from shared.store.tables import TABLES, HighWater, Predictions, Readings, Verdicts, ZoneOffsets, put
 from shared.store.zone import offsets
 
 PRAGMAS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from shared.domain.series import DAY, HOUR
@@ -22,4 +23,4 @@ def offsets(zone: ZoneInfo) -> list[tuple[int, int]]:
 
 def _changes(start: int, stop: int, zone: ZoneInfo) -> list[tuple[int, int]]:
     steps = [(at, offset_seconds(at, zone)) for at in range(start, stop + 1, HOUR // 4)]
-    return [later for earlier, later in zip(steps, steps[1:], strict=False) if earlier[1] != later[1]]
+    return [later for earlier, later in pairwise(steps) if earlier[1] != later[1]]

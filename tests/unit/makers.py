@@ -25,7 +25,9 @@ def at(minutes: float) -> datetime:
     return START + timedelta(minutes=minutes)
 
 
-def reading(minute: float, flow_rate: float | None = 12.34, pressure: float | None = 4.11, sensor: str = "001") -> Reading:
+def reading(
+    minute: float, flow_rate: float | None = 12.34, pressure: float | None = 4.11, sensor: str = "001"
+) -> Reading:
     return Reading("site1", sensor, at(minute), flow_rate, pressure, "boot", int(minute), "test")
 
 

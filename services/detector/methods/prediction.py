@@ -9,16 +9,8 @@ import numpy as np
 from services.detector.memory import Past
 from services.detector.methods.scales import Scales
 from services.detector.methods.spreads import LOWEST, Learned, daily_maxima, days_of, farthest, learn_sides, standings
-    LOWEST,
-    Learned,
-    Scales,
-    daily_maxima,
-    days_of,
-    farthest,
-    learn_sides,
-    standings,
-)
 from services.detector.tail import limit_for
+from shared.contract import messages
 from shared.contract.messages import NOT_EVALUATED, Check
 from shared.domain.series import Floats
 
@@ -31,6 +23,7 @@ ENOUGH = 2
 """Days with forecasts from which on the method speaks."""
 
 Quantiles = tuple[float, float, float]
+FirstHours = tuple[Quantiles | None, Quantiles | None]
 
 
 def learn(past: Past, per_day: float) -> Learned | None:
@@ -55,6 +48,18 @@ def _residuals(past: Past) -> tuple[Floats, float]:
     shape = np.nan_to_num((hours - hours.mean(axis=2, keepdims=True)).reshape(-1, 1440))
     expected = np.repeat(past.forecasts[:, :, 1], 60, axis=1) + shape
     return (past.values - expected) / np.repeat(deviation, 60, axis=1), width
+
+
+def first_hours(message: messages.Prediction) -> FirstHours:
+    """p10, p50, p90 of flow rate and pressure in the hour a prediction was issued; None where unsaid."""
+    return _first(message.flow_rate), _first(message.pressure)
+
+
+def _first(forecast: messages.Forecast) -> Quantiles | None:
+    if not forecast.p50:
+        return None
+    low, middle, high = forecast.p10[0], forecast.p50[0], forecast.p90[0]
+    return None if low is None or middle is None or high is None else (low, middle, high)
 
 
 class Prediction:

@@ -101,4 +101,3 @@ def _hour(windows: tuple[int, ...], learned: Learned, hour: int, wider: float) -
         limits = learned.limits
         rows.append((-1 - window, 1.0 / spread, 1.0 / limits[f"up_{window}"], -1.0 / limits[f"down_{window}"]))
     return rows
-

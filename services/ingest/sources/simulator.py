@@ -48,7 +48,7 @@ class Simulator:
         demand *= 1 + MINUTE_NOISE * noise(at // MINUTE, key + 1)
         flow = np.maximum(demand, 0.02 * self.mean_flow) + self.mean_flow * leak(at, key)
         headloss = 0.12 * (flow / self.mean_flow) ** 1.852
-        pressure = self.mean_pressure * (1.17 - headloss + 0.004 * noise(at // MINUTE, key + 2))
+        pressure = self.mean_pressure * (1.15 - headloss + 0.004 * noise(at // MINUTE, key + 2))
         return Series(at, _steps(flow), _steps(np.maximum(pressure, 0.0)))
 
     def minute(self, sensor: str, at: int) -> Measurement:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import numpy as np
 
 from shared.contract.messages import Reading
-from shared.domain.series import Floats, Series
+from shared.domain.series import Floats, Ints, Series
 
 KST = timezone(timedelta(hours=9))
 MONDAY = datetime(2025, 3, 3, tzinfo=KST)
@@ -134,7 +134,7 @@ def make_site(shape: Shape, days: int, seed: int) -> Site:
     return Site(shape, flow, np.round(pressure, 2) if shape.pressure else np.full(len(minute), np.nan))
 
 
-def _curve(shape: Shape, minute: Floats) -> Floats:
+def _curve(shape: Shape, minute: Ints) -> Floats:
     """Relative use at each minute, with mean near one."""
     weekend = (minute // DAY) % 7 >= 5
     hour = minute % DAY / 60 - 2 * shape.weekend * weekend * 5

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 
 import pytest
@@ -19,6 +19,7 @@ from shared.contract.messages import (
     Reading,
     Response,
     Tick,
+    Verdict,
 )
 from shared.contract.topics import topic_of
 from tests.unit.services.detector.fakes import (
@@ -135,8 +136,13 @@ def replay_with(watch: Detector, cut: int) -> list[Message]:
     return found
 
 
-def _at(message: Message) -> object:
-    return getattr(message, "issued_at", None) or getattr(message, "at", None) or message.valid_from  # type: ignore[union-attr]
+def _at(message: Message) -> datetime:
+    if isinstance(message, Prediction):
+        return message.issued_at
+    if isinstance(message, Criteria):
+        return message.valid_from
+    assert isinstance(message, Verdict | Anomaly)
+    return message.at
 
 
 def test_stored_readings_without_a_verdict_are_judged_at_the_start() -> None:
@@ -179,7 +185,8 @@ def test_an_operator_can_acknowledge_an_open_anomaly() -> None:
 
 
 def test_all_that_is_said_can_go_over_the_wire() -> None:
-    for message in [*opened(undisturbed()), *verdicts(undisturbed())[-5:]]:
+    some: list[Message] = [*opened(undisturbed()), *verdicts(undisturbed())[-5:]]
+    for message in some:
         assert wire.decode(topic_of(message), wire.encode(message)) == message
     (*_, criteria) = [one for one in undisturbed() if isinstance(one, Criteria)]
     assert wire.decode(topic_of(criteria), wire.encode(criteria)) == criteria

@@ -38,5 +38,5 @@ def test_it_is_wider_with_fewer_days() -> None:
 
 
 @pytest.mark.parametrize("maxima", [np.zeros(0), np.full(5, np.nan)])
-def test_without_a_day_nothing_is_beyond_it(maxima: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_without_a_day_nothing_is_beyond_it(maxima: np.ndarray) -> None:
     assert limit_for(maxima, 0.02) == float("inf")

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from shared.contract.messages import Anomaly, Criteria, History as Past, Sentence
+from shared.contract.messages import Anomaly, Criteria, Sentence
+from shared.contract.messages import History as Past
 from shared.domain.series import DAY
 from shared.runtime.service import Unavailable
 from shared.store.history import History
@@ -59,7 +60,21 @@ def test_of_two_readings_for_one_minute_the_first_stays(recorder: Recorder, hist
 def test_history_gives_back_what_was_stored(recorder: Recorder, history: History) -> None:
     text = Sentence("누수", "leak")
     leak = Anomaly(
-        "site1", "001", "a1", at(3), "flow_rate", "night", "leak", "opened", False, "warning", at(2), None, 9.0, 1.5, text
+        "site1",
+        "001",
+        "a1",
+        at(3),
+        "flow_rate",
+        "night",
+        "leak",
+        "opened",
+        False,
+        "warning",
+        at(2),
+        None,
+        9.0,
+        1.5,
+        text,
     )
     criteria = Criteria("site1", "001", at(0), at(-99), at(0), 3, {"flow_rate.value.spike": 4.5}, {"x": (1.0, 2.0)})
     recorder.write([reading(0), reading(1, None), verdict(0), leak, criteria, prediction(0)])
@@ -88,7 +103,8 @@ def test_of_older_forecasts_only_the_horizons_are_kept(recorder: Recorder, tmp_p
     assert found == [(T0, 3), (T0 + 3600, 3), (T0 + 7200, 169)]
 
 
-def test_a_second_writer_is_impossible(recorder: Recorder, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("recorder")
+def test_a_second_writer_is_impossible(tmp_path: Path) -> None:
     with pytest.raises(SecondWriter, match="already writes"):
         Recorder(tmp_path / "wvr.db", SEOUL, HORIZONS)
 
@@ -139,7 +155,9 @@ def test_views_follow_daylight_saving(tmp_path: Path) -> None:
 
 def test_hourly_and_night_values_follow_from_the_minutes(recorder: Recorder, tmp_path: Path) -> None:
     recorder.write([reading(minute, float(minute), None) for minute in range(20)])
-    hourly = rows(tmp_path, "SELECT minutes, flow_rate_min, flow_rate_mean, flow_rate_max, pressure_mean FROM HOURLY_VAL_TB")
+    hourly = rows(
+        tmp_path, "SELECT minutes, flow_rate_min, flow_rate_mean, flow_rate_max, pressure_mean FROM HOURLY_VAL_TB"
+    )
     assert hourly == [(20, 0.0, 9.5, 19.0, None)]
     assert rows(tmp_path, "SELECT flow_rate, minutes FROM NIGHT_FLOW_VAL_TB") == [(4.5, 10), (14.5, 10)]
     recorder.write([reading(14 * 60, 7.0, None)])

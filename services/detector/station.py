@@ -1,0 +1,99 @@
+"""What is learned and expected at one sensor: its memory and methods, as days, nights and hours turn."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+
+from services.detector import criteria as learning
+from services.detector.channel import Gauge
+from services.detector.criteria import Wish, part
+from services.detector.memory import MINUTES, Day, Memory, ten_minute_means
+from services.detector.methods.night import END, KEPT, Night
+from services.detector.methods.prediction import FirstHours
+from services.detector.usual import day_ahead, recent_unrest
+from shared.contract.messages import NOT_EVALUATED, Criteria
+from shared.domain.series import Floats
+from shared.settings import Settings
+
+
+class Station:
+    """Two gauges, the nights, and the memory they learn from; driven by the local time of the readings."""
+
+    def __init__(self, settings: Settings, sensor: str) -> None:
+        limits = settings.sensor(sensor)
+        self.site, self.sensor = settings.site.name, sensor
+        self._wish = Wish(settings.detection.false_alarms_per_week, settings.detection.stuck_minutes)
+        self.memory = Memory()
+        self.flow, self.pressure = Gauge("flow_rate", limits.flow_rate), Gauge("pressure", limits.pressure)
+        self.night = Night(None)
+        self.criteria: Criteria | None = None
+        self.predictions: dict[int, FirstHours] = {}
+        """Hour since the epoch to what was predicted of it."""
+        self.number = 0
+        """Ordinal of the day that is open; 0 before the first."""
+        self.hour = -1
+        self.night_closed = False
+
+    def open_hour(self, at: datetime) -> None:
+        """Begins an hour with what was predicted of it."""
+        self.hour = at.hour
+        hour = int(at.timestamp()) // 3600
+        forecasts = self.predictions.get(hour, (None, None))
+        self.predictions = {issued: one for issued, one in self.predictions.items() if issued >= hour}
+        self.flow.open_hour(at.hour, forecasts[0])
+        self.pressure.open_hour(at.hour, forecasts[1])
+
+    def close_day(self) -> None:
+        """Puts the day so far into memory."""
+        gauges = (self.flow, self.pressure)
+        values = np.array([gauge.minutes for gauge in gauges], dtype=np.float32)
+        usual = np.array([gauge.usual or gauge.empty for gauge in gauges], dtype=np.float32)
+        forecasts = np.array([gauge.stamp() for gauge in gauges])
+        self.memory.add(Day(self.number, values, usual, forecasts, ten_minute_means(values)))
+
+    def turn_day(self, at: datetime) -> Criteria | None:
+        """Closes a day and begins that of `at`; new criteria if it is time for them."""
+        if self.number:
+            self.close_day()
+        number = at.toordinal()
+        learned_on = self.criteria.valid_from.toordinal() if self.criteria else None
+        due = number != learned_on and learning.due(len(self.memory.days), number, learned_on)
+        criteria = self.learn(at) if due else None
+        self.open_day(number)
+        return criteria
+
+    def learn(self, at: datetime) -> Criteria:
+        """Learns criteria anew from the days before that of `at`."""
+        midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
+        criteria = learning.learn(self.memory, self.site, self.sensor, midnight, self._wish)
+        self.adopt(criteria)
+        return criteria
+
+    def adopt(self, criteria: Criteria) -> None:
+        """Goes by these criteria from the next day that opens."""
+        self.criteria = criteria
+        self.pressure.adopt(criteria, None)
+        self.flow.adopt(criteria, self.pressure.value)
+        self.night = Night(part(criteria, "flow_rate.night"))
+
+    def open_day(self, number: int) -> None:
+        """Begins a day: what is expected of it, and the residuals of yesterday."""
+        usual = day_ahead(self.memory, number)
+        before = self.memory.before(number, 1)
+        for row, gauge in enumerate((self.flow, self.pressure)):
+            residuals = (before[-1].values[row] - before[-1].usual[row]).tolist() if before else []
+            gauge.open_day(usual[row].tolist(), residuals, recent_unrest(self.memory, number, row))
+        self.number, self.hour, self.night_closed = number, -1, False
+        if self.night.standing is NOT_EVALUATED and before:
+            self._judge_night(before[-1].tens[0], number - 1)
+
+    def close_night(self) -> None:
+        """Judges the night that is over."""
+        self.night_closed = True
+        self._judge_night(ten_minute_means(np.array(self.flow.minutes, dtype=np.float32)), self.number)
+
+    def _judge_night(self, morning: Floats, number: int) -> None:
+        disturbed = self.memory.disturbed(number * MINUTES + END)
+        self.night.close_night(self.memory.before(number, KEPT), morning, number, disturbed)

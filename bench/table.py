@@ -14,7 +14,7 @@ def publish(name: str, title: str, command: str, header: Sequence[str], rows: Se
     """Prints a Markdown table and writes it to docs/<name>.md."""
     lines = [header, ["---"] * len(header), *rows]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    machine = f"Measured with `{command}` on {os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}."
-    text = f"# {title}\n\n{machine}\n\n{table}\n"
+    machine = f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}"
+    text = f"# {title}\n\nMeasured with `{command}`: {machine}.\n\n{table}\n"
     print(text)
     (DOCS / f"{name}.md").write_text(text, encoding="utf-8")

@@ -13,10 +13,10 @@ from shared.settings import Settings
 class Operator:
     """Declares what the broker user `operator` may say and hear."""
 
-    name: ClassVar = "operator"
+    name: ClassVar[str] = "operator"
     consumes: ClassVar[tuple[type[Message], ...]] = (Progress, Response)
     produces: ClassVar[tuple[type[Message], ...]] = (Command, History)
-    commands: ClassVar = ()
+    commands: ClassVar[tuple[str, ...]] = ()
 
     def start(self) -> Iterable[Message]:
         return ()

@@ -113,9 +113,8 @@ def _clear(data: Path) -> None:
 
 
 def _left_by_replay(data: Path) -> Iterator[Path]:
-    patterns = ("wvr.db*", "wvr.lock", "sensor/*.txt", "sensor/outbox/*.txt", "rejected/*.txt")
-    patterns += ("output/Learning_lstm/**/*.*",)
-    for pattern in patterns if (data / MARK).exists() else ():
+    files = ["wvr.db*", "wvr.lock", "sensor/*.txt", "sensor/outbox/*.txt", "rejected/*.txt"]
+    for pattern in [*files, "output/Learning_lstm/**/*.*"] if (data / MARK).exists() else ():
         yield from (path for path in data.glob(pattern) if path.is_file())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import statistics
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,10 +12,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from bench.speed.records import ZONE
-from shared.runtime.health import resident_megabytes_of
+from cli.local_files import supervisor_conf
+from cli.packages import VENV
+from shared.runtime.health import resident_megabytes
 from tests.conftest import free_port
 from tests.e2e.running import RunningSite, listening
-from tests.waiting import wait_for
 
 SITE = '[site]\nname = "bench"\n[ingest]\nsource = "file"\n[training]\nautomatic = false\n'
 READINGS = 200
@@ -54,11 +56,10 @@ def delays(site: RunningSite) -> list[float]:
 
 def memory(site: RunningSite) -> dict[str, float]:
     """Resident megabytes of the broker and each service."""
-    with listening(site, "viewer") as viewer:
-        wait_for(lambda: len({status["name"] for status in viewer.messages_of("service")}) >= 6, 30)
-        found = {status["name"]: status["memory_mb"] for status in viewer.messages_of("service")}
-    found["broker"] = resident_megabytes_of(site.process_id("broker"))
-    return found
+    command = [str(VENV / "bin/supervisorctl"), "-c", str(supervisor_conf(site.data)), "status"]
+    lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
+    processes = {line.split()[0]: line.split("pid ")[1].split(",")[0] for line in lines}
+    return {name: resident_megabytes(Path(f"/proc/{process}")) for name, process in processes.items()}
 
 
 def percentile(values: list[float], percent: int) -> float:

@@ -39,10 +39,19 @@ class Store(Protocol):
 class DbWriter:
     """Collects a batch in `handle`, and stores it in one transaction in `settle`, before it is acknowledged."""
 
-    name: ClassVar = "db_writer"
-    consumes: ClassVar = (Reading, History, Verdict, Anomaly, Criteria, Prediction, ModelTrained, Tick)
-    produces: ClassVar = (Stored, Progress, Rejected)
-    commands: ClassVar = ()
+    name: ClassVar[str] = "db_writer"
+    consumes: ClassVar[tuple[type[Message], ...]] = (
+        Reading,
+        History,
+        Verdict,
+        Anomaly,
+        Criteria,
+        Prediction,
+        ModelTrained,
+        Tick,
+    )
+    produces: ClassVar[tuple[type[Message], ...]] = (Stored, Progress, Rejected)
+    commands: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, store: Store, site: str, retention_days: int, local: Callable[[int], datetime]) -> None:
         self._store, self._site, self._keep, self._local = store, site, retention_days * DAY, local
@@ -69,9 +78,7 @@ class DbWriter:
         before = self._mark
         mark = advance(before, self._batch)
         judged = [
-            one.reading.seq
-            for one in self._batch
-            if isinstance(one, Verdict) and mark and one.reading.boot_id == mark[0]
+            verdict.reading.seq for verdict in _verdicts(self._batch) if mark and verdict.reading.boot_id == mark[0]
         ]
         refused = list(self._write(mark))
         batch, self._batch, self._mark = self._batch, [], mark
@@ -123,6 +130,10 @@ def advance(mark: Mark | None, messages: Sequence[Message]) -> Mark | None:
         ):
             mark = (message.boot_id, message.seq, int(message.at.timestamp()))
     return mark
+
+
+def _verdicts(messages: Sequence[Message]) -> Iterator[Verdict]:
+    return (message for message in messages if isinstance(message, Verdict))
 
 
 def progress(history: History) -> Progress:

@@ -12,6 +12,8 @@ FAR = 9.0
 
 EXPECTED_LENGTH, EXPECTED_DAYS = 0.2, 5.0
 """Tail length in parts of the median that is assumed with the weight of five days, before a site has shown its own."""
+HIGH, MANY = 0.75, 28
+"""With so many days or more the tail begins at their upper quarter, else at their median."""
 CENSORED = 0.15
 """Most days that may count as beyond all others because an anomaly was open."""
 
@@ -19,7 +21,7 @@ CENSORED = 0.15
 def limit_for(maxima: Floats, per_day: float) -> float:
     """Score that a clean day exceeds with probability per_day, from the maxima of days (NaN: unknown).
 
-    Exponential tail above the median of the block maxima (peaks over threshold; Pickands, 1975). Days with an anomaly
+    Exponential tail of the block maxima (peaks over threshold; Pickands, 1975). Days with an anomaly
     are given as infinite: leaving them out would cut the tail by what it is to foretell, and alarms would breed alarms.
     Days that stand out as events are left out. Wider while few days are known; infinite when none is.
     """
@@ -29,12 +31,12 @@ def limit_for(maxima: Floats, per_day: float) -> float:
         return float("inf")
     beyond = min(len(known) - len(finite), int(np.ceil(CENSORED * len(finite))))
     ordered = np.append(finite, np.full(beyond, finite[-1]))
-    median, upper = np.quantile(ordered, (0.5, 0.75))
-    length = max(float(upper - median) / np.log(2), 0.02 * abs(float(median)))
-    above = finite[(finite > median) & (finite <= median + FAR * length)] - median
-    if len(above):
-        length = max(length, float(above.sum() + beyond * above[-1]) / len(above))
+    part = HIGH if len(ordered) >= MANY else 0.5
+    median, start, upper = np.quantile(ordered, (0.5, part, 0.75))
+    typical = max(float(upper - median) / np.log(2), 0.02 * abs(float(median)))
+    above = finite[(finite > start) & (finite <= median + FAR * typical)] - start
+    length = float(above.sum() + beyond * above[-1]) / len(above) if len(above) else typical
     weight = len(finite) / (len(finite) + EXPECTED_DAYS)
-    length = weight * length + (1 - weight) * EXPECTED_LENGTH * abs(float(median))
+    length = weight * length + (1 - weight) * max(EXPECTED_LENGTH * abs(float(median)), typical)
     small = 1.0 + 1.0 / np.sqrt(len(finite)) + 8.0 / len(finite)
-    return float(median + length * max(float(np.log(0.5 / per_day)), 1.0) * small)
+    return float(start + length * max(float(np.log((1 - part) / per_day)), 1.0) * small)

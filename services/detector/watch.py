@@ -130,11 +130,11 @@ class Watch:
     def _close_night(self, at: datetime) -> Iterator[Anomaly]:
         station = self.station
         station.close_night()
-        flag, score, usual = station.night.standing.flag, station.night.standing.score or 0.0, station.flow.usual
+        standing, usual = station.night.standing, station.flow.usual
         found: list[Anomaly] = []
-        if flag and ("usual" not in self.alarms.open or "night" in self.alarms.open):
+        if standing.flag and ("usual" not in self.alarms.open or "night" in self.alarms.open):
             found += self.alarms.found(at, leak(station.night, sum(usual) / len(usual) if usual else 0.0))
-        elif flag == 0 and score < 0.8 and "night" in self.alarms.open:
+        elif standing.flag == 0 and not near(standing) and "night" in self.alarms.open:
             found += self.alarms.calm(at, "night")
         for anomaly in found:
             self.note(anomaly)

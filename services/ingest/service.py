@@ -26,10 +26,10 @@ class Past(Protocol):
 class Ingest:
     """Accepts measurements. `seq` counts the readings of this run, whose name is `boot_id`."""
 
-    name: ClassVar = "ingest"
-    consumes: ClassVar = (Stored,)
-    produces: ClassVar = (Reading, History, Tick, Rejected)
-    commands: ClassVar = ()
+    name: ClassVar[str] = "ingest"
+    consumes: ClassVar[tuple[type[Message], ...]] = (Stored,)
+    produces: ClassVar[tuple[type[Message], ...]] = (Reading, History, Tick, Rejected)
+    commands: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,

@@ -32,10 +32,10 @@ class Folder(Protocol):
 class Reporter:
     """Collects the lines of each minute; a minute without a reading gets its line when the next one has closed."""
 
-    name: ClassVar = "reporter"
-    consumes: ClassVar = (Verdict, Prediction, Anomaly, Tick)
-    produces: ClassVar = ()
-    commands: ClassVar = ()
+    name: ClassVar[str] = "reporter"
+    consumes: ClassVar[tuple[type[Message], ...]] = (Verdict, Prediction, Anomaly, Tick)
+    produces: ClassVar[tuple[type[Message], ...]] = ()
+    commands: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, folder: Folder, horizons_hours: Sequence[int], outbox_days: int) -> None:
         self._folder, self._hours, self._kept = folder, horizons_hours, timedelta(days=outbox_days)

@@ -82,8 +82,9 @@ def _notes() -> Iterator[tuple[str, str, dict[str, str]]]:
         for part in getattr(kind, "__metadata__", ())
         if isinstance(part, Unit)
     }
-    for node in ast.parse(inspect.getsource(declared)).body:
-        for field, below in pairwise([*node.body, ast.Pass()]) if isinstance(node, ast.ClassDef) else ():
+    classes = [node for node in ast.parse(inspect.getsource(declared)).body if isinstance(node, ast.ClassDef)]
+    for node in classes:
+        for field, below in pairwise([*node.body, ast.Pass()]):
             if not isinstance(field, ast.AnnAssign) or "ClassVar" in ast.unparse(field.annotation):
                 continue
             words = re.findall(r"\w+", ast.unparse(field.annotation))

@@ -368,4 +368,4 @@ Message = (
     | Command
     | Response
 )
-MESSAGES: tuple[type[Message], ...] = Message.__args__  # type: ignore[attr-defined]
+MESSAGES: tuple[type[Message], ...] = Message.__args__

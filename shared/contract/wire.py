@@ -27,7 +27,7 @@ def encode(message: Message) -> bytes:
     return adapter.dump_json(message)
 
 
-def decode(topic: str, payload: bytes) -> Message:
+def decode(topic: str, payload: bytes | bytearray) -> Message:
     """The message that a topic and its payload stand for; unknown fields are ignored. Raises WireError."""
     kind = kind_of(topic)
     if kind is None:
@@ -35,7 +35,7 @@ def decode(topic: str, payload: bytes) -> Message:
     if len(payload) > LARGEST_PAYLOAD:
         raise WireError(f"{len(payload)} bytes are more than {LARGEST_PAYLOAD}")
     try:
-        message = _ADAPTERS[kind].validate_json(payload)
+        message: Message = _ADAPTERS[kind].validate_json(payload)
     except ValidationError as error:
         raise WireError(_explain(error)) from error
     if topic_of(message) != topic:

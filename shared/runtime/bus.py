@@ -17,7 +17,7 @@ class Delivery(NamedTuple):
 
     message: Any
     """A Message; from a source of ingest, what the source read."""
-    done: Callable[[], None]
+    done: Callable[[], object]
 
 
 class Bus(Protocol):
@@ -104,7 +104,7 @@ class MemoryBus:
 
     def receive(self, most: int, wait: float = 0.0) -> Sequence[Delivery]:  # noqa: ARG002
         inbox, pending = self._session.inbox, self._session.unacknowledged
-        deliveries = []
+        deliveries: list[Delivery] = []
         while inbox and len(deliveries) < most:
             message = inbox.popleft()
             pending.append(message)

@@ -47,9 +47,9 @@ class Presence:
         return datetime.now(self.zone).replace(microsecond=0)
 
 
-def resident_megabytes() -> float:
-    """Resident memory of this process in MB."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+def resident_megabytes(process: Path = Path("/proc/self")) -> float:
+    """Resident memory of a process in MB."""
+    pages = int((process / "statm").read_text(encoding="ascii").split()[1])
     return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
 
 

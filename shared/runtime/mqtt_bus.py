@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from shared.contract.messages import Message, Rejected, Status
 from shared.contract.topics import filters, topic_of
@@ -43,7 +45,7 @@ class MqttBus:
         self._presence = Presence(settings.site.name, name, settings.zone)
         self._inbox: queue.SimpleQueue[tuple[int, mqtt.MQTTMessage]] = queue.SimpleQueue()
         self._connection = 0
-        self._subscriptions: list[tuple[str, mqtt.SubscribeOptions]] = []
+        self._subscriptions: list[tuple[str, SubscribeOptions]] = []
         self._ready, self._closed = threading.Event(), threading.Event()
         self._published: set[int] = set()
         self._confirmed: set[int] = set()
@@ -56,7 +58,7 @@ class MqttBus:
     def open(self, service: Service) -> None:
         """Connects, however long that takes, and subscribes."""
         wanted = [*filters(service.consumes, service.commands, self._settings.site.name), self._own_topic]
-        options = mqtt.SubscribeOptions(qos=1, retainHandling=mqtt.SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE)
+        options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE)
         self._subscriptions = [(topic, options) for topic in wanted]
         properties = Properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = SESSION_DAYS * 86_400
@@ -110,7 +112,7 @@ class MqttBus:
 
     def _make_client(self) -> mqtt.Client:
         client = mqtt.Client(
-            mqtt.CallbackAPIVersion.VERSION2, client_id=f"wvr-{self._name}", protocol=mqtt.MQTTv5, manual_ack=True
+            CallbackAPIVersion.VERSION2, client_id=f"wvr-{self._name}", protocol=mqtt.MQTTv5, manual_ack=True
         )
         client.username_pw_set(self._name, _password(self._name, self._settings))
         client.will_set(topic_of(self._presence.status("offline")), encode(self._presence.status("offline")), 1, True)

@@ -143,5 +143,5 @@ def _forecast(rows: list[tuple[Any, ...]], issued: int) -> Forecast:
         return Forecast("none")
     known = {(row[1] - issued) // HOUR: row for row in rows}
     hours = [known.get(k) for k in range(169)]
-    quantiles = (tuple(row and row[place] for row in hours) for place in (2, 3, 4))
-    return Forecast(rows[0][5], *quantiles)
+    p10, p50, p90 = (tuple(row[place] if row else None for row in hours) for place in (2, 3, 4))
+    return Forecast(rows[0][5], p10, p50, p90)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -51,7 +51,7 @@ class Recorder:
         """Opens or makes the database. Raises SecondWriter."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(path.with_suffix(".lock"))
-        self._database = SqliteDatabase(path, pragmas=PRAGMAS)
+        self._database = SqliteDatabase(str(path), pragmas=PRAGMAS)
         self._horizons = set(horizons)
         self._summaries = Summaries(zone)
         migrations.run(self._database, str(Path(__file__).parent / "migrations"))
@@ -148,7 +148,7 @@ class Recorder:
         self._database.connection().executemany(sql, values)
 
 
-_ROWS = {
+_ROWS: dict[type[Message], Callable[..., rows.Row]] = {
     Verdict: rows.verdict_row,
     Anomaly: rows.anomaly_row,
     Criteria: rows.criteria_row,

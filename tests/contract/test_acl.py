@@ -47,7 +47,17 @@ def test_every_user_logs_in_with_the_generated_password(guarded: RunningSite, us
 
 
 def test_a_wrong_password_is_refused(guarded: RunningSite) -> None:
-    command = [program("mosquitto_sub", "mosquitto-clients"), "-p", str(guarded.port), "-t", "#", "-C", "1", "-W", "5"]
+    command = [
+        str(program("mosquitto_sub", "mosquitto-clients")),
+        "-p",
+        str(guarded.port),
+        "-t",
+        "#",
+        "-C",
+        "1",
+        "-W",
+        "5",
+    ]
     refused = subprocess.run([*command, "-u", "viewer", "-P", "wrong"], capture_output=True, text=True, check=False)
     assert "ot authori" in refused.stderr
     nobody = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from services.detector.memory import Day, Mask, Past
-from services.detector.methods.spreads import LEAST, Learned
+from services.detector.methods.spreads import LOWEST, Learned
 from services.detector.tail import limit_for
 from services.detector.usual import median
 from shared.contract.messages import NOT_EVALUATED, Check
@@ -26,6 +26,8 @@ CALM_SLOTS = 18
 NIGHTS = (1, 2, 4, 8, 14)
 """Nights that are looked at together."""
 BASELINE = 28
+LEAST_RISE = 2.5
+"""No rise of fewer spreads is called one."""
 ENOUGH = 4
 """Nights that a baseline needs."""
 KEPT = max(NIGHTS) + BASELINE
@@ -51,15 +53,14 @@ def calm_hours(nights: Floats) -> int:
     return int(np.argmin(sums))
 
 
-def rises(flows: Floats, clean: Mask, weekdays: Ints) -> Floats:
+def rises(flows: Floats, clean: Mask) -> Floats:
     """(len(NIGHTS),) how far the last nights are above the weeks before them, m³/h; NaN where unknown.
 
-    flows: night minimum flows by day, oldest first; clean: whether each may be part of a baseline.
+    flows: night minimum flows by day, weekends made like other nights, oldest first; clean: whether each may be part of a baseline.
     """
     found = np.full(len(NIGHTS), np.nan)
-    free = flows - _weekend(flows, clean, weekdays)
     for place, count in enumerate(NIGHTS):
-        latest, before = free[-count:], free[-count - BASELINE : -count]
+        latest, before = flows[-count:], flows[-count - BASELINE : -count]
         base = _base(before, clean[-count - BASELINE : -count])
         if len(base) >= max(ENOUGH, count // 2) and 2 * np.count_nonzero(~np.isnan(latest)) > count:
             found[place] = np.nanmean(latest) - np.median(base)
@@ -92,18 +93,28 @@ def learn(past: Past, per_day: float) -> Learned | None:
     first = calm_hours(table[past.calm] if past.calm.any() else table)
     flows = np.array([night_flow(night, first) for night in table])
     weekdays = (past.numbers - 1) % 7
-    history = [_upto(flows, past.clean, weekdays, stop) for stop in range(1, len(flows) + 1)]
+    free = flows - _weekend(flows, past.calm, weekdays)
+    history = [_upto(free, past.clean, stop) for stop in range(1, len(flows) + 1)]
     ends = np.array(history)
-    limits = {"calm_from": float(first), "limit": 1.0}
+    limits = {"calm_from": float(first)}
     floor = 0.01 * abs(float(np.nanmedian(flows))) if (~np.isnan(flows)).any() else 0.0
+    parts = []
     for count, column in zip(NIGHTS, ends.T, strict=True):
         known = column[past.calm & ~np.isnan(column)]
-        if len(known) < ENOUGH or not (spread := max(float(np.median(np.abs(known))) * 1.4826, floor)):
-            continue
-        blocks = 1.0 + math.sqrt(count / len(known))
-        far = limit_for(np.where(past.calm | np.isnan(column), column, np.inf) / spread, per_day / len(NIGHTS)) * blocks
-        limits[f"rise_{count}"] = float(f"{max(far, LEAST) * spread:.6g}")
-    return Learned(limits, {}) if len(limits) > 2 else None
+        if len(known) >= ENOUGH and (spread := max(float(np.median(np.abs(known))) * 1.4826, floor)):
+            far = max(limit_for(_censored(column, past), per_day / len(NIGHTS)), LEAST_RISE * spread)
+            limits[f"rise_{count}"] = float(f"{far:.6g}")
+            parts.append(column / far)
+    if not parts:
+        return None
+    together = np.nan_to_num(np.array(parts), nan=-np.inf).max(axis=0)
+    together[np.isinf(together)] = np.nan
+    limits["limit"] = float(f"{max(limit_for(_censored(together, past), per_day), LOWEST):.6g}")
+    return Learned(limits, {})
+
+
+def _censored(column: Floats, past: Past) -> Floats:
+    return np.where(past.calm | np.isnan(column), column, np.inf)
 
 
 def _evening(past: Past, place: int) -> Floats | None:
@@ -111,9 +122,9 @@ def _evening(past: Past, place: int) -> Floats | None:
     return past.tens[place - 1] if follows else None
 
 
-def _upto(flows: Floats, clean: Mask, weekdays: Ints, stop: int) -> Floats:
+def _upto(flows: Floats, clean: Mask, stop: int) -> Floats:
     since = max(0, stop - KEPT)
-    return rises(flows[since:stop], clean[since:stop], weekdays[since:stop])
+    return rises(flows[since:stop], clean[since:stop])
 
 
 class Night:
@@ -123,6 +134,7 @@ class Night:
         limits = learned.limits if learned else {}
         self.first = int(limits.get("calm_from", 0))
         self._limits = [limits.get(f"rise_{count}", math.inf) for count in NIGHTS]
+        self._limit = limits.get("limit", 1.0)
         self._learned = learned is not None
         self.standing = NOT_EVALUATED
         self.rise = 0.0
@@ -142,14 +154,14 @@ class Night:
         ]
         flows = np.array([night_flow(night, self.first) for night in nights])
         clean = ~np.isin(numbers, list(disturbed))
-        found = rises(flows, clean, (numbers - 1) % 7)
+        found = rises(flows - _weekend(flows, clean, (numbers - 1) % 7), clean)
         self.flow = float(flows[-1])
         parts = [rise / limit for rise, limit in zip(found, self._limits, strict=True) if rise == rise]
         if parts and not math.isnan(self.flow):
             place = int(np.nanargmax(np.nan_to_num(found / np.array(self._limits), nan=-np.inf)))
             self.rise = float(found[place])
             score = round(max(parts), 2)
-            self.standing = Check(1 if score >= 1.0 else 0, score, 1.0)
+            self.standing = Check(1 if score >= self._limit else 0, score, self._limit)
 
     def check(self, minute: int, value: float | None) -> Check:
         """The Check at a minute of the day: that of the newest complete night, within 22:00–05:00."""

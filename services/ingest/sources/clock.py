@@ -9,6 +9,8 @@ YEARS = range(1970, 2100)
 LATE = timedelta(minutes=5)
 """In the hour that comes twice, a smaller step back than this is a late line, not the second hour."""
 DAY = timedelta(days=1)
+MINUTES = [timedelta(minutes=minute) for minute in range(1440)]
+"""Adding one is five times as fast as datetime.replace."""
 
 
 class LineError(Exception):
@@ -23,7 +25,7 @@ class SiteClock:
         self.turning = {} if turning is None else turning
         """Newest minute of each sensor within an hour that came twice; all that must outlive a restart."""
         self._offsets: dict[timedelta, timezone] = {}
-        self._days: dict[int, timezone | None] = {}
+        self._days: dict[int, datetime | None] = {}
         self._text, self._minute = "", datetime.min.replace(tzinfo=UTC)
 
     def minute(self, text: str, sensor: str) -> datetime:
@@ -38,10 +40,10 @@ class SiteClock:
             minute = self._shifted(moment)
         else:
             day = moment.toordinal()
-            offset = self._days[day] if day in self._days else self._learn(moment)
-            if offset is None:
+            midnight = self._days[day] if day in self._days else self._learn(moment)
+            if midnight is None:
                 return self._on_a_turning_day(moment, sensor)
-            minute = moment.replace(second=0, microsecond=0, tzinfo=offset)
+            minute = midnight + MINUTES[moment.hour * 60 + moment.minute]
         self._text, self._minute = text, minute
         return minute
 
@@ -51,14 +53,14 @@ class SiteClock:
         local = moment.astimezone(self._zone)
         return local.replace(second=0, microsecond=0, tzinfo=self._offset(local), fold=0)
 
-    def _learn(self, moment: datetime) -> timezone | None:
-        """The offset of that whole day; None when it changes on that day."""
+    def _learn(self, moment: datetime) -> datetime | None:
+        """The beginning of that day in its offset; None when that changes on that day."""
         if moment.year not in YEARS:
             raise LineError(f"no believable year: {moment.year}")
         midnight = datetime.combine(moment, time(), self._zone)
         first, last = self._offset(midnight), self._offset(midnight + DAY)
-        offset = self._days[moment.toordinal()] = first if first is last else None
-        return offset
+        steady = self._days[moment.toordinal()] = midnight.replace(tzinfo=first) if first is last else None
+        return steady
 
     def _on_a_turning_day(self, moment: datetime, sensor: str) -> datetime:
         moment = moment.replace(second=0, microsecond=0)

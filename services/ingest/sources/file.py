@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from services.ingest.sources.clock import SiteClock
 from services.ingest.sources.lines import BROKEN, BadLine, Measurement, Parser, open_lines, read_line, whole_line
-from services.ingest.sources.place import Place, files_of, load_places, save_places
+from services.ingest.sources.place import NOT_ENDED, Place, files_of, load_places, save_places
 
 Item = Measurement | BadLine
 
@@ -95,7 +95,7 @@ class FileSource:
         if heir and self._begins_alike(heir, gone):
             heir.offset, heir.lines, heir.header = gone.offset, gone.lines, gone.header
             heir.head_bytes, heir.head = gone.head_bytes, gone.head
-        elif gone.seen != gone.ended:
+        elif gone.ended == NOT_ENDED or gone.ended != gone.seen:
             self._notes.append(BadLine(gone.name, gone.lines, "", "gone; what came after this line was not read"))
 
     def _begins_alike(self, heir: Place, gone: Place) -> bool:
@@ -119,7 +119,7 @@ class FileSource:
                 place.ended = place.seen
 
     def _begin_anew(self, place: Place) -> Iterator[Item]:
-        if place.ended == (-1, -1):
+        if place.ended == NOT_ENDED:
             yield BadLine(place.name, place.lines, "", "overwritten; what came after this line was not read")
         place.offset, place.lines, place.header, place.head_bytes, place.head = 0, 0, "", 0, ""
         place.renamed, self._moved = False, True
@@ -127,7 +127,7 @@ class FileSource:
 
     def _read_lines(self, place: Place, file: BinaryIO) -> Iterator[Item]:
         parser = self._parser(place)
-        place.ended, self._moved = (-1, -1), True
+        place.ended, self._moved = NOT_ENDED, True
         while raw := whole_line(file, unfinished=place.packed):
             place.offset, place.lines = file.tell(), place.lines + 1
             item = read_line(parser, place.name, place.lines, raw)

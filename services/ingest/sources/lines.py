@@ -32,16 +32,16 @@ class BadLine(NamedTuple):
 
 def read_measurements(path: Path, zone: ZoneInfo) -> Iterator[Measurement | BadLine]:
     """All lines of a whole file, `.gz` too, the last one also without its end. Raises OSError if it can't be opened."""
-    parser, number = Parser(zone), 0
+    parser, name, number = Parser(zone), path.name, 0
     with open_lines(path) as file:
         try:
             while raw := whole_line(file):
                 number += 1
-                item = read_line(parser, path.name, number, raw)
+                item = read_line(parser, name, number, raw)
                 if item is not None:
                     yield item
         except BROKEN as error:
-            yield BadLine(path.name, number + 1, "", f"can't be read any further: {error}")
+            yield BadLine(name, number + 1, "", f"can't be read any further: {error}")
 
 
 def open_lines(path: Path) -> BinaryIO:

@@ -54,19 +54,23 @@ class Parser:
 
     def parse(self, line: str) -> Measurement:
         """The measurement of a line. Raises LineError."""
-        if self._broken:
-            raise LineError(self._broken)
         fields = fields_of(line)
-        if len(fields) == self._width + 1 and "," not in line and ";" not in line:
-            fields[self._at : self._at + 2] = [" ".join(fields[self._at : self._at + 2])]
-        if len(fields) != self._width:
-            raise LineError(f"{len(fields)} fields instead of {self._width}")
+        if len(fields) != self._width or self._broken:
+            self._rejoin(fields, line)
         fields.append("")
         sensor = fields[self._sensor]
         if sensor not in self._sensors:
             self._admit(sensor)
         minute = self._clock.minute(fields[self._at], sensor)
         return Measurement(sensor, minute, number(fields[self._flow_rate]), number(fields[self._pressure]))
+
+    def _rejoin(self, fields: list[str], line: str) -> None:
+        """Makes one field of a date and a time that a blank or tab has cut apart."""
+        if self._broken:
+            raise LineError(self._broken)
+        if len(fields) != self._width + 1 or "," in line or ";" in line:
+            raise LineError(f"{len(fields)} fields instead of {self._width}")
+        fields[self._at : self._at + 2] = [" ".join(fields[self._at : self._at + 2])]
 
     def _admit(self, sensor: str) -> None:
         if not (0 < len(sensor) <= 64 and sensor.isprintable() and free_of_separators(sensor) and sensor.strip(".")):
@@ -82,7 +86,9 @@ def fields_of(line: str) -> list[str]:
         line = line.replace('"', "")
     for separator in (";", ",", "\t"):
         if separator in line:
-            return [field.strip() for field in line.split(separator)]
+            fields = line.split(separator)
+            loose = f"{separator} " in line or f" {separator}" in line or (separator != "\t" and "\t" in line)
+            return [field.strip() for field in fields] if loose else fields
     return line.split()
 
 
@@ -94,15 +100,17 @@ def is_header(line: str) -> bool:
 
 def number(text: str) -> float | None:
     """A value with a decimal point; None for an empty one, NULL or nan. Raises LineError, also for infinity."""
-    if not text or text.casefold() in NO_VALUE:
+    if not text:
         return None
     try:
         value = float(text)
+        if value - value == 0.0 and "_" not in text:
+            return value
     except ValueError:
-        raise LineError(f"no number: {text[:40]!r}") from None
-    if value - value != 0.0 or "_" in text:
-        raise LineError(f"no number: {text[:40]!r}")
-    return value
+        pass
+    if text.casefold() in NO_VALUE:
+        return None
+    raise LineError(f"no number: {text[:40]!r}")
 
 
 def _column(names: list[str], wanted: str) -> int:

@@ -19,6 +19,8 @@ from shared.runtime.files import write_whole
 HEAD = 1024
 """Bytes at the beginning that tell a file from its successor."""
 
+NOT_ENDED = (-1, -1)
+
 
 @dataclass
 class Place:
@@ -33,9 +35,9 @@ class Place:
     head_bytes: int = 0
     head: str = ""
     """SHA-256 of the first head_bytes, unpacked."""
-    seen: tuple[int, int] = (-1, -1)
+    seen: tuple[int, int] = NOT_ENDED
     """Size and time of change of the file when it was last looked at."""
-    ended: tuple[int, int] = (-1, -1)
+    ended: tuple[int, int] = NOT_ENDED
     """What `seen` was when nothing more was left to read."""
     renamed: bool = False
 
@@ -68,7 +70,7 @@ def load_places(path: Path) -> tuple[list[Place], dict[str, datetime]]:
         content = json.loads(path.read_text(encoding="utf-8"))
         places = [Place(**one) for one in content["files"]]
         for place in places:
-            place.seen, place.ended = (-1, -1), (place.ended[0], place.ended[1])
+            place.seen = place.ended = (place.ended[0], place.ended[1])
         return places, {sensor: datetime.fromisoformat(at) for sensor, at in content["turning"].items()}
     except (LookupError, TypeError, AttributeError) as error:
         raise ValueError(str(error)) from error

@@ -15,7 +15,7 @@ from shared.settings import Detection, Settings
 from tests.unit.services.detector.fakes import Forecasts, detector, replay, verdicts
 from tests.unit.services.detector.site import DAY, SHAPES, make_site
 
-DAYS = 21
+DAYS = 31
 LOOKS: dict[str, Callable[[Verdict], Check]] = {
     "flow_rate.system": lambda verdict: verdict.flow_rate.system,
     "flow_rate.value": lambda verdict: verdict.flow_rate.value,
@@ -33,7 +33,7 @@ def readings(change: str) -> list[Reading]:
     rng = np.random.default_rng(3)
     minutes = len(site.flow)
     if change == "burst":
-        site.burst(19 * DAY + 60, 2 * DAY - 60, 0.5)
+        site.burst(29 * DAY + 60, 2 * DAY - 60, 0.5)
     elif change == "no values":
         site.flow[:], site.pressure[:] = np.nan, np.nan
     elif change == "constant":
@@ -65,7 +65,7 @@ def test_the_suite_knows_every_method() -> None:
 
 @every_method
 def test_it_evaluates_a_known_site(look: Callable[[Verdict], Check]) -> None:
-    flags = [check.flag for check in checks("", look, since=14 * DAY)]
+    flags = [check.flag for check in checks("", look, since=28 * DAY)]
     assert 0 in flags
     assert flags.count(1) < 0.02 * len(flags)
 
@@ -73,7 +73,7 @@ def test_it_evaluates_a_known_site(look: Callable[[Verdict], Check]) -> None:
 @every_method
 @pytest.mark.parametrize("change", ["gaps", "holes"])
 def test_gaps_and_holes_are_no_anomaly_of_the_water(look: Callable[[Verdict], Check], change: str) -> None:
-    flags = [check.flag for check in checks(change, look, since=14 * DAY)]
+    flags = [check.flag for check in checks(change, look, since=28 * DAY)]
     assert 0 in flags
     assert flags.count(1) < 0.03 * len(flags)
 

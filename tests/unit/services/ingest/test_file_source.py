@@ -40,7 +40,7 @@ class Site:
             opened.write(text)
         return self.folder / name
 
-    def got(self, most: int = 1000, done: bool = True) -> list[float | None | str]:
+    def got(self, most: int = 1000, done: bool = True) -> list[float | str | None]:
         """Flow rates, or reasons of bad lines, of one round of polls that ends with nothing new."""
         items = []
         while polled := list(self.source.poll(NOW, most)):

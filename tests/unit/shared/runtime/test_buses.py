@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import pytest
 
@@ -19,10 +19,10 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 class Listener:
     """Hears ticks, progress and anomalies, and owns the command `train`."""
 
-    name: ClassVar = "listener"
+    name: ClassVar[str] = "listener"
     consumes: ClassVar[tuple[type[Message], ...]] = (Tick, Progress, Anomaly)
     produces: ClassVar[tuple[type[Message], ...]] = ()
-    commands: ClassVar = ("train",)
+    commands: ClassVar[tuple[str, ...]] = ("train",)
 
     def start(self) -> Iterable[Message]:
         return ()
@@ -37,9 +37,9 @@ class Listener:
 class Speaker(Listener):
     """Only speaks."""
 
-    name: ClassVar = "speaker"
+    name: ClassVar[str] = "speaker"
     consumes: ClassVar[tuple[type[Message], ...]] = ()
-    commands: ClassVar = ()
+    commands: ClassVar[tuple[str, ...]] = ()
 
 
 Connect = Callable[[Listener], Bus]
@@ -79,13 +79,24 @@ def ticks(number: int) -> list[Tick]:
     return [Tick("site1", NOON + timedelta(minutes=minute)) for minute in range(number)]
 
 
-def anomaly(state: str) -> Anomaly:
-    text = Sentence("누수", "leak")
-    cleared = NOON if state == "cleared" else None
+def anomaly(state: Literal["opened", "cleared"]) -> Anomaly:
     return Anomaly(
-        "site1", "001", "001-leak", NOON, "flow_rate", "night", "leak", state, False, "warning", NOON, cleared,
-        1.0, 2.0, text,
-    )  # type: ignore[arg-type]  # fmt: skip
+        site="site1",
+        sensor="001",
+        id="001-leak",
+        at=NOON,
+        channel="flow_rate",
+        method="night",
+        kind="leak",
+        state=state,
+        acknowledged=False,
+        severity="warning",
+        opened_at=NOON,
+        cleared_at=NOON if state == "cleared" else None,
+        peak=1.0,
+        excess_m3h=2.0,
+        text=Sentence("누수", "leak"),
+    )
 
 
 class TestEveryBus:
@@ -125,13 +136,13 @@ class TestEveryBus:
 
     def test_a_cleared_anomaly_is_heard_but_not_retained(self, connect: Connect) -> None:
         listener, speaker = connect(Listener()), connect(Speaker())
-        for state in ("opened", "cleared"):
-            speaker.publish(anomaly(state))
+        speaker.publish(anomaly("opened"))
+        speaker.publish(anomaly("cleared"))
         speaker.confirm()
         assert heard(listener, 2) == [anomaly("opened"), anomaly("cleared")]
 
         class Late(Listener):
-            name: ClassVar = "late"
+            name: ClassVar[str] = "late"
 
         speaker.publish(ticks(1)[0])
         late = connect(Late())

@@ -19,10 +19,10 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 class Echo:
     """Answers each tick with a progress; stumbles over minute 3 as often as it is told to."""
 
-    name: ClassVar = "echo"
+    name: ClassVar[str] = "echo"
     consumes: ClassVar[tuple[type[Message], ...]] = (Tick,)
     produces: ClassVar[tuple[type[Message], ...]] = (Progress,)
-    commands: ClassVar = ()
+    commands: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, failures: int = 0, locked: bool = False) -> None:
         self.failures, self.locked = failures, locked
@@ -44,7 +44,7 @@ class Echo:
 
 
 class Watcher(Echo):
-    name: ClassVar = "watcher"
+    name: ClassVar[str] = "watcher"
     consumes: ClassVar[tuple[type[Message], ...]] = (Progress, Rejected)
 
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from shared.contract.messages import Anomaly, Criteria, Sentence
+from shared.contract.messages import Anomaly, Criteria, Message, Sentence
 from shared.contract.messages import History as Past
 from shared.domain.series import DAY
 from shared.runtime.service import Unavailable
@@ -42,7 +42,7 @@ def rows(tmp_path: Path, sql: str) -> list[tuple[object, ...]]:
 
 
 def test_writing_the_same_messages_again_changes_nothing(recorder: Recorder, tmp_path: Path) -> None:
-    messages = [reading(0), reading(1), verdict(0), verdict(1), prediction(0)]
+    messages: list[Message] = [reading(0), reading(1), verdict(0), verdict(1), prediction(0)]
     recorder.write(messages)
     tables = ("REAL_VAL_TB", "OUTLIER_VAL_TB", "PRED_VAL_TB", "HOURLY_VAL_TB", "NIGHT_FLOW_VAL_TB")
     before = [rows(tmp_path, f"SELECT * FROM {table}") for table in tables]

@@ -1,0 +1,94 @@
+"""`python -m bench.speed`: how fast and how small WVR is; one table, kept in docs/speed.md."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from bench.speed.live import delays, following_site, memory, percentile
+from bench.speed.records import FIRST, ZONE, write_record
+from bench.table import publish
+from cli.packages import ROOT
+from services.forecaster.main import loader
+from services.forecaster.service import Forecaster
+from services.trainer.job import Job
+from services.trainer.plan import Plan
+from shared.contract.messages import Tick
+from shared.domain.series import HOUR, MINUTE
+from shared.settings import load_settings
+from shared.store.history import History
+
+YEAR = 525_600
+NINE_MONTHS = 396_001
+HEADER = ("what", "measured", "must", "goal")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rows = [*replay_row(folder), *import_row(folder), *learning_rows(folder), *live_rows(folder)]
+    publish("speed", "Speed and size", "python -m bench.speed", HEADER, rows)
+
+
+def replay_row(folder: Path) -> Iterator[tuple[str, ...]]:
+    write_record(folder / "year.csv", YEAR)
+    took = seconds("replay", str(folder / "year.csv"), "--data", str(folder / "year"))
+    figures = json.loads((folder / "year/replay.json").read_text(encoding="ascii"))
+    what = f"replay of a sensor-year, {figures['readings']} minutes, {figures['readings_per_second']}/s"
+    yield what, f"{took:.1f} s", "120 s", "60 s"
+
+
+def import_row(folder: Path) -> Iterator[tuple[str, ...]]:
+    write_record(folder / "nine.csv", NINE_MONTHS)
+    runs = [seconds("import", str(folder / "nine.csv"), "--data", str(folder / f"nine-{run}")) for run in range(3)]
+    yield "import of 396,001 rows, median of 3", f"{statistics.median(runs):.1f} s", "8 s", "2 s"
+
+
+def learning_rows(folder: Path) -> Iterator[tuple[str, ...]]:
+    settings = load_settings().model_copy(update={"data": folder / "year"})
+    history = History(settings.database, ZONE, settings.site.name)
+    began = time.perf_counter()
+    job = Job(settings.site.name, ZONE, settings.data, settings.training, history, time.monotonic)
+    list(job.train(Plan(FIRST + YEAR * MINUTE)))
+    yield "training of both channels on a year", f"{time.perf_counter() - began:.0f} s", "600 s", "180 s"
+    forecaster = Forecaster(settings.site.name, ZONE, history, loader(settings.data))
+    list(forecaster.start())
+    runs = []
+    for hour in range(51):
+        tick = Tick(settings.site.name, datetime.fromtimestamp(FIRST + YEAR * MINUTE + hour * HOUR - MINUTE, ZONE))
+        began = time.perf_counter()
+        list(forecaster.handle(tick))
+        runs.append(1000 * (time.perf_counter() - began))
+    yield "one forecast of both channels, median of 50", f"{statistics.median(runs):.2f} ms", "50 ms", ""
+
+
+def live_rows(folder: Path) -> Iterator[tuple[str, ...]]:
+    with following_site(folder / "live") as site:
+        found = delays(site)
+        weights = memory(site)
+    text = f"{percentile(found, 99):.0f} ms (median {statistics.median(found):.0f} ms)"
+    yield "reading published to verdict stored and alert.txt written, 99th percentile", text, "250 ms", "50 ms"
+    total = sum(weights.values())
+    parts = ", ".join(f"{name} {weight:.0f}" for name, weight in sorted(weights.items()))
+    yield f"resident memory of broker and six services, trainer idle ({parts})", f"{total:.0f} MB", "600 MB", "350 MB"
+
+
+def seconds(*arguments: str) -> float:
+    """Wall time of a command of ./wvr."""
+    began = time.perf_counter()
+    done = subprocess.run([ROOT / "wvr", *arguments], env=os.environ, stdout=subprocess.DEVNULL, check=False)
+    if done.returncode:
+        sys.exit(f"./wvr {' '.join(arguments)} failed")
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()

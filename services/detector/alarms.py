@@ -11,7 +11,7 @@ from services.detector.sentences import sentence
 from shared.contract.messages import Anomaly, Kind, Sentence
 
 UPDATED_EACH = timedelta(hours=1)
-PATIENCE = 15
+PATIENCE = 30
 """Minutes that a spike or a mere deviation waits whether it becomes something clearer."""
 CALM: dict[Kind, int] = {
     "silence": 1,
@@ -117,7 +117,7 @@ class Alarms:
         if finding.kind != "spike":
             del self._waiting[key]
         elif minutes < PATIENCE:
-            self._waiting[key] = (finding, minutes + 5)
+            self._waiting[key] = (finding, minutes + 10)
         else:
             del self._waiting[key]
             yield self._open(at, finding)

@@ -11,6 +11,7 @@ from shared.contract.messages import Channel, Check, Kind, Method
 
 NEAR = 0.7
 """Part of its limit below which a score is calm."""
+HALF = 0.5
 LARGE = 0.2
 """Part of the usual flow from which on an excess is critical."""
 
@@ -59,7 +60,9 @@ def findings(flow: Gauge, pressure: Gauge, flow_checks: Checks, pressure_checks:
         found.append(_pressure_value(flow, pressure, pressure_checks[1]))
     else:
         found += [
-            _deviation(gauge) for gauge, checks in ((flow, flow_checks), (pressure, pressure_checks)) if checks[2].flag
+            _deviation(gauge)
+            for gauge, checks in ((flow, flow_checks), (pressure, pressure_checks))
+            if checks[2].flag and _unusual(checks[1])
         ][:1]
     return found
 
@@ -67,6 +70,11 @@ def findings(flow: Gauge, pressure: Gauge, flow_checks: Checks, pressure_checks:
 def near(*checks: Check) -> bool:
     """Whether any score is not yet calm."""
     return any(check.flag is not None and (check.score or 0.0) >= NEAR * (check.limit or 0.0) for check in checks)
+
+
+def _unusual(value: Check) -> bool:
+    """Whether the usual day doesn't explain a value either: a forecast that follows a burst misses what comes after."""
+    return value.flag is None or (value.score or 0.0) >= HALF * (value.limit or 0.0)
 
 
 def leak(night: Night, usual: float) -> Finding:

@@ -56,7 +56,7 @@ def calm_hours(nights: Floats) -> int:
 def rises(flows: Floats, clean: Mask) -> Floats:
     """(len(NIGHTS),) how far the last nights are above the weeks before them, m³/h; NaN where unknown.
 
-    flows: night minimum flows by day, weekends made like other nights, oldest first; clean: whether each may be part of a baseline.
+    flows: night minimum flows by day, weekends made like other nights, oldest first; clean: which make a baseline.
     """
     found = np.full(len(NIGHTS), np.nan)
     for place, count in enumerate(NIGHTS):

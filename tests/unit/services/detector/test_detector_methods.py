@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from functools import cache
 
 import numpy as np
@@ -13,7 +14,7 @@ from services.detector.methods import METHODS
 from shared.contract.messages import Check, Criteria, Message, Reading, Verdict
 from shared.settings import Detection, Settings
 from tests.unit.services.detector.fakes import Forecasts, detector, replay, verdicts
-from tests.unit.services.detector.site import DAY, SHAPES, make_site
+from tests.unit.services.detector.site import DAY, MONDAY, SHAPES, make_site
 
 DAYS = 31
 LOOKS: dict[str, Callable[[Verdict], Check]] = {
@@ -56,7 +57,8 @@ def said(change: str, false_alarms: float = 0.5) -> tuple[Message, ...]:
 
 
 def checks(change: str, look: Callable[[Verdict], Check], since: int = 0) -> list[Check]:
-    return [look(verdict) for verdict in verdicts(said(change))[since:]]
+    begin = MONDAY + timedelta(minutes=since)
+    return [look(verdict) for verdict in verdicts(said(change)) if verdict.at >= begin]
 
 
 def test_the_suite_knows_every_method() -> None:

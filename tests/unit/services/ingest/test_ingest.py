@@ -1,0 +1,139 @@
+"""What ingest accepts, refuses and owes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from services.ingest.feed import MOST_AHEAD, Feed, RejectedLines
+from services.ingest.past import NoPast, SimulatedPast
+from services.ingest.service import Ingest
+from services.ingest.sources.lines import BadLine, Measurement
+from services.ingest.sources.simulator import Simulator
+from shared.contract.messages import History, Message, Reading, Rejected, Stored, Tick
+from shared.domain.series import DAY, MINUTE
+from shared.settings import Settings
+from tests.unit.makers import START, at, tick
+
+SITE = Simulator(1, ("001", "002"), 60.0, 4.0, Settings().zone)
+
+
+def ingest(bad: list[BadLine] | None = None, knows: tuple[str, ...] = ()) -> Ingest:
+    keep = (bad if bad is not None else []).append
+    return Ingest("site1", "boot", "file", lambda sensor: not knows or sensor in knows, keep, NoPast())
+
+
+def told(service: Ingest, *items: Message | Measurement | BadLine) -> list[Message]:
+    return [message for item in items for message in service.handle(item)]
+
+
+def measurement(minute: int, flow_rate: float | None = 1.0, sensor: str = "001") -> Measurement:
+    return Measurement(sensor, at(minute), flow_rate, 4.0)
+
+
+def test_a_measurement_becomes_a_reading_with_the_next_number() -> None:
+    found = told(ingest(), measurement(0), measurement(1, None))
+    assert found == [
+        Reading("site1", "001", at(0), 1.0, 4.0, "boot", 0, "file"),
+        Reading("site1", "001", at(1), None, 4.0, "boot", 1, "file"),
+    ]
+
+
+def test_what_is_refused_takes_no_number() -> None:
+    found = told(ingest(knows=("001",)), measurement(0, 1e12), measurement(0, sensor="002"), measurement(0))
+    reasons = [message.reason for message in found if isinstance(message, Rejected)]
+    assert reasons == ["no meter shows more than 1e+09", "site.toml has no [sensors.002]"]
+    assert [message.seq for message in found if isinstance(message, Reading)] == [0]
+
+
+def test_more_sensors_than_a_site_can_have_are_refused() -> None:
+    service = ingest()
+    found = [told(service, measurement(0, sensor=f"s{number}"))[0] for number in range(65)]
+    assert [isinstance(message, Reading) for message in found] == [True] * 64 + [False]
+
+
+def test_a_bad_line_is_kept_and_told() -> None:
+    bad: list[BadLine] = []
+    line = BadLine("a.csv", 7, "x,y", "2 columns")
+    assert told(ingest(bad), line) == [Rejected("site1", "a.csv:7", "2 columns", "x,y")]
+    assert bad == [line]
+
+
+def test_bad_lines_are_kept_in_a_file_of_their_own(tmp_path: Path) -> None:
+    keep = RejectedLines(tmp_path / "rejected")
+    keep(BadLine("a.csv", 7, "x,y", "2 columns"))
+    keep(BadLine("a.csv", 9, "z", "1 columns"))
+    text = (tmp_path / "rejected/a.csv.rejected.txt").read_text(encoding="utf-8")
+    assert text == "7\t2 columns\tx,y\n9\t1 columns\tz\n"
+
+
+def test_ticks_never_go_backwards() -> None:
+    assert told(ingest(), tick(5), tick(3), tick(5), tick(6)) == [tick(5), tick(6)]
+
+
+def test_knows_how_far_it_is_ahead_of_what_is_stored_and_judged() -> None:
+    service = ingest()
+    told(service, *(measurement(minute) for minute in range(10)))
+    assert service.ahead == 10
+    told(service, Stored("site1", "boot", 7, at(7), 5, 0), Stored("site1", "another run", 9, at(9), 9, 0))
+    assert service.ahead == 4
+
+
+class Meter:
+    """A source that always has one more measurement."""
+
+    def __init__(self) -> None:
+        self.safe = 0
+
+    def poll(self, now: datetime, most: int) -> Iterator[Measurement]:  # noqa: ARG002
+        yield measurement(0)
+
+    def done(self) -> None:
+        self.safe += 1
+
+
+def test_a_place_is_remembered_only_when_what_was_read_is_acknowledged() -> None:
+    meter = Meter()
+    feed = Feed(meter, "site1", lambda: START, lambda: 0)
+    deliveries = feed()
+    assert meter.safe == 0
+    for delivery in deliveries:
+        delivery.done()
+    assert meter.safe == 1
+
+
+def test_a_backlog_waits_for_the_others_but_lets_live_readings_through() -> None:
+    now = [START]
+    feed = Feed(Meter(), "site1", lambda: now[0], lambda: MOST_AHEAD)
+    assert not feed()
+    now[0] += timedelta(seconds=59)
+    assert not feed()
+    now[0] += timedelta(seconds=1)
+    assert len(feed()) == 1
+    assert not feed()
+
+
+def parts(past: SimulatedPast) -> list[History]:
+    return list(past)
+
+
+def test_a_first_start_owes_the_days_before_it_to_every_sensor_once(tmp_path: Path) -> None:
+    mark = tmp_path / "spool/history.sent"
+    past = SimulatedPast(SITE, "site1", 8, START + timedelta(seconds=20), mark)
+    found = parts(past)
+    assert [(part.part, part.of) for part in found] == [(number, len(found)) for number in range(1, len(found) + 1)]
+    for sensor in SITE.sensors:
+        minutes = [minute for part in found if part.sensor == sensor for minute in part.minutes]
+        assert [moment for moment, _, _ in minutes] == [
+            START - timedelta(minutes=back) for back in range(8 * DAY // MINUTE, 0, -1)
+        ]
+    assert len(parts(SimulatedPast(SITE, "site1", 8, START, mark))) == len(found)
+    past.done()
+    assert not parts(SimulatedPast(SITE, "site1", 8, START, mark))
+
+
+def test_a_tick_says_which_minute_has_closed() -> None:
+    feed = Feed(Meter(), "site1", lambda: START + timedelta(seconds=1), lambda: MOST_AHEAD)
+    feed._close_minute()
+    assert [delivery.message for delivery in feed()] == [Tick("site1", at(-1))]

@@ -1,0 +1,42 @@
+"""Event time: a recording's minutes close one by one, and a leap of the clock doesn't drag them along."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from services.ingest.sources.lines import Measurement
+from shared.runtime.replay import by_minute
+from tests.unit.makers import at
+
+
+def measurement(minute: float, sensor: str = "001") -> Measurement:
+    return Measurement(sensor, at(minute), 1.0, None)
+
+
+def closed(*minutes: float) -> list[tuple[int, datetime | None]]:
+    """(number of items, minute that closes after them)."""
+    return [(len(items), minute) for items, minute in by_minute([measurement(minute) for minute in minutes])]
+
+
+def test_a_minute_closes_after_all_its_readings() -> None:
+    assert closed(0, 0, 1) == [(2, at(0)), (1, at(1))]
+
+
+def test_minutes_of_a_gap_close_too() -> None:
+    assert closed(0, 3) == [(1, at(0)), (0, at(1)), (0, at(2)), (1, at(3))]
+
+
+def test_a_late_reading_goes_with_the_present_minute() -> None:
+    assert closed(5, 6, 3, 7) == [(1, at(5)), (2, at(6)), (1, at(7))]
+
+
+def test_a_leap_of_the_clock_closes_no_minutes() -> None:
+    assert closed(0, 5000, 1, 2) == [(2, at(0)), (1, at(1)), (1, at(2))]
+
+
+def test_a_real_gap_does() -> None:
+    assert len(closed(0, 5000, 5001)) == 5002
+
+
+def test_an_empty_recording_closes_nothing() -> None:
+    assert closed() == [(0, None)]

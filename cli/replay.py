@@ -20,7 +20,7 @@ from services.ingest.feed import RejectedLines
 from services.ingest.past import NoPast
 from services.ingest.service import Ingest
 from services.ingest.sources.lines import read_measurements
-from services.reporter.folder import DeferredFolder, SensorFolder
+from services.reporter.folder import DeferredFolder
 from services.reporter.service import Reporter
 from services.trainer.job import Job
 from services.trainer.runner import InProcess
@@ -57,7 +57,7 @@ def replay(source: Path, settings: Settings, train: list[datetime]) -> dict[str,
     """Replays a file into settings.data; returns what it took."""
     began = time.perf_counter()
     recorder = Recorder(settings.database, settings.zone, settings.store.horizons)
-    folder = DeferredFolder(SensorFolder(settings.sensor_folder))
+    folder = DeferredFolder(settings.sensor_folder)
     ingest, services, db_writer = _services(settings, recorder, folder)
     stage = Replay([ingest, *services], db_writer)
     dates = sorted(date.replace(tzinfo=date.tzinfo or settings.zone) for date in train)

@@ -65,7 +65,8 @@ class Alarms:
         for finding in findings:
             yield from self.found(at, finding)
         for key in [key for key in self._waiting if key not in found]:
-            yield from self._wait(at, key)
+            if not near:
+                yield from self._wait(at, key)
         for key in [key for key in self.open if key not in found and key != "night"]:
             if key != "usual" or not near:
                 yield from self.calm(at, key)

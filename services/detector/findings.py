@@ -54,9 +54,9 @@ def findings(flow: Gauge, pressure: Gauge, flow_checks: Checks, pressure_checks:
         if fault and system.flag and (fault != "silence" or gauge.system.missing >= silence):
             value = gauge.system.last if fault != "silence" else None
             found.append(Finding(f"{gauge.channel}.{fault}", gauge.channel, "system", fault, "warning", value))
-    if flow_checks[1].flag:
+    if flow_checks[1].flag and flow.value.lasts():
         found.append(_flow_value(flow, pressure, flow_checks[1]))
-    elif pressure_checks[1].flag:
+    elif pressure_checks[1].flag and pressure.value.lasts():
         found.append(_pressure_value(flow, pressure, pressure_checks[1]))
     else:
         found += [

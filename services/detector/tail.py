@@ -6,7 +6,7 @@ import numpy as np
 
 from shared.domain.series import Floats
 
-FAR = 9.0
+FAR = 6.0
 """Daily maxima this many tail lengths above the median are taken for events, not for noise."""
 
 

@@ -76,7 +76,7 @@ class Watch:
         )
         if high[0].flag or high[1].flag or high[2].flag or low[0].flag or low[1].flag or low[2].flag:
             found = findings(station.flow, station.pressure, high, low, self._silence)
-            yield from self._alarm(reading.at, found, True)
+            yield from self._alarm(reading.at, found, bool(found))
         elif not self.alarms.idle:
             yield from self._alarm(reading.at, [], near(high[1], high[2], low[1], low[2]))
 

@@ -29,10 +29,12 @@ class Feed:
         self._ticks: deque[Tick] = deque()
         self._scheduler = schedule.Scheduler()
         self._scheduler.every().minute.at(":00").do(self._close_minute)
+        # Gives nothing, but a simulator then begins with this minute, where the past of a first start ends.
+        list(source.poll(now(), 0))
 
     def __call__(self) -> Sequence[Delivery]:
-        now = self._now()
         self._scheduler.run_pending()
+        now = self._now()
         deliveries = [Delivery(item, _nothing) for item in self._source.poll(now, BATCH)] if self._may_go(now) else []
         if deliveries:
             deliveries[-1] = Delivery(deliveries[-1].message, self._source.done)

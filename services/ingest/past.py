@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from services.ingest.sources.simulator import Simulator, simulator
@@ -53,11 +53,9 @@ class SimulatedPast:
 
     def _minutes(self, sensor: str, start: int, stop: int) -> Iterator[Minute]:
         series = self._site.history(sensor, start, stop)
-        first = datetime.fromtimestamp(start, self._site.zone)
-        for minute, (flow_rate, pressure) in enumerate(
-            zip(series.flow_rate.tolist(), series.pressure.tolist(), strict=True)
-        ):
-            yield (first + timedelta(minutes=minute)).replace(tzinfo=first.tzinfo), flow_rate, pressure
+        columns = (series.at.tolist(), series.flow_rate.tolist(), series.pressure.tolist())
+        for at, flow_rate, pressure in zip(*columns, strict=True):
+            yield datetime.fromtimestamp(at, self._site.zone), flow_rate, pressure
 
 
 def simulated_past(settings: Settings, now: datetime) -> SimulatedPast | NoPast:

@@ -28,10 +28,10 @@ class SensorFolder:
 
 
 class DeferredFolder:
-    """Keeps the newest text of each file; `flush` writes them. A replayed year would write half a million otherwise."""
+    """Keeps the newest text of each file until `flush`: a replayed year would write half a million otherwise."""
 
-    def __init__(self, folder: SensorFolder) -> None:
-        self._folder = folder
+    def __init__(self, path: Path) -> None:
+        self._path = path
         self._texts: dict[str, str] = {}
         self._outbox: dict[str, str] = {}
 
@@ -42,13 +42,14 @@ class DeferredFolder:
             self._texts[name] = text
 
     def read(self, name: str) -> str:
-        return self._texts.get(name) or self._folder.read(name)
+        return self._texts.get(name, "")
 
     def prune_outbox(self, before: str) -> None:
         while self._outbox and (oldest := next(iter(self._outbox))) < f"outbox/{before}":
             del self._outbox[oldest]
 
     def flush(self) -> None:
-        """Writes what was kept."""
+        """Writes what was kept. Nothing is forced to disk: a replay can be repeated."""
+        (self._path / "outbox").mkdir(parents=True, exist_ok=True)
         for name, text in {**self._texts, **self._outbox}.items():
-            self._folder.write(name, text)
+            (self._path / name).write_text(text, encoding="utf-8")

@@ -13,8 +13,8 @@ from annotated_types import Ge, MaxLen, MinLen, Predicate, Unit
 
 
 def free_of_separators(name: str) -> bool:
-    """Whether a name can be a level of a topic and a column of a text file."""
-    return not set(name) & set(" \t\r\n/+#,;\0")
+    """Whether a name can be a level of a topic, a column of a text file and a folder."""
+    return not set(name) & set(" \t\r\n/+#,;\0") and name not in (".", "..")
 
 
 def carries_an_offset(at: datetime) -> bool:

@@ -102,6 +102,11 @@ class MemoryBus:
     def open(self, service: Service) -> None:
         self._session = self._broker.session(service)
 
+    @property
+    def waiting(self) -> int:
+        """Messages that can be received."""
+        return len(self._session.inbox)
+
     def receive(self, most: int, wait: float = 0.0) -> Sequence[Delivery]:  # noqa: ARG002
         inbox, pending = self._session.inbox, self._session.unacknowledged
         deliveries: list[Delivery] = []

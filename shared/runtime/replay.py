@@ -54,8 +54,8 @@ class Replay:
         while busy:
             busy = False
             for service, bus in self._keen:
-                if deliveries := bus.receive(BATCH):
-                    work(service, bus, deliveries)
+                if bus.waiting:
+                    work(service, bus, bus.receive(BATCH))
                     busy = True
         if len(self._broker.sessions[self._storing[0].name].inbox) >= BATCH:
             self.store()

@@ -51,18 +51,17 @@ def work(service: Service, bus: Bus, deliveries: Sequence[Delivery], stop: threa
 def attempt(service: Service, bus: Bus, message: Any, stop: threading.Event | None = None) -> list[Message]:
     """What follows from one message. A handler that fails twice on it sends it to `rejected`, and goes on."""
     try:
-        return _patiently(lambda: service.handle(message), service, bus, stop)
+        return list(service.handle(message))
+    except Unavailable:
+        pass
     except Exception as first:
         log(service.name, "a handler failed; once more", logging.WARNING, first, message=type(message).__name__)
     try:
         return _patiently(lambda: service.handle(message), service, bus, stop)
     except Exception as second:
         log(service.name, "a handler failed twice", logging.ERROR, second, message=type(message).__name__)
-        return [
-            Rejected(
-                message.site, f"{service.name}: {type(message).__name__}", repr(second)[:4000], str(message)[:4000]
-            )
-        ]
+        source = f"{service.name}: {type(message).__name__}"
+        return [Rejected(getattr(message, "site", "unknown"), source, repr(second)[:4000], str(message)[:4000])]
 
 
 def _patiently(

@@ -27,12 +27,12 @@ def test_every_service_is_healthy(compose_site: RunningSite) -> None:
     promises.every_service_is_healthy(compose_site)
 
 
-def test_alert_is_written_each_minute(compose_site: RunningSite) -> None:
-    promises.alert_is_written_each_minute(compose_site)
+def test_alert_is_written_each_minute_and_the_viewer_hears_why(compose_site: RunningSite) -> None:
+    promises.alert_is_written_each_minute_and_the_viewer_hears_why(compose_site)
 
 
-def test_viewer_hears_everything_and_may_say_nothing(compose_site: RunningSite) -> None:
-    promises.viewer_hears_everything_and_may_say_nothing(compose_site)
+def test_the_viewer_may_say_nothing(compose_site: RunningSite) -> None:
+    promises.the_viewer_may_say_nothing(compose_site)
 
 
 def test_nobody_says_what_another_produces(compose_site: RunningSite) -> None:

@@ -29,7 +29,7 @@ ONLY_IN = {
 }
 FILES = sorted(path for folder in ("shared", "services", "cli") for path in (ROOT / folder).rglob("*.py"))
 PURE = [
-    path for path in FILES if "shared/domain" in str(path) or path.name == "service.py" and "services/" in str(path)
+    path for path in FILES if "shared/domain" in str(path) or (path.name == "service.py" and "services/" in str(path))
 ]
 
 

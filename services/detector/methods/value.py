@@ -30,6 +30,9 @@ from shared.domain.series import Floats
 
 WINDOWS = (1, 15, 60, 180, 720)
 """Minutes: a spike, a large burst, and ever smaller ones."""
+HOUR_PLACE = WINDOWS.index(60)
+STILL = 0.5
+"""Spreads that the last hour must be off, for what a longer window shows to last."""
 JOINT_FROM = 15
 WIDEST = 3.0
 """Spreads follow a season's unrest up to this many times what was learned."""
@@ -120,6 +123,12 @@ class Value:
             if flow > 1.0 and pressure[place] < -1.0 and (flow - pressure[place]) * weight > scales.score:
                 scales.score = (flow - pressure[place]) * weight
                 scales.window, scales.up, self.joint = WINDOWS[place], True, True
+
+    def lasts(self) -> bool:
+        """Whether what the farthest window shows is still so: a long window looks back on what is over."""
+        scales = self.scales
+        last_hour = scales.standing[HOUR_PLACE]
+        return scales.window <= 60 or (last_hour if scales.up else -last_hour) >= STILL
 
     def excess(self) -> float:
         """Mean residual now, over at most an hour of the window that is farthest, in the channel's unit."""

@@ -127,15 +127,16 @@ class FileSource:
 
     def _read_lines(self, place: Place, file: BinaryIO) -> Iterator[Item]:
         parser = self._parser(place)
-        place.ended, self._moved = NOT_ENDED, True
+        place.ended = NOT_ENDED
         while raw := whole_line(file, unfinished=place.packed):
             place.offset, place.lines = file.tell(), place.lines + 1
             item = read_line(parser, place.name, place.lines, raw)
             place.header = parser.header
             place.remember_head(file)
+            self._moved = True
             if item is not None:
                 yield item
-        place.ended = place.seen
+        place.ended, self._moved = place.seen, True
 
     def _parser(self, place: Place) -> Parser:
         if place.inode not in self._parsers:

@@ -126,7 +126,7 @@ def test_readings_older_than_the_outbox_make_no_blocks(tmp_path: Path) -> None:
 def test_a_deferred_folder_writes_the_same_files(tmp_path: Path) -> None:
     messages = [prediction(0), *(message for minute in range(40) for message in (verdict(minute), tick(minute)))]
     tell(reporter(tmp_path / "live"), *messages)
-    folder = DeferredFolder(SensorFolder(tmp_path / "replayed"))
+    folder = DeferredFolder(tmp_path / "replayed")
     deferred = Reporter(folder, HOURS, 7)
     list(deferred.start())
     tell(deferred, *messages)

@@ -11,7 +11,8 @@ from cli.compose import engine
 from tests.conftest import free_port
 from tests.e2e.running import RunningSite
 
-DAYS = 60
+A_YEAR = 365
+TWO_MONTHS = 60
 """Of simulated history: enough for a training, and quickly learned."""
 
 
@@ -23,7 +24,7 @@ def compose_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSi
         if os.environ.get("WVR_REQUIRE_DOCKER"):
             pytest.fail(f"WVR_REQUIRE_DOCKER is set, but {found.says}")
         pytest.skip(found.says)
-    site = RunningSite.create(tmp_path_factory.mktemp("compose"), free_port(), DAYS)
+    site = RunningSite.create(tmp_path_factory.mktemp("compose"), free_port(), A_YEAR)
     try:
         started = site.wvr("up")
         assert started.returncode == 0, started.stdout + started.stderr
@@ -36,7 +37,7 @@ def compose_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSi
 @pytest.fixture(scope="module")
 def local_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
     """A fresh site that `./wvr up --local` has started."""
-    site = RunningSite.create(tmp_path_factory.mktemp("local"), free_port(), DAYS)
+    site = RunningSite.create(tmp_path_factory.mktemp("local"), free_port(), TWO_MONTHS)
     try:
         started = site.wvr("up", "--local")
         assert started.returncode == 0, started.stdout + started.stderr

@@ -65,8 +65,8 @@ def test_only_the_broker_listens_and_only_on_loopback(compose_site: RunningSite)
 
 
 def test_a_service_sees_its_own_password_only(compose_site: RunningSite) -> None:
-    look = "import os; print(os.listdir('/run/wvr'), os.listdir('/data/secrets'))"
-    assert compose_site.compose("exec", "-T", "reporter", "python", "-c", look).strip() == "['password'] []"
+    look = "from os import listdir, path; print(listdir('/run/wvr'), path.exists('/data/secrets/viewer/password'))"
+    assert compose_site.compose("exec", "-T", "reporter", "python", "-c", look).strip() == "['password'] False"
 
 
 def test_only_the_trainer_has_tensorflow(compose_site: RunningSite) -> None:

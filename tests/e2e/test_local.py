@@ -33,9 +33,13 @@ def test_no_password_is_shown(local_site: RunningSite) -> None:
 
 def test_what_dies_is_started_again(local_site: RunningSite) -> None:
     before = {service: process(local_site, service) for service in ("broker", "detector")}
-    for service, number in before.items():
+    for number in before.values():
         os.kill(number, signal.SIGKILL)
-        wait_for(lambda: process(local_site, service) not in (0, *before.values()), 30, f"{service} runs again")  # noqa: B023
+
+    def run_anew() -> bool:
+        return all(process(local_site, service) not in (0, number) for service, number in before.items())
+
+    wait_for(run_anew, 30, f"{', '.join(before)} run again")
     wait_for(lambda: local_site.wvr("status").returncode == 0, 60, "all is healthy again")
     local_site.wait_for_alert_after(local_site.alert_minute())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 
 import numpy as np
 
@@ -155,6 +155,3 @@ def _drift(rng: np.random.Generator, length: int, keep: float) -> Floats:
 
 def _known(value: float) -> float | None:
     return None if np.isnan(value) else value
-
-
-UTC_ZERO = datetime(1970, 1, 1, tzinfo=UTC)

@@ -25,6 +25,7 @@ READINGS = 200
 @contextmanager
 def following_site(folder: Path) -> Iterator[RunningSite]:
     """A fresh local site that follows a file, with two weeks of readings in it."""
+    folder.mkdir()
     (folder / "site.toml").write_text(SITE, encoding="ascii")
     site = RunningSite(folder / "data", free_port(), "bench")
     started = site.wvr("up", "--local")

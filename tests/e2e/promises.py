@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
+from pathlib import Path
 
+from shared.contract.messages import CHANNELS
 from tests.e2e.running import RunningSite, listening
 
 LEARNED = ("model.tflite", "model.keras", "scaler.joblib", "manifest.json")
@@ -42,5 +45,15 @@ def nobody_says_what_another_produces(site: RunningSite) -> None:
 
 def both_models_are_there(site: RunningSite) -> bool:
     """Whether each channel has its complete model folder."""
-    folders = [site.data / "output/Learning_lstm" / channel / "001" for channel in ("flow_rate", "pressure")]
-    return all((folder / name).exists() for folder in folders for name in LEARNED)
+    return all((model_folder(site, channel) / name).exists() for channel in CHANNELS for name in LEARNED)
+
+
+def model_in_use(site: RunningSite, channel: str) -> str:
+    """Id of the model that serves, by its manifest."""
+    manifest = json.loads((model_folder(site, channel) / "manifest.json").read_text(encoding="utf-8"))
+    return str(manifest["id"])
+
+
+def model_folder(site: RunningSite, channel: str) -> Path:
+    """Where the model of the simulated meter is."""
+    return site.data / "output/Learning_lstm" / channel / "001"

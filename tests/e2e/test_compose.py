@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from shared.contract.messages import CHANNELS
 from tests.e2e import promises
 from tests.e2e.running import SERVICES, RunningSite, listening, watching_alert
 from tests.waiting import wait_for
@@ -96,7 +97,7 @@ def test_a_restarted_trainer_trains_and_alert_misses_no_minute(compose_site: Run
 def test_the_next_prediction_names_the_new_model(compose_site: RunningSite) -> None:
     wait_for(lambda: promises.both_models_are_there(compose_site), 600, "both models")
     with listening(compose_site, "ingest") as meter, listening(compose_site, "viewer") as viewer:
-        wait_for(lambda: viewer.messages("model"), what="the models in use")
+        wait_for(lambda: viewer.messages("prediction"), what="the newest prediction")
         newest = viewer.messages("prediction")[-1]
         at = datetime.fromisoformat(newest["issued_at"]) + timedelta(hours=1)
         reading = {"site": "test", "sensor": "001", "at": at.isoformat(), "flow_rate": 50.0, "pressure": 4.0}
@@ -104,6 +105,4 @@ def test_the_next_prediction_names_the_new_model(compose_site: RunningSite) -> N
         assert meter.publish("wvr/v1/test/001/reading", json.dumps(reading).encode()) == "Success"
         wait_for(lambda: len(viewer.messages("prediction")) > 1, what="the prediction of the next hour")
         following = viewer.messages("prediction")[-1]
-        in_use = {one["channel"]: one["id"] for one in viewer.messages("model") if one["promoted"]}
-        assert {channel: following[channel]["model"] for channel in in_use} == in_use
-        assert in_use
+        assert all(following[channel]["model"] == promises.model_in_use(compose_site, channel) for channel in CHANNELS)

@@ -26,8 +26,8 @@ READINGS = 200
 def following_site(folder: Path) -> Iterator[RunningSite]:
     """A fresh local site that follows a file, with two weeks of readings in it."""
     folder.mkdir()
-    (folder / "site.toml").write_text(SITE, encoding="ascii")
-    site = RunningSite(folder / "data", free_port(), "bench")
+    folder.mkdir()
+    site = RunningSite.create(folder, free_port(), SITE)
     started = site.wvr("up", "--local")
     if started.returncode:
         raise RuntimeError(started.stdout + started.stderr)

@@ -25,7 +25,7 @@ def run(service: Service, bus: Bus, poll: Callable[[], Sequence[Delivery]] = lis
         signal.signal(signal_number, lambda *_: stop.set())
     bus.open(service)
     log(service.name, "online")
-    _say(bus, _patiently(service.start, service, bus, stop))
+    _say(bus, service.start())
     bus.confirm()
     while not stop.is_set():
         polled = poll()

@@ -23,7 +23,7 @@ LOW_PRIORITY = 10
 def main() -> None:
     settings = load_settings()
     runner = ChildProcess()
-    now = datetime.now(settings.zone)
+    now = datetime.now(settings.zone).replace(microsecond=0)
     serving = partial(in_use, settings.models)
     trainer = Trainer(settings.site.name, settings.zone, settings.training, runner, now, serving)
     try:

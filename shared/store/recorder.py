@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
+import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from peewee import OperationalError, SqliteDatabase
+from peewee import SqliteDatabase
 from playhouse import migrations
 
 from shared.contract.messages import (
@@ -23,54 +25,56 @@ from shared.contract.messages import (
     Verdict,
 )
 from shared.runtime.service import Unavailable
-from shared.store import rows
+from shared.store import lock, rows
+from shared.store.repair import heal
+from shared.store.retention import forget
 from shared.store.summaries import Summaries
-from shared.store.tables import TABLES, HighWater, Predictions, Readings, Verdicts, ZoneOffsets, put
+from shared.store.tables import TABLES, HighWater, Predictions, Readings, ZoneOffsets, put
+from shared.store.trouble import ERRORS, hindrance, is_damage
 from shared.store.zone import offsets
 
 PRAGMAS = {
-    "auto_vacuum": "INCREMENTAL",
     "journal_mode": "WAL",
     "synchronous": "FULL",
     "foreign_keys": 1,
     "busy_timeout": 2000,
     "cache_size": -32_000,
+    "journal_size_limit": 16_000_000,
 }
+NEW = {"auto_vacuum": "INCREMENTAL", **PRAGMAS}
+"""Of a file that has no tables yet; to set it again needs the write lock."""
 Mark = tuple[str, int, int]
 """boot_id, seq and minute (epoch seconds) of the last reading up to which all are stored."""
-
-
-class SecondWriter(Exception):
-    """Another process writes this database."""
 
 
 class Recorder:
     """The one writer. Every write is one transaction, and writing the same message again changes nothing."""
 
     def __init__(self, path: Path, zone: ZoneInfo, horizons: Iterable[int]) -> None:
-        """Opens or makes the database. Raises SecondWriter."""
+        """Opens, mends or makes the database. Raises SecondWriter, Unavailable."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(path.with_suffix(".lock"))
-        self._database = SqliteDatabase(str(path), pragmas=PRAGMAS)
+        self._path, self._zone = path, zone
+        self.note = ""
+        """What the operator must know of a repair; empty when the database was sound."""
+        self._doubted = False
         self._horizons = set(horizons)
         self._summaries = Summaries(zone)
-        migrations.run(self._database, str(Path(__file__).parent / "migrations"))
-        with self._database.atomic("IMMEDIATE"):
-            self._database.execute_sql("DELETE FROM ZONE_TB")
-            self._many(put(ZoneOffsets), offsets(zone))
+        self._lock = lock.take(path)
+        try:
+            self._database = self._open()
+        except BaseException:
+            os.close(self._lock)
+            raise
 
     def write(self, messages: Sequence[Message], marks: Iterable[tuple[str, Mark]] = ()) -> None:
         """Stores messages, and per site the mark, in one transaction. Raises Unavailable when it can't be had now."""
         kinds: dict[type[Message], list[Message]] = defaultdict(list)
         for message in messages:
             kinds[type(message)].append(message)
-        try:
-            with self._database.atomic("IMMEDIATE"):
-                for kind, same in kinds.items():
-                    self._write_kind(kind, same)
-                self._many(put(HighWater), [(site, *mark) for site, mark in marks])
-        except OperationalError as error:
-            raise Unavailable(_plain(error)) from error
+        with self._transaction():
+            for kind, same in kinds.items():
+                self._write_kind(kind, same)
+            self._many(put(HighWater), [(site, *mark) for site, mark in marks])
 
     def mark(self, site: str) -> Mark | None:
         """How far the readings of ingest are stored."""
@@ -83,20 +87,71 @@ class Recorder:
         Age counts from `now` or from the sensor's newest reading, whichever is earlier, so a clock that runs ahead
         deletes nothing.
         """
-        try:
-            with self._database.atomic("IMMEDIATE"):
-                deleted = sum(self._forget(table._meta.table_name, now, keep, step) for table in (Readings, Verdicts))
-            if deleted:
+        with self._transaction():
+            deleted = forget(self._database.connection(), now, keep, step)
+        if deleted:
+            with suppress(*ERRORS):
                 self._database.execute_sql("PRAGMA incremental_vacuum(500)").fetchall()
-        except OperationalError as error:
-            raise Unavailable(_plain(error)) from error
         return deleted
 
     def close(self) -> None:
         """Closes the database, whole in its one file, and lets the next writer in."""
-        self._database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        with suppress(*ERRORS):
+            self._database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         self._database.close()
         os.close(self._lock)
+
+    def _open(self, doubted: bool = False) -> SqliteDatabase:
+        at = datetime.now(self._zone)
+        note = heal(self._path, self._path.parent / "backup", at, doubted)
+        self.note = f"{at:%Y-%m-%d %H:%M}: {note}" if note else self.note
+        made = self._path.exists() and self._path.stat().st_size > 0
+        database = SqliteDatabase(str(self._path), pragmas=PRAGMAS if made else NEW)
+        try:
+            migrations.run(database, str(Path(__file__).parent / "migrations"))
+            known = database.execute_sql("SELECT start, seconds FROM ZONE_TB ORDER BY start").fetchall()
+            if known != (wanted := offsets(self._zone)):
+                with database.atomic("IMMEDIATE"):
+                    database.execute_sql("DELETE FROM ZONE_TB")
+                    database.connection().executemany(put(ZoneOffsets), wanted)
+        except ERRORS as error:
+            database.close()
+            raise Unavailable(hindrance(error, self._path) or f"the database can't be opened: {error}") from error
+        return database
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All or nothing. Raises Unavailable when it is nothing for a reason that passes; the next one starts clean."""
+        connection = self._database.connection()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            yield
+            connection.execute("COMMIT")
+        except ERRORS as error:
+            self._roll_back(connection)
+            if is_damage(error):
+                self._mend()
+                raise Unavailable(self.note or f"the database reported damage and is tried again: {error}") from error
+            if what := hindrance(error, self._path):
+                raise Unavailable(what) from error
+            raise
+        except BaseException:
+            self._roll_back(connection)
+            raise
+        self._doubted = False
+
+    def _roll_back(self, connection: sqlite3.Connection) -> None:
+        """SQLite may have rolled back itself; a connection that can't is opened anew."""
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._database.close()
+
+    def _mend(self) -> None:
+        """Checks and opens the database again; at the second time in a row it is replaced, whatever the check says."""
+        self._database.close()
+        self._database, self._doubted = self._open(self._doubted), True
 
     def _write_kind(self, kind: type[Message], messages: list) -> None:  # type: ignore[type-arg]
         if kind is Reading:
@@ -133,17 +188,6 @@ class Recorder:
                 self._database.execute_sql(f"DELETE {where} AND issued_at = ? AND at NOT IN ({kept})", (*key, last))
         return True
 
-    def _forget(self, table: str, now: int, keep: int, step: int) -> int:
-        deleted = 0
-        for site, sensor in self._database.execute_sql("SELECT DISTINCT site, sensor FROM HOURLY_VAL_TB").fetchall():
-            span = f"SELECT min(at), (SELECT max(at) FROM REAL_VAL_TB WHERE site = ?1 AND sensor = ?2) FROM {table} "
-            where = "WHERE site = ?1 AND sensor = ?2"
-            first, last = self._database.execute_sql(span + where, (site, sensor)).fetchone()
-            if first is not None and last is not None and first < (before := min(now, last) - keep):
-                key = (site, sensor, min(before, first + step))
-                deleted += self._database.execute_sql(f"DELETE FROM {table} {where} AND at < ?3", key).rowcount
-        return deleted
-
     def _many(self, sql: str, values: Iterable[rows.Row]) -> None:
         self._database.connection().executemany(sql, values)
 
@@ -154,25 +198,3 @@ _ROWS: dict[type[Message], Callable[..., rows.Row]] = {
     Criteria: rows.criteria_row,
     ModelTrained: rows.model_row,
 }
-
-
-def _lock(path: Path) -> int:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        holder = path.read_text(encoding="ascii").strip()
-        os.close(handle)
-        raise SecondWriter(f"{path}: process {holder} already writes this database") from None
-    os.ftruncate(handle, 0)
-    os.write(handle, f"{os.getpid()}\n".encode("ascii"))
-    return handle
-
-
-def _plain(error: OperationalError) -> str:
-    text = str(error)
-    if "locked" in text or "busy" in text:
-        return "the database is locked by another program; readings wait until it lets go"
-    if "full" in text:
-        return "the disk is full; readings wait until there is space"
-    return f"the database can't be written now: {text}"

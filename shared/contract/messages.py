@@ -333,7 +333,7 @@ class Command:
     retained: ClassVar = False
 
     site: Name
-    name: Literal["train", "acknowledge"]
+    name: Literal["train", "acknowledge", "backup"]
     transaction: Name
     arguments: dict[str, str] = field(default_factory=dict)
 
@@ -346,7 +346,7 @@ class Response:
     retained: ClassVar = False
 
     site: Name
-    name: Literal["train", "acknowledge"]
+    name: Literal["train", "acknowledge", "backup"]
     transaction: Name
     ok: bool
     text: Text

@@ -31,6 +31,10 @@ def is_running(settings: Settings) -> bool:
     return supervisor(settings.data) is not None or (compose.engine().answers and compose.runs())
 
 
+PASSING = "waiting for the broker"
+"""A note that reached us through the broker has passed."""
+
+
 def check(settings: Settings, now: datetime) -> Iterator[Finding]:
     """Asks the broker for the retained status of each service."""
     where = f"{settings.broker.host}:{settings.broker.port}"
@@ -63,13 +67,14 @@ def of_service(name: str, status: Status | None, now: datetime) -> Iterator[Find
         return
     if (silent := (now - status.at).total_seconds()) > SILENT:
         yield wrong(f"{name} has said nothing for {lasting(silent)}", f"{logs}; ./wvr down, then ./wvr up")
-    if status.note:
+    hindered = status.note not in ("", PASSING)
+    if hindered:
         yield wrong(f"{name}: {status.note}", "docs/operations.md, the table of what each status means")
     if status.version != VERSION:
         yield note(f"{name} is version {status.version}, this is {VERSION}", "./wvr down, then ./wvr up")
     if status.lag > LONG_QUEUE:
         yield note(f"{name} has {status.lag} messages waiting", f"a backlog; if it doesn't get shorter: {logs}")
-    if not status.note:
+    if not hindered:
         yield ok(f"{name} is online, {status.lag} messages waiting, {status.memory_mb:.0f} MB")
 
 

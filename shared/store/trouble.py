@@ -44,10 +44,8 @@ def hindrance(error: Exception, database: Path) -> str:
 
 
 def _code(error: Exception) -> int:
-    """Primary result code (sqlite.org/rescode.html); peewee's errors carry SQLite's own as their first argument."""
-    origin = error
-    while isinstance(origin, PeeweeException) and origin.args and isinstance(origin.args[0], Exception):
-        origin = origin.args[0]
+    """Primary result code (sqlite.org/rescode.html); peewee's errors carry SQLite's own."""
+    origin = getattr(error, "orig", error)
     return int(getattr(origin, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF
 
 

@@ -126,6 +126,18 @@ def test_damage_while_it_runs_is_mended_and_readers_follow(tmp_path: Path) -> No
     recorder.close()
 
 
+def test_a_reader_of_a_damaged_database_waits_for_its_repair(tmp_path: Path) -> None:
+    filled(tmp_path)
+    back_up(tmp_path)
+    history = History(tmp_path / "wvr.db", SEOUL, "site1")
+    for offset in (4096, 0):
+        spoil(tmp_path / "wvr.db", offset)
+        with pytest.raises(Unavailable, match="db_writer repairs it"):
+            history.readings("001", 0, T0)
+    open_recorder(tmp_path).close()
+    assert len(history.readings("001", 0, T0 + 10**9)) == 300
+
+
 def test_a_full_database_keeps_what_it_has_and_goes_on_when_there_is_space(tmp_path: Path) -> None:
     recorder = open_recorder(tmp_path)
     recorder.write([reading(0)])

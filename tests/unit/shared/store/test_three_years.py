@@ -32,7 +32,7 @@ def test_three_years_keep_the_size_of_the_file(tmp_path: Path) -> None:
     recorder.close()
     assert max(aged) - min(aged) < 0.02 * aged[0]
     assert free < 0.02 * whole
-    # Hourly and night values stay for ever: 5 MB in a real site's year, ten times too much for this coarse one.
+    # Hourly and night values stay for ever: 1.4 MB in a real site's year.
     growth = [later - earlier for earlier, later in pairwise(sizes)]
     lasting = count(tmp_path, ("HOURLY_VAL_TB", "NIGHT_FLOW_VAL_TB")) / 3 * 130
     assert max(growth) < lasting

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from services.detector.memory import KEPT_DAYS, LEARNED_DAYS, MINUTES, Day, Mask, Singles, ten_minute_means
-from services.detector.methods.prediction import first_hours
+from services.detector.methods.prediction import Quantiles
 from services.detector.usual import day_ahead
 from services.detector.watch import Watch
-from shared.contract.messages import CHANNELS, Anomaly, Criteria, Message, Prediction, Reading
+from shared.contract.messages import CHANNELS, Anomaly, Criteria, Message, Reading
 from shared.domain.series import DAY, HOUR, Ints, Series
 from shared.domain.timing import local_seconds, offset_seconds
 
@@ -29,8 +29,7 @@ class Archive(Protocol):
     def span(self, sensor: str) -> tuple[int, int] | None: ...
     def readings(self, sensor: str, start: int, stop: int) -> Series: ...
     def unjudged(self, sensor: str, start: int, stop: int) -> Iterator[Reading]: ...
-    def issued(self, sensor: str) -> int | None: ...
-    def predictions(self, sensor: str, issued_at: int | None = None) -> Prediction | None: ...
+    def first_hours(self, sensor: str, start: int, stop: int) -> dict[int, dict[str, Quantiles]]: ...
     def criteria(self, sensor: str) -> Criteria | None: ...
     def open_anomalies(self, sensor: str) -> list[Anomaly]: ...
     def anomaly_days(self, sensor: str, start: int, stop: int) -> list[tuple[int, int]]: ...
@@ -76,13 +75,13 @@ class Rebuild:
         for anomaly in still_open:
             watch.alarms.restore(anomaly)
         yield from still_open
+        self._foresee(series.at[today])
         for at, flow_rate, pressure in zip(
             series.at[today].tolist(), series.flow_rate[today].tolist(), series.pressure[today].tolist(), strict=True
         ):
             local = datetime.fromtimestamp(at, self._zone)
             flow, bar = _value(flow_rate), _value(pressure)
             reading = owed.get(local) or Reading(watch.site, watch.sensor, local, flow, bar, "stored", 0, "stored")
-            self._foresee(at)
             said = list(watch.take(reading))
             if local in owed:
                 yield from said
@@ -90,13 +89,12 @@ class Rebuild:
             if anomaly.kind == "silence":
                 watch.alarms.restore(anomaly)
 
-    def _foresee(self, at: int) -> None:
-        """Hands the watch the prediction of the hour that begins with this reading."""
-        hour = at // HOUR
-        if hour not in self._watch.station.predictions and (
-            found := self._archive.predictions(self._watch.sensor, hour * HOUR)
-        ):
-            self._watch.station.predictions[hour] = first_hours(found)
+    def _foresee(self, at: Ints) -> None:
+        """Hands the watch the predictions of the hours of some readings."""
+        if len(at):
+            found = self._archive.first_hours(self._watch.sensor, int(at[0]) // HOUR * HOUR, int(at[-1]) + 1)
+            for issued, quantiles in found.items():
+                self._watch.station.predictions[issued // HOUR] = quantiles.get("flow_rate"), quantiles.get("pressure")
 
     def _remember(self, series: Series, local: Ints, before: Mask, midnight: int) -> None:
         """Folds whole days into memory; sets runs, gaps and order as the last of them left them."""
@@ -123,16 +121,14 @@ class Rebuild:
 
     def _forecasts(self, midnight: int, shift: int) -> dict[int, Singles]:
         """Stored forecasts by local day since the epoch, each (2, 24, 3)."""
-        sensor, found = self._watch.sensor, dict[int, Singles]()
-        issued = self._archive.issued(sensor)
-        if issued is None:
-            return found
-        for hour in range(midnight // HOUR - 24 * LEARNED_DAYS, midnight // HOUR):
-            if prediction := self._archive.predictions(sensor, hour * HOUR + shift):
-                day = found.setdefault(hour // 24, np.full((2, 24, 3), np.nan, dtype=np.float32))
-                for row, quantiles in enumerate(first_hours(prediction)):
-                    if quantiles is not None:
-                        day[row, hour % 24] = quantiles
+        found = dict[int, Singles]()
+        stop = midnight + shift
+        for issued, quantiles in self._archive.first_hours(self._watch.sensor, stop - LEARNED_DAYS * DAY, stop).items():
+            hour = (issued - shift) // HOUR
+            day = found.setdefault(hour // 24, np.full((2, 24, 3), np.nan, dtype=np.float32))
+            for row, channel in enumerate(CHANNELS):
+                if channel in quantiles:
+                    day[row, hour % 24] = quantiles[channel]
         return found
 
 

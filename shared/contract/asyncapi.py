@@ -44,7 +44,7 @@ def _channel(kind: type[Message]) -> dict[str, Any]:
         "description": inspect.getdoc(kind),
         "parameters": {name: {} for name in re.findall(r"\{(\w+)\}", address)},
         "messages": {kind.__name__: {"$ref": f"#/components/messages/{kind.__name__}"}},
-        "bindings": {"mqtt": {"qos": 1, "retain": kind.retained if isinstance(kind.retained, bool) else "while open"}},
+        "bindings": {"mqtt": {"qos": 1, "retain": kind.retained if isinstance(kind.retained, bool) else "sometimes"}},
     }
 
 

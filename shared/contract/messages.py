@@ -237,7 +237,6 @@ class ModelTrained:
     """A training has ended; promoted says whether the model serves from now on."""
 
     topic: ClassVar = "{sensor}/model"
-    retained: ClassVar = True
 
     site: Name
     sensor: Name
@@ -254,6 +253,11 @@ class ModelTrained:
     """Errors on the held-back weeks, of this model and of the one in use."""
     promoted: bool
     reason: Text
+
+    @property
+    def retained(self) -> bool:
+        """Late subscribers hear of a model that serves, not of one that was refused."""
+        return self.promoted
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from shared.contract.messages import Message, Rejected, Status
+from shared.contract.messages import Anomaly, Message, Rejected, Status
 from shared.contract.topics import filters, topic_of
 from shared.contract.wire import WireError, decode, encode
 from shared.runtime.bus import Delivery
@@ -28,6 +28,8 @@ from shared.settings import Settings
 
 IN_FLIGHT = 1000
 """Unacknowledged messages in each direction; mosquitto.conf allows as many."""
+MOST_BYTES = 2_000_000
+"""Payload that one batch unpacks at the most; a year of history would weigh a hundred times as much."""
 SESSION_DAYS = 30
 BEAT_SECONDS = 10.0
 DEAF_SECONDS = 60.0
@@ -73,9 +75,11 @@ class MqttBus:
 
     def receive(self, most: int, wait: float) -> Sequence[Delivery]:
         deliveries: list[Delivery] = []
+        size = 0
         try:
-            while len(deliveries) < most:
+            while len(deliveries) < most and size < MOST_BYTES:
                 connection, packet = self._inbox.get(block=not deliveries, timeout=wait)
+                size += len(packet.payload)
                 if connection == self._connection and (delivery := self._open_packet(connection, packet)):
                     deliveries.append(delivery)
         except queue.Empty:
@@ -87,7 +91,8 @@ class MqttBus:
         self._send(topic, payload, message.retained)
         if message.retained:
             self._retained[topic] = payload
-        elif self._retained.pop(topic, None) is not None:
+        elif isinstance(message, Anomaly):
+            self._retained.pop(topic, None)
             self._send(topic, b"", retain=True)
 
     def confirm(self) -> None:

@@ -30,7 +30,7 @@ def run(
         signal.signal(signal_number, lambda *_: stop.set())
     bus.open(service)
     log(service.name, "online")
-    _say(bus, _patiently(service.start, service, bus, stop))
+    _say(bus, service.start())
     bus.confirm()
     while not stop.is_set():
         polled = poll()

@@ -67,19 +67,28 @@ class History:
 
     def issued(self, sensor: str) -> int | None:
         """When the newest prediction was issued."""
-        return self._one("SELECT max(issued_at) FROM PRED_VAL_TB WHERE site = ? AND sensor = ?", sensor)
+        newest = "SELECT max(issued_at) AS at FROM PRED_VAL_TB WHERE site = ?1 AND sensor = ?2 AND channel ="
+        return self._one(f"SELECT max(at) FROM ({newest} 'flow_rate' UNION ALL {newest} 'pressure')", sensor)
 
     def predictions(self, sensor: str, issued_at: int | None = None) -> Prediction | None:
         """The prediction issued at an hour, or the newest; hours that are no longer kept are None."""
         issued = self.issued(sensor) if issued_at is None else issued_at
         if issued is None:
             return None
-        sql = (
-            "SELECT channel, at, p10, p50, p90, model FROM PRED_VAL_TB WHERE site = ? AND sensor = ? AND issued_at = ?"
-        )
+        sql = """SELECT channel, at, p10, p50, p90, model FROM PRED_VAL_TB
+            WHERE site = ? AND sensor = ? AND channel IN ('flow_rate', 'pressure') AND issued_at = ?"""
         rows = list(self._rows(sql, sensor, issued))
         flow_rate, pressure = (_forecast([row for row in rows if row[0] == channel], issued) for channel in CHANNELS)
         return Prediction(self._site, sensor, self._local(issued), flow_rate, pressure) if rows else None
+
+    def first_hours(self, sensor: str, start: int, stop: int) -> dict[int, dict[str, tuple[float, float, float]]]:
+        """p10, p50, p90 by channel of the hours in [start, stop) as predicted when they began."""
+        sql = """SELECT at, channel, p10, p50, p90 FROM PRED_VAL_TB WHERE site = ? AND sensor = ?
+            AND channel IN ('flow_rate', 'pressure') AND issued_at >= ? AND issued_at < ? AND at = issued_at"""
+        found: dict[int, dict[str, tuple[float, float, float]]] = {}
+        for at, channel, *quantiles in self._rows(sql, sensor, start, stop):
+            found.setdefault(at, {})[channel] = (quantiles[0], quantiles[1], quantiles[2])
+        return found
 
     def criteria(self, sensor: str) -> Criteria | None:
         """The newest criteria."""

@@ -26,7 +26,7 @@ from shared.contract.messages import (
 )
 from shared.runtime.service import Unavailable
 from shared.store import lock, rows
-from shared.store.repair import heal
+from shared.store.repair import heal, told
 from shared.store.retention import forget
 from shared.store.summaries import Summaries
 from shared.store.tables import TABLES, HighWater, Predictions, Readings, ZoneOffsets, put
@@ -55,8 +55,8 @@ class Recorder:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path, self._zone = path, zone
         self.note = ""
-        """What the operator must know of a repair; empty when the database was sound."""
-        self._doubted = False
+        """What the operator must know of a repair, until its .txt is deleted."""
+        self._doubted = self._replaced = False
         self._horizons = set(horizons)
         self._summaries = Summaries(zone)
         self._lock = lock.take(path)
@@ -103,8 +103,8 @@ class Recorder:
 
     def _open(self, doubted: bool = False) -> SqliteDatabase:
         at = datetime.now(self._zone)
-        note = heal(self._path, self._path.parent / "backup", at, doubted)
-        self.note = f"{at:%Y-%m-%d %H:%M}: {note}" if note else self.note
+        self._replaced = bool(heal(self._path, self._path.parent / "backup", at, doubted))
+        self.note = told(self._path)
         made = self._path.exists() and self._path.stat().st_size > 0
         database = SqliteDatabase(str(self._path), pragmas=PRAGMAS if made else NEW)
         try:
@@ -131,7 +131,7 @@ class Recorder:
             self._roll_back(connection)
             if is_damage(error):
                 self._mend()
-                raise Unavailable(self.note or f"the database reported damage and is tried again: {error}") from error
+                raise Unavailable(f"the database reported damage and is tried again: {error}") from error
             if what := hindrance(error, self._path):
                 raise Unavailable(what) from error
             raise
@@ -149,9 +149,14 @@ class Recorder:
             self._database.close()
 
     def _mend(self) -> None:
-        """Checks and opens the database again; at the second time in a row it is replaced, whatever the check says."""
+        """Checks and opens the database again; at the second time in a row it is replaced, whatever the check says.
+
+        A replaced one ends the process: what the services remember of the old one must not go into it.
+        """
         self._database.close()
         self._database, self._doubted = self._open(self._doubted), True
+        if self._replaced:
+            raise SystemExit(self.note)
 
     def _write_kind(self, kind: type[Message], messages: list) -> None:  # type: ignore[type-arg]
         if kind is Reading:

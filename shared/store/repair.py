@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 
-from shared.runtime.files import flush_folder
+from shared.runtime.files import flush_folder, write_whole
 from shared.runtime.service import Unavailable
 from shared.store.backups import STAMP, flaws, listed
 from shared.store.trouble import hindrance, is_damage
@@ -33,7 +33,16 @@ def heal(database: Path, backups: Path, at: datetime, doubted: bool = False) -> 
     except OSError as error:
         raise Unavailable(f"wvr.db is damaged ({flaw}), and can't be replaced now: {error.strerror}") from error
     instead = f"the backup {source.name} was restored" if source else "there was no sound backup, a new one was begun"
-    return f"wvr.db was damaged ({flaw[:200]}) and is now {aside.name}; {instead}"
+    said = f"{at:%Y-%m-%d %H:%M}: wvr.db was damaged ({flaw[:200]}) and is now {aside.name}; {instead}"
+    with suppress(OSError):
+        write_whole(aside.with_name(f"{aside.name}.txt"), said)
+    return said
+
+
+def told(database: Path) -> str:
+    """What was said of the last repair, until somebody deletes the damaged file's .txt."""
+    notes = sorted(database.parent.glob(f"{database.name}.corrupt-*.txt"))
+    return notes[-1].read_text(encoding="utf-8") if notes else ""
 
 
 def damage(database: Path, backups: Path) -> str:

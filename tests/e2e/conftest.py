@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from cli.compose import engine
 from tests.conftest import free_port
-from tests.e2e.running import RunningSite
+from tests.e2e.running import RunningSite, simulated
 
 A_YEAR = 365
 TWO_MONTHS = 60
 """Of simulated history: enough for a training, and quickly learned."""
 
 
-@pytest.fixture(scope="module")
-def compose_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
-    """A fresh site that `./wvr up` has started in Docker."""
+@contextmanager
+def in_docker(folder: Path, site_toml: str) -> Iterator[RunningSite]:
+    """A fresh site that `./wvr up` has started in Docker; gone with all its data afterwards."""
     found = engine()
     if not found.answers:
         if os.environ.get("WVR_REQUIRE_DOCKER"):
             pytest.fail(f"WVR_REQUIRE_DOCKER is set, but {found.says}")
         pytest.skip(found.says)
-    site = RunningSite.create(tmp_path_factory.mktemp("compose"), free_port(), A_YEAR)
+    site = RunningSite.create(folder, free_port(), site_toml)
     try:
         started = site.wvr("up")
         assert started.returncode == 0, started.stdout + started.stderr
@@ -35,9 +37,16 @@ def compose_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSi
 
 
 @pytest.fixture(scope="module")
+def compose_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
+    """A simulated site in Docker with a year of history."""
+    with in_docker(tmp_path_factory.mktemp("compose"), simulated(A_YEAR)) as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
 def local_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
     """A fresh site that `./wvr up --local` has started."""
-    site = RunningSite.create(tmp_path_factory.mktemp("local"), free_port(), TWO_MONTHS)
+    site = RunningSite.create(tmp_path_factory.mktemp("local"), free_port(), simulated(TWO_MONTHS))
     try:
         started = site.wvr("up", "--local")
         assert started.returncode == 0, started.stdout + started.stderr

@@ -20,12 +20,6 @@ from paho.mqtt.enums import CallbackAPIVersion
 from cli.packages import ROOT
 from tests.waiting import wait_for
 
-SITE = """
-[site]
-name = "test"
-[simulator]
-history_days = {days}
-"""
 SERVICES = ("ingest", "detector", "forecaster", "trainer", "db_writer", "reporter")
 
 
@@ -38,9 +32,9 @@ class RunningSite:
     project: str
 
     @classmethod
-    def create(cls, folder: Path, port: int, days: int) -> RunningSite:
-        """A site of simulated meters with so many days of history, not yet started."""
-        (folder / "site.toml").write_text(SITE.format(days=days), encoding="ascii")
+    def create(cls, folder: Path, port: int, site_toml: str) -> RunningSite:
+        """A site with these settings, not yet started."""
+        (folder / "site.toml").write_text(site_toml, encoding="ascii")
         return cls(folder / "data", port, f"wvr-test-{port}")
 
     def wvr(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -89,6 +83,11 @@ class RunningSite:
     def password(self, user: str) -> str:
         """A broker user's password."""
         return (self.data / "secrets" / user / "password").read_text(encoding="ascii")
+
+
+def simulated(days: int) -> str:
+    """The site.toml of a simulated site with so many days of history."""
+    return f'[site]\nname = "test"\n[simulator]\nhistory_days = {days}\n'
 
 
 @dataclass

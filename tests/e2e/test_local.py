@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.conftest import free_port
 from tests.e2e import promises
-from tests.e2e.running import RunningSite
+from tests.e2e.running import RunningSite, simulated
 from tests.waiting import wait_for
 
 
@@ -62,13 +62,13 @@ def test_the_doctor_finds_a_running_site_well(local_site: RunningSite) -> None:
 
 
 def test_a_taken_port_is_named(local_site: RunningSite, tmp_path: Path) -> None:
-    started = RunningSite.create(tmp_path, local_site.port, days=0).wvr("up", "--local")
+    started = RunningSite.create(tmp_path, local_site.port, simulated(0)).wvr("up", "--local")
     assert started.returncode == 1
     assert f"port {local_site.port} of 127.0.0.1 is in use" in started.stderr
 
 
 def test_down_stops_all(tmp_path: Path) -> None:
-    site = RunningSite.create(tmp_path, free_port(), days=0)
+    site = RunningSite.create(tmp_path, free_port(), simulated(0))
     try:
         assert site.wvr("up", "--local").returncode == 0
     finally:

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from services.detector.methods.prediction import Quantiles, first_hours
 from services.detector.service import Detector
-from shared.contract.messages import Anomaly, Criteria, Forecast, Message, Prediction, Reading, Tick, Verdict
+from shared.contract.messages import CHANNELS, Anomaly, Criteria, Forecast, Message, Prediction, Reading, Tick, Verdict
 from shared.domain.series import Series
 from shared.settings import Settings
 
@@ -31,11 +32,8 @@ class EmptyArchive:
     def unjudged(self, sensor: str, start: int, stop: int) -> Iterator[Reading]:  # noqa: ARG002
         return iter(())
 
-    def issued(self, sensor: str) -> int | None:  # noqa: ARG002
-        return None
-
-    def predictions(self, sensor: str, issued_at: int | None = None) -> Prediction | None:  # noqa: ARG002
-        return None
+    def first_hours(self, sensor: str, start: int, stop: int) -> dict[int, dict[str, Quantiles]]:  # noqa: ARG002
+        return {}
 
     def criteria(self, sensor: str) -> Criteria | None:  # noqa: ARG002
         return None
@@ -70,11 +68,12 @@ class KeptArchive(EmptyArchive):
         owed = [one for one in self.kept if one.at not in self._verdicts] if self._judged else []
         return (one for one in owed if start <= one.at.timestamp() < stop)
 
-    def issued(self, sensor: str) -> int | None:  # noqa: ARG002
-        return max(self._predictions, default=None)
-
-    def predictions(self, sensor: str, issued_at: int | None = None) -> Prediction | None:  # noqa: ARG002
-        return self._predictions.get(issued_at or 0)
+    def first_hours(self, sensor: str, start: int, stop: int) -> dict[int, dict[str, Quantiles]]:  # noqa: ARG002
+        issued = {at: first_hours(one) for at, one in self._predictions.items() if start <= at < stop}
+        return {
+            at: {channel: known for channel, known in zip(CHANNELS, both, strict=True) if known}
+            for at, both in issued.items()
+        }
 
     def criteria(self, sensor: str) -> Criteria | None:  # noqa: ARG002
         found = [one for one in self._said if isinstance(one, Criteria)]

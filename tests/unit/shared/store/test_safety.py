@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -114,16 +115,21 @@ def test_damage_while_it_runs_is_mended_and_readers_follow(tmp_path: Path) -> No
     history = History(tmp_path / "wvr.db", SEOUL, "site1")
     assert history.last_verdict("001") is None
     spoil(tmp_path / "wvr.db")
-    for _ in range(3):
-        try:
-            recorder.write([reading(minute) for minute in range(290, 310)] + [verdict(0)])
-            break
-        except Unavailable:
-            continue
+    with pytest.raises(SystemExit, match="was restored"):
+        write_until_it_ends(recorder)
+    recorder.close()
+    recorder = open_recorder(tmp_path)
+    recorder.write([reading(minute) for minute in range(290, 310)] + [verdict(0)])
     assert "was restored" in recorder.note
     assert len(history.readings("001", 0, T0 + 10**9)) == 310
     assert history.last_verdict("001") == T0
     recorder.close()
+
+
+def write_until_it_ends(recorder: Recorder) -> None:
+    for _ in range(3):
+        with suppress(Unavailable):
+            recorder.write([reading(minute) for minute in range(290, 310)])
 
 
 def test_a_reader_of_a_damaged_database_waits_for_its_repair(tmp_path: Path) -> None:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from datetime import datetime
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from peewee import SqliteDatabase
-from playhouse import migrations
 
 from shared.contract.messages import (
     Anomaly,
@@ -24,25 +21,13 @@ from shared.contract.messages import (
     Reading,
     Verdict,
 )
-from shared.runtime.service import Unavailable
 from shared.store import lock, rows
-from shared.store.repair import heal, told
 from shared.store.retention import forget
 from shared.store.summaries import Summaries
-from shared.store.tables import TABLES, HighWater, Predictions, Readings, ZoneOffsets, put
-from shared.store.trouble import ERRORS, hindrance, is_damage
-from shared.store.zone import offsets
+from shared.store.tables import TABLES, HighWater, Predictions, Readings, put
+from shared.store.trouble import ERRORS
+from shared.store.writable import WritableFile
 
-PRAGMAS = {
-    "journal_mode": "WAL",
-    "synchronous": "FULL",
-    "foreign_keys": 1,
-    "busy_timeout": 2000,
-    "cache_size": -32_000,
-    "journal_size_limit": 16_000_000,
-}
-NEW = {"auto_vacuum": "INCREMENTAL", **PRAGMAS}
-"""Of a file that has no tables yet; to set it again needs the write lock."""
 Mark = tuple[str, int, int]
 """boot_id, seq and minute (epoch seconds) of the last reading up to which all are stored."""
 
@@ -53,25 +38,30 @@ class Recorder:
     def __init__(self, path: Path, zone: ZoneInfo, horizons: Iterable[int]) -> None:
         """Opens, mends or makes the database. Raises SecondWriter, Unavailable."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._path, self._zone = path, zone
-        self.note = ""
-        """What the operator must know of a repair, until its .txt is deleted."""
-        self._doubted = self._replaced = False
         self._horizons = set(horizons)
         self._summaries = Summaries(zone)
         self._lock = lock.take(path)
         try:
-            self._database = self._open()
+            self._file = WritableFile(path, zone)
         except BaseException:
             os.close(self._lock)
             raise
+
+    @property
+    def note(self) -> str:
+        """What the operator must know of a repair, until its .txt is deleted."""
+        return self._file.note
+
+    @property
+    def _database(self) -> SqliteDatabase:
+        return self._file.database
 
     def write(self, messages: Sequence[Message], marks: Iterable[tuple[str, Mark]] = ()) -> None:
         """Stores messages, and per site the mark, in one transaction. Raises Unavailable when it can't be had now."""
         kinds: dict[type[Message], list[Message]] = defaultdict(list)
         for message in messages:
             kinds[type(message)].append(message)
-        with self._transaction():
+        with self._file.transaction():
             for kind, same in kinds.items():
                 self._write_kind(kind, same)
             self._many(put(HighWater), [(site, *mark) for site, mark in marks])
@@ -87,7 +77,7 @@ class Recorder:
         Age counts from `now` or from the sensor's newest reading, whichever is earlier, so a clock that runs ahead
         deletes nothing.
         """
-        with self._transaction():
+        with self._file.transaction():
             deleted = forget(self._database.connection(), now, keep, step)
         if deleted:
             with suppress(*ERRORS):
@@ -100,63 +90,6 @@ class Recorder:
             self._database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         self._database.close()
         os.close(self._lock)
-
-    def _open(self, doubted: bool = False) -> SqliteDatabase:
-        at = datetime.now(self._zone)
-        self._replaced = bool(heal(self._path, self._path.parent / "backup", at, doubted))
-        self.note = told(self._path)
-        made = self._path.exists() and self._path.stat().st_size > 0
-        database = SqliteDatabase(str(self._path), pragmas=PRAGMAS if made else NEW)
-        try:
-            migrations.run(database, str(Path(__file__).parent / "migrations"))
-            known = database.execute_sql("SELECT start, seconds FROM ZONE_TB ORDER BY start").fetchall()
-            if known != (wanted := offsets(self._zone)):
-                with database.atomic("IMMEDIATE"):
-                    database.execute_sql("DELETE FROM ZONE_TB")
-                    database.connection().executemany(put(ZoneOffsets), wanted)
-        except ERRORS as error:
-            database.close()
-            raise Unavailable(hindrance(error, self._path) or f"the database can't be opened: {error}") from error
-        return database
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """All or nothing. Raises Unavailable when it is nothing for a reason that passes; the next one starts clean."""
-        connection = self._database.connection()
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            yield
-            connection.execute("COMMIT")
-        except ERRORS as error:
-            self._roll_back(connection)
-            if is_damage(error):
-                self._mend()
-                raise Unavailable(f"the database reported damage and is tried again: {error}") from error
-            if what := hindrance(error, self._path):
-                raise Unavailable(what) from error
-            raise
-        except BaseException:
-            self._roll_back(connection)
-            raise
-        self._doubted = False
-
-    def _roll_back(self, connection: sqlite3.Connection) -> None:
-        """SQLite may have rolled back itself; a connection that can't is opened anew."""
-        try:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-        except sqlite3.Error:
-            self._database.close()
-
-    def _mend(self) -> None:
-        """Checks and opens the database again; at the second time in a row it is replaced, whatever the check says.
-
-        A replaced one ends the process: what the services remember of the old one must not go into it.
-        """
-        self._database.close()
-        self._database, self._doubted = self._open(self._doubted), True
-        if self._replaced:
-            raise SystemExit(self.note)
 
     def _write_kind(self, kind: type[Message], messages: list) -> None:  # type: ignore[type-arg]
         if kind is Reading:

@@ -13,7 +13,8 @@ from cli.operator import converse
 from services.ingest.sources.lines import BadLine, read_measurements
 from shared.contract.messages import History, Message, Minute, Progress
 from shared.settings import Settings, SettingsError, load_settings
-from shared.store.recorder import Recorder, SecondWriter
+from shared.store.lock import SecondWriter
+from shared.store.recorder import Recorder
 
 PART = 5000
 """Minutes in one message."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterable, Iterator
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from shared.contract.messages import Command, History, Message, Progress, Response
+from shared.contract.messages import Command, History, Message, Progress, Response, Status
 from shared.runtime.mqtt_bus import MqttBus
 from shared.settings import Settings
 
@@ -14,7 +15,7 @@ class Operator:
     """Declares what the broker user `operator` may say and hear."""
 
     name: ClassVar[str] = "operator"
-    consumes: ClassVar[tuple[type[Message], ...]] = (Progress, Response)
+    consumes: ClassVar[tuple[type[Message], ...]] = (Progress, Response, Status)
     produces: ClassVar[tuple[type[Message], ...]] = (Command, History)
     commands: ClassVar[tuple[str, ...]] = ()
 
@@ -42,6 +43,23 @@ def converse(settings: Settings, say: Iterable[Message], heard: Callable[[Messag
             bus.beat("")
     finally:
         bus.close()
+
+
+def ask(settings: Settings, name: Literal["train", "backup"], job: str) -> int:
+    """Sends a command, shows its job's progress and its answer; exit code 0 when it went well."""
+    transaction = uuid.uuid4().hex[:12]
+    answers: list[Response] = []
+
+    def heard(message: Message) -> bool:
+        if isinstance(message, Progress) and message.job == job:
+            print(f"{message.step}/{message.of} {message.text}", flush=True)
+        if isinstance(message, Response) and message.transaction == transaction:
+            answers.append(message)
+        return bool(answers)
+
+    converse(settings, [Command(settings.site.name, name, transaction)], heard)
+    print(answers[-1].text)
+    return 0 if answers[-1].ok else 1
 
 
 def _all_waiting(bus: MqttBus) -> Iterator[Message]:

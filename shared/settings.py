@@ -151,6 +151,10 @@ class Settings(BaseSettings):
         return self.data / "wvr.db"
 
     @property
+    def backups(self) -> Path:
+        return self.data / "backup"
+
+    @property
     def models(self) -> Path:
         return self.data / "output" / "Learning_lstm"
 

@@ -1,25 +1,47 @@
 """Wires db_writer to the broker and the database."""
 
+import logging
+import time
 from datetime import datetime
 
+from services.db_writer.copying import Copying
 from services.db_writer.service import DbWriter
+from shared.runtime.log import log, start_logging
 from shared.runtime.mqtt_bus import MqttBus
 from shared.runtime.run import run
-from shared.settings import load_settings
+from shared.runtime.service import Unavailable
+from shared.settings import Settings, load_settings
 from shared.store.recorder import Recorder
 
 
 def main() -> None:
     settings = load_settings()
-    recorder = Recorder(settings.database, settings.zone, settings.store.horizons)
+    start_logging()
+    recorder = patiently_opened(settings)
+    copying = Copying(settings.database, settings.backups, lambda: datetime.now(settings.zone))
     service = DbWriter(
         recorder,
         settings.site.name,
         settings.store.retention_days,
         lambda at: datetime.fromtimestamp(at, settings.zone),
+        copying,
     )
-    run(service, MqttBus("db_writer", settings))
+    run(service, MqttBus("db_writer", settings), note=lambda: "; ".join(filter(None, (recorder.note, copying.failure))))
     recorder.close()
+
+
+def patiently_opened(settings: Settings) -> Recorder:
+    """The recorder, as soon as the database can be opened; the broker keeps what is said meanwhile."""
+    while True:
+        try:
+            recorder = Recorder(settings.database, settings.zone, settings.store.horizons)
+        except Unavailable as hindrance:
+            log("db_writer", str(hindrance), logging.ERROR)
+            time.sleep(5)
+        else:
+            if recorder.note:
+                log("db_writer", recorder.note, logging.ERROR)
+            return recorder
 
 
 if __name__ == "__main__":

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import ClassVar, Protocol
 
+from services.db_writer.backup import Backup, Copier, NoCopier
 from shared.contract.messages import (
     Anomaly,
+    Command,
     Criteria,
     History,
     Message,
@@ -16,6 +18,7 @@ from shared.contract.messages import (
     Progress,
     Reading,
     Rejected,
+    Response,
     Stored,
     Tick,
     Verdict,
@@ -50,10 +53,18 @@ class DbWriter:
         ModelTrained,
         Tick,
     )
-    produces: ClassVar[tuple[type[Message], ...]] = (Stored, Progress, Rejected)
-    commands: ClassVar[tuple[str, ...]] = ()
+    produces: ClassVar[tuple[type[Message], ...]] = (Stored, Progress, Rejected, Response)
+    commands: ClassVar[tuple[str, ...]] = ("backup",)
 
-    def __init__(self, store: Store, site: str, retention_days: int, local: Callable[[int], datetime]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        site: str,
+        retention_days: int,
+        local: Callable[[int], datetime],
+        copier: Copier | None = None,
+    ) -> None:
+        self._backup = Backup(site, copier or NoCopier())
         self._store, self._site, self._keep, self._local = store, site, retention_days * DAY, local
         self._batch: list[Message] = []
         self._mark: Mark | None = None
@@ -68,6 +79,9 @@ class DbWriter:
     def handle(self, message: Message) -> Iterator[Message]:
         if isinstance(message, Tick):
             self._tick = message
+            self._backup.minute(message)
+        elif isinstance(message, Command):
+            self._backup.wanted(message)
         else:
             self._batch.append(message)
         return iter(())
@@ -89,6 +103,7 @@ class DbWriter:
         if judged or mark != before:
             yield self._stored()
         yield from (progress(message) for message in batch if isinstance(message, History))
+        yield from self._backup.news()
 
     def _forget_old_minutes(self) -> None:
         if self._tick and self._tick.at.minute == 0:

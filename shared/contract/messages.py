@@ -337,7 +337,7 @@ class Command:
     retained: ClassVar = False
 
     site: Name
-    name: Literal["train", "acknowledge"]
+    name: Literal["train", "acknowledge", "backup"]
     transaction: Name
     arguments: dict[str, str] = field(default_factory=dict)
 
@@ -350,7 +350,7 @@ class Response:
     retained: ClassVar = False
 
     site: Name
-    name: Literal["train", "acknowledge"]
+    name: Literal["train", "acknowledge", "backup"]
     transaction: Name
     ok: bool
     text: Text

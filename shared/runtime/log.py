@@ -1,4 +1,4 @@
-"""Structured logs to stdout: one line of JSON an event."""
+"""Structured logs: one line of JSON an event, to stdout; errors to stderr."""
 
 from __future__ import annotations
 
@@ -29,8 +29,11 @@ def log(service: str, event: str, level: int = logging.INFO, error: BaseExceptio
 
 
 def start_logging() -> None:
-    """Sends every log of this process to stdout."""
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(_Line())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    """Sends every log of this process to stdout, and errors to stderr instead."""
+    usual, errors = logging.StreamHandler(sys.stdout), logging.StreamHandler(sys.stderr)
+    usual.addFilter(lambda record: record.levelno < logging.ERROR)
+    errors.setLevel(logging.ERROR)
+    for handler in (usual, errors):
+        handler.setFormatter(_Line())
+    logging.basicConfig(level=logging.INFO, handlers=[usual, errors], force=True)
     logging.getLogger("schedule").setLevel(logging.WARNING)

@@ -17,8 +17,13 @@ BATCH = 1000
 WAIT_SECONDS = 0.5
 
 
-def run(service: Service, bus: Bus, poll: Callable[[], Sequence[Delivery]] = list) -> None:
-    """Runs a service until SIGTERM or SIGINT. `poll` gives what a source of ingest has read."""
+def run(
+    service: Service, bus: Bus, poll: Callable[[], Sequence[Delivery]] = list, note: Callable[[], str] = str
+) -> None:
+    """Runs a service until SIGTERM or SIGINT.
+
+    `poll` gives what a source of ingest has read; `note` what its status says while nothing hinders the work.
+    """
     start_logging()
     stop = threading.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
@@ -31,7 +36,7 @@ def run(service: Service, bus: Bus, poll: Callable[[], Sequence[Delivery]] = lis
         polled = poll()
         received = bus.receive(BATCH, 0.0 if polled else WAIT_SECONDS)
         work(service, bus, [*polled, *received], stop)
-        bus.beat("")
+        bus.beat(note())
     bus.close()
     log(service.name, "stopped")
 

@@ -22,6 +22,8 @@ from shared.contract.messages import (
     Sentence,
 )
 from shared.domain.series import HOUR, Series
+from shared.runtime.service import Unavailable
+from shared.store.trouble import ERRORS, hindrance, is_damage
 
 PAST_SOURCES = ("import", "history")
 """Readings from here are learned from, and not judged one by one."""
@@ -33,6 +35,7 @@ class History:
     def __init__(self, path: Path, zone: ZoneInfo, site: str) -> None:
         self._path, self._zone, self._site = path, zone, site
         self._database: SqliteDatabase | None = None
+        self._file = 0
 
     def sensors(self) -> list[str]:
         """Sensors that have readings."""
@@ -133,18 +136,36 @@ class History:
         return next((row[0] for row in self._rows(sql, *keys)), None)
 
     def _rows(self, sql: str, *keys: Any) -> Iterator[tuple[Any, ...]]:
-        database = self._open()
-        return iter(database.execute_sql(sql, (self._site, *keys)).fetchall()) if database else iter(())
+        try:
+            database = self._open()
+            return iter(database.execute_sql(sql, (self._site, *keys)).fetchall()) if database else iter(())
+        except ERRORS as error:
+            self._leave()
+            what = "the database is damaged; db_writer repairs it" if is_damage(error) else hindrance(error, self._path)
+            if not what:
+                raise
+            raise Unavailable(what) from error
 
     def _open(self) -> SqliteDatabase | None:
-        """The database once db_writer has made its tables; a read-only URI never makes an empty file."""
-        if self._database is None and self._path.exists():
+        """The database once db_writer has made its tables, also a restored one that took its place.
+
+        A read-only URI never makes an empty file.
+        """
+        file = self._path.stat().st_ino if self._path.exists() else 0
+        if file != self._file:
+            self._leave()
+        if self._database is None and file:
             database = SqliteDatabase(f"file:{self._path.resolve()}?mode=ro", uri=True, pragmas={"query_only": 1})
             if database.execute_sql("SELECT 1 FROM sqlite_master WHERE name = 'STORED_TB'").fetchone():
-                self._database = database
+                self._database, self._file = database, file
             else:
                 database.close()
         return self._database
+
+    def _leave(self) -> None:
+        if self._database:
+            self._database.close()
+        self._database, self._file = None, 0
 
 
 def _forecast(rows: list[tuple[Any, ...]], issued: int) -> Forecast:

@@ -16,7 +16,8 @@ from shared.contract.messages import History as Past
 from shared.domain.series import DAY
 from shared.runtime.service import Unavailable
 from shared.store.history import History
-from shared.store.recorder import Recorder, SecondWriter
+from shared.store.lock import SecondWriter
+from shared.store.recorder import Recorder
 from tests.unit.makers import START, at, prediction, reading, verdict
 
 SEOUL = ZoneInfo("Asia/Seoul")

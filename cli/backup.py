@@ -1,0 +1,41 @@
+"""`./wvr backup`: a checked copy of wvr.db in data/backup/, by the running db_writer, or under the writer's lock."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from datetime import datetime
+
+from cli.operator import ask
+from shared.settings import Settings, SettingsError, load_settings
+from shared.store import backups, lock
+
+
+def main(arguments: list[str]) -> int:
+    argparse.ArgumentParser(prog="wvr backup", description=__doc__).parse_args(arguments)
+    try:
+        settings = load_settings()
+        handle = lock.take(settings.database)
+    except lock.SecondWriter:
+        return ask(settings, "backup", "backup")
+    except (SettingsError, OSError) as error:
+        print(f"wvr backup: {error}", file=sys.stderr)
+        return 1
+    try:
+        return _back_up(settings)
+    finally:
+        os.close(handle)
+
+
+def _back_up(settings: Settings) -> int:
+    if not settings.database.exists():
+        print(f"wvr backup: there is no {settings.database} yet", file=sys.stderr)
+        return 1
+    try:
+        made = backups.make(settings.database, settings.backups, datetime.now(settings.zone), lambda *_: None)
+    except backups.BackupError as error:
+        print(f"wvr backup: {error}", file=sys.stderr)
+        return 1
+    print(f"{made} is made and sound")
+    return 0

@@ -1,0 +1,65 @@
+"""How old the newest reading, verdict and forecast of each sensor are, and whether the clock can be right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from cli.checks.finding import Finding, lasting, note, ok, wrong
+from shared.domain.series import HOUR
+from shared.runtime.service import Unavailable
+from shared.settings import Settings
+from shared.store.history import History
+
+FIRST_YEAR = 2024
+"""No mini PC with WVR on it is older; a clock before that has lost its battery."""
+AHEAD = 600
+SILENT = 600
+UNJUDGED = 600
+UNFORECAST = 2 * HOUR + 600
+"""Seconds."""
+
+
+def check(settings: Settings, now: datetime, running: bool) -> Iterator[Finding]:
+    """Looks at the clock and at what was stored last."""
+    if now.year < FIRST_YEAR:
+        yield wrong(f"the clock says {now:%Y-%m-%d %H:%M}", "set it: sudo timedatectl set-ntp true; check its battery")
+    else:
+        yield ok(f"the clock says {now:%Y-%m-%d %H:%M %Z}")
+    history = History(settings.database, settings.zone, settings.site.name)
+    try:
+        sensors = history.sensors()
+        for sensor in sensors:
+            yield from _sensor(history, sensor, int(now.timestamp()), running)
+    except Unavailable as hindrance:
+        yield wrong(f"stored readings can't be read: {hindrance}", "see what is said of wvr.db")
+        return
+    if not sensors:
+        yield note("no reading is stored yet", "docs/operations.md says how a meter is connected")
+
+
+def _sensor(history: History, sensor: str, now: int, running: bool) -> Iterator[Finding]:
+    span = history.span(sensor)
+    if span is None:
+        return
+    newest, age = span[1], now - span[1]
+    if age < -AHEAD:
+        yield wrong(
+            f"sensor {sensor}: the newest reading is {lasting(-age)} in the future",
+            "the meter's clock or this machine's is wrong; set the wrong one",
+        )
+    elif running and age > SILENT:
+        yield wrong(f"sensor {sensor}: no reading for {lasting(age)}", "look at the meter, its cable or its file")
+    else:
+        yield ok(f"sensor {sensor}: newest reading {lasting(max(0, age))} ago")
+    yield from _behind(f"sensor {sensor}: verdicts", history.last_verdict(sensor), newest, UNJUDGED, "detector")
+    yield from _behind(f"sensor {sensor}: forecasts", history.issued(sensor), newest, UNFORECAST, "forecaster")
+
+
+def _behind(what: str, last: int | None, newest: int, most: int, service: str) -> Iterator[Finding]:
+    if last is None:
+        yield note(f"{what}: none yet", f"if that stays so: ./wvr logs {service}")
+    elif newest - last > most:
+        yield wrong(f"{what} are {lasting(newest - last)} behind the readings", f"./wvr status; ./wvr logs {service}")
+    else:
+        yield ok(f"{what} keep up with the readings")

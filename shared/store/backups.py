@@ -1,0 +1,119 @@
+"""Copies of wvr.db in data/backup/: made while it is written, checked, rotated."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from datetime import date, datetime
+from pathlib import Path
+
+from shared.runtime.files import flush_folder
+
+STAMP = "%Y%m%dT%H%M%S"
+PAGES = 256
+"""Copied at a time: 1 MB."""
+PAUSE = 0.005
+"""Seconds between two such steps, in which the minute work has the disk."""
+KEPT = {"%Y%m%d": 7, "%G-%V": 5, "%Y%m": 12}
+"""The newest of each of the last so many days, ISO weeks and months that have a backup."""
+
+
+class BackupError(Exception):
+    """No backup was made; the text says why."""
+
+
+def listed(folder: Path) -> dict[datetime, Path]:
+    """Backups by their local time, oldest first."""
+    found = {}
+    for path in folder.glob("wvr-*.db"):
+        try:
+            found[datetime.strptime(path.stem.removeprefix("wvr-"), STAMP)] = path  # noqa: DTZ007
+        except ValueError:
+            continue
+    return dict(sorted(found.items()))
+
+
+def newest_day(folder: Path) -> date | None:
+    """Local day of the newest backup."""
+    return max((at.date() for at in listed(folder)), default=None)
+
+
+def kept(times: Iterable[datetime]) -> set[datetime]:
+    """Of backups at these times, those that the rotation keeps. Counts what is there, so no clock deletes all."""
+    ordered = sorted(times)
+    stay: set[datetime] = set()
+    for pattern, most in KEPT.items():
+        newest = {at.strftime(pattern): at for at in ordered}
+        stay.update(sorted(newest.values())[-most:])
+    return stay
+
+
+def rotate(folder: Path) -> None:
+    """Deletes the backups that the rotation doesn't keep."""
+    found = listed(folder)
+    for at in found.keys() - kept(found):
+        found[at].unlink()
+
+
+def make(database: Path, folder: Path, at: datetime, tell: Callable[[int, int], None]) -> Path:
+    """Copies a database that may be written meanwhile, checks the copy, and rotates; tells (pages done, of).
+
+    A read transaction holds the state of one instant; writers go on beside it. Raises BackupError.
+    """
+    final = folder / f"wvr-{at:{STAMP}}.db"
+    beside = folder / f".{final.name}.part"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(".wvr-*.part*"):
+            left.unlink()
+        _copy(database, beside, tell)
+        if flaw := flaws(beside):
+            raise BackupError(f"the copy is not sound: {flaw}")
+        _flush(beside)
+        beside.replace(final)
+        flush_folder(folder)
+        rotate(folder)
+    except (sqlite3.Error, OSError) as error:
+        beside.unlink(missing_ok=True)
+        raise BackupError(f"no backup was made: {error}") from error
+    return final
+
+
+def flaws(path: Path) -> str:
+    """What quick_check finds in a database file that nobody writes; empty when it is sound. Changes nothing."""
+    try:
+        with closing(sqlite3.connect(f"file:{path.resolve()}?mode=ro&immutable=1", uri=True)) as source:
+            found = [row[0] for row in source.execute("PRAGMA quick_check(3)")]
+            if found == ["ok"]:
+                known = source.execute("SELECT 1 FROM sqlite_master WHERE name = 'REAL_VAL_TB'").fetchone()
+                return "" if known else "it is no database of WVR"
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return "; ".join(found)
+
+
+def _copy(database: Path, beside: Path, tell: Callable[[int, int], None]) -> None:
+    def paced(_: int, remaining: int, total: int) -> None:
+        tell(total - remaining, total)
+        time.sleep(PAUSE)
+
+    with (
+        closing(sqlite3.connect(f"file:{database.resolve()}?mode=ro", uri=True, isolation_level=None)) as source,
+        closing(sqlite3.connect(beside, isolation_level=None)) as target,
+    ):
+        source.execute("BEGIN")
+        source.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        target.execute("PRAGMA synchronous = OFF")
+        source.backup(target, pages=PAGES, progress=paced)
+        target.execute("PRAGMA journal_mode = DELETE").fetchone()
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

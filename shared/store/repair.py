@@ -1,0 +1,107 @@
+"""A damaged wvr.db is set aside whole, and the newest sound backup takes its place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from contextlib import closing, suppress
+from datetime import datetime
+from pathlib import Path
+
+from shared.runtime.files import flush_folder, write_whole
+from shared.runtime.service import Unavailable
+from shared.store.backups import STAMP, flaws, listed
+from shared.store.trouble import hindrance, is_damage
+
+PARTS = ("", "-wal", "-shm")
+
+
+def heal(database: Path, backups: Path, at: datetime, doubted: bool = False) -> str:
+    """Under the writer's lock: checks the database and replaces a damaged one; says what was done, empty if sound.
+
+    `doubted`: writes found it damaged twice, whatever quick_check says. Raises Unavailable when it can't be read or
+    replaced now; then nothing was touched.
+    """
+    _finish(database)
+    flaw = damage(database, backups) or ("writing it fails" if doubted else "")
+    if not flaw:
+        return ""
+    source = next((path for path in reversed(listed(backups).values()) if not flaws(path)), None)
+    try:
+        aside = replace(database, source, "corrupt", at)
+    except OSError as error:
+        raise Unavailable(f"wvr.db is damaged ({flaw}), and can't be replaced now: {error.strerror}") from error
+    instead = f"the backup {source.name} was restored" if source else "there was no sound backup, a new one was begun"
+    said = f"{at:%Y-%m-%d %H:%M}: wvr.db was damaged ({flaw[:200]}) and is now {aside.name}; {instead}"
+    with suppress(OSError):
+        write_whole(aside.with_name(f"{aside.name}.txt"), said)
+    return said
+
+
+def told(database: Path) -> str:
+    """What was said of the last repair, until somebody deletes the damaged file's .txt."""
+    notes = sorted(database.parent.glob(f"{database.name}.corrupt-*.txt"))
+    return notes[-1].read_text(encoding="utf-8") if notes else ""
+
+
+def damage(database: Path, backups: Path) -> str:
+    """What quick_check finds; empty when the database is sound or not yet there. Raises Unavailable."""
+    if not database.exists():
+        return ""
+    if not database.stat().st_size:
+        return "the file is empty" if listed(backups) else ""
+    try:
+        # Read-only, so that closing doesn't write the -wal of a damaged file into it.
+        with closing(sqlite3.connect(f"file:{database.resolve()}?mode=ro", uri=True, timeout=2.0)) as source:
+            found = [row[0] for row in source.execute("PRAGMA quick_check(3)")]
+    except sqlite3.Error as error:
+        if is_damage(error):
+            return str(error)
+        raise Unavailable(hindrance(error, database) or f"the database can't be read now: {error}") from error
+    return "" if found == ["ok"] else "; ".join(found)
+
+
+def replace(database: Path, source: Path | None, why: str, at: datetime) -> Path:
+    """Sets the database aside with its -wal and -shm, and puts a copy of `source` in its place; returns where it is.
+
+    The copy is whole on disk before anything is moved. Raises OSError, and then nothing has changed.
+    """
+    ready = _ready(database)
+    if source:
+        beside = database.with_name(f".{database.name}.part")
+        try:
+            _copy(source, beside)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
+        beside.replace(ready)
+    aside = database.with_name(f"{database.name}.{why}-{at:{STAMP}}")
+    for part in PARTS:
+        path = database.with_name(database.name + part)
+        if path.exists():
+            path.replace(aside.with_name(aside.name + part))
+    _finish(database)
+    return aside
+
+
+def _finish(database: Path) -> None:
+    """Ends a replacement that a power cut interrupted."""
+    ready = _ready(database)
+    if ready.exists() and not database.exists():
+        for part in PARTS[1:]:
+            database.with_name(database.name + part).unlink(missing_ok=True)
+        ready.replace(database)
+    ready.unlink(missing_ok=True)
+    flush_folder(database.parent)
+
+
+def _ready(database: Path) -> Path:
+    return database.with_name(f"{database.name}.restored")
+
+
+def _copy(source: Path, target: Path) -> None:
+    with source.open("rb") as old, target.open("wb") as new:
+        shutil.copyfileobj(old, new, 1 << 20)
+        new.flush()
+        os.fsync(new.fileno())

@@ -1,0 +1,86 @@
+"""The nightly backup begins when it is due, and who asks for one is answered."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from services.db_writer.backup import News
+from services.db_writer.copying import Copying
+from services.db_writer.service import DbWriter
+from shared.contract.messages import Command, Message, Progress, Response, Tick
+from shared.store.recorder import Recorder
+from tests.unit.makers import START, at, reading, tick
+from tests.unit.services.db_writer.test_db_writer import Shelf, settled
+from tests.waiting import wait_for
+
+SEOUL = ZoneInfo("Asia/Seoul")
+HALF_PAST_TWO = 3 * 60 + 30
+"""Minutes after START: 02:30 on Tuesday 24."""
+
+
+class Scribe:
+    """A copier that is done at once, or fails."""
+
+    def __init__(self, day: date | None = None, ok: bool = True) -> None:
+        self.day, self.ok, self.begun = day, ok, 0
+
+    def newest_day(self) -> date | None:
+        return self.day
+
+    def begin(self) -> None:
+        self.begun += 1
+
+    def news(self) -> list[News]:
+        return [News(at(0), 10, 10, "made" if self.ok else "no space", self.ok)] if self.begun else []
+
+
+def db_writer(scribe: Scribe | Copying, store: Shelf | Recorder | None = None) -> DbWriter:
+    return DbWriter(store or Shelf(), "site1", 365, lambda seconds: START + timedelta(seconds=seconds), scribe)
+
+
+def begun(scribe: Scribe, *ticks: Tick) -> int:
+    settled(db_writer(scribe), *ticks)
+    return scribe.begun
+
+
+def test_each_night_at_half_past_two_and_only_then() -> None:
+    night = [tick(minute) for minute in range(HALF_PAST_TWO - 120, HALF_PAST_TWO + 1)]
+    assert begun(Scribe(), *night[:-1]) == 0
+    assert begun(Scribe(), *night) == 1
+
+
+def test_a_missed_night_is_made_up_for_and_a_made_one_not_repeated() -> None:
+    assert begun(Scribe(date(2026, 11, 23)), tick(HALF_PAST_TWO + 59), tick(HALF_PAST_TWO + 60)) == 1
+    assert begun(Scribe(date(2026, 11, 24)), tick(HALF_PAST_TWO + 60)) == 0
+
+
+def test_who_asks_is_answered_when_it_is_done() -> None:
+    for ok in (True, False):
+        found = settled(db_writer(Scribe(ok=ok)), Command("site1", "backup", "t1"))
+        assert [type(message) for message in found] == [Progress, Response]
+        assert found[-1] == Response("site1", "backup", "t1", ok, "made" if ok else "no space")
+
+
+def test_a_real_copy_is_made_while_readings_are_stored(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "wvr.db", SEOUL, (0,))
+    service = db_writer(Copying(tmp_path / "wvr.db", tmp_path / "backup", lambda: at(0)), recorder)
+    settled(service, *(reading(minute) for minute in range(100)), Command("site1", "backup", "t1"))
+    heard: list[Message] = []
+
+    def answered() -> bool:
+        heard.extend(settled(service, reading(100 + len(heard))))
+        return any(isinstance(message, Response) and message.ok for message in heard)
+
+    wait_for(answered, what="the backup is made")
+    recorder.close()
+    assert len(list((tmp_path / "backup").glob("wvr-2026*.db"))) == 1
+
+
+def test_a_copy_that_fails_is_told(tmp_path: Path) -> None:
+    copying = Copying(tmp_path / "wvr.db", tmp_path / "backup", lambda: at(0))
+    copying.begin()
+    news = wait_for(copying.news, what="news")
+    assert [one.ok for one in news] == [False]
+    assert "no backup was made" in copying.failure

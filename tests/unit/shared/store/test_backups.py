@@ -1,0 +1,84 @@
+"""Backups are whole, made beside the work, and kept 7 days, 5 weeks and 12 months."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from shared.store import backups
+from shared.store.backups import BackupError, kept, listed, make, rotate
+from shared.store.history import History
+from shared.store.recorder import Recorder
+from tests.unit.makers import START, reading
+
+SEOUL = ZoneInfo("Asia/Seoul")
+T0 = int(START.timestamp())
+NIGHT = datetime(2026, 1, 1, 2, 30, tzinfo=UTC)
+
+
+def test_the_rotation_keeps_days_weeks_and_months() -> None:
+    nights = [datetime(2024, 1, 1, 2, 30) + timedelta(days=day) for day in range(800)]  # noqa: DTZ001
+    have: set[datetime] = set()
+    for night in nights:
+        have = kept({*have, night})
+    assert sorted(have)[-7:] == nights[-7:]
+    assert len({at.strftime("%G-%V") for at in have if at > nights[-1] - timedelta(days=35)}) >= 5
+    assert len({at.strftime("%Y%m") for at in have}) == 12
+    assert len(have) <= 7 + 5 + 12
+
+
+def test_one_backup_from_a_wrong_clock_costs_at_most_its_own_place() -> None:
+    nights = {datetime(2026, 1, day, 2, 30) for day in range(1, 8)}  # noqa: DTZ001
+    ahead = datetime(2061, 1, 1, 2, 30)  # noqa: DTZ001
+    assert len(kept(nights | {ahead}) & nights) >= 6
+
+
+def test_what_is_no_backup_of_ours_stays(tmp_path: Path) -> None:
+    for name in ("wvr-before.db", "notes.txt"):
+        (tmp_path / name).touch()
+    rotate(tmp_path)
+    assert listed(tmp_path) == {}
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_copy_made_while_minutes_are_written_is_of_one_instant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backups, "PAGES", 2)
+    recorder = Recorder(tmp_path / "wvr.db", SEOUL, (0,))
+    recorder.write([reading(minute) for minute in range(3000)])
+    steps: list[tuple[int, int]] = []
+    failed: list[BaseException] = []
+
+    def copy() -> None:
+        try:
+            make(tmp_path / "wvr.db", tmp_path / "backup", NIGHT, lambda *step: steps.append(step))
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=copy)
+    thread.start()
+    minute = 3000
+    while thread.is_alive():
+        recorder.write([reading(minute)])
+        minute += 1
+    thread.join()
+    recorder.close()
+    assert not failed
+    assert len(steps) > 10
+    (made,) = listed(tmp_path / "backup").values()
+    found = History(made, SEOUL, "site1").readings("001", 0, T0 + 10**9)
+    assert 3000 <= len(found) < minute
+    assert [path.name for path in (tmp_path / "backup").glob("*.part*")] == []
+
+
+def test_a_copy_that_is_not_sound_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Recorder(tmp_path / "wvr.db", SEOUL, (0,)).close()
+    monkeypatch.setattr(backups, "flaws", lambda _: "page 7 is torn")
+    with pytest.raises(BackupError, match="page 7 is torn"):
+        make(tmp_path / "wvr.db", tmp_path / "backup", NIGHT, lambda *_: None)
+    assert not listed(tmp_path / "backup")

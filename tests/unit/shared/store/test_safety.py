@@ -1,0 +1,228 @@
+"""A damaged file, a full disk and a foreign lock lose nothing that was stored or waits."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from shared.runtime.service import Unavailable
+from shared.store import backups
+from shared.store.history import History
+from shared.store.recorder import Recorder
+from tests.unit.makers import START, reading, verdict
+
+SEOUL = ZoneInfo("Asia/Seoul")
+T0 = int(START.timestamp())
+
+
+def open_recorder(folder: Path) -> Recorder:
+    return Recorder(folder / "wvr.db", SEOUL, (0, 24))
+
+
+def stored(folder: Path) -> int:
+    """Readings that a service would find."""
+    return len(History(folder / "wvr.db", SEOUL, "site1").readings("001", 0, T0 + 10**9))
+
+
+def back_up(folder: Path, day: int = 1) -> Path:
+    at = datetime(2026, 1, day, tzinfo=UTC)
+    return backups.make(folder / "wvr.db", folder / "backup", at, lambda *_: None)
+
+
+def spoil(path: Path, offset: int = 4096) -> None:
+    """Writes nonsense over all pages but the first."""
+    content = bytearray(path.read_bytes())
+    content[offset:] = b"\xa5" * (len(content) - offset)
+    path.write_bytes(content)
+
+
+def lose_power_while_writing(folder: Path) -> None:
+    """Leaves database and -wal as they are in the middle of the work."""
+    recorder = open_recorder(folder)
+    recorder.write([reading(300)])
+    left = {path: path.read_bytes() for path in (folder / "wvr.db", folder / "wvr.db-wal")}
+    recorder.close()
+    for path, content in left.items():
+        path.write_bytes(content)
+
+
+def filled(folder: Path) -> None:
+    recorder = open_recorder(folder)
+    recorder.write([reading(minute) for minute in range(300)])
+    recorder.close()
+
+
+@pytest.mark.parametrize("offset", [0, 4096])
+def test_a_damaged_database_is_set_aside_and_the_newest_sound_backup_restored(tmp_path: Path, offset: int) -> None:
+    filled(tmp_path)
+    sound = back_up(tmp_path, 1)
+    spoil(back_up(tmp_path, 2))
+    lose_power_while_writing(tmp_path)
+    spoil(tmp_path / "wvr.db", offset)
+    recorder = open_recorder(tmp_path)
+    assert f"the backup {sound.name} was restored" in recorder.note
+    assert "wvr.db was damaged" in recorder.note
+    assert stored(tmp_path) == 300
+    assert [path for path in tmp_path.glob("wvr.db.corrupt-*-wal") if path.stat().st_size]
+    recorder.write([reading(300)])
+    recorder.close()
+
+
+def test_without_a_backup_a_new_database_is_begun(tmp_path: Path) -> None:
+    filled(tmp_path)
+    spoil(tmp_path / "wvr.db")
+    recorder = open_recorder(tmp_path)
+    assert "there was no sound backup" in recorder.note
+    recorder.write([reading(0)])
+    recorder.close()
+    assert stored(tmp_path) == 1
+
+
+def test_an_emptied_file_is_replaced(tmp_path: Path) -> None:
+    filled(tmp_path)
+    back_up(tmp_path)
+    (tmp_path / "wvr.db").write_bytes(b"")
+    open_recorder(tmp_path).close()
+    assert stored(tmp_path) == 300
+
+
+def test_a_sound_database_needs_no_note(tmp_path: Path) -> None:
+    filled(tmp_path)
+    recorder = open_recorder(tmp_path)
+    assert recorder.note == ""
+    recorder.close()
+
+
+def test_a_restore_cut_off_by_a_power_loss_is_ended_at_the_next_start(tmp_path: Path) -> None:
+    filled(tmp_path)
+    (tmp_path / "wvr.db").replace(tmp_path / "wvr.db.restored")
+    (tmp_path / "wvr.db-wal").write_bytes(b"of the old one")
+    open_recorder(tmp_path).close()
+    assert stored(tmp_path) == 300
+
+
+def test_damage_while_it_runs_is_mended_and_readers_follow(tmp_path: Path) -> None:
+    filled(tmp_path)
+    back_up(tmp_path)
+    recorder = open_recorder(tmp_path)
+    history = History(tmp_path / "wvr.db", SEOUL, "site1")
+    assert history.last_verdict("001") is None
+    spoil(tmp_path / "wvr.db")
+    with pytest.raises(SystemExit, match="was restored"):
+        write_until_it_ends(recorder)
+    recorder.close()
+    recorder = open_recorder(tmp_path)
+    recorder.write([reading(minute) for minute in range(290, 310)] + [verdict(0)])
+    assert "was restored" in recorder.note
+    assert len(history.readings("001", 0, T0 + 10**9)) == 310
+    assert history.last_verdict("001") == T0
+    recorder.close()
+
+
+def write_until_it_ends(recorder: Recorder) -> None:
+    for _ in range(3):
+        with suppress(Unavailable):
+            recorder.write([reading(minute) for minute in range(290, 310)])
+
+
+def test_a_reader_of_a_damaged_database_waits_for_its_repair(tmp_path: Path) -> None:
+    filled(tmp_path)
+    back_up(tmp_path)
+    history = History(tmp_path / "wvr.db", SEOUL, "site1")
+    for offset in (4096, 0):
+        spoil(tmp_path / "wvr.db", offset)
+        with pytest.raises(Unavailable, match="db_writer repairs it"):
+            history.readings("001", 0, T0)
+    open_recorder(tmp_path).close()
+    assert len(history.readings("001", 0, T0 + 10**9)) == 300
+
+
+def test_a_full_database_keeps_what_it_has_and_goes_on_when_there_is_space(tmp_path: Path) -> None:
+    recorder = open_recorder(tmp_path)
+    recorder.write([reading(0)])
+    pages = recorder._database.execute_sql("PRAGMA page_count").fetchone()[0]
+    recorder._database.execute_sql(f"PRAGMA max_page_count = {pages + 2}").fetchone()
+    much = [reading(minute) for minute in range(5000)]
+    for _ in range(3):
+        with pytest.raises(Unavailable, match="the disk is full"):
+            recorder.write(much)
+    assert stored(tmp_path) == 1
+    recorder._database.execute_sql("PRAGMA max_page_count = 1000000").fetchone()
+    recorder.write(much)
+    assert stored(tmp_path) == 5000
+    recorder.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 2 MB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    try:
+        done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no mount command")
+    if done.returncode:
+        pytest.skip(f"a small disk can't be mounted: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_stops_writing_and_ends_by_itself(small_disk: Path) -> None:
+    recorder = open_recorder(small_disk)
+    recorder.write([reading(0)])
+    waste = small_disk / "waste"
+    with pytest.raises(OSError, match="space"):
+        waste.write_bytes(b"x" * 4_000_000)
+    much = [reading(minute) for minute in range(2000)]
+    for _ in range(3):
+        with pytest.raises(Unavailable, match="the disk is full"):
+            recorder.write(much)
+    assert stored(small_disk) == 1
+    with pytest.raises(backups.BackupError):
+        back_up(small_disk)
+    waste.unlink()
+    recorder.write(much)
+    recorder.close()
+    assert stored(small_disk) == 2000
+    assert not list((small_disk / "backup").glob("*"))
+
+
+def test_who_holds_the_lock_is_named(tmp_path: Path) -> None:
+    filled(tmp_path)
+    recorder = open_recorder(tmp_path)
+    hold = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); "
+        "c.execute('BEGIN IMMEDIATE'); print(1, flush=True); sys.stdin.read()"
+    )
+    command = ["python3", "-c", hold, str(tmp_path / "wvr.db")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as editor:
+        assert editor.stdout
+        assert editor.stdout.readline() == b"1\n"
+        for _ in range(2):
+            with pytest.raises(Unavailable, match=rf"locked by another program: .* \(process {editor.pid}\)"):
+                recorder.write([reading(300)])
+        editor.communicate()
+    recorder.write([reading(300)])
+    recorder.close()
+    assert stored(tmp_path) == 301
+
+
+def test_a_database_locked_at_the_start_is_opened_all_the_same(tmp_path: Path) -> None:
+    filled(tmp_path)
+    foreign = sqlite3.connect(tmp_path / "wvr.db", isolation_level=None)
+    foreign.execute("BEGIN IMMEDIATE")
+    recorder = open_recorder(tmp_path)
+    assert recorder.note == ""
+    foreign.close()
+    recorder.write([reading(300)])
+    recorder.close()
+    assert stored(tmp_path) == 301

@@ -31,7 +31,7 @@ def run(service: Service, bus: Bus, poll: Callable[[], Sequence[Delivery]] = lis
         polled = poll()
         received = bus.receive(BATCH, 0.0 if polled else WAIT_SECONDS)
         work(service, bus, [*polled, *received], stop)
-        bus.beat("")
+        bus.beat(getattr(service, "note", ""))
     bus.close()
     log(service.name, "stopped")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar, Protocol
 
@@ -37,7 +37,15 @@ class Reporter:
     produces: ClassVar[tuple[type[Message], ...]] = ()
     commands: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, folder: Folder, horizons_hours: Sequence[int], outbox_days: int) -> None:
+    def __init__(
+        self,
+        folder: Folder,
+        horizons_hours: Sequence[int],
+        outbox_days: int,
+        owed: Callable[[str], Iterable[Verdict | Prediction]] = lambda _: (),
+    ) -> None:
+        """`owed`: stored verdicts and predictions after a block, in order of time."""
+        self._owed = owed
         self._folder, self._hours, self._kept = folder, horizons_hours, timedelta(days=outbox_days)
         self._alerts: dict[str, tuple[str, str]] = {}
         self._first_blocks: dict[str, str] = {}
@@ -50,12 +58,14 @@ class Reporter:
         self._no_forecast = "  " + forecast_columns(None, horizons_hours)
 
     def start(self) -> Iterator[Message]:
-        """Takes up the block that was being filled."""
+        """Takes up the block that was being filled, and those that were missed."""
         self._blocks.sent = max((block_of(at) for _, at, _ in self._lines_of("server.txt")), default="")
         for sensor, at, line in self._lines_of("server.part.txt"):
             self._blocks.put(at, sensor, line)
             self._first_blocks.setdefault(sensor, block_of(at))
             self._alerts[sensor] = (at, alert_part(line))
+        for message in self._owed(self._blocks.sent):
+            list(self.handle(message))
         return iter(())
 
     def handle(self, message: Message) -> Iterator[Message]:
@@ -76,9 +86,12 @@ class Reporter:
             if self._blocks.lines:
                 newest = max(self._blocks.lines)
                 self._folder.write("server.part.txt", self._blocks.text(newest))
+            newest_text = ""
             for block, text in self._blocks.complete(len(self._alerts)):
                 self._folder.write(f"outbox/{outbox_name(block)}", text)
-                self._folder.write("server.txt", text)
+                newest_text = text
+            if newest_text:
+                self._folder.write("server.txt", newest_text)
                 self._folder.prune_outbox(outbox_name(self._oldest))
         return iter(())
 

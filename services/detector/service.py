@@ -78,8 +78,9 @@ class Detector:
             if self._settings.knows(sensor):
                 held = self._posts[sensor].held if sensor in self._posts else deque[Reading]()
                 post = self._posts[sensor] = Post(Watch(self._settings, sensor))
-                yield from Rebuild(self._archive, self._settings.zone, post.watch).messages(afresh)
-                for reading in held:
+                rebuild = Rebuild(self._archive, self._settings.zone, post.watch)
+                yield from rebuild.messages(afresh)
+                for reading in (*rebuild.left, *held):
                     yield from self._take(reading)
 
     def _take(self, reading: Reading) -> Iterator[Message]:

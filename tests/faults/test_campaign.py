@@ -1,0 +1,27 @@
+"""A short seeded campaign: services and broker are killed, stopped and locked out while two weeks of readings drain."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bench.faults.campaign import Campaign, line
+from bench.speed.live import following_site
+
+FAULTS = int(os.environ.get("WVR_FAULTS", "8"))
+SECONDS = 180
+
+
+@pytest.mark.parametrize("seed", [1])
+def test_every_reading_is_stored_once_and_has_the_verdict_of_an_undisturbed_run(seed: int, tmp_path: Path) -> None:
+    with following_site(tmp_path / "s") as site:
+        campaign = Campaign(site, seed, 1200 * FAULTS, FAULTS)
+        campaign.run(2.0)
+        campaign.wait(SECONDS)
+    (tmp_path / "all.csv").write_text("".join(map(line, range(campaign.minutes))), encoding="ascii")
+    replayed = site.wvr("replay", str(tmp_path / "all.csv"), "--data", str(tmp_path / "r"), "--site", "bench")
+    assert replayed.returncode == 0, replayed.stderr
+    calm, found = campaign.verdicts(tmp_path / "r/wvr.db"), campaign.verdicts()
+    assert [at for at in calm if found[at] != calm[at]] == []

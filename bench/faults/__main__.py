@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.faults.campaign import Campaign, line
+from bench.faults.campaign import Campaign
 from bench.speed.live import following_site
 
 
@@ -33,15 +33,18 @@ def main() -> int:
             except TimeoutError as error:
                 print(error)
                 rc = 1
-        (Path(folder) / "all.csv").write_text("".join(map(line, range(minutes))), encoding="ascii")
-        site.wvr("replay", f"{folder}/all.csv", "--data", f"{folder}/r", "--site", "bench")
-        calm, found = campaign.verdicts(Path(folder) / "r/wvr.db"), campaign.verdicts()
+        replayed = campaign.replay(Path(folder))
+        calm, found = campaign.verdicts(replayed / "wvr.db"), campaign.verdicts()
+        wanted_blocks, blocks = campaign.blocks(replayed), campaign.blocks()
     for kind, count in sorted(campaign.done.items()):
         print(f"| {kind} | {count} |")
     print(f"{minutes} readings in {fed:.0f} s, {minutes / fed * 60:.0f} times as fast as life")
     for place, name in enumerate(NAMES):
         differ = sum(found.get(at, (None,) * 7)[place] != flags[place] for at, flags in calm.items())
         print(f"{name}: {differ} of {len(calm)} verdicts differ from an undisturbed replay")
+    missing = sum(name not in blocks for name in wanted_blocks)
+    differ = sum(blocks.get(name, text) != text for name, text in wanted_blocks.items())
+    print(f"outbox: of {len(wanted_blocks)} blocks {missing} are missing, {differ} differ")
     return rc
 
 

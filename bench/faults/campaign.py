@@ -21,7 +21,6 @@ from cli.packages import VENV
 from tests.e2e.running import RunningSite
 
 SERVICES = ("ingest", "detector", "forecaster", "db_writer", "reporter", "trainer")
-START = datetime(2026, 3, 2, tzinfo=ZONE)
 COLUMNS = "at, flow_rate_system, flow_rate_value, flow_rate_prediction, flow_rate_night, pressure_system, pressure_value, pressure_prediction"  # noqa: E501
 
 
@@ -37,6 +36,25 @@ class Campaign:
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
+        hour = datetime.now(ZONE).replace(minute=0, second=0, microsecond=0)
+        self._start = hour - timedelta(hours=self.minutes // 60 + 2)
+
+    def lines(self, first: int, last: int) -> list[str]:
+        """Lines of the file; all of them are of past minutes."""
+        return [line(minute, self._start + timedelta(minutes=minute)) for minute in range(first, last)]
+
+    def replay(self, folder: Path) -> Path:
+        """Replays the same minutes undisturbed; returns the data folder."""
+        (folder / "all.csv").write_text("".join(self.lines(0, self.minutes)), encoding="ascii")
+        done = self.site.wvr("replay", str(folder / "all.csv"), "--data", str(folder / "r"), "--site", "bench")
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+        return folder / "r"
+
+    def blocks(self, data: Path | None = None) -> dict[str, str]:
+        """Texts in the outbox by name, of this site or of another data folder."""
+        outbox = (data or self.site.data) / "sensor/outbox"
+        return {path.name: path.read_text(encoding="utf-8") for path in outbox.glob("server-*.txt")}
 
     def run(self, pause: float) -> None:
         """Writes the minutes to the followed file in as many portions as there are faults; a fault after each."""
@@ -44,8 +62,8 @@ class Campaign:
         for portion in range(portions):
             first, last = self.minutes * portion // portions, self.minutes * (portion + 1) // portions
             with (self.site.data / "sensor/live.csv").open("a", encoding="ascii") as file:
-                file.writelines(line(minute) for minute in range(first, last))
-            time.sleep(self._random.uniform(0.2, pause))
+                file.writelines(self.lines(first, last))
+            time.sleep(self._random.uniform(0, pause))
             if portion < self.faults:
                 self._harm()
 
@@ -125,9 +143,8 @@ class Campaign:
             connection.close()
 
 
-def line(minute: int) -> str:
+def line(minute: int, at: datetime) -> str:
     """A line of the file: a day's rhythm, hard to mistake for another's."""
-    at = START + timedelta(minutes=minute)
     hour = minute % 1440 / 60
     flow = 60 + 20 * (1 - abs(hour - 12) / 12) + minute * 7919 % 101 / 50
     burst = 40 if minute % 9001 > 8900 else 0

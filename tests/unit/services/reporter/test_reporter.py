@@ -158,3 +158,14 @@ def test_blocks_that_were_missed_are_written_at_the_start_in_order(tmp_path: Pat
     assert (tmp_path / "server.txt").read_text() == text
     assert "24.00 48.00" in text.splitlines()[0]
     assert len((tmp_path / "server.part.txt").read_text().splitlines()) == 4
+
+
+def test_a_tick_of_today_does_not_close_the_block_of_a_backlog(tmp_path: Path) -> None:
+    service = reporter(tmp_path)
+    tell(service, *(verdict(minute) for minute in range(14) if minute != 3), tick(600))
+    tell(service, *(verdict(minute) for minute in range(14, 20)))
+    lines = (tmp_path / "server.txt").read_text().splitlines()
+    assert [line.split()[2] for line in lines] == ["12.34"] * 10
+    assert "23:03  NULL" in (tmp_path / "outbox/server-20261123T2300.txt").read_text()
+    tell(service, tick(601), tick(602))
+    assert (tmp_path / "alert.txt").read_text().split()[1:3] == ["2026-11-24T09:01", "NULL"]

@@ -11,7 +11,7 @@ from shared.store.history import History
 def main() -> None:
     settings = load_settings()
     history = History(settings.database, settings.zone, settings.site.name)
-    service = unbroken(Detector(settings, history), history.mark, history.debt)
+    service = unbroken(Detector(settings, history), history.mark, history.debt, history.whole)
     run(service, MqttBus("detector", settings))
 
 

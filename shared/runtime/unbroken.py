@@ -9,12 +9,14 @@ from typing import cast
 
 from shared.contract.messages import Message, Reading, Tick
 from shared.runtime.log import log
-from shared.runtime.service import Service
+from shared.runtime.service import Service, Unavailable
 
 LOOK = 10
 """Batches after a gap was met from which on stored history is asked for what is missing."""
 PATIENCE = 10
 """Ticks after which the service goes on without it."""
+TRIES = 15
+"""Seconds that a start waits for what is missing in stored history."""
 LOOK_BACK = 10
 """Ticks between two looks at what the service owes."""
 
@@ -26,9 +28,17 @@ class Unbroken:
     """
 
     def __init__(
-        self, service: Service, mark: Callable[[], tuple[str, int] | None], owed: Callable[[], Hashable]
+        self,
+        service: Service,
+        mark: Callable[[], tuple[str, int] | None],
+        owed: Callable[[], Hashable],
+        whole: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`mark`: up to which number of which spool all is stored; `owed`: names the oldest debt, falsy when none."""
+        """`mark`: up to which number of which spool all is stored; `owed`: names the oldest debt, falsy when none;
+
+        `whole`: whether nothing is stored behind a gap.
+        """
+        self._whole, self._tries = whole, 0
         self.name, self.consumes, self.produces = service.name, service.consumes, service.produces
         self.commands = service.commands
         self._service, self._stored, self._owed = service, mark, owed
@@ -39,6 +49,9 @@ class Unbroken:
 
     def start(self) -> Iterator[Message]:
         """What is stored before the service looks is what it will know at least."""
+        if not self._whole() and self._tries < TRIES:
+            self._tries += 1
+            raise Unavailable("readings are missing in stored history; they are being sent again")
         self._last = self._stored() or self._last
         return iter(self._service.start())
 
@@ -87,7 +100,7 @@ class Unbroken:
     def _catch_up(self) -> Iterator[Message]:
         """Starts anew when all that is missing is stored."""
         mark, first = self._stored(), min(reading.seq for reading in self._held)
-        if mark and mark[0] == self._last[0] and mark[1] >= first - 1:
+        if mark and mark[0] == self._last[0] and mark[1] >= first - 1 and self._whole():
             log(self.name, "takes what was missing from stored history", logging.WARNING, up_to=mark[1])
             self._last = mark
             yield from self._service.start()
@@ -116,6 +129,11 @@ class Unbroken:
         yield from self._service.handle(tick)
 
 
-def unbroken(service: Service, mark: Callable[[], tuple[str, int] | None], owed: Callable[[], Hashable]) -> Service:
+def unbroken(
+    service: Service,
+    mark: Callable[[], tuple[str, int] | None],
+    owed: Callable[[], Hashable],
+    whole: Callable[[], bool],
+) -> Service:
     """The service behind an Unbroken."""
-    return cast(Service, Unbroken(service, mark, owed))
+    return cast(Service, Unbroken(service, mark, owed, whole))

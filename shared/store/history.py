@@ -51,6 +51,11 @@ class History:
         """Up to which number of which spool of ingest all readings are stored."""
         return next(((row[0], row[1]) for row in self._rows("SELECT boot_id, seq FROM STORED_TB WHERE site = ?")), None)
 
+    def whole(self) -> bool:
+        """Whether nothing newer is stored than the reading up to which all are there."""
+        sql = "SELECT at >= (SELECT max(at) FROM REAL_VAL_TB WHERE site = ?1) FROM STORED_TB WHERE site = ?1"
+        return bool(next((row[0] for row in self._rows(sql)), True))
+
     def debt(self, days: int = 15) -> str:
         """The oldest reading of the newest days without a verdict; empty when there is none."""
         for sensor in self.sensors():

@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar
 
+import pytest
+
 from shared.contract.messages import Message, Reading, Tick
-from shared.runtime.unbroken import LOOK, LOOK_BACK, PATIENCE, Unbroken
+from shared.runtime.service import Unavailable
+from shared.runtime.unbroken import LOOK, LOOK_BACK, PATIENCE, TRIES, Unbroken
 from tests.unit.makers import reading, tick
 
 
@@ -89,3 +92,13 @@ def test_a_debt_that_lasts_is_made_up_for() -> None:
     assert site.service.starts == 1
     site.hear(*(tick(minute) for minute in range(LOOK_BACK)))
     assert site.service.starts == 2
+
+
+def test_a_start_waits_a_while_for_what_is_missing_in_history() -> None:
+    service = Service()
+    kept = Unbroken(service, lambda: ("boot", 4), lambda: "", lambda: False)
+    for _ in range(TRIES):
+        with pytest.raises(Unavailable):
+            kept.start()
+    list(kept.start())
+    assert service.starts == 1

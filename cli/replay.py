@@ -20,6 +20,7 @@ from services.ingest.feed import RejectedLines
 from services.ingest.past import NoPast
 from services.ingest.service import Ingest
 from services.ingest.sources.lines import read_measurements
+from services.ingest.spool import NoSpool
 from services.reporter.folder import DeferredFolder
 from services.reporter.service import Reporter
 from services.trainer.job import Job
@@ -81,7 +82,7 @@ def _services(settings: Settings, recorder: Recorder, folder: DeferredFolder) ->
     site, zone = settings.site.name, settings.zone
     history = History(settings.database, zone, site)
     bad_lines = RejectedLines(settings.data / "rejected")
-    ingest = Ingest(site, "replay", "replay", settings.knows, bad_lines, NoPast())
+    ingest = Ingest(site, NoSpool("replay"), "replay", settings.knows, bad_lines, NoPast())
     job = Job(site, zone, settings.data, settings.training, history, time.monotonic)
     on_command = settings.training.model_copy(update={"automatic": False})
     keen = [

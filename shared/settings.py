@@ -64,6 +64,10 @@ class Ingest(Section):
     source: Literal["simulator", "file"] = "simulator"
     files: str = Field("*.csv", pattern=r"^[^/]+$")
     """Pattern of the files that the source `file` follows in data/sensor/."""
+    spool_days: float = Field(2.0, gt=0, le=365)
+    """Stored readings stay so long in the spool, to fill a database that was restored from a backup."""
+    spool_mb: float = Field(200.0, ge=10, le=100_000)
+    """Beyond it the oldest readings are dropped, stored or not."""
 
 
 class Simulator(Section):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import ClassVar, Protocol
 
+from services.db_writer.arrivals import Arrivals, Mark
 from services.db_writer.backup import Backup, Copier, NoCopier
 from shared.contract.messages import (
     Anomaly,
@@ -25,8 +26,6 @@ from shared.contract.messages import (
 )
 from shared.domain.series import DAY
 from shared.runtime.service import Unavailable
-
-Mark = tuple[str, int, int]
 
 
 class Store(Protocol):
@@ -67,16 +66,20 @@ class DbWriter:
         self._backup = Backup(site, copier or NoCopier())
         self._store, self._site, self._keep, self._local = store, site, retention_days * DAY, local
         self._batch: list[Message] = []
-        self._mark: Mark | None = None
+        self._arrivals = Arrivals()
+        self._said: Mark | None = None
         self._judged = -1
         self._tick: Tick | None = None
 
     def start(self) -> Iterator[Message]:
-        self._mark = self._store.mark(self._site)
-        if self._mark:
-            yield self._stored()
+        mark = self._store.mark(self._site)
+        if mark:
+            self._arrivals.go_on(mark)
+            self._judged = mark[1]
+            yield self._stored(mark)
 
     def handle(self, message: Message) -> Iterator[Message]:
+        self._arrivals.see(message)
         if isinstance(message, Tick):
             self._tick = message
             self._backup.minute(message)
@@ -89,19 +92,18 @@ class DbWriter:
     def settle(self) -> Iterator[Message]:
         """Stores the batch. Raises Unavailable, and keeps the batch, while the database can't be written."""
         self._forget_old_minutes()
-        before = self._mark
-        mark = advance(before, self._batch)
+        mark = self._arrivals.mark
         judged = [
             verdict.reading.seq for verdict in _verdicts(self._batch) if mark and verdict.reading.boot_id == mark[0]
         ]
         refused = list(self._write(mark))
-        batch, self._batch, self._mark = self._batch, [], mark
-        if mark and before and mark[0] != before[0]:
+        batch, self._batch = self._batch, []
+        if mark and self._said and mark[0] != self._said[0]:
             self._judged = -1
         self._judged = max(judged, default=self._judged)
         yield from refused
-        if judged or mark != before:
-            yield self._stored()
+        if mark and (judged or mark != self._said or self._arrivals.gap):
+            yield self._stored(mark)
         yield from (progress(message) for message in batch if isinstance(message, History))
         yield from self._backup.news()
 
@@ -131,20 +133,11 @@ class DbWriter:
                     yield Rejected(self._site, f"db_writer: {type(message).__name__}", repr(error)[:4000], raw)
             self._store.write([], marks)
 
-    def _stored(self) -> Stored:
-        assert self._mark is not None
-        boot_id, seq, at = self._mark
-        return Stored(self._site, boot_id, seq, self._local(at), self._judged, len(self._batch))
-
-
-def advance(mark: Mark | None, messages: Sequence[Message]) -> Mark | None:
-    """The mark after a batch: it moves only along readings without a gap; a new boot_id begins at 0."""
-    for message in messages:
-        if isinstance(message, Reading) and (
-            message.seq == 0 if mark is None or message.boot_id != mark[0] else message.seq == mark[1] + 1
-        ):
-            mark = (message.boot_id, message.seq, int(message.at.timestamp()))
-    return mark
+    def _stored(self, mark: Mark) -> Stored:
+        self._said = mark
+        boot_id, seq, at = mark
+        seen = self._arrivals.seen
+        return Stored(self._site, boot_id, seq, self._local(at), self._judged, len(self._batch), seen)
 
 
 def _verdicts(messages: Sequence[Message]) -> Iterator[Verdict]:

@@ -29,6 +29,7 @@ class Archive(Protocol):
     def span(self, sensor: str) -> tuple[int, int] | None: ...
     def readings(self, sensor: str, start: int, stop: int) -> Series: ...
     def unjudged(self, sensor: str, start: int, stop: int) -> Iterator[Reading]: ...
+    def issued(self, sensor: str) -> int | None: ...
     def first_hours(self, sensor: str, start: int, stop: int) -> dict[int, dict[str, Quantiles]]: ...
     def criteria(self, sensor: str) -> Criteria | None: ...
     def open_anomalies(self, sensor: str) -> list[Anomaly]: ...
@@ -40,6 +41,8 @@ class Rebuild:
 
     def __init__(self, archive: Archive, zone: ZoneInfo, watch: Watch) -> None:
         self._archive, self._zone, self._watch = archive, zone, watch
+        self.left: list[Reading] = []
+        """Stored readings of hours whose prediction is not stored yet: they wait for it like those that come live."""
 
     def messages(self, afresh: bool = False) -> Iterator[Message]:
         """Criteria and open anomalies that hold, then what is owed for readings without a verdict.
@@ -51,7 +54,9 @@ class Rebuild:
         if span is None:
             return
         stop = span[1] + 60
-        owed = {one.at: one for one in self._archive.unjudged(sensor, stop - UNJUDGED_DAYS * DAY, stop)}
+        unjudged = list(self._archive.unjudged(sensor, stop - UNJUDGED_DAYS * DAY, stop))
+        stop = self._leave(unjudged, span[0], stop)
+        owed = {one.at: one for one in unjudged if one.at.timestamp() < stop}
         first = min([stop - 60, *(int(at.timestamp()) for at in owed)])
         midnight = (first + offset_seconds(first, self._zone)) // DAY * DAY
         series = self._archive.readings(sensor, first - KEPT_DAYS * DAY, stop)
@@ -69,6 +74,26 @@ class Rebuild:
         watch.station.open_day(at.toordinal())
         yield from self._anomalies(watch, series, ~before, owed)
 
+    def _leave(self, unjudged: list[Reading], first: int, stop: int) -> int:
+        """Where the stored predictions end, if readings beyond are not judged yet; else `stop`."""
+        issued = self._archive.issued(self._watch.sensor)
+        limit = stop if issued is None else issued + HOUR
+        later = [one for one in unjudged if one.at.timestamp() >= limit]
+        if not later or (end := int(later[0].at.timestamp())) <= first:
+            return stop
+        owed = {one.at: one for one in later}
+        series = self._archive.readings(self._watch.sensor, end, stop)
+        for at, flow_rate, pressure in zip(
+            series.at.tolist(), series.flow_rate.tolist(), series.pressure.tolist(), strict=True
+        ):
+            local = datetime.fromtimestamp(at, self._zone)
+            self.left.append(owed.get(local) or self._stored(local, flow_rate, pressure))
+        return end
+
+    def _stored(self, at: datetime, flow_rate: float, pressure: float) -> Reading:
+        watch = self._watch
+        return Reading(watch.site, watch.sensor, at, _value(flow_rate), _value(pressure), "stored", 0, "stored")
+
     def _anomalies(self, watch: Watch, series: Series, today: Mask, owed: dict[datetime, Reading]) -> Iterable[Message]:
         """Runs the last day again; says only what was not said before."""
         still_open = self._archive.open_anomalies(watch.sensor)
@@ -80,8 +105,7 @@ class Rebuild:
             series.at[today].tolist(), series.flow_rate[today].tolist(), series.pressure[today].tolist(), strict=True
         ):
             local = datetime.fromtimestamp(at, self._zone)
-            flow, bar = _value(flow_rate), _value(pressure)
-            reading = owed.get(local) or Reading(watch.site, watch.sensor, local, flow, bar, "stored", 0, "stored")
+            reading = owed.get(local) or self._stored(local, flow_rate, pressure)
             said = list(watch.take(reading))
             if local in owed:
                 yield from said

@@ -3,6 +3,7 @@
 from services.detector.service import Detector
 from shared.runtime.mqtt_bus import MqttBus
 from shared.runtime.run import run
+from shared.runtime.unbroken import unbroken
 from shared.settings import load_settings
 from shared.store.history import History
 
@@ -10,7 +11,8 @@ from shared.store.history import History
 def main() -> None:
     settings = load_settings()
     history = History(settings.database, settings.zone, settings.site.name)
-    run(Detector(settings, history), MqttBus("detector", settings))
+    service = unbroken(Detector(settings, history), history.mark, history.debt, history.whole)
+    run(service, MqttBus("detector", settings))
 
 
 if __name__ == "__main__":

@@ -78,8 +78,9 @@ class Detector:
             if self._settings.knows(sensor):
                 held = self._posts[sensor].held if sensor in self._posts else deque[Reading]()
                 post = self._posts[sensor] = Post(Watch(self._settings, sensor))
-                yield from Rebuild(self._archive, self._settings.zone, post.watch).messages(afresh)
-                for reading in held:
+                rebuild = Rebuild(self._archive, self._settings.zone, post.watch)
+                yield from rebuild.messages(afresh)
+                for reading in (*rebuild.left, *held):
                     yield from self._take(reading)
 
     def _take(self, reading: Reading) -> Iterator[Message]:
@@ -124,10 +125,16 @@ class Detector:
             if post.held:
                 post.waited += 1
                 if post.waited >= PATIENCE:
-                    post.hour = int(post.held[0].at.timestamp()) // 3600
+                    post.hour = self._given_up(post)
                     yield from self._release(post)
             if post.silent == self._settings.detection.silence_minutes:
                 yield from post.watch.silent(at)
+
+    def _given_up(self, post: Post) -> int:
+        """The hour that goes without a prediction, and all before one that has its own: predictions come in order."""
+        first, last = (int(reading.at.timestamp()) // 3600 for reading in (post.held[0], post.held[-1]))
+        later = [hour for hour in post.watch.station.predictions if first < hour <= last]
+        return max(first, min(later) - 1) if later else first
 
     def _acknowledge(self, command: Command) -> Iterator[Message]:
         wanted = command.arguments.get("id", "")

@@ -12,6 +12,7 @@ from services.forecaster.service import Forecaster
 from shared.runtime.log import log
 from shared.runtime.mqtt_bus import MqttBus
 from shared.runtime.run import run
+from shared.runtime.unbroken import unbroken
 from shared.settings import load_settings
 from shared.store.history import History
 
@@ -34,7 +35,8 @@ def loader(data: Path) -> Callable[[str], LiteModel | None]:
 def main() -> None:
     settings = load_settings()
     past = History(settings.database, settings.zone, settings.site.name)
-    run(Forecaster(settings.site.name, settings.zone, past, loader(settings.data)), MqttBus("forecaster", settings))
+    forecaster = Forecaster(settings.site.name, settings.zone, past, loader(settings.data))
+    run(unbroken(forecaster, past.mark, lambda: None, past.whole), MqttBus("forecaster", settings))
 
 
 if __name__ == "__main__":

@@ -23,8 +23,16 @@ MINUTE = timedelta(minutes=1)
 class Feed:
     """Polled by the run loop; readings of a minute go out before its Tick."""
 
-    def __init__(self, source: Source, site: str, now: Callable[[], datetime], ahead: Callable[[], int]) -> None:
-        self._source, self._site, self._now, self._ahead = source, site, now, ahead
+    def __init__(
+        self,
+        source: Source,
+        site: str,
+        now: Callable[[], datetime],
+        ahead: Callable[[], int],
+        placed: Callable[[], None],
+    ) -> None:
+        """`placed` is called when the source has remembered its place."""
+        self._source, self._site, self._now, self._ahead, self._placed = source, site, now, ahead, placed
         self._waiting_since: datetime | None = None
         self._ticks: deque[Tick] = deque()
         self._scheduler = schedule.Scheduler()
@@ -36,10 +44,8 @@ class Feed:
         self._scheduler.run_pending()
         now = self._now()
         deliveries = [Delivery(item, _nothing) for item in self._source.poll(now, BATCH)] if self._may_go(now) else []
-        if deliveries:
-            deliveries[-1] = Delivery(deliveries[-1].message, self._source.done)
         while self._ticks:
-            deliveries.append(Delivery(self._ticks.popleft(), _nothing))
+            deliveries.append(Delivery(self._ticks.popleft(), self._remember))
         return deliveries
 
     def _may_go(self, now: datetime) -> bool:
@@ -49,6 +55,11 @@ class Feed:
             return True
         self._waiting_since = self._waiting_since or now
         return False
+
+    def _remember(self) -> None:
+        """Called when a Tick is acknowledged: the spool was flushed before, so the source's place may be remembered."""
+        self._source.done()
+        self._placed()
 
     def _close_minute(self) -> None:
         minute = self._now().replace(second=0, microsecond=0) - MINUTE

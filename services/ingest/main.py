@@ -1,12 +1,12 @@
 """Wires ingest to its source, the clock and the broker."""
 
-import uuid
 from datetime import datetime
 
 from services.ingest.feed import Feed, RejectedLines
 from services.ingest.past import simulated_past
 from services.ingest.service import Ingest
 from services.ingest.sources import SOURCES
+from services.ingest.spool import Spool
 from shared.runtime.mqtt_bus import MqttBus
 from shared.runtime.run import run
 from shared.settings import load_settings
@@ -18,16 +18,19 @@ def main() -> None:
     def now() -> datetime:
         return datetime.now(settings.zone)
 
+    folder, days, megabytes = settings.data / "spool", settings.ingest.spool_days, settings.ingest.spool_mb
+    spool = Spool(folder, settings.site.name, days, megabytes, now)
     service = Ingest(
         settings.site.name,
-        uuid.uuid4().hex[:12],
+        spool,
         settings.ingest.source,
         settings.knows,
         RejectedLines(settings.data / "rejected"),
         simulated_past(settings, now()),
     )
-    feed = Feed(SOURCES[settings.ingest.source](settings), settings.site.name, now, lambda: service.ahead)
-    run(service, MqttBus("ingest", settings), feed)
+    source = SOURCES[settings.ingest.source](settings)
+    feed = Feed(source, settings.site.name, now, lambda: service.ahead, spool.placed)
+    run(service, MqttBus("ingest", settings), feed, note=lambda: service.note)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import ClassVar, Protocol
 
+from services.ingest.resend import Resend
 from services.ingest.sources.lines import BadLine, Measurement
 from shared.contract.messages import History, Message, Reading, Rejected, Stored, Tick
 
@@ -23,8 +25,23 @@ class Past(Protocol):
         ...
 
 
+class Spool(Protocol):
+    """What was accepted, on disk before it is published. `append` raises Unavailable."""
+
+    boot_id: str
+    next: int
+    note: str
+
+    def append(self, reading: Reading) -> None: ...
+    def has(self, measurement: Measurement) -> bool: ...
+    def flush(self) -> None: ...
+    def stored(self, seq: int) -> None: ...
+    def skip_to(self, seq: int) -> None: ...
+    def between(self, first: int, last: int) -> Iterator[Reading]: ...
+
+
 class Ingest:
-    """Accepts measurements. `seq` counts the readings of this run, whose name is `boot_id`."""
+    """Accepts measurements. `seq` counts the readings of its spool, whose name is `boot_id`."""
 
     name: ClassVar[str] = "ingest"
     consumes: ClassVar[tuple[type[Message], ...]] = (Stored,)
@@ -34,23 +51,29 @@ class Ingest:
     def __init__(
         self,
         site: str,
-        boot_id: str,
+        spool: Spool,
         source: str,
         knows: Callable[[str], bool],
         keep_bad_line: Callable[[BadLine], None],
         past: Past,
     ) -> None:
-        self._site, self._boot_id, self._source = site, boot_id, source
+        self._site, self._spool, self._source = site, spool, source
         self._knows, self._keep_bad_line, self._past = knows, keep_bad_line, past
         self._sensors: set[str] = set()
-        self._seq = 0
-        self._settled = -1
+        self._settled = spool.next - 1
+        self._resend = Resend(spool)
         self._tick: Tick | None = None
+        self._minute_over = False
 
     @property
     def ahead(self) -> int:
         """Readings sent that are not yet stored and judged."""
-        return self._seq - 1 - self._settled
+        return self._spool.next - 1 - self._settled
+
+    @property
+    def note(self) -> str:
+        """What the operator must know."""
+        return self._spool.note
 
     def start(self) -> Iterator[Message]:
         """Yields what a first start owes to the past."""
@@ -58,31 +81,43 @@ class Ingest:
 
     def handle(self, message: Message | Measurement | BadLine) -> Iterator[Message]:
         if isinstance(message, Measurement):
-            yield self._accept(message)
+            yield from self._accept(message)
         elif isinstance(message, BadLine):
             self._keep_bad_line(message)
             yield Rejected(self._site, f"{message.file}:{message.number}", message.reason, message.raw[:4000])
         elif isinstance(message, Tick) and (self._tick is None or message.at > self._tick.at):
-            self._tick = message
-            yield message
-        elif isinstance(message, Stored) and message.boot_id == self._boot_id:
-            self._settled = min(message.seq, message.judged)
+            self._tick, self._minute_over = message, True
+            yield replace(message, boot_id=self._spool.boot_id, seq=self._spool.next - 1)
+        elif isinstance(message, Stored) and message.boot_id == self._spool.boot_id:
+            self._hear(message)
 
     def settle(self) -> Iterator[Message]:
-        """Called first when the past is safe with the broker."""
+        """Called first when the past is safe with the broker. Once a minute the spool is flushed."""
         self._past.done()
-        return iter(())
+        if self._minute_over:
+            self._minute_over = False
+            self._spool.flush()
+            self._resend.minute_over()
+        yield from self._resend.readings()
 
-    def _accept(self, measurement: Measurement) -> Message:
-        """A Reading, or why there is none."""
+    def _hear(self, stored: Stored) -> None:
+        self._spool.skip_to(stored.seq + 1)
+        self._spool.stored(stored.seq)
+        self._settled = min(stored.seq, stored.judged)
+        self._resend.hear(stored)
+
+    def _accept(self, measurement: Measurement) -> Iterator[Message]:
+        """A Reading, or why there is none; nothing when the spool has it since before a restart."""
         sensor, flow_rate, pressure = measurement.sensor, measurement.flow_rate, measurement.pressure
         if reason := self._refusal(sensor, flow_rate, pressure):
-            return Rejected(self._site, self._source, reason, str(measurement))
-        reading = Reading(
-            self._site, sensor, measurement.at, flow_rate, pressure, self._boot_id, self._seq, self._source
-        )
-        self._seq += 1
-        return reading
+            yield Rejected(self._site, self._source, reason, str(measurement))
+        elif not self._spool.has(measurement):
+            spool = self._spool
+            reading = Reading(
+                self._site, sensor, measurement.at, flow_rate, pressure, spool.boot_id, spool.next, self._source
+            )
+            spool.append(reading)
+            yield reading
 
     def _refusal(self, sensor: str, flow_rate: float | None, pressure: float | None) -> str:
         if sensor not in self._sensors:

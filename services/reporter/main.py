@@ -1,19 +1,21 @@
 """Wires reporter to the broker and data/sensor/."""
 
 from services.reporter.folder import SensorFolder
+from services.reporter.owed import owed_since
 from services.reporter.service import Reporter
 from shared.runtime.mqtt_bus import MqttBus
 from shared.runtime.run import run
 from shared.settings import load_settings
+from shared.store.history import History
 
 
 def main() -> None:
     settings = load_settings()
     folder = SensorFolder(settings.sensor_folder)
-    run(
-        Reporter(folder, settings.reporter.horizons_hours, settings.reporter.outbox_days),
-        MqttBus("reporter", settings),
-    )
+    wanted = settings.reporter
+    history = History(settings.database, settings.zone, settings.site.name)
+    owed = owed_since(history, settings.zone, wanted.outbox_days)
+    run(Reporter(folder, wanted.horizons_hours, wanted.outbox_days, owed), MqttBus("reporter", settings))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar, Protocol
 
@@ -11,6 +11,9 @@ from services.reporter.text import alert_line, alert_part, forecast_columns, min
 from shared.contract.messages import Anomaly, Message, Prediction, Tick, Verdict
 
 MINUTE = timedelta(minutes=1)
+MOST_HOURS = 24 * 60
+BEHIND = timedelta(minutes=10)
+"""A sensor that still speaks, of minutes so long ago, is catching up: its next lines are on their way."""
 
 
 class Folder(Protocol):
@@ -37,25 +40,38 @@ class Reporter:
     produces: ClassVar[tuple[type[Message], ...]] = ()
     commands: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, folder: Folder, horizons_hours: Sequence[int], outbox_days: int) -> None:
+    def __init__(
+        self,
+        folder: Folder,
+        horizons_hours: Sequence[int],
+        outbox_days: int,
+        owed: Callable[[str], Iterable[Verdict | Prediction]] = lambda _: (),
+    ) -> None:
+        """`owed`: stored verdicts and predictions after a block, in order of time."""
+        self._owed = owed
         self._folder, self._hours, self._kept = folder, horizons_hours, timedelta(days=outbox_days)
         self._alerts: dict[str, tuple[str, str]] = {}
         self._first_blocks: dict[str, str] = {}
         self._blocks = Blocks()
         self._full_hours: dict[str, Verdict] = {}
-        self._predictions: dict[str, Prediction] = {}
+        self._forecasts: dict[str, dict[str, str]] = {}
+        """sensor to full hour to the columns of its forecast, the newest hours only."""
         self._silent: set[str] = set()
+        self._heard: set[str] = set()
+        """Sensors with a verdict since the tick before."""
         self._oldest = ""
         self._changed = False
         self._no_forecast = "  " + forecast_columns(None, horizons_hours)
 
     def start(self) -> Iterator[Message]:
-        """Takes up the block that was being filled."""
+        """Takes up the block that was being filled, and those that were missed."""
         self._blocks.sent = max((block_of(at) for _, at, _ in self._lines_of("server.txt")), default="")
         for sensor, at, line in self._lines_of("server.part.txt"):
             self._blocks.put(at, sensor, line)
             self._first_blocks.setdefault(sensor, block_of(at))
             self._alerts[sensor] = (at, alert_part(line))
+        for message in self._owed(self._blocks.sent):
+            list(self.handle(message))
         return iter(())
 
     def handle(self, message: Message) -> Iterator[Message]:
@@ -76,19 +92,26 @@ class Reporter:
             if self._blocks.lines:
                 newest = max(self._blocks.lines)
                 self._folder.write("server.part.txt", self._blocks.text(newest))
+            newest_text = ""
             for block, text in self._blocks.complete(len(self._alerts)):
                 self._folder.write(f"outbox/{outbox_name(block)}", text)
-                self._folder.write("server.txt", text)
+                newest_text = text
+            if newest_text:
+                self._folder.write("server.txt", newest_text)
                 self._folder.prune_outbox(outbox_name(self._oldest))
         return iter(())
 
     def _take_verdict(self, verdict: Verdict) -> None:
+        self._heard.add(verdict.sensor)
         self._put(verdict.sensor, minute(verdict.at), alert_line(verdict))
         if verdict.at.minute == 0:
             self._full_hours[verdict.sensor] = verdict
 
     def _take_prediction(self, prediction: Prediction) -> None:
-        self._predictions[prediction.sensor] = prediction
+        forecasts = self._forecasts.setdefault(prediction.sensor, {})
+        forecasts[minute(prediction.issued_at)] = "  " + forecast_columns(prediction, self._hours)
+        while len(forecasts) > MOST_HOURS:
+            del forecasts[next(iter(forecasts))]
         verdict = self._full_hours.get(prediction.sensor)
         if verdict and verdict.at == prediction.issued_at:
             self._put(prediction.sensor, minute(verdict.at), alert_line(verdict))
@@ -99,10 +122,16 @@ class Reporter:
         last = minute(at - MINUTE)
         over = self._blocks.before(block_of(minute(at)))
         minutes = [last, *(f"{block}{digit}" for block in over for digit in range(10))]
+        behind = minute(at - BEHIND)
         for sensor in self._alerts:
+            newest = self._alerts[sensor][0]
+            catches_up = sensor in self._heard and newest < behind
             for missed in minutes:
+                if catches_up and block_of(missed) >= block_of(newest):
+                    continue
                 if block_of(missed) >= self._first_blocks[sensor] and self._blocks.lacks(missed, sensor):
                     self._put(sensor, missed, missing_line(sensor, missed, sensor in self._silent))
+        self._heard.clear()
 
     def _put(self, sensor: str, at: str, line: str) -> None:
         self._first_blocks.setdefault(sensor, block_of(at))
@@ -114,10 +143,9 @@ class Reporter:
             self._changed = True
 
     def _columns(self, sensor: str, at: str) -> str:
+        """The forecast of a full hour; in a backlog the forecaster is far ahead of the verdicts."""
         if at.endswith(":00"):
-            prediction = self._predictions.get(sensor)
-            if prediction and minute(prediction.issued_at) == at:
-                return "  " + forecast_columns(prediction, self._hours)
+            return self._forecasts.get(sensor, {}).get(at, self._no_forecast)
         return self._no_forecast
 
     def _lines_of(self, name: str) -> Iterator[tuple[str, str, str]]:

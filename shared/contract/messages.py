@@ -54,11 +54,13 @@ class Reading:
     pressure: Pressure | None
     """None when the meter gave no value."""
     boot_id: Name
-    """The run of ingest that accepted it."""
+    """The spool that ingest keeps it in; it outlives restarts."""
     seq: Annotated[int, Ge(0)]
     """Counts the readings of one boot_id without a gap."""
     source: Name
     """Where it came from: simulator, file, replay."""
+    after: Annotated[int, Ge(-1)] | None = None
+    """Sent again: the newest seq before this one that ingest still has; None means seq - 1."""
 
 
 Minute = tuple[AwareDatetime, FlowRate | None, Pressure | None]
@@ -91,6 +93,10 @@ class Tick:
     site: Name
     at: AwareDatetime
     """Start of the minute that has just closed: the tick of 10:04 is sent at 10:05:00."""
+    boot_id: Annotated[str, MaxLen(64)] = ""
+    """The spool of ingest; empty when it has none."""
+    seq: Annotated[int, Ge(-1)] = -1
+    """Newest reading of boot_id that was sent before this: by now it has arrived, or was lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,13 +292,16 @@ class Stored:
 
     site: Name
     boot_id: Name
-    seq: Annotated[int, Ge(0)]
+    seq: Annotated[int, Ge(-1)]
+    """-1: nothing of boot_id yet."""
     at: AwareDatetime
     """Minute of that reading."""
     judged: Annotated[int, Ge(-1)]
     """Newest seq of boot_id whose verdict is on disk too; -1 before the first."""
     waiting: Annotated[int, Ge(0)]
     """Messages received and not yet stored."""
+    seen: Annotated[int, Ge(-1)] = -1
+    """Newest seq of boot_id that is known of; beyond seq, readings are missing and ingest sends them again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,7 @@ def run(
         signal.signal(signal_number, lambda *_: stop.set())
     bus.open(service)
     log(service.name, "online")
-    _say(bus, service.start())
-    bus.confirm()
+    _begin(service, bus, stop)
     while not stop.is_set():
         polled = poll()
         received = bus.receive(BATCH, 0.0 if polled else WAIT_SECONDS)
@@ -67,6 +66,17 @@ def attempt(service: Service, bus: Bus, message: Any, stop: threading.Event | No
         log(service.name, "a handler failed twice", logging.ERROR, second, message=type(message).__name__)
         source = f"{service.name}: {type(message).__name__}"
         return [Rejected(getattr(message, "site", "unknown"), source, repr(second)[:4000], str(message)[:4000])]
+
+
+def _begin(service: Service, bus: Bus, stop: threading.Event) -> None:
+    """Publishes what a service says at its start as it comes: a first start's year is too much to hold at once."""
+
+    def begin() -> list[Message]:
+        _say(bus, service.start())
+        return []
+
+    _patiently(begin, service, bus, stop)
+    bus.confirm()
 
 
 def _patiently(

@@ -15,11 +15,15 @@ from peewee import SqliteDatabase
 from shared.contract.messages import (
     CHANNELS,
     Anomaly,
+    Check,
     Criteria,
+    FlowChecks,
     Forecast,
     Prediction,
+    PressureChecks,
     Reading,
     Sentence,
+    Verdict,
 )
 from shared.domain.series import HOUR, Series
 from shared.runtime.service import Unavailable
@@ -46,6 +50,23 @@ class History:
         found = list(self._rows("SELECT min(at), max(at) FROM REAL_VAL_TB WHERE site = ? AND sensor = ?", sensor))
         return None if not found or found[0][0] is None else (found[0][0], found[0][1])
 
+    def mark(self) -> tuple[str, int] | None:
+        """Up to which number of which spool of ingest all readings are stored."""
+        return next(((row[0], row[1]) for row in self._rows("SELECT boot_id, seq FROM STORED_TB WHERE site = ?")), None)
+
+    def whole(self) -> bool:
+        """Whether nothing newer is stored than the reading up to which all are there."""
+        sql = "SELECT at >= (SELECT max(at) FROM REAL_VAL_TB WHERE site = ?1) FROM STORED_TB WHERE site = ?1"
+        return bool(next((row[0] for row in self._rows(sql)), True))
+
+    def debt(self, days: int = 15) -> str:
+        """The oldest reading of the newest days without a verdict; empty when there is none."""
+        for sensor in self.sensors():
+            if span := self.span(sensor):
+                for reading in self.unjudged(sensor, span[1] - days * 86_400, span[1] + 1):
+                    return f"{sensor} {reading.at.isoformat()}"
+        return ""
+
     def readings(self, sensor: str, start: int, stop: int) -> Series:
         """Readings of [start, stop) epoch seconds in order of time."""
         sql = "SELECT at, flow_rate, pressure FROM REAL_VAL_TB WHERE site = ? AND sensor = ? AND at >= ? AND at < ?"
@@ -60,6 +81,18 @@ class History:
         for at, flow_rate, pressure, source in self._rows(sql, sensor, start, stop):
             if source not in PAST_SOURCES:
                 yield Reading(self._site, sensor, self._local(at), flow_rate, pressure, "stored", 0, source)
+
+    def verdicts(self, sensor: str, start: int, stop: int) -> Iterator[Verdict]:
+        """Verdicts of [start, stop) in order of time; of their checks only the flags are kept."""
+        sql = """SELECT r.at, r.flow_rate, r.pressure, r.source, v.flow_rate_system, v.flow_rate_value,
+            v.flow_rate_prediction, v.flow_rate_night, v.pressure_system, v.pressure_value, v.pressure_prediction
+            FROM OUTLIER_VAL_TB v JOIN REAL_VAL_TB r ON r.site = v.site AND r.sensor = v.sensor AND r.at = v.at
+            WHERE v.site = ? AND v.sensor = ? AND v.at >= ? AND v.at < ? ORDER BY v.at"""
+        for at, flow_rate, pressure, source, *flags in self._rows(sql, sensor, start, stop):
+            reading = Reading(self._site, sensor, self._local(at), flow_rate, pressure, "stored", 0, source)
+            checks = [Check(flag) for flag in flags]
+            flow, low = FlowChecks(*checks[:4]), PressureChecks(*checks[4:])
+            yield Verdict(self._site, sensor, reading.at, reading, flow, low)
 
     def last_verdict(self, sensor: str) -> int | None:
         """Newest minute that has a verdict."""

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from services.db_writer.service import DbWriter, Mark
+from services.db_writer.arrivals import Mark
+from services.db_writer.service import DbWriter
 from shared.contract.messages import History, Message, Progress, Reading, Rejected, Stored
 from shared.domain.series import DAY
 from shared.runtime.service import Unavailable
@@ -54,20 +55,38 @@ def settled(service: DbWriter, *messages: Message) -> list[Message]:
 def test_tells_how_far_readings_and_verdicts_are_stored() -> None:
     shelf = Shelf()
     service = db_writer(shelf)
-    assert settled(service, reading(0), reading(1)) == [Stored("site1", "boot", 1, at(1), -1, 0)]
-    assert settled(service, verdict(0)) == [Stored("site1", "boot", 1, at(1), 0, 0)]
-    assert list(db_writer(shelf).start()) == [Stored("site1", "boot", 1, at(1), -1, 0)]
+    assert settled(service, reading(0), reading(1)) == [Stored("site1", "boot", 1, at(1), -1, 0, 1)]
+    assert settled(service, verdict(0)) == [Stored("site1", "boot", 1, at(1), 0, 0, 1)]
+    assert list(db_writer(shelf).start()) == [Stored("site1", "boot", 1, at(1), 1, 0, 1)]
 
 
 def test_the_mark_waits_where_a_reading_is_missing() -> None:
-    assert settled(db_writer(Shelf()), reading(0), reading(2)) == [Stored("site1", "boot", 0, at(0), -1, 0)]
+    service = db_writer(Shelf())
+    assert settled(service, reading(0), reading(2)) == [Stored("site1", "boot", 0, at(0), -1, 0, 2)]
+    assert settled(service, reading(3)) == [Stored("site1", "boot", 0, at(0), -1, 0, 3)]
+    assert settled(service, reading(1)) == [Stored("site1", "boot", 3, at(3), -1, 0, 3)]
+
+
+def test_a_tick_tells_of_readings_that_were_lost_with_the_broker() -> None:
+    service = db_writer(Shelf())
+    assert settled(service, replace(tick(2), boot_id="boot", seq=2)) == [Stored("site1", "boot", -1, at(2), -1, 0, 2)]
+    found = settled(service, *(reading(minute) for minute in range(3)))
+    assert found == [Stored("site1", "boot", 2, at(2), -1, 0, 2)]
+    assert not settled(service, replace(tick(3), boot_id="boot", seq=2))
+
+
+def test_the_mark_passes_what_ingest_has_no_longer() -> None:
+    service = db_writer(Shelf())
+    settled(service, reading(0), reading(7))
+    found = settled(service, replace(reading(5), after=0), replace(reading(6), after=5))
+    assert found == [Stored("site1", "boot", 7, at(7), -1, 0, 7)]
 
 
 def test_a_new_run_of_ingest_begins_anew() -> None:
     service = db_writer(Shelf())
     settled(service, reading(0), reading(1))
     found = settled(service, replace(reading(2), boot_id="next", seq=0))
-    assert found == [Stored("site1", "next", 0, at(2), -1, 0)]
+    assert found == [Stored("site1", "next", 0, at(2), -1, 0, 0)]
 
 
 def test_a_locked_database_keeps_the_batch_for_the_next_try() -> None:
@@ -77,7 +96,7 @@ def test_a_locked_database_keeps_the_batch_for_the_next_try() -> None:
     with pytest.raises(Unavailable):
         settled(service, reading(0))
     shelf.locked = False
-    assert settled(service) == [Stored("site1", "boot", 0, at(0), -1, 0)]
+    assert settled(service) == [Stored("site1", "boot", 0, at(0), -1, 0, 0)]
     assert shelf.kept == [reading(0)]
 
 

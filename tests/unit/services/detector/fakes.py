@@ -32,6 +32,9 @@ class EmptyArchive:
     def unjudged(self, sensor: str, start: int, stop: int) -> Iterator[Reading]:  # noqa: ARG002
         return iter(())
 
+    def issued(self, sensor: str) -> int | None:  # noqa: ARG002
+        return None
+
     def first_hours(self, sensor: str, start: int, stop: int) -> dict[int, dict[str, Quantiles]]:  # noqa: ARG002
         return {}
 
@@ -67,6 +70,9 @@ class KeptArchive(EmptyArchive):
     def unjudged(self, sensor: str, start: int, stop: int) -> Iterator[Reading]:  # noqa: ARG002
         owed = [one for one in self.kept if one.at not in self._verdicts] if self._judged else []
         return (one for one in owed if start <= one.at.timestamp() < stop)
+
+    def issued(self, sensor: str) -> int | None:  # noqa: ARG002
+        return max(self._predictions, default=None)
 
     def first_hours(self, sensor: str, start: int, stop: int) -> dict[int, dict[str, Quantiles]]:  # noqa: ARG002
         issued = {at: first_hours(one) for at, one in self._predictions.items() if start <= at < stop}

@@ -11,6 +11,7 @@ from services.ingest.past import NoPast, SimulatedPast
 from services.ingest.service import Ingest
 from services.ingest.sources.lines import BadLine, Measurement
 from services.ingest.sources.simulator import Simulator
+from services.ingest.spool import NoSpool
 from shared.contract.messages import History, Message, Reading, Rejected, Stored, Tick
 from shared.domain.series import DAY, MINUTE
 from shared.settings import Settings
@@ -21,7 +22,7 @@ SITE = Simulator(1, ("001", "002"), 60.0, 4.0, Settings().zone)
 
 def ingest(bad: list[BadLine] | None = None, knows: tuple[str, ...] = ()) -> Ingest:
     keep = (bad if bad is not None else []).append
-    return Ingest("site1", "boot", "file", lambda sensor: not knows or sensor in knows, keep, NoPast())
+    return Ingest("site1", NoSpool("boot"), "file", lambda sensor: not knows or sensor in knows, keep, NoPast())
 
 
 def told(service: Ingest, *items: Message | Measurement | BadLine) -> list[Message]:
@@ -69,7 +70,9 @@ def test_bad_lines_are_kept_in_a_file_of_their_own(tmp_path: Path) -> None:
 
 
 def test_ticks_never_go_backwards() -> None:
-    assert told(ingest(), tick(5), tick(3), tick(5), tick(6)) == [tick(5), tick(6)]
+    found = told(ingest(), tick(5), tick(3), tick(5), measurement(6), tick(6))
+    ticks = [message for message in found if isinstance(message, Tick)]
+    assert [(one.at, one.boot_id, one.seq) for one in ticks] == [(at(5), "boot", -1), (at(6), "boot", 0)]
 
 
 def test_knows_how_far_it_is_ahead_of_what_is_stored_and_judged() -> None:
@@ -94,19 +97,24 @@ class Meter:
         self.safe += 1
 
 
-def test_a_place_is_remembered_only_when_what_was_read_is_acknowledged() -> None:
-    meter = Meter()
-    feed = Feed(meter, "site1", lambda: START, lambda: 0)
+def test_a_place_is_remembered_only_once_a_minute_when_what_was_read_is_flushed_and_acknowledged() -> None:
+    meter, placed = Meter(), list[int]()
+    feed = Feed(meter, "site1", lambda: START, lambda: 0, lambda: placed.append(meter.safe))
+    for delivery in feed():
+        delivery.done()
+    assert meter.safe == 0
+    feed._close_minute()
     deliveries = feed()
     assert meter.safe == 0
     for delivery in deliveries:
         delivery.done()
     assert meter.safe == 1
+    assert placed == [1]
 
 
 def test_a_backlog_waits_for_the_others_but_lets_live_readings_through() -> None:
     now = [START]
-    feed = Feed(Meter(), "site1", lambda: now[0], lambda: MOST_AHEAD)
+    feed = Feed(Meter(), "site1", lambda: now[0], lambda: MOST_AHEAD, lambda: None)
     assert not feed()
     now[0] += timedelta(seconds=59)
     assert not feed()
@@ -135,6 +143,6 @@ def test_a_first_start_owes_the_days_before_it_to_every_sensor_once(tmp_path: Pa
 
 
 def test_a_tick_says_which_minute_has_closed() -> None:
-    feed = Feed(Meter(), "site1", lambda: START + timedelta(seconds=1), lambda: MOST_AHEAD)
+    feed = Feed(Meter(), "site1", lambda: START + timedelta(seconds=1), lambda: MOST_AHEAD, lambda: None)
     feed._close_minute()
     assert [delivery.message for delivery in feed()] == [Tick("site1", at(-1))]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from services.reporter.folder import DeferredFolder, SensorFolder
 from services.reporter.service import Reporter
-from shared.contract.messages import Anomaly, Message, Sentence
+from shared.contract.messages import Anomaly, Message, Prediction, Sentence, Verdict
 from tests.unit.makers import at, prediction, tick, verdict
 
 HOURS = (24, 48, 72, 96, 120, 144, 168)
@@ -135,3 +136,36 @@ def test_a_deferred_folder_writes_the_same_files(tmp_path: Path) -> None:
     assert len(files) == 7
     for file in files:
         assert (tmp_path / "live" / file).read_text() == (tmp_path / "replayed" / file).read_text()
+
+
+def test_blocks_that_were_missed_are_written_at_the_start_in_order(tmp_path: Path) -> None:
+    tell(reporter(tmp_path), *(verdict(minute) for minute in range(16)))
+    asked: list[str] = []
+
+    def owed(block: str) -> Iterator[Verdict | Prediction]:
+        asked.append(block)
+        yield from (verdict(minute) for minute in range(10, 60))
+        yield prediction(60)
+        yield from (verdict(minute) for minute in range(60, 73))
+
+    service = Reporter(SensorFolder(tmp_path), HOURS, 7, owed)
+    assert not list(service.start())
+    tell(service, verdict(73))
+    assert asked == ["2026-11-23T23:0"]
+    names = sorted(path.name for path in (tmp_path / "outbox").iterdir())
+    assert names == [f"server-20261123T23{ten}0.txt" for ten in range(6)] + ["server-20261124T0000.txt"]
+    text = (tmp_path / "outbox/server-20261124T0000.txt").read_text()
+    assert (tmp_path / "server.txt").read_text() == text
+    assert "24.00 48.00" in text.splitlines()[0]
+    assert len((tmp_path / "server.part.txt").read_text().splitlines()) == 4
+
+
+def test_a_tick_of_today_does_not_close_the_block_of_a_backlog(tmp_path: Path) -> None:
+    service = reporter(tmp_path)
+    tell(service, *(verdict(minute) for minute in range(14) if minute != 3), tick(600))
+    tell(service, *(verdict(minute) for minute in range(14, 20)))
+    lines = (tmp_path / "server.txt").read_text().splitlines()
+    assert [line.split()[2] for line in lines] == ["12.34"] * 10
+    assert "23:03  NULL" in (tmp_path / "outbox/server-20261123T2300.txt").read_text()
+    tell(service, tick(601), tick(602))
+    assert (tmp_path / "alert.txt").read_text().split()[1:3] == ["2026-11-24T09:01", "NULL"]

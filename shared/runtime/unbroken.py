@@ -1,0 +1,139 @@
+"""Gives a live service its readings without gaps, whatever the broker has lost."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import cast
+
+from shared.contract.messages import Message, Reading, Tick
+from shared.runtime.log import log
+from shared.runtime.service import Service, Unavailable
+
+LOOK = 10
+"""Batches after a gap was met from which on stored history is asked for what is missing."""
+PATIENCE = 10
+"""Ticks after which the service goes on without it."""
+TRIES = 15
+"""Seconds that a start waits for what is missing in stored history."""
+LOOK_BACK = 10
+"""Ticks between two looks at what the service owes."""
+
+
+class Unbroken:
+    """Readings behind a gap in ingest's numbers wait until what is missing has been sent again, or has been stored:
+
+    then the service starts anew from stored history, which gives what it owes, and goes on.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        mark: Callable[[], tuple[str, int] | None],
+        owed: Callable[[], Hashable],
+        whole: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`mark`: up to which number of which spool all is stored; `owed`: names the oldest debt, falsy when none;
+
+        `whole`: whether nothing is stored behind a gap.
+        """
+        self._whole, self._tries = whole, 0
+        self.name, self.consumes, self.produces = service.name, service.consumes, service.produces
+        self.commands = service.commands
+        self._service, self._stored, self._owed = service, mark, owed
+        self._last: tuple[str, int] = ("", -1)
+        self._held: deque[Reading] = deque()
+        self._looks = self._ticks = self._waited = 0
+        self._debt: Hashable = None
+
+    def start(self) -> Iterator[Message]:
+        """What is stored before the service looks is what it will know at least."""
+        if not self._whole() and self._tries < TRIES:
+            self._tries += 1
+            raise Unavailable("readings are missing in stored history; they are being sent again")
+        self._last = self._stored() or self._last
+        return iter(self._service.start())
+
+    def handle(self, message: Message) -> Iterable[Message]:
+        if isinstance(message, Reading):
+            return self._read(message)
+        if isinstance(message, Tick):
+            return self._tick(message)
+        return self._service.handle(message)
+
+    def settle(self) -> Iterator[Message]:
+        if self._held:
+            self._looks += 1
+            if self._looks % LOOK == 0:
+                yield from self._catch_up()
+        yield from self._service.settle()
+
+    def _read(self, reading: Reading) -> Iterator[Message]:
+        boot_id, last = self._last
+        before = reading.seq - 1 if reading.after is None else reading.after
+        if reading.boot_id == boot_id and before > last:
+            if not self._held:
+                log(self.name, "readings are missing", logging.WARNING, first=last + 1, last=before)
+                self._looks = self._waited = 0
+            self._held.append(reading)
+            return
+        if reading.boot_id != boot_id:
+            yield from self._go_on()
+        self._last = (reading.boot_id, max(reading.seq, self._last[1] if reading.boot_id == boot_id else -1))
+        yield from self._service.handle(reading)
+        if self._held:
+            yield from self._release()
+
+    def _release(self) -> Iterator[Message]:
+        """Lets pass what no longer waits; what came later and what was sent again may be mixed."""
+        waiting = sorted(self._held, key=lambda reading: reading.seq)
+        self._held.clear()
+        for reading in waiting:
+            before = reading.seq - 1 if reading.after is None else reading.after
+            if before <= self._last[1]:
+                self._last = (reading.boot_id, max(reading.seq, self._last[1]))
+                yield from self._service.handle(reading)
+            else:
+                self._held.append(reading)
+
+    def _catch_up(self) -> Iterator[Message]:
+        """Starts anew when all that is missing is stored."""
+        mark, first = self._stored(), min(reading.seq for reading in self._held)
+        if mark and mark[0] == self._last[0] and mark[1] >= first - 1 and self._whole():
+            log(self.name, "takes what was missing from stored history", logging.WARNING, up_to=mark[1])
+            self._last = mark
+            yield from self._service.start()
+            yield from self._release()
+
+    def _go_on(self) -> Iterator[Message]:
+        held = sorted(self._held, key=lambda reading: reading.seq)
+        self._held.clear()
+        for reading in held:
+            self._last = (reading.boot_id, reading.seq)
+            yield from self._service.handle(reading)
+
+    def _tick(self, tick: Tick) -> Iterator[Message]:
+        self._ticks += 1
+        if self._held:
+            self._waited += 1
+            if self._waited > PATIENCE:
+                log(self.name, "goes on without what is missing", logging.ERROR, first=self._last[1] + 1)
+                yield from self._go_on()
+        elif self._ticks % LOOK_BACK == 0:
+            debt = self._owed()
+            if debt and debt == self._debt:
+                log(self.name, "makes up for what it owes", logging.WARNING, debt=str(debt))
+                yield from self._service.start()
+            self._debt = debt
+        yield from self._service.handle(tick)
+
+
+def unbroken(
+    service: Service,
+    mark: Callable[[], tuple[str, int] | None],
+    owed: Callable[[], Hashable],
+    whole: Callable[[], bool],
+) -> Service:
+    """The service behind an Unbroken."""
+    return cast(Service, Unbroken(service, mark, owed, whole))

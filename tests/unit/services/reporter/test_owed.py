@@ -1,0 +1,29 @@
+"""Blocks that are owed, out of a real database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from services.reporter.owed import owed_since
+from shared.contract.messages import Prediction, Verdict
+from shared.store.history import History
+from shared.store.recorder import Recorder
+from tests.unit.makers import at, prediction, reading, verdict
+
+ZONE = ZoneInfo("Asia/Seoul")
+
+
+def test_verdicts_after_a_block_come_in_order_behind_the_prediction_of_their_hour(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "wvr.db", ZONE, (0, 24))
+    for sensor in ("001", "002"):
+        recorder.write([reading(minute, sensor=sensor) for minute in range(70)])
+        recorder.write([verdict(minute, sensor=sensor) for minute in range(65)])
+    recorder.write([prediction(60)])
+    found = list(owed_since(History(tmp_path / "wvr.db", ZONE, "site1"), ZONE, 7)("2026-11-23T23:5"))
+    assert [(type(one), one.sensor) for one in found[:3]] == [(Prediction, "001"), (Verdict, "001"), (Verdict, "002")]
+    verdicts = [one for one in found if isinstance(one, Verdict)]
+    assert [one.at for one in verdicts[::2]] == [at(minute) for minute in range(60, 65)]
+    assert verdicts[0].flow_rate.night.flag == 0
+    assert verdicts[0].reading.flow_rate == 12.34
+    recorder.close()

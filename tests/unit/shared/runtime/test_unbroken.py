@@ -1,0 +1,104 @@
+"""Readings reach a service in order and whole, though the broker lost some."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import ClassVar
+
+import pytest
+
+from shared.contract.messages import Message, Reading, Tick
+from shared.runtime.service import Unavailable
+from shared.runtime.unbroken import LOOK, LOOK_BACK, PATIENCE, TRIES, Unbroken
+from tests.unit.makers import reading, tick
+
+
+class Service:
+    """Remembers the numbers of its readings, and how often it was started."""
+
+    name: ClassVar[str] = "service"
+    consumes: ClassVar[tuple[type[Message], ...]] = (Reading, Tick)
+    produces: ClassVar[tuple[type[Message], ...]] = ()
+    commands: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+        self.starts = 0
+
+    def start(self) -> Iterator[Message]:
+        self.starts += 1
+        return iter(())
+
+    def handle(self, message: Message) -> Iterator[Message]:
+        if isinstance(message, Reading):
+            self.numbers.append(message.seq)
+        return iter(())
+
+    def settle(self) -> Iterator[Message]:
+        return iter(())
+
+
+class Site:
+    def __init__(self) -> None:
+        self.mark: tuple[str, int] | None = ("boot", 4)
+        self.debt = ""
+        self.service = Service()
+        self.unbroken = Unbroken(self.service, lambda: self.mark, lambda: self.debt)
+        assert not list(self.unbroken.start())
+
+    def hear(self, *messages: Message) -> list[int]:
+        for message in messages:
+            assert not list(self.unbroken.handle(message))
+        return self.service.numbers
+
+
+def test_readings_behind_a_gap_wait_for_what_is_sent_again() -> None:
+    site = Site()
+    assert site.hear(reading(5), reading(8), reading(9)) == [5]
+    assert site.hear(reading(6), reading(7)) == [5, 6, 7, 8, 9]
+    assert site.hear(reading(6), reading(10)) == [5, 6, 7, 8, 9, 6, 10]
+
+
+def test_what_ingest_no_longer_has_is_not_waited_for() -> None:
+    assert Site().hear(reading(9), replace(reading(7), after=4), replace(reading(8), after=7)) == [7, 8, 9]
+
+
+def test_what_was_stored_in_the_meantime_comes_from_history() -> None:
+    site = Site()
+    site.hear(reading(8))
+    for _ in range(LOOK):
+        list(site.unbroken.settle())
+    assert (site.service.starts, site.service.numbers) == (1, [])
+    site.mark = ("boot", 7)
+    for _ in range(LOOK):
+        list(site.unbroken.settle())
+    assert (site.service.starts, site.service.numbers) == (2, [8])
+
+
+def test_it_goes_on_at_last() -> None:
+    assert Site().hear(reading(8), *(tick(minute) for minute in range(PATIENCE + 1)), reading(9)) == [8, 9]
+
+
+def test_a_new_spool_begins_anew() -> None:
+    site = Site()
+    assert site.hear(reading(8), replace(reading(3), boot_id="next"), replace(reading(4), boot_id="next")) == [8, 3, 4]
+
+
+def test_a_debt_that_lasts_is_made_up_for() -> None:
+    site = Site()
+    site.debt = "001 10:00"
+    site.hear(*(tick(minute) for minute in range(LOOK_BACK)))
+    assert site.service.starts == 1
+    site.hear(*(tick(minute) for minute in range(LOOK_BACK)))
+    assert site.service.starts == 2
+
+
+def test_a_start_waits_a_while_for_what_is_missing_in_history() -> None:
+    service = Service()
+    kept = Unbroken(service, lambda: ("boot", 4), lambda: "", lambda: False)
+    for _ in range(TRIES):
+        with pytest.raises(Unavailable):
+            kept.start()
+    list(kept.start())
+    assert service.starts == 1

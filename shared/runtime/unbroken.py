@@ -17,7 +17,7 @@ PATIENCE = 10
 """Ticks after which the service goes on without it."""
 TRIES = 15
 """Seconds that a start waits for what is missing in stored history."""
-LOOK_BACK = 10
+LOOK_BACK = 2
 """Ticks between two looks at what the service owes."""
 
 

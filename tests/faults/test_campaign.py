@@ -11,7 +11,7 @@ from bench.faults.campaign import Campaign
 from bench.speed.live import following_site
 
 FAULTS = int(os.environ.get("WVR_FAULTS", "8"))
-SECONDS = 180
+SECONDS = 300
 
 
 @pytest.mark.parametrize("seed", [1])

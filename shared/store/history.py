@@ -148,11 +148,6 @@ class History:
             WHERE site = ?1 AND sensor = ?2 AND opened_at < ?3 AND coalesce(cleared_at, ?3) >= ?4 ORDER BY opened_at"""
         return [(opened, cleared) for opened, cleared in self._rows(sql, sensor, stop, start)]
 
-    def promoted_models(self, sensor: str) -> dict[str, str]:
-        """Newest promoted model folder (relative to the data folder) by channel."""
-        sql = "SELECT channel, path FROM MODEL_TB WHERE site = ? AND sensor = ? AND promoted ORDER BY at"
-        return dict(self._rows(sql, sensor))
-
     def _anomaly(self, sensor: str, *row: Any) -> Anomaly:
         id_, at, channel, method, kind, state, acknowledged, severity, opened_at, peak, excess, korean, english = row
         times = (self._local(opened_at), None)

@@ -17,6 +17,7 @@ from typing import Any
 
 from services.forecaster.manifest import MANIFEST, NETWORK, ModelError, read_manifest, sha256
 from services.trainer.plan import Trained
+from shared.runtime.files import flush_folder
 
 KERAS, SCALER = "model.keras", "scaler.joblib"
 FILES = (NETWORK, KERAS, SCALER)
@@ -37,7 +38,7 @@ def keep(folder: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any]) 
     _write(beside / MANIFEST, json.dumps(whole, indent=1, ensure_ascii=False).encode())
     shutil.rmtree(final, ignore_errors=True)
     beside.rename(final)
-    _sync(final.parent)
+    flush_folder(final.parent)
     return final
 
 
@@ -53,7 +54,7 @@ def promote(folder: Path, version: str) -> None:
             shutil.copyfile(source / name, beside)
         beside.replace(folder / name)
         beside.unlink(missing_ok=True)  # renaming onto a link of the same file does nothing
-    _sync(folder)
+    flush_folder(folder)
 
 
 def mend(folder: Path) -> None:
@@ -93,11 +94,3 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

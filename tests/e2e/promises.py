@@ -44,14 +44,23 @@ def nobody_says_what_another_produces(site: RunningSite) -> None:
 
 
 def both_models_are_there(site: RunningSite) -> bool:
-    """Whether each channel has its complete model folder."""
-    return all((model_folder(site, channel) / name).exists() for channel in CHANNELS for name in LEARNED)
+    """Whether each channel has a complete model; one that is not better than the profile stays among the versions."""
+    return all(any(_is_complete(folder) for folder in _models(site, channel)) for channel in CHANNELS)
 
 
 def model_in_use(site: RunningSite, channel: str) -> str:
-    """Id of the model that serves, by its manifest."""
-    manifest = json.loads((model_folder(site, channel) / "manifest.json").read_text(encoding="utf-8"))
-    return str(manifest["id"])
+    """Id of the model that serves, by its manifest; the profile where none was better."""
+    manifest = model_folder(site, channel) / "manifest.json"
+    return str(json.loads(manifest.read_text(encoding="utf-8"))["id"]) if manifest.exists() else "profile"
+
+
+def _models(site: RunningSite, channel: str) -> list[Path]:
+    folder = model_folder(site, channel)
+    return [folder, *folder.glob("versions/*")]
+
+
+def _is_complete(folder: Path) -> bool:
+    return all((folder / name).exists() for name in LEARNED)
 
 
 def model_folder(site: RunningSite, channel: str) -> Path:

@@ -79,12 +79,12 @@ def test_only_the_trainer_has_tensorflow(compose_site: RunningSite) -> None:
 def test_a_restarted_trainer_trains_and_alert_misses_no_minute(compose_site: RunningSite) -> None:
     with listening(compose_site, "viewer") as viewer, watching_alert(compose_site) as minutes:
         compose_site.wait_for_alert_after(None)
+        restarted = datetime.now().astimezone().replace(microsecond=0)
         compose_site.compose("restart", "trainer")
-        restarted = datetime.now().astimezone()
 
         def training() -> list[dict[str, Any]]:
             said = [one for one in viewer.messages("progress") if one["job"] == "training"]
-            return [one for one in said if datetime.fromisoformat(one["at"]) > restarted]
+            return [one for one in said if datetime.fromisoformat(one["at"]) >= restarted]
 
         wait_for(lambda: any(0 < one["step"] < one["of"] for one in training()), 300, "progress of a training")
         wait_for(lambda: any(0 < one["step"] == one["of"] for one in training()), 600, "the end of the training")

@@ -10,6 +10,8 @@ from cli import compose
 from cli.packages import ROOT, Missing, program
 
 REQUIRED = "WVR_REQUIRE_DOCKER"
+KEPT = (REQUIRED, "WVR_FAULTS")
+"""The variables of ours that reach the tests."""
 CHECKS = (("ruff", "check"), ("mypy",))
 
 
@@ -33,6 +35,6 @@ def main(arguments: list[str]) -> int:
 
 def _run(tool: str, *arguments: str) -> int:
     """Runs a tool in the repository; the site's own settings don't reach the tests."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("WVR_") or key == REQUIRED}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("WVR_") or key in KEPT}
     command = [sys.executable, "-P", "-m", tool, *arguments]
     return subprocess.run(command, cwd=ROOT, env=kept, check=False).returncode

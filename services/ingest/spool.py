@@ -12,7 +12,7 @@ from pathlib import Path
 
 from services.ingest.sources.parser import Measurement
 from shared.contract.messages import Reading
-from shared.runtime.files import flush_folder
+from shared.runtime.files import flush_path
 from shared.runtime.service import Unavailable
 
 SEGMENT = 2_000_000
@@ -119,7 +119,7 @@ class Spool:
 
     def _begin(self) -> None:
         self._open(self._folder / f"{self.boot_id}-{self.next:012d}.log")
-        flush_folder(self._folder)
+        flush_path(self._folder)
 
     def _open(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)

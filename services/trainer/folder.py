@@ -17,7 +17,7 @@ from typing import Any
 
 from services.forecaster.manifest import MANIFEST, NETWORK, ModelError, read_manifest, sha256
 from services.trainer.plan import Trained
-from shared.runtime.files import flush_folder
+from shared.runtime.files import flush_path
 
 KERAS, SCALER = "model.keras", "scaler.joblib"
 FILES = (NETWORK, KERAS, SCALER)
@@ -38,7 +38,7 @@ def keep(folder: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any]) 
     _write(beside / MANIFEST, json.dumps(whole, indent=1, ensure_ascii=False).encode())
     shutil.rmtree(final, ignore_errors=True)
     beside.rename(final)
-    flush_folder(final.parent)
+    flush_path(final.parent)
     return final
 
 
@@ -54,7 +54,7 @@ def promote(folder: Path, version: str) -> None:
             shutil.copyfile(source / name, beside)
         beside.replace(folder / name)
         beside.unlink(missing_ok=True)  # renaming onto a link of the same file does nothing
-    flush_folder(folder)
+    flush_path(folder)
 
 
 def mend(folder: Path) -> None:

@@ -14,12 +14,12 @@ def write_whole(path: Path, content: str | bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)
-    flush_folder(path.parent)
+    flush_path(path.parent)
 
 
-def flush_folder(folder: Path) -> None:
-    """Makes renames and new names in a folder survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
+def flush_path(path: Path) -> None:
+    """Makes a file, or the names in a folder, survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

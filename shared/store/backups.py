@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
@@ -10,7 +9,7 @@ from contextlib import closing
 from datetime import date, datetime
 from pathlib import Path
 
-from shared.runtime.files import flush_folder
+from shared.runtime.files import flush_path
 
 STAMP = "%Y%m%dT%H%M%S"
 PAGES = 256
@@ -72,9 +71,9 @@ def make(database: Path, folder: Path, at: datetime, tell: Callable[[int, int], 
         _copy(database, beside, tell)
         if flaw := flaws(beside):
             raise BackupError(f"the copy is not sound: {flaw}")
-        _flush(beside)
+        flush_path(beside)
         beside.replace(final)
-        flush_folder(folder)
+        flush_path(folder)
         rotate(folder)
     except (sqlite3.Error, OSError) as error:
         beside.unlink(missing_ok=True)
@@ -109,11 +108,3 @@ def _copy(database: Path, beside: Path, tell: Callable[[int, int], None]) -> Non
         target.execute("PRAGMA synchronous = OFF")
         source.backup(target, pages=PAGES, progress=paced)
         target.execute("PRAGMA journal_mode = DELETE").fetchone()
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 
-from shared.runtime.files import flush_folder, write_whole
+from shared.runtime.files import flush_path, write_whole
 from shared.runtime.service import Unavailable
 from shared.store.backups import STAMP, flaws, listed
 from shared.store.trouble import hindrance, is_damage
@@ -93,7 +93,7 @@ def _finish(database: Path) -> None:
             database.with_name(database.name + part).unlink(missing_ok=True)
         ready.replace(database)
     ready.unlink(missing_ok=True)
-    flush_folder(database.parent)
+    flush_path(database.parent)
 
 
 def _ready(database: Path) -> Path:

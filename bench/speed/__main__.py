@@ -20,7 +20,7 @@ from cli.packages import ROOT
 from services.forecaster.main import loader
 from services.forecaster.service import Forecaster
 from services.trainer.job import Job
-from services.trainer.plan import Plan
+from services.trainer.plan import Failed, Plan
 from shared.contract.messages import Tick
 from shared.domain.series import HOUR, MINUTE
 from shared.settings import load_settings
@@ -57,7 +57,9 @@ def learning_rows(folder: Path) -> Iterator[tuple[str, ...]]:
     history = History(settings.database, ZONE, settings.site.name)
     began = time.perf_counter()
     job = Job(settings.site.name, ZONE, settings.data, settings.training, history, time.monotonic)
-    list(job.train(Plan(FIRST + YEAR * MINUTE)))
+    for record in job.train(Plan(FIRST + YEAR * MINUTE)):
+        if isinstance(record, Failed):
+            sys.exit(record.text)
     yield "training of both channels on a year", f"{time.perf_counter() - began:.0f} s", "600 s", "180 s"
     forecaster = Forecaster(settings.site.name, ZONE, history, loader(settings.data))
     list(forecaster.start())

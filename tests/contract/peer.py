@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
+from shared.runtime.reach import trusting
 from tests.contract.guarded import JUDGE
 from tests.e2e.running import RunningSite
 from tests.waiting import wait_for
@@ -54,8 +56,10 @@ class Peer:
 
 
 @contextmanager
-def connected(site: RunningSite, user: str | None, password: str = "", will: str = "") -> Iterator[Peer]:
-    """Connects. Raises PermissionError when the broker doesn't let the user in."""
+def connected(
+    site: RunningSite, user: str | None, password: str = "", will: str = "", authority: Path | None = None
+) -> Iterator[Peer]:
+    """Connects, with an authority by TLS. Raises PermissionError when the broker doesn't let the user in."""
     client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5, reconnect_on_failure=False)
     if user:
         client.username_pw_set(user, password or secret(site, user))
@@ -70,7 +74,9 @@ def connected(site: RunningSite, user: str | None, password: str = "", will: str
 
     client.on_connect = on_connect
     peer = Peer(client)
-    client.connect("127.0.0.1", site.port)
+    if authority:
+        client.tls_set_context(trusting(authority))
+    client.connect("127.0.0.1", site.tls_port if authority else site.port)
     client.loop_start()
     try:
         assert answered.wait(10)

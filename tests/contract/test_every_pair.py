@@ -5,14 +5,17 @@ What is expected comes from what services declare, not from the access list's te
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import NamedTuple, get_args, get_type_hints
 
+import paho.mqtt.client as mqtt
 import pytest
 
 from cli.contract import DECLARED
 from cli.operator import Operator
+from cli.packages import ROOT
 from cli.setup_site import USERS
 from shared.contract.messages import MESSAGES, Command, Message, Rejected, Response, Status
 from shared.runtime.service import Service
@@ -156,3 +159,15 @@ def test_a_last_will_is_no_way_around(court: RunningSite) -> None:
                 reporter.die()
         wait_for(lambda: (own, WILL) in judge.heard, what="the last will that is allowed")
     assert (other, WILL) not in judge.heard
+
+
+def test_the_table_of_docs_access_says_the_same() -> None:
+    lines = (ROOT / "docs/access.md").read_text(encoding="utf-8").splitlines()
+    cells = [line.strip("|").split("|") for line in lines if line.startswith("| `")]
+    rights = {row[0].split("`")[1]: [re.findall(r"`([^`]+)`", cell) for cell in row[1:]] for row in cells}
+    assert rights.keys() == set(USERS)
+    for user, (says, hears) in rights.items():
+        for place in PLACES:
+            for filters, may in ((says, may_say), (hears, may_hear)):
+                written = any(mqtt.topic_matches_sub(f"wvr/v1/+/{one}", place.topic) for one in filters)
+                assert written == may(user, place), f"{user}, {place.topic}, {may.__name__}"

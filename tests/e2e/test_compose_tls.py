@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,3 +81,16 @@ def test_certificates_without_a_tls_port_keep_the_broker_from_starting(site: Run
     assert code
     assert "docker-compose.tls.yml go together" in said
     assert not site.listens()
+
+
+@pytest.mark.usefixtures("with_tls")
+def test_a_deleted_password_is_made_anew_and_the_old_one_is_worth_nothing(site: RunningSite) -> None:
+    assert start(site)[0] == 0
+    old = site.password("viewer")
+    site.compose("down", "--timeout", "5")
+    shutil.rmtree(site.data / "secrets/viewer")
+    assert start(site)[0] == 0
+    with connected(site, "viewer"):
+        pass
+    with pytest.raises(PermissionError), connected(site, "viewer", old):
+        pass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from cli.certificates import FILES, check, given
-from cli.packages import Missing
+from cli.packages import ROOT, Missing
 from cli.setup_site import main, set_up, set_up_broker, set_up_tls
 from tests.throwaway import certify
 
@@ -91,6 +93,17 @@ def test_an_authority_that_did_not_sign_is_named(tmp_path: Path, home: Path) -> 
 def test_an_ended_certificate_does_not_keep_the_site_from_starting(tmp_path: Path, authority: trustme.CA) -> None:
     certify(tmp_path, authority, ends=datetime(2020, 1, 1, tzinfo=UTC))
     assert "2020" in check(tmp_path)
+
+
+def test_a_certificate_made_as_documented_is_taken(tmp_path: Path) -> None:
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is not installed")
+    text = (ROOT / "docs/access.md").read_text(encoding="utf-8")
+    commands = text[text.index("openssl req") : text.index("cp server.crt ca.crt")] + "cp server.crt ca.crt"
+    home = tmp_path / "secrets/tls"
+    home.mkdir(parents=True)
+    subprocess.run(["sh", "-ec", commands], cwd=home, check=True, capture_output=True)
+    assert check(tmp_path).endswith("GMT")
 
 
 def test_the_broker_gets_its_own_copy_and_loses_it_with_the_certificates(tmp_path: Path, home: Path) -> None:

@@ -5,6 +5,7 @@ import time
 from datetime import datetime
 
 from services.db_writer.copying import Copying
+from services.db_writer.outbox import Outbox
 from services.db_writer.service import DbWriter
 from shared.runtime.log import log, start_logging
 from shared.runtime.mqtt_bus import MqttBus
@@ -12,6 +13,7 @@ from shared.runtime.run import run
 from shared.runtime.service import Unavailable
 from shared.settings import Settings, load_settings
 from shared.store.recorder import Recorder
+from shared.store.repair import owed_blocks
 
 
 def main() -> None:
@@ -25,6 +27,7 @@ def main() -> None:
         settings.store.retention_days,
         lambda at: datetime.fromtimestamp(at, settings.zone),
         copying,
+        Outbox(settings.sensor_folder, owed_blocks(settings.database), settings.site.name, settings.zone),
     )
     run(service, MqttBus("db_writer", settings), note=lambda: "; ".join(filter(None, (recorder.note, copying.failure))))
     recorder.close()

@@ -8,6 +8,7 @@ from typing import ClassVar, Protocol
 
 from services.db_writer.arrivals import Arrivals, Mark
 from services.db_writer.backup import Backup, Copier, NoCopier
+from services.db_writer.refill import Blocks, NoBlocks, Refill
 from shared.contract.messages import (
     Anomaly,
     Command,
@@ -34,6 +35,8 @@ class Store(Protocol):
     def write(self, messages: Sequence[Message], marks: Sequence[tuple[str, Mark]] = ()) -> None: ...
 
     def mark(self, site: str) -> Mark | None: ...
+
+    def fill(self, verdicts: Sequence[Verdict]) -> int: ...
 
     def forget_minutes(self, now: int, keep: int) -> int: ...
 
@@ -62,8 +65,10 @@ class DbWriter:
         retention_days: int,
         local: Callable[[int], datetime],
         copier: Copier | None = None,
+        blocks: Blocks | None = None,
     ) -> None:
         self._backup = Backup(site, copier or NoCopier())
+        self._refill = Refill(site, blocks or NoBlocks(), store)
         self._store, self._site, self._keep, self._local = store, site, retention_days * DAY, local
         self._batch: list[Message] = []
         self._arrivals = Arrivals()
@@ -83,6 +88,7 @@ class DbWriter:
         if isinstance(message, Tick):
             self._tick = message
             self._backup.minute(message)
+            self._refill.minute(message)
         elif isinstance(message, Command):
             self._backup.wanted(message)
         else:
@@ -92,6 +98,7 @@ class DbWriter:
     def settle(self) -> Iterator[Message]:
         """Stores the batch. Raises Unavailable, and keeps the batch, while the database can't be written."""
         self._forget_old_minutes()
+        self._refill.step()
         mark = self._arrivals.mark
         judged = [
             verdict.reading.seq for verdict in _verdicts(self._batch) if mark and verdict.reading.boot_id == mark[0]
@@ -106,6 +113,7 @@ class DbWriter:
             yield self._stored(mark)
         yield from (progress(message) for message in batch if isinstance(message, History))
         yield from self._backup.news()
+        yield from self._refill.settled(self._arrivals.gap)
 
     def _forget_old_minutes(self) -> None:
         if self._tick and self._tick.at.minute == 0:

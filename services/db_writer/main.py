@@ -4,7 +4,9 @@ import logging
 import time
 from datetime import datetime
 
+from services.db_writer.care import Care
 from services.db_writer.copying import Copying
+from services.db_writer.looking import Looking
 from services.db_writer.outbox import Outbox
 from services.db_writer.service import DbWriter
 from shared.runtime.log import log, start_logging
@@ -20,14 +22,15 @@ def main() -> None:
     settings = load_settings()
     start_logging()
     recorder = patiently_opened(settings)
-    copying = Copying(settings.database, settings.backups, lambda: datetime.now(settings.zone))
+    database, site = settings.database, settings.site.name
+    copying = Copying(database, settings.backups, lambda: datetime.now(settings.zone))
+    outbox = Outbox(settings.sensor_folder, owed_blocks(database), site, settings.zone)
     service = DbWriter(
         recorder,
-        settings.site.name,
+        site,
         settings.store.retention_days,
         lambda at: datetime.fromtimestamp(at, settings.zone),
-        copying,
-        Outbox(settings.sensor_folder, owed_blocks(settings.database), settings.site.name, settings.zone),
+        Care(site, recorder, copying, outbox, Looking(database, settings.backups)),
     )
     run(service, MqttBus("db_writer", settings), note=lambda: "; ".join(filter(None, (recorder.note, copying.failure))))
     recorder.close()

@@ -75,7 +75,7 @@ class Refill:
             return
         if self._parts is None:
             self._parts, self._count = self._blocks.days(), 0
-        part = self._part or next(self._parts, None)
+        part: Sequence[Verdict] | None = self._part or next(self._parts, None)
         if part is None:
             self._blocks.done()
             self._parts = None

@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import ClassVar, Protocol
 
 from services.db_writer.arrivals import Arrivals, Mark
-from services.db_writer.backup import Backup, Copier, NoCopier
-from services.db_writer.refill import Blocks, NoBlocks, Refill
+from services.db_writer.care import Care, Kept
 from shared.contract.messages import (
     Anomaly,
     Command,
@@ -21,6 +20,7 @@ from shared.contract.messages import (
     Reading,
     Rejected,
     Response,
+    Status,
     Stored,
     Tick,
     Verdict,
@@ -29,14 +29,12 @@ from shared.domain.series import DAY
 from shared.runtime.service import Unavailable
 
 
-class Store(Protocol):
+class Store(Kept, Protocol):
     """What db_writer needs of the recorder."""
 
     def write(self, messages: Sequence[Message], marks: Sequence[tuple[str, Mark]] = ()) -> None: ...
 
     def mark(self, site: str) -> Mark | None: ...
-
-    def fill(self, verdicts: Sequence[Verdict]) -> int: ...
 
     def forget_minutes(self, now: int, keep: int) -> int: ...
 
@@ -54,6 +52,7 @@ class DbWriter:
         Prediction,
         ModelTrained,
         Tick,
+        Status,
     )
     produces: ClassVar[tuple[type[Message], ...]] = (Stored, Progress, Rejected, Response)
     commands: ClassVar[tuple[str, ...]] = ("backup",)
@@ -64,11 +63,9 @@ class DbWriter:
         site: str,
         retention_days: int,
         local: Callable[[int], datetime],
-        copier: Copier | None = None,
-        blocks: Blocks | None = None,
+        care: Care | None = None,
     ) -> None:
-        self._backup = Backup(site, copier or NoCopier())
-        self._refill = Refill(site, blocks or NoBlocks(), store)
+        self._care = care or Care(site, store)
         self._store, self._site, self._keep, self._local = store, site, retention_days * DAY, local
         self._batch: list[Message] = []
         self._arrivals = Arrivals()
@@ -85,20 +82,18 @@ class DbWriter:
 
     def handle(self, message: Message) -> Iterator[Message]:
         self._arrivals.see(message)
-        if isinstance(message, Tick):
-            self._tick = message
-            self._backup.minute(message)
-            self._refill.minute(message)
-        elif isinstance(message, Command):
-            self._backup.wanted(message)
+        if isinstance(message, Tick | Status | Command):
+            self._care.hear(message)
         else:
             self._batch.append(message)
+        if isinstance(message, Tick):
+            self._tick = message
         return iter(())
 
     def settle(self) -> Iterator[Message]:
         """Stores the batch. Raises Unavailable, and keeps the batch, while the database can't be written."""
+        self._care.before()
         self._forget_old_minutes()
-        self._refill.step()
         mark = self._arrivals.mark
         judged = [
             verdict.reading.seq for verdict in _verdicts(self._batch) if mark and verdict.reading.boot_id == mark[0]
@@ -112,8 +107,7 @@ class DbWriter:
         if mark and (judged or mark != self._said or self._arrivals.gap):
             yield self._stored(mark)
         yield from (progress(message) for message in batch if isinstance(message, History))
-        yield from self._backup.news()
-        yield from self._refill.settled(self._arrivals.gap)
+        yield from self._care.after(self._arrivals.gap)
 
     def _forget_old_minutes(self) -> None:
         if self._tick and self._tick.at.minute == 0:

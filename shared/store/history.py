@@ -26,7 +26,7 @@ from shared.contract.messages import (
     Verdict,
 )
 from shared.domain.series import HOUR, Series
-from shared.runtime.service import Unavailable
+from shared.runtime.service import DAMAGED, Unavailable
 from shared.store.trouble import ERRORS, hindrance, is_damage
 
 PAST_SOURCES = ("import", "history")
@@ -169,7 +169,7 @@ class History:
             return iter(database.execute_sql(sql, (self._site, *keys)).fetchall()) if database else iter(())
         except ERRORS as error:
             self._leave()
-            what = "the database is damaged; db_writer repairs it" if is_damage(error) else hindrance(error, self._path)
+            what = DAMAGED if is_damage(error) else hindrance(error, self._path)
             if not what:
                 raise
             raise Unavailable(what) from error

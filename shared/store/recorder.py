@@ -98,6 +98,10 @@ class Recorder:
                 self._database.execute_sql("PRAGMA incremental_vacuum(500)").fetchall()
         return deleted
 
+    def mend(self) -> None:
+        """Replaces a damaged database, and then ends the process. Raises Unavailable when that can't be done now."""
+        self._file.mend()
+
     def close(self) -> None:
         """Closes the database, whole in its one file, and lets the next writer in."""
         with suppress(*ERRORS):

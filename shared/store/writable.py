@@ -70,7 +70,8 @@ class WritableFile:
         except ERRORS as error:
             self._roll_back(connection)
             if is_damage(error):
-                self._mend()
+                self.mend(self._doubted)
+                self._doubted = True
                 raise Unavailable(f"the database reported damage and is tried again: {error}") from error
             if what := hindrance(error, self._path):
                 raise Unavailable(what) from error
@@ -88,12 +89,12 @@ class WritableFile:
         except sqlite3.Error:
             self.database.close()
 
-    def _mend(self) -> None:
-        """Checks and opens the database again; at the second time in a row it is replaced, whatever the check says.
+    def mend(self, doubted: bool = False) -> None:
+        """Checks and opens the database again; doubted: it is replaced whatever the check says.
 
         A replaced one ends the process: what the services remember of the old one must not go into it.
         """
         self.database.close()
-        self.database, self._doubted = self._open(self._doubted), True
+        self.database = self._open(doubted)
         if self._replaced:
             raise SystemExit(self.note)

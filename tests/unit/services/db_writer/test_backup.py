@@ -7,6 +7,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from services.db_writer.backup import News
+from services.db_writer.care import Care
 from services.db_writer.copying import Copying
 from services.db_writer.service import DbWriter
 from shared.contract.messages import Command, Message, Progress, Response, Tick
@@ -37,7 +38,8 @@ class Scribe:
 
 
 def db_writer(scribe: Scribe | Copying, store: Shelf | Recorder | None = None) -> DbWriter:
-    return DbWriter(store or Shelf(), "site1", 365, lambda seconds: START + timedelta(seconds=seconds), scribe)
+    kept = store or Shelf()
+    return DbWriter(kept, "site1", 365, lambda seconds: START + timedelta(seconds=seconds), Care("site1", kept, scribe))
 
 
 def begun(scribe: Scribe, *ticks: Tick) -> int:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from services.db_writer.care import Care
 from services.db_writer.outbox import Outbox
 from services.db_writer.service import DbWriter
 from services.reporter.folder import SensorFolder
@@ -52,7 +53,8 @@ def recorder(data: Path) -> Iterator[Recorder]:
 
 def db_writer(data: Path, recorder: Recorder) -> DbWriter:
     outbox = Outbox(data / "sensor", owed_blocks(data / "wvr.db"), "site1", SEOUL)
-    service = DbWriter(recorder, "site1", 365, lambda seconds: at((seconds - T0) / 60), blocks=outbox)
+    care = Care("site1", recorder, blocks=outbox)
+    service = DbWriter(recorder, "site1", 365, lambda seconds: at((seconds - T0) / 60), care)
     list(service.start())
     return service
 

@@ -27,6 +27,7 @@ from shared.contract.messages import (
 )
 from shared.domain.series import HOUR, Series
 from shared.runtime.service import DAMAGED, Unavailable
+from shared.store.schema import APPLIED, later
 from shared.store.trouble import ERRORS, hindrance, is_damage
 
 PAST_SOURCES = ("import", "history")
@@ -185,6 +186,9 @@ class History:
         if self._database is None and file:
             database = SqliteDatabase(f"file:{self._path.resolve()}?mode=ro", uri=True, pragmas={"query_only": 1})
             if database.execute_sql("SELECT 1 FROM sqlite_master WHERE name = 'STORED_TB'").fetchone():
+                if newer := later([row[0] for row in database.execute_sql(APPLIED)]):
+                    database.close()
+                    raise Unavailable(newer)
                 self._database, self._file = database, file
             else:
                 database.close()

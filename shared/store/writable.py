@@ -14,6 +14,7 @@ from playhouse import migrations
 
 from shared.runtime.service import Unavailable
 from shared.store.repair import heal, told
+from shared.store.schema import MIGRATIONS, later
 from shared.store.tables import ZoneOffsets, put
 from shared.store.trouble import ERRORS, hindrance, is_damage
 from shared.store.zone import offsets
@@ -48,12 +49,18 @@ class WritableFile:
         made = self._path.exists() and self._path.stat().st_size > 0
         database = SqliteDatabase(str(self._path), pragmas=PRAGMAS if made else NEW)
         try:
-            migrations.run(database, str(Path(__file__).parent / "migrations"))
+            runner = migrations.Runner(database, str(MIGRATIONS))
+            if newer := later(list(runner.applied())):
+                raise Unavailable(newer)
+            runner.up()
             known = database.execute_sql("SELECT start, seconds FROM ZONE_TB ORDER BY start").fetchall()
             if known != (wanted := offsets(self._zone)):
                 with database.atomic("IMMEDIATE"):
                     database.execute_sql("DELETE FROM ZONE_TB")
                     database.connection().executemany(put(ZoneOffsets), wanted)
+        except Unavailable:
+            database.close()
+            raise
         except ERRORS as error:
             database.close()
             raise Unavailable(hindrance(error, self._path) or f"the database can't be opened: {error}") from error

@@ -60,7 +60,7 @@ def test_a_foreign_lock_is_named_and_nothing_is_lost(local_site: RunningSite) ->
     ):
         assert editor.stdout
         assert editor.stdout.readline() == "holds\n"
-        named = f"locked by another program: {Path(sys.executable).resolve().name[:15]} (process {editor.pid})"
+        named = f"the database is locked by another program: {Path(sys.executable).name[:15]} (process {editor.pid})"
         wait_for(lambda: [note for note in notes(viewer) if named in note], 30, f"a status says: {named}")
         assert named in (local_site.data / "log/db_writer.log").read_text(encoding="utf-8")
         before = stored_until(local_site)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -226,3 +227,17 @@ def test_a_database_locked_at_the_start_is_opened_all_the_same(tmp_path: Path) -
     recorder.write([reading(300)])
     recorder.close()
     assert stored(tmp_path) == 301
+
+
+def test_a_database_of_a_newer_program_is_left_alone_and_named(tmp_path: Path) -> None:
+    filled(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "wvr.db")) as newer, newer:
+        newer.execute("INSERT INTO schema_migration (name, applied) VALUES ('0002_pipes', '2027-01-01')")
+    before = (tmp_path / "wvr.db").read_bytes()
+    named = "of a newer WVR (it has 0002_pipes)"
+    with pytest.raises(Unavailable, match=re.escape(named)):
+        open_recorder(tmp_path)
+    with pytest.raises(Unavailable, match=re.escape(named)):
+        stored(tmp_path)
+    assert named in backups.flaws(tmp_path / "wvr.db")
+    assert (tmp_path / "wvr.db").read_bytes() == before

@@ -61,6 +61,8 @@ class Reporter:
         """Sensors with a verdict since the tick before."""
         self._oldest = ""
         self._changed = False
+        self._newest_block = ""
+        """Complete, and not yet in server.txt."""
         self._no_forecast = "  " + forecast_columns(None, horizons_hours)
 
     def start(self) -> Iterator[Message]:
@@ -86,20 +88,24 @@ class Reporter:
         return iter(())
 
     def settle(self) -> Iterator[Message]:
+        """Writes what has changed. Raises Unavailable, and writes all of it at the next call, while it can't."""
         if self._changed:
+            self._write()
             self._changed = False
-            self._folder.write("alert.txt", "".join(f"{self._alerts[name][1]}\n" for name in sorted(self._alerts)))
-            if self._blocks.lines:
-                newest = max(self._blocks.lines)
-                self._folder.write("server.part.txt", self._blocks.text(newest))
-            newest_text = ""
-            for block, text in self._blocks.complete(len(self._alerts)):
-                self._folder.write(f"outbox/{outbox_name(block)}", text)
-                newest_text = text
-            if newest_text:
-                self._folder.write("server.txt", newest_text)
-                self._folder.prune_outbox(outbox_name(self._oldest))
         return iter(())
+
+    def _write(self) -> None:
+        self._folder.write("alert.txt", "".join(f"{self._alerts[name][1]}\n" for name in sorted(self._alerts)))
+        if self._blocks.lines:
+            newest = max(self._blocks.lines)
+            self._folder.write("server.part.txt", self._blocks.text(newest))
+        for block, text in self._blocks.complete(len(self._alerts)):
+            self._folder.write(f"outbox/{outbox_name(block)}", text)
+            self._newest_block = text
+        if self._newest_block:
+            self._folder.write("server.txt", self._newest_block)
+            self._newest_block = ""
+            self._folder.prune_outbox(outbox_name(self._oldest))
 
     def _take_verdict(self, verdict: Verdict) -> None:
         self._heard.add(verdict.sensor)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -28,15 +30,10 @@ LOCKED_MINUTES = 1
 
 
 def test_a_running_site_goes_back_to_a_backup_and_loses_nothing(local_site: RunningSite, tmp_path: Path) -> None:
-    local_site.wait_for_alert_after(None)
-    made = local_site.wvr("backup")
-    assert made.returncode == 0, made.stderr
     backup = tmp_path / "older.db"
-    newest = list(backups.listed(local_site.data / "backup").values())[-1]
-    backup.write_bytes(newest.read_bytes())
+    backup.write_bytes(backed_up(local_site).read_bytes())
     lost = forget_ten_minutes(backup, local_site.data / "sensor/outbox")
-    local_site.wait_for_alert_after(local_site.alert_minute())
-    live = judged(local_site)
+    live = wait_for(lambda: judged(local_site), 90, "a live minute is stored")
 
     restored = local_site.wvr("restore", str(backup))
     assert restored.returncode == 0, restored.stdout + restored.stderr
@@ -61,7 +58,7 @@ def test_a_foreign_lock_is_named_and_nothing_is_lost(local_site: RunningSite) ->
         assert editor.stdout
         assert editor.stdout.readline() == "holds\n"
         named = f"the database is locked by another program: {Path(sys.executable).name[:15]} (process {editor.pid})"
-        wait_for(lambda: [note for note in notes(viewer) if named in note], 30, f"a status says: {named}")
+        wait_for(lambda: [note for note in notes(viewer) if named in note], 90, f"a status says: {named}")
         assert named in (local_site.data / "log/db_writer.log").read_text(encoding="utf-8")
         before = stored_until(local_site)
         wait_for(lambda: len(minutes) > LOCKED_MINUTES, 90, "alert.txt goes on")
@@ -71,6 +68,31 @@ def test_a_foreign_lock_is_named_and_nothing_is_lost(local_site: RunningSite) ->
         wait_for(lambda: stored_until(local_site) >= second(minutes[-1]), 30, "what waited is stored")
     assert unbroken(local_site)
     wait_for(lambda: unjudged(local_site) == 0, 30, "every reading has its verdict")
+
+
+def test_damage_of_a_running_site_is_mended_and_nothing_is_lost(local_site: RunningSite) -> None:
+    backed_up(local_site)
+    local_site.wait_for_alert_after(local_site.alert_minute())
+    live = wait_for(lambda: judged(local_site), 90, "a live minute is stored")
+    with (local_site.data / "wvr.db").open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(size // 3 // 4096 * 4096)
+        file.write(b"\xa5" * (size // 3))
+    os.kill(local_site.process("detector"), signal.SIGKILL)  # at its start it reads what was torn
+    with listening(local_site, "viewer") as viewer:
+        wait_for(lambda: [note for note in notes(viewer) if "was damaged" in note], 60, "the status tells of it")
+    wait_for(lambda: live <= judged(local_site), 240, "all minutes since the backup are there again")
+    promises.every_service_is_healthy(local_site)
+    local_site.wait_for_alert_after(local_site.alert_minute())
+    assert unbroken(local_site)
+    assert list(local_site.data.glob("wvr.db.corrupt-*[0-9]"))
+
+
+def backed_up(site: RunningSite) -> Path:
+    """A backup made now."""
+    made = site.wvr("backup")
+    assert made.returncode == 0, made.stdout + made.stderr
+    return list(backups.listed(site.data / "backup").values())[-1]
 
 
 def forget_ten_minutes(backup: Path, outbox: Path) -> list[int]:

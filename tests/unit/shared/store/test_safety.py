@@ -17,6 +17,7 @@ from shared.runtime.service import Unavailable
 from shared.store import backups
 from shared.store.history import History
 from shared.store.recorder import Recorder
+from tests.disks import small_disk_at
 from tests.unit.makers import START, reading, verdict
 
 SEOUL = ZoneInfo("Asia/Seoul")
@@ -164,17 +165,8 @@ def test_a_full_database_keeps_what_it_has_and_goes_on_when_there_is_space(tmp_p
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 2 MB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no mount command")
-    if done.returncode:
-        pytest.skip(f"a small disk can't be mounted: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with small_disk_at(tmp_path / "small", "size=2m") as folder:
+        yield folder
 
 
 def test_a_full_disk_stops_writing_and_ends_by_itself(small_disk: Path) -> None:

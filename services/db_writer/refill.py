@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from shared.contract.messages import Message, Progress, Tick, Verdict
+from shared.runtime.log import log
 
 
 class Blocks(Protocol):
@@ -81,6 +82,7 @@ class Refill:
             self._parts = None
             if self._count:
                 text = f"{self._count} minutes were taken from the reporter's blocks"
+                log("db_writer", text)
                 self._news = Progress(self._site, self._tick.at, "import", 1, 1, None, text)
             return
         self._part = part

@@ -69,15 +69,16 @@ def replace(database: Path, source: Path | None, why: str, at: datetime) -> Path
     Raises OSError, and then nothing has changed.
     """
     ready, owed = _ready(database), owed_blocks(database)
-    owed.touch()
-    _hand_over(owed)
-    if source:
-        beside = database.with_name(f".{database.name}.part")
-        try:
+    beside = database.with_name(f".{database.name}.part")
+    try:
+        if source:
             _copy(source, beside)
-        except OSError:
-            beside.unlink(missing_ok=True)
-            raise
+        owed.touch()
+        _hand_over(owed)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+    if source:
         beside.replace(ready)
     aside = database.with_name(f"{database.name}.{why}-{at:{STAMP}}")
     for part in PARTS:

@@ -95,7 +95,6 @@ def test_a_torn_page_that_no_write_meets_is_found_and_the_backup_restored(tmp_pa
     looking = Looking(tmp_path / "wvr.db", tmp_path / "backup")
     service = db_writer(looking, recorder)
     settled(service, reading(5000))
-    settled(service, status(DAMAGED))
     with pytest.raises(SystemExit, match="was restored"):
-        wait_for(lambda: settled(service), 10, "the damage is found")
+        wait_for(lambda: settled(service, status(DAMAGED)), 10, "the damage is found")
     recorder.close()

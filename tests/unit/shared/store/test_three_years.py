@@ -47,7 +47,10 @@ def live_a_day(recorder: Recorder, day: int) -> None:
     """A day's messages with an anomaly a week, and as often as db_writer forgets."""
     start = START + timedelta(days=day)
     minutes = range(day * 1440, (day + 1) * 1440, EVERY)
-    past = tuple((start + timedelta(minutes=minute), 12.0, 4.0) for minute in range(0, 1440, EVERY))
+    past = tuple(
+        (start + timedelta(minutes=minute), 12 + minute * 7919 % 1009 / 100, 4 + minute * 104_729 % 53 / 200)
+        for minute in range(0, 1440, EVERY)
+    )
     found = [anomaly(day)] if day % 7 == 0 else []
     recorder.write([History("site1", "001", "test", 1, 1, past), *map(verdict, minutes), *found])
     for hour in HOURS:

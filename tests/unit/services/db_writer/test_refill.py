@@ -13,6 +13,7 @@ from services.db_writer.care import Care
 from services.db_writer.outbox import Outbox
 from services.db_writer.service import DbWriter
 from services.reporter.folder import SensorFolder
+from services.reporter.owed import NothingOwed
 from services.reporter.service import Reporter
 from shared.contract.messages import Message, Progress
 from shared.runtime.service import Unavailable
@@ -36,7 +37,7 @@ def data(tmp_path: Path) -> Path:
     backups.make(tmp_path / "wvr.db", tmp_path / "backup", START, lambda *_: None)
     recorder.close()
     (tmp_path / "wvr.db").write_bytes(b"torn" * 5000)
-    reporter = Reporter(SensorFolder(tmp_path / "sensor"), (24,), 7)
+    reporter = Reporter(SensorFolder(tmp_path / "sensor"), (24,), 7, NothingOwed())
     for minute in range(SPOOLED):
         list(reporter.handle(verdict(minute, 12.3456, night=minute % 2)))
         list(reporter.settle())

@@ -37,7 +37,9 @@ KEEPALIVE = 15
 """Seconds; a broker that hangs is left after twice as many."""
 RETRY_SECONDS = 5.0
 """Between two tries to publish what the broker refuses."""
-SAY_AGAIN_SECONDS = 60.0
+COMPLAIN_SECONDS = 60.0
+COME_BACK_SECONDS = (10.0, 60.0)
+"""After a broker has forgotten everybody: when those who listen have come back, and also those that were started anew."""
 WAITING = "waiting for the broker"
 
 
@@ -73,9 +75,11 @@ class MqttBus:
         self._calm.set()
         self._note: str | None = None
         self._retried = 0.0
+        self._repeats: list[float] = []
+        """When all is said again to those who were not there."""
         self._complaint: tuple[str, float] = ("", 0.0)
         self._client = self._make_client()
-        self._watchdog = Watchdog(name, self._report, self._client.is_connected, round_seconds)
+        self._watchdog = Watchdog(name, self._round, self._client.is_connected, round_seconds)
 
     def open(self, service: Service) -> None:
         """Connects, however long that takes, and subscribes."""
@@ -141,7 +145,7 @@ class MqttBus:
         client.max_inflight_messages_set(0)  # the outbox has its own limit; paho's loses the order when it reconnects
         client.reconnect_delay_set(1, 5)
         client.suppress_exceptions = True
-        client.enable_logger(logging.getLogger(self._name))
+        client.enable_logger(_callback_errors(self._name))
         client.on_pre_connect, client.on_connect_fail = self._on_pre_connect, self._on_connect_fail
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
         client.on_subscribe = self._on_subscribe
@@ -152,10 +156,13 @@ class MqttBus:
         if self._outbox.has_room(1.0) and self._calm.wait(1.0):
             with self._sending:
                 if self._calm.is_set():
-                    for one in said:
-                        self._outbox.send(one, self._hand_over)
+                    self._say(said)
                     return True
         return False
+
+    def _say(self, messages: Sequence[Sent]) -> None:
+        for message in messages:
+            self._outbox.send(message, self._hand_over)
 
     def _hand_over(self, message: Sent) -> int:
         return self._client.publish(message.topic, message.payload, qos=1, retain=message.retain).mid
@@ -171,13 +178,19 @@ class MqttBus:
             self._retried = time.monotonic()
             with self._sending:
                 if self._calm.is_set():
-                    for message in self._outbox.refused():
-                        self._outbox.send(message, self._hand_over)
+                    self._say(self._outbox.refused())
 
     def _tell(self, note: str) -> None:
         changed, self._note = note != self._note, note
         if changed:
             self._report()
+
+    def _round(self) -> None:
+        with self._sending:
+            if self._calm.is_set() and self._repeats and time.monotonic() >= self._repeats[0]:
+                del self._repeats[0]
+                self._say(self._outbox.again(with_open=True))
+        self._report()
 
     def _report(self) -> None:
         """Publishes how the service is. It should hear that itself."""
@@ -223,10 +236,11 @@ class MqttBus:
         if reason.is_failure:
             self._complain(f"the broker refuses the user {self._name}: {reason}; ./wvr up makes users and passwords")
             return
+        if not flags.session_present:
+            self._repeats = [time.monotonic() + seconds for seconds in COME_BACK_SECONDS]
         self._through = (self._through[0] + (not flags.session_present), self._connection)
         client.subscribe(self._subscriptions)
-        for message in self._outbox.again():
-            self._outbox.send(message, self._hand_over)
+        self._say(self._outbox.again())
 
     def _on_disconnect(self, _: mqtt.Client, __: Any, ___: Any, reason: ReasonCode, ____: Any) -> None:
         if self._calm.is_set() and self._client.is_connected():
@@ -269,9 +283,16 @@ class MqttBus:
     def _complain(self, text: str) -> None:
         """Says on stderr what is wrong, once a minute while it lasts."""
         told, at = self._complaint
-        if text != told or time.monotonic() - at >= SAY_AGAIN_SECONDS:
+        if text != told or time.monotonic() - at >= COMPLAIN_SECONDS:
             self._complaint = (text, time.monotonic())
             log(self._name, text, logging.ERROR)
+
+
+def _callback_errors(name: str) -> logging.Logger:
+    """What would be silent: an exception in a callback. paho's own words say nothing that on_disconnect doesn't."""
+    logger = logging.getLogger(name).getChild("network")
+    logger.addFilter(lambda record: "exception" in record.msg)
+    return logger
 
 
 def _password(name: str, settings: Settings) -> str:

@@ -94,14 +94,17 @@ class Outbox:
             found, self._refused = self._refused, []
             return found
 
-    def again(self) -> list[Sent]:
-        """What a broker may have forgotten, oldest first: the state, then what it confirmed a short while ago."""
+    def again(self, with_open: bool = False) -> list[Sent]:
+        """What a broker may have forgotten, oldest first: the state, then what it confirmed a short while ago.
+
+        with_open: then what is on its way, so that nothing older comes after it.
+        """
         with self._changed:
             self._drop_old()
-            kept = [message for _, message in self._kept]
-            recent = {message.topic for message in kept}
-            state = [message for topic, message in self._retained.items() if topic not in recent]
-            return [message._replace(again=True) for message in (*state, *kept)]
+            recent = [message for _, message in self._kept] + (list(self._open.values()) if with_open else [])
+            topics = {message.topic for message in recent}
+            state = [message for topic, message in self._retained.items() if topic not in topics]
+            return [message._replace(again=True) for message in (*state, *recent)]
 
     def _remember(self, message: Sent) -> None:
         if message.payload:

@@ -39,7 +39,7 @@ RETRY_SECONDS = 5.0
 """Between two tries to publish what the broker refuses."""
 COMPLAIN_SECONDS = 60.0
 COME_BACK_SECONDS = (10.0, 60.0)
-"""After a broker has forgotten everybody: when those who listen have come back, and also those that were started anew."""
+"""After a broker has forgotten everybody: when the listeners have come back, and those that were started anew."""
 WAITING = "waiting for the broker"
 
 

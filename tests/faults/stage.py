@@ -1,0 +1,131 @@
+"""The real services of a site as threads over a real Mosquitto, in event time: a test says the minutes."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from services.db_writer.service import DbWriter
+from services.detector.service import Detector
+from services.forecaster.service import Forecaster
+from services.ingest.past import NoPast
+from services.ingest.service import Ingest
+from services.ingest.sources.lines import Measurement
+from services.ingest.spool import Spool
+from services.reporter.folder import SensorFolder
+from services.reporter.owed import owed_since
+from services.reporter.service import Reporter
+from shared.contract.messages import Tick
+from shared.runtime.bus import Delivery
+from shared.runtime.mqtt_bus import MqttBus
+from shared.runtime.run import serve
+from shared.runtime.service import Service
+from shared.runtime.unbroken import unbroken
+from shared.settings import Settings
+from shared.store.history import History
+from shared.store.recorder import Recorder
+
+MINUTE = timedelta(minutes=1)
+
+
+class Actor:
+    """One service that can be stopped, and started anew."""
+
+    def __init__(self, name: str, make: Callable[[], Service], settings: Settings) -> None:
+        self._name, self._make, self._settings = name, make, settings
+        self.items: deque[Any] = deque()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._stop = threading.Event()
+        arguments = (self._make(), MqttBus(self._name, self._settings), self._stop, self._poll)
+        self._thread = threading.Thread(target=serve, args=arguments, name=self._name, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread:
+            self._thread.join(20)
+
+    def _poll(self) -> Sequence[Delivery]:
+        return [Delivery(self.items.popleft(), lambda: None) for _ in range(min(len(self.items), 1000))]
+
+
+class Stage:
+    """A site whose clock is the test."""
+
+    def __init__(self, settings: Settings, start: datetime) -> None:
+        self.settings, self._start, self.minutes = settings, start, 0
+        site, zone = settings.site.name, settings.zone
+        self._spool = Spool(settings.data / "spool", site, 2.0, 64, lambda: self.now)
+        self._recorder: Recorder | None = None
+        makers: dict[str, Callable[[], Service]] = {
+            "db_writer": self._db_writer,
+            "detector": lambda: self._unbroken(Detector(settings, self._history()), "debt"),
+            "forecaster": lambda: self._unbroken(Forecaster(site, zone, self._history(), lambda _: None), ""),
+            "reporter": self._reporter,
+            "ingest": lambda: Ingest(site, self._spool, "file", settings.knows, lambda _: None, NoPast()),
+        }
+        self.actors = {name: Actor(name, make, settings) for name, make in makers.items()}
+
+    @property
+    def now(self) -> datetime:
+        return self._start + self.minutes * MINUTE
+
+    def say(self, measurements: Iterable[Measurement]) -> None:
+        """Each of these minutes comes, and its tick."""
+        for measurement in measurements:
+            self.actors["ingest"].items.extend([measurement, Tick(self.settings.site.name, measurement.at)])
+            self.minutes += 1
+
+    def pass_time(self) -> None:
+        """A minute goes by without a reading."""
+        self.actors["ingest"].items.append(Tick(self.settings.site.name, self.now))
+        self.minutes += 1
+
+    def rows(self, table: str) -> set[tuple[Any, ...]]:
+        return rows(self.settings.database, table)
+
+    def close(self) -> None:
+        for actor in reversed(self.actors.values()):
+            actor.stop()
+        self._close_recorder()
+
+    def _history(self) -> History:
+        return History(self.settings.database, self.settings.zone, self.settings.site.name)
+
+    def _unbroken(self, service: Service, debt: str) -> Service:
+        history = self._history()
+        return unbroken(service, history.mark, getattr(history, debt) if debt else lambda: None, history.whole)
+
+    def _reporter(self) -> Service:
+        settings, wanted = self.settings, self.settings.reporter
+        owed = owed_since(self._history(), settings.zone, wanted.outbox_days)
+        return Reporter(SensorFolder(settings.sensor_folder), wanted.horizons_hours, wanted.outbox_days, owed)
+
+    def _db_writer(self) -> Service:
+        settings = self.settings
+        self._close_recorder()
+        self._recorder = Recorder(settings.database, settings.zone, settings.store.horizons)
+        local = settings.zone
+        return DbWriter(self._recorder, settings.site.name, 365, lambda at: datetime.fromtimestamp(at, local))
+
+    def _close_recorder(self) -> None:
+        if self._recorder:
+            self._recorder.close()
+            self._recorder = None
+
+
+def rows(database: Path, table: str) -> set[tuple[Any, ...]]:
+    """All rows of a table."""
+    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+    try:
+        return set(connection.execute(f"SELECT * FROM {table}"))
+    finally:
+        connection.close()

@@ -81,6 +81,11 @@ class MqttBus:
         self._client = self._make_client()
         self._watchdog = Watchdog(name, self._round, self._client.is_connected, round_seconds)
 
+    @property
+    def connections(self) -> int:
+        """Number of the broker's connection that now delivers; each new one has a greater one."""
+        return self._through[1]
+
     def open(self, service: Service) -> None:
         """Connects, however long that takes, and subscribes."""
         wanted = [*filters(service.consumes, service.commands, self._settings.site.name), self._own_topic]

@@ -18,7 +18,7 @@ from services.ingest.service import Ingest
 from services.ingest.sources.lines import Measurement
 from services.ingest.spool import Spool
 from services.reporter.folder import SensorFolder
-from services.reporter.owed import owed_since
+from services.reporter.owed import Owed
 from services.reporter.service import Reporter
 from shared.contract.messages import Tick
 from shared.runtime.bus import Delivery
@@ -36,7 +36,7 @@ MINUTE = timedelta(minutes=1)
 class Actor:
     """One service that can be stopped, and started anew."""
 
-    def __init__(self, name: str, make: Callable[[], Service], settings: Settings) -> None:
+    def __init__(self, name: str, make: Callable[[MqttBus], Service], settings: Settings) -> None:
         self._name, self._make, self._settings = name, make, settings
         self.items: deque[Any] = deque()
         self._stop = threading.Event()
@@ -44,7 +44,8 @@ class Actor:
 
     def start(self) -> None:
         self._stop = threading.Event()
-        arguments = (self._make(), MqttBus(self._name, self._settings), self._stop, self._poll)
+        bus = MqttBus(self._name, self._settings)
+        arguments = (self._make(bus), bus, self._stop, self._poll)
         self._thread = threading.Thread(target=serve, args=arguments, name=self._name, daemon=True)
         self._thread.start()
 
@@ -65,12 +66,12 @@ class Stage:
         site, zone = settings.site.name, settings.zone
         self._spool = Spool(settings.data / "spool", site, 2.0, 64, lambda: self.now)
         self._recorder: Recorder | None = None
-        makers: dict[str, Callable[[], Service]] = {
+        makers: dict[str, Callable[[MqttBus], Service]] = {
             "db_writer": self._db_writer,
-            "detector": lambda: self._unbroken(Detector(settings, self._history()), "debt"),
-            "forecaster": lambda: self._unbroken(Forecaster(site, zone, self._history(), lambda _: None), ""),
+            "detector": lambda bus: self._unbroken(Detector(settings, self._history()), bus),
+            "forecaster": lambda bus: self._unbroken(Forecaster(site, zone, self._history(), lambda _: None), bus),
             "reporter": self._reporter,
-            "ingest": lambda: Ingest(site, self._spool, "file", settings.knows, lambda _: None, NoPast()),
+            "ingest": lambda _: Ingest(site, self._spool, "file", settings.knows, lambda _: None, NoPast()),
         }
         self.actors = {name: Actor(name, make, settings) for name, make in makers.items()}
 
@@ -100,16 +101,15 @@ class Stage:
     def _history(self) -> History:
         return History(self.settings.database, self.settings.zone, self.settings.site.name)
 
-    def _unbroken(self, service: Service, debt: str) -> Service:
-        history = self._history()
-        return unbroken(service, history.mark, getattr(history, debt) if debt else lambda: None, history.whole)
+    def _unbroken(self, service: Detector | Forecaster, bus: MqttBus) -> Service:
+        return unbroken(service, self._history(), service.owed, lambda: bus.connections)
 
-    def _reporter(self) -> Service:
+    def _reporter(self, _: MqttBus) -> Service:
         settings, wanted = self.settings, self.settings.reporter
-        owed = owed_since(self._history(), settings.zone, wanted.outbox_days)
+        owed = Owed(self._history(), settings.zone, wanted.outbox_days)
         return Reporter(SensorFolder(settings.sensor_folder), wanted.horizons_hours, wanted.outbox_days, owed)
 
-    def _db_writer(self) -> Service:
+    def _db_writer(self, _: MqttBus) -> Service:
         settings = self.settings
         self._close_recorder()
         self._recorder = Recorder(settings.database, settings.zone, settings.store.horizons)

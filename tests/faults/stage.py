@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from cli.replay import replay
 from services.db_writer.service import DbWriter
 from services.detector.service import Detector
 from services.forecaster.service import Forecaster
@@ -29,6 +30,7 @@ from shared.runtime.unbroken import unbroken
 from shared.settings import Settings
 from shared.store.history import History
 from shared.store.recorder import Recorder
+from tests.waiting import wait_for
 
 MINUTE = timedelta(minutes=1)
 
@@ -63,6 +65,7 @@ class Stage:
 
     def __init__(self, settings: Settings, start: datetime) -> None:
         self.settings, self._start, self.minutes = settings, start, 0
+        self.said: list[Measurement] = []
         site, zone = settings.site.name, settings.zone
         self._spool = Spool(settings.data / "spool", site, 2.0, 64, lambda: self.now)
         self._recorder: Recorder | None = None
@@ -79,19 +82,28 @@ class Stage:
     def now(self) -> datetime:
         return self._start + self.minutes * MINUTE
 
-    def say(self, measurements: Iterable[Measurement]) -> None:
-        """Each of these minutes comes, and its tick."""
-        for measurement in measurements:
-            self.actors["ingest"].items.extend([measurement, Tick(self.settings.site.name, measurement.at)])
+    def live(self, flow_rates: Iterable[float]) -> None:
+        """One minute after the other comes, is shown in alert.txt, and closes."""
+        for flow_rate in flow_rates:
+            at = self.now
+            self.said.append(Measurement("001", at, flow_rate, 4.0 - self.minutes % 13 / 50))
             self.minutes += 1
+            self.actors["ingest"].items.append(self.said[-1])
+            wait_for(lambda at=at: self._alert_tells_of(at), pause=0.005, what=f"a line of {at}")  # type: ignore[misc]
+            self.actors["ingest"].items.append(Tick(self.settings.site.name, at))
+
+    def _alert_tells_of(self, at: datetime) -> bool:
+        file = self.settings.sensor_folder / "alert.txt"
+        return file.exists() and f"{at:%Y-%m-%dT%H:%M}" in file.read_text(encoding="utf-8")
 
     def pass_time(self) -> None:
         """A minute goes by without a reading."""
         self.actors["ingest"].items.append(Tick(self.settings.site.name, self.now))
         self.minutes += 1
 
-    def rows(self, table: str) -> set[tuple[Any, ...]]:
-        return rows(self.settings.database, table)
+    def start(self) -> None:
+        for actor in self.actors.values():
+            actor.start()
 
     def close(self) -> None:
         for actor in reversed(self.actors.values()):
@@ -122,10 +134,30 @@ class Stage:
             self._recorder = None
 
 
-def rows(database: Path, table: str) -> set[tuple[Any, ...]]:
-    """All rows of a table."""
-    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+def rows(settings: Settings, table: str, columns: str = "*") -> set[tuple[Any, ...]]:
+    """Rows of a table; none while there is no database."""
+    if not settings.database.exists():
+        return set()
+    connection = sqlite3.connect(f"file:{settings.database}?mode=ro", uri=True)
     try:
-        return set(connection.execute(f"SELECT * FROM {table}"))
+        return set(connection.execute(f"SELECT {columns} FROM {table}"))
+    except sqlite3.OperationalError:
+        return set()
     finally:
         connection.close()
+
+
+def blocks(settings: Settings) -> dict[str, str]:
+    """Texts in the outbox by name."""
+    files = (settings.sensor_folder / "outbox").glob("server-*.txt")
+    return {file.name: file.read_text(encoding="utf-8") for file in files}
+
+
+def undisturbed(stage: Stage, folder: Path) -> Settings:
+    """Settings of a replay of what was said on a stage."""
+    lines = (f"{one.at:%Y-%m-%d %H:%M},001,{one.flow_rate},{one.pressure}\n" for one in stage.said)
+    (folder / "said.csv").write_text("".join(lines), encoding="ascii")
+    settings = stage.settings.model_copy(update={"data": folder / "undisturbed"})
+    settings.data.mkdir()
+    replay(folder / "said.csv", settings, [])
+    return settings

@@ -24,6 +24,7 @@ from shared.runtime.bus import Delivery
 from shared.runtime.health import Presence, heartbeat_file
 from shared.runtime.log import log
 from shared.runtime.outbox import Outbox, Sent
+from shared.runtime.reach import hindrance, trusting
 from shared.runtime.service import Service
 from shared.runtime.watchdog import ROUND_SECONDS, Watchdog
 from shared.settings import Settings
@@ -95,12 +96,13 @@ class MqttBus:
         properties.SessionExpiryInterval = SESSION_DAYS * 86_400
         properties.ReceiveMaximum = IN_FLIGHT
         broker = self._settings.broker
-        self._client.connect_async(broker.host, broker.port, KEEPALIVE, clean_start=False, properties=properties)
+        self._client.connect_async(broker.host, broker.reached_at, KEEPALIVE, clean_start=False, properties=properties)
         self._client.loop_start()
         self._watchdog.start()
         while not self._ready.wait(10):
             self._watchdog.turned()
-            log(self._name, WAITING, logging.WARNING, host=broker.host, port=broker.port)
+            where = f"{broker.host}:{broker.reached_at}"
+            log(self._name, WAITING, logging.WARNING, at=where, reason=hindrance(broker))
         self._watchdog.turned()
 
     def receive(self, most: int, wait: float) -> Sequence[Delivery]:
@@ -145,6 +147,8 @@ class MqttBus:
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=f"wvr-{self._name}", protocol=mqtt.MQTTv5, manual_ack=True
         )
+        if authority := self._settings.broker.ca:
+            client.tls_set_context(trusting(authority))
         client.username_pw_set(self._name, _password(self._name, self._settings))
         client.will_set(topic_of(self._presence.status("offline")), encode(self._presence.status("offline")), 1, True)
         client.max_inflight_messages_set(0)  # the outbox has its own limit; paho's loses the order when it reconnects

@@ -28,6 +28,7 @@ class Past(Protocol):
     def span(self, sensor: str) -> tuple[int, int] | None: ...
     def issued(self, sensor: str) -> int | None: ...
     def unforecast(self, sensor: str, start: int, stop: int) -> list[int]: ...
+    def predictions(self, sensor: str) -> Prediction | None: ...
 
 
 class Forecaster:
@@ -48,7 +49,7 @@ class Forecaster:
         self.models: dict[tuple[str, Channel], Model] = {}
 
     def start(self) -> Iterator[Message]:
-        """Rebuilds the memory from stored history; yields the forecasts that it lacks."""
+        """Rebuilds the memory from stored history; yields the forecasts that it lacks, and last the newest one."""
         for sensor in self.past.sensors():
             missed = self._missed(sensor)
             meter = self._recall(sensor, min(missed, default=None))
@@ -60,6 +61,8 @@ class Forecaster:
             if meter.newest is not None:
                 meter.pace.hear(meter.newest)
                 yield from self._through(sensor, meter, meter.newest // HOUR, meter.newest)
+            if issued is not None and meter.issued == issued // HOUR and (newest := self.past.predictions(sensor)):
+                yield newest
 
     def owed(self) -> str:
         """The oldest hour that history lacks; empty when none."""

@@ -13,7 +13,7 @@ from shared.contract.messages import Channel, Message, ModelTrained, Prediction,
 from shared.domain.features import Inputs, Scaler
 from shared.domain.pace import PATIENCE
 from shared.domain.series import HOUR, Floats, Series
-from tests.unit.makers import START, at, reading, tick
+from tests.unit.makers import START, at, prediction, reading, tick
 
 SEOUL = ZoneInfo("Asia/Seoul")
 SCALER = Scaler(10.0, 5.0, 1.0)
@@ -28,6 +28,7 @@ class StoredPast:
     series: Series = field(default_factory=lambda: series([]))
     last_issued: int | None = None
     missed: list[int] = field(default_factory=list)
+    newest: Prediction | None = None
 
     def sensors(self) -> list[str]:
         return ["001"] if len(self.series) else []
@@ -44,6 +45,9 @@ class StoredPast:
 
     def issued(self, sensor: str) -> int | None:
         return self.last_issued if sensor == "001" else None
+
+    def predictions(self, sensor: str) -> Prediction | None:
+        return self.newest if sensor == "001" else None
 
 
 @dataclass
@@ -110,6 +114,13 @@ def test_a_sensors_first_reading_gets_an_empty_forecast_of_its_hour() -> None:
     (first,) = said(forecaster(), [reading(17)])
     assert first.issued_at == at(0)
     assert first.flow_rate.p50 == first.pressure.p90 == ()
+
+
+def test_a_restart_ends_with_the_newest_forecast_so_that_it_is_the_retained_one() -> None:
+    past = StoredPast(series(minutes(0, 150)), NOW + 2 * HOUR, [NOW + HOUR], prediction(120))
+    said_at_start = [one for one in forecaster(past).start() if isinstance(one, Prediction)]
+    assert [one.issued_at for one in said_at_start] == [at(60), at(120)]
+    assert said_at_start[-1] == prediction(120)
 
 
 def test_each_full_hour_is_forecast_once_when_its_last_minute_has_closed() -> None:

@@ -105,6 +105,15 @@ def test_of_older_forecasts_only_the_horizons_are_kept(recorder: Recorder, tmp_p
     assert found == [(T0, 3), (T0 + 3600, 3), (T0 + 7200, 169)]
 
 
+def test_forecasts_that_are_made_up_for_come_thin_and_leave_the_newest_whole(
+    recorder: Recorder, tmp_path: Path
+) -> None:
+    recorder.write([prediction(0)])
+    recorder.write([prediction(180), prediction(60), prediction(120)])
+    found = rows(tmp_path, "SELECT issued_at, count(*) FROM PRED_VAL_TB WHERE channel = 'pressure' GROUP BY 1")
+    assert found == [(T0, 3), (T0 + 3600, 3), (T0 + 7200, 3), (T0 + 10_800, 169)]
+
+
 @pytest.mark.usefixtures("recorder")
 def test_a_second_writer_is_impossible(tmp_path: Path) -> None:
     with pytest.raises(SecondWriter, match="already writes"):

@@ -48,14 +48,14 @@ def test_a_deaf_service_is_started_again_within_a_minute(local_site: RunningSite
     rights = broker_folder(local_site.data) / "acl"
     whole = rights.read_text(encoding="ascii")
     mine = "wvr/v1/+/service/detector"
-    deaf = process(local_site, "detector")
+    deaf = local_site.process("detector")
     try:
         rights.write_text(whole.replace(f"topic readwrite {mine}", f"topic write {mine}"), encoding="ascii")
-        os.kill(process(local_site, "broker"), signal.SIGHUP)
-        wait_for(lambda: process(local_site, "detector") not in (0, deaf), 60, "detector runs again")
+        os.kill(local_site.process("broker"), signal.SIGHUP)
+        wait_for(lambda: local_site.process("detector") not in (0, deaf), 60, "detector runs again")
     finally:
         rights.write_text(whole, encoding="ascii")
-        os.kill(process(local_site, "broker"), signal.SIGHUP)
+        os.kill(local_site.process("broker"), signal.SIGHUP)
     assert "hears nothing through the broker: ending" in local_site.wvr("logs", "detector").stdout
     wait_for(lambda: local_site.wvr("status").returncode == 0, 60, "all is healthy again")
 

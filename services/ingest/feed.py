@@ -92,9 +92,10 @@ class Feed:
 
 
 class NewestTick:
-    """The minute of the newest Tick, through restarts: a file that is overwritten in its place, so no full disk hinders.
+    """The minute of the newest Tick, through restarts.
 
-    It isn't flushed to disk: a power cut costs the newest minute, and by then another has passed.
+    The file is overwritten in its place, so that no full disk hinders, and not flushed: a power cut may cost the newest
+    minute, and it takes longer than that.
     """
 
     def __init__(self, path: Path) -> None:
@@ -104,7 +105,8 @@ class NewestTick:
     def read(self) -> int | None:
         """Minutes since the epoch; None before the first, and when the file is damaged."""
         try:
-            return int(datetime.fromisoformat(os.pread(self._file, 40, 0).decode("ascii").strip()).timestamp()) // MINUTE
+            text = os.pread(self._file, 40, 0).decode("ascii")
+            return int(datetime.fromisoformat(text.strip()).timestamp()) // MINUTE
         except ValueError:
             return None
 

@@ -24,7 +24,7 @@ SURE = 5
 
 
 class Minutes:
-    """Minutes since the epoch. Called once a minute, whatever the clock does meanwhile (docs/decisions/0009-clock.md)."""
+    """Minutes since the epoch. Asked once a minute, whatever the clock does (docs/decisions/0009-clock.md)."""
 
     def __init__(self, last: int | None, keep: Callable[[int], None]) -> None:
         """`last` is the newest minute of earlier runs; `keep` remembers it for later ones, before its Tick goes out."""
@@ -76,7 +76,9 @@ class Minutes:
             return last + 1
         self._waited = not self._waited
         if step < -2:
-            self._doubt = f"this machine's clock went back: minutes go at half pace until the last {span(-step)} are over"
+            self._doubt = (
+                f"this machine's clock went back: minutes pass at half pace until it has made up for {span(-step)}"
+            )
         return None if self._waited else last + 1
 
     def _confirmed(self, clock: int, last: int) -> bool:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import ClassVar, Protocol
+from zoneinfo import ZoneInfo
 
 from services.reporter.blocks import Blocks, block_of
-from services.reporter.text import alert_line, alert_part, forecast_columns, minute, missing_line
+from services.reporter.now import Now
+from services.reporter.text import alert_line, alert_part, forecast_columns, missing_line
 from shared.contract.messages import Anomaly, Message, Prediction, Tick, Verdict
+from shared.domain.series import DAY, MINUTE
 
-MINUTE = timedelta(minutes=1)
 MOST_HOURS = 24 * 60
-BEHIND = timedelta(minutes=10)
+BEHIND = 10 * MINUTE
 """A sensor that still speaks, of minutes so long ago, is catching up: its next lines are on their way."""
+BLOCK = 10 * MINUTE
 
 
 class Folder(Protocol):
@@ -27,8 +30,8 @@ class Folder(Protocol):
         """The text of a file, empty when it isn't there."""
         ...
 
-    def prune_outbox(self, before: str) -> None:
-        """Deletes the blocks whose file name sorts before a name."""
+    def prune_outbox(self, before: str, most: int) -> None:
+        """Deletes the blocks whose file name sorts before a name, but for the newest `most` ones."""
         ...
 
 
@@ -43,13 +46,15 @@ class Reporter:
     def __init__(
         self,
         folder: Folder,
+        zone: ZoneInfo,
         horizons_hours: Sequence[int],
         outbox_days: int,
         owed: Callable[[str], Iterable[Verdict | Prediction]] = lambda _: (),
     ) -> None:
         """`owed`: stored verdicts and predictions after a block, in order of time."""
         self._owed = owed
-        self._folder, self._hours, self._kept = folder, horizons_hours, timedelta(days=outbox_days)
+        self._folder, self._hours = folder, horizons_hours
+        self._now, self._most = Now(zone, outbox_days * DAY), outbox_days * DAY // BLOCK
         self._alerts: dict[str, tuple[str, str]] = {}
         self._first_blocks: dict[str, str] = {}
         self._blocks = Blocks()
@@ -59,7 +64,6 @@ class Reporter:
         self._silent: set[str] = set()
         self._heard: set[str] = set()
         """Sensors with a verdict since the tick before."""
-        self._oldest = ""
         self._changed = False
         self._no_forecast = "  " + forecast_columns(None, horizons_hours)
 
@@ -90,7 +94,8 @@ class Reporter:
             self._changed = False
             self._folder.write("alert.txt", "".join(f"{self._alerts[name][1]}\n" for name in sorted(self._alerts)))
             if self._blocks.lines:
-                newest = max(self._blocks.lines)
+                believed = [block for block in self._blocks.lines if block <= self._now.limit]
+                newest = max(believed or self._blocks.lines)
                 self._folder.write("server.part.txt", self._blocks.text(newest))
             newest_text = ""
             for block, text in self._blocks.complete(len(self._alerts)):
@@ -98,31 +103,36 @@ class Reporter:
                 newest_text = text
             if newest_text:
                 self._folder.write("server.txt", newest_text)
-                self._folder.prune_outbox(outbox_name(self._oldest))
+                self._folder.prune_outbox(outbox_name(self._now.outdated), self._most)
         return iter(())
 
     def _take_verdict(self, verdict: Verdict) -> None:
         self._heard.add(verdict.sensor)
-        self._put(verdict.sensor, minute(verdict.at), alert_line(verdict))
+        self._now.hear(verdict.at)
+        self._put(verdict.sensor, self._now.place_of(verdict.at), alert_line(verdict))
         if verdict.at.minute == 0:
             self._full_hours[verdict.sensor] = verdict
 
     def _take_prediction(self, prediction: Prediction) -> None:
         forecasts = self._forecasts.setdefault(prediction.sensor, {})
-        forecasts[minute(prediction.issued_at)] = "  " + forecast_columns(prediction, self._hours)
+        hour = self._now.place_of(prediction.issued_at)
+        forecasts[hour] = "  " + forecast_columns(prediction, self._hours)
         while len(forecasts) > MOST_HOURS:
             del forecasts[next(iter(forecasts))]
         verdict = self._full_hours.get(prediction.sensor)
-        if verdict and verdict.at == prediction.issued_at:
-            self._put(prediction.sensor, minute(verdict.at), alert_line(verdict))
+        if verdict and self._now.place_of(verdict.at) == hour:
+            self._put(prediction.sensor, hour, alert_line(verdict))
 
-    def _close_minute(self, at: datetime) -> None:
+    def _close_minute(self, tick: datetime) -> None:
         """Gives a line to what is still missing in the minute before, and in every block that is over."""
-        self._oldest = block_of(minute(at - self._kept))
-        last = minute(at - MINUTE)
-        over = self._blocks.before(block_of(minute(at)))
-        minutes = [last, *(f"{block}{digit}" for block in over for digit in range(10))]
-        behind = minute(at - BEHIND)
+        now = self._now
+        now.close(tick)
+        if now.turned_back(self._blocks.sent):
+            self._blocks.sent = now.restart()
+            self._first_blocks = {sensor: min(first, now.block(0)) for sensor, first in self._first_blocks.items()}
+        over = self._blocks.before(now.block(0))
+        minutes = [now.place(-MINUTE), *(f"{block}{digit}" for block in over for digit in range(10))]
+        behind = now.place(-BEHIND)
         for sensor in self._alerts:
             newest = self._alerts[sensor][0]
             catches_up = sensor in self._heard and newest < behind
@@ -135,16 +145,16 @@ class Reporter:
 
     def _put(self, sensor: str, at: str, line: str) -> None:
         self._first_blocks.setdefault(sensor, block_of(at))
-        if sensor not in self._alerts or at >= self._alerts[sensor][0]:
+        if sensor not in self._alerts or at >= self._alerts[sensor][0] or self._alerts[sensor][0] > self._now.limit:
             self._alerts[sensor] = (at, line)
             self._changed = True
-        if block_of(at) >= self._oldest:
+        if block_of(at) >= self._now.oldest:
             self._blocks.put(at, sensor, line + self._columns(sensor, at))
             self._changed = True
 
     def _columns(self, sensor: str, at: str) -> str:
         """The forecast of a full hour; in a backlog the forecaster is far ahead of the verdicts."""
-        if at.endswith(":00"):
+        if at.endswith("00"):
             return self._forecasts.get(sensor, {}).get(at, self._no_forecast)
         return self._no_forecast
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from shared.contract.messages import CHANNELS, Channel
 from shared.domain.pace import Pace
+from shared.domain.present import Present
 from shared.domain.series import HOUR, MINUTE, Floats, Series
 from shared.domain.timing import offset_seconds
 
@@ -60,15 +61,26 @@ class Meter:
         """Newest hour that has its forecast."""
         self.doubted: tuple[int, float | None, float | None] | None = None
         """A reading far ahead of all others, until the next one comes."""
-        self.fresh = True
-        """Whether a reading came since the tick before."""
-        self.pace = Pace()
+        self.pace, self.present = Pace(), Present()
         self._late = 0
         self.hours: dict[int, Hour] = {}
         self.closed = 0
         """The ring below holds the hours before this one."""
         self.ring = np.full((2, HOURS), np.nan)
         self.local = np.zeros(HOURS, dtype=np.int64)
+
+    def hear(self, at: int) -> None:
+        """A reading has come."""
+        self.pace.hear(at)
+        self.present.hear(at)
+
+    def tick(self, at: int) -> int:
+        """A minute has closed: which one; live, no more than one a tick, so a clock that leaps ahead ends no hour."""
+        self.present.minute(at)
+        own = self.present.own
+        minute = at if own is None or not self.present.live else min(at, own)
+        self.pace.tick(minute)
+        return minute
 
     def turns_back(self, at: int) -> bool:
         """Whether the meter's clock was set back by this reading or those before it: memory goes on from there."""
@@ -94,7 +106,6 @@ class Meter:
             self._note(number)
         if self.newest is None or at > self.newest:
             self.newest = at
-        self.fresh = True
 
     def before(self, hour: int) -> tuple[dict[Channel, Floats], NDArray[np.int64]]:
         """Hourly means of the nine weeks before an hour, newest last, by channel; and the local hours of them."""

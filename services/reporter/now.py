@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from services.reporter.blocks import block_of
 from services.reporter.text import place
-from shared.domain.pace import Pace
+from shared.domain.present import Present
 from shared.domain.series import DAY, HOUR
 
 AHEAD = HOUR
@@ -22,7 +22,7 @@ class Now:
     def __init__(self, zone: ZoneInfo, kept: int) -> None:
         """`kept`: seconds that blocks stay in the outbox."""
         self._zone, self._kept = zone, kept
-        self._pace = Pace()
+        self._present = Present()
         self._ahead = 0
         self.at = 0
         """Epoch seconds."""
@@ -33,17 +33,17 @@ class Now:
 
     def hear(self, at: datetime) -> None:
         """Takes the minute of a verdict."""
-        self._pace.hear(int(at.timestamp()))
+        self._present.hear(int(at.timestamp()))
 
     def close(self, tick: datetime) -> None:
         """Goes on by a tick."""
-        self.at = self._pace.minute(int(tick.timestamp()))
+        self.at = self._present.minute(int(tick.timestamp()))
         self.oldest, self.outdated = self.block(-self._kept), self.block(min(0, self._own - self.at) - self._kept)
         self.limit = self.place(AHEAD)
 
     def turned_back(self, sent: str) -> bool:
         """Whether live readings have come back from a day that was sent before it came; asked after each tick."""
-        far = self._pace.live and sent > self.block(self._own - self.at + DAY)
+        far = self._present.live and sent > self.block(self._own - self.at + DAY)
         self._ahead = self._ahead + 1 if far else 0
         return self._ahead >= TURNED_BACK
 
@@ -66,4 +66,4 @@ class Now:
 
     @property
     def _own(self) -> int:
-        return self.at if self._pace.own is None else self._pace.own
+        return self.at if self._present.own is None else self._present.own

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import ClassVar, Protocol
 from zoneinfo import ZoneInfo
 
-from services.reporter.blocks import Blocks, block_of
+from services.reporter.blocks import Blocks, block_of, minutes_of
 from services.reporter.now import Now
 from services.reporter.text import alert_line, alert_part, forecast_columns, missing_line
-from shared.contract.messages import Anomaly, Message, Prediction, Tick, Verdict
+from shared.contract.messages import Anomaly, Message, Prediction, Stored, Tick, Verdict
+from shared.domain.pace import Pace
 from shared.domain.series import DAY, MINUTE
 
 MOST_HOURS = 24 * 60
-BEHIND = 10 * MINUTE
-"""A sensor that still speaks, of minutes so long ago, is catching up: its next lines are on their way."""
-BLOCK = 10 * MINUTE
+PATIENCE = 10
+"""Ticks that a block waits for verdicts and forecasts which stored history owes it."""
 
 
 class Folder(Protocol):
@@ -35,35 +36,48 @@ class Folder(Protocol):
         ...
 
 
+class Owed(Protocol):
+    """What stored history says; a minute is named by its place."""
+
+    def after(self, block: str) -> Iterable[Verdict | Prediction]:
+        """Verdicts and predictions after a block, in order of time."""
+        ...
+
+    def minute(self, sensor: str, minute: str) -> tuple[Verdict | None, bool]:
+        """The verdict of a minute, and whether that is final."""
+        ...
+
+    def forecast(self, sensor: str, minute: str) -> tuple[Prediction | None, bool]:
+        """The prediction of a full hour, and whether that is final."""
+        ...
+
+
 class Reporter:
     """Collects the lines of each minute; a minute without a reading gets its line when the next one has closed."""
 
     name: ClassVar[str] = "reporter"
-    consumes: ClassVar[tuple[type[Message], ...]] = (Verdict, Prediction, Anomaly, Tick)
+    consumes: ClassVar[tuple[type[Message], ...]] = (Verdict, Prediction, Anomaly, Tick, Stored)
     produces: ClassVar[tuple[type[Message], ...]] = ()
     commands: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
-        self,
-        folder: Folder,
-        zone: ZoneInfo,
-        horizons_hours: Sequence[int],
-        outbox_days: int,
-        owed: Callable[[str], Iterable[Verdict | Prediction]] = lambda _: (),
+        self, folder: Folder, zone: ZoneInfo, horizons_hours: Sequence[int], outbox_days: int, owed: Owed
     ) -> None:
-        """`owed`: stored verdicts and predictions after a block, in order of time."""
-        self._owed = owed
-        self._folder, self._hours = folder, horizons_hours
-        self._now, self._most = Now(zone, outbox_days * DAY), outbox_days * DAY // BLOCK
+        self._folder, self._hours, self._owed = folder, horizons_hours, owed
+        self._now, self._most = Now(zone, outbox_days * DAY), outbox_days * DAY // (10 * MINUTE)
         self._alerts: dict[str, tuple[str, str]] = {}
         self._first_blocks: dict[str, str] = {}
+        self._paces: defaultdict[str, Pace] = defaultdict(Pace)
         self._blocks = Blocks()
-        self._full_hours: dict[str, Verdict] = {}
-        self._forecasts: dict[str, dict[str, str]] = {}
+        self._asked: dict[str, bool] = {}
+        """Blocks that were looked up since the tick before, and whether they are whole."""
+        self._waits: dict[str, int] = {}
+        """Ticks that a block has waited for what history owes it."""
+        self._forecasts: defaultdict[str, dict[str, str]] = defaultdict(dict)
         """sensor to full hour to the columns of its forecast, the newest hours only."""
         self._silent: set[str] = set()
-        self._heard: set[str] = set()
-        """Sensors with a verdict since the tick before."""
+        self._gap = False
+        """Whether readings are missing that ingest sends again."""
         self._changed = False
         self._no_forecast = "  " + forecast_columns(None, horizons_hours)
 
@@ -74,17 +88,21 @@ class Reporter:
             self._blocks.put(at, sensor, line)
             self._first_blocks.setdefault(sensor, block_of(at))
             self._alerts[sensor] = (at, alert_part(line))
-        for message in self._owed(self._blocks.sent):
+        for message in self._owed.after(self._blocks.sent):
             list(self.handle(message))
         return iter(())
 
     def handle(self, message: Message) -> Iterator[Message]:
         if isinstance(message, Verdict):
-            self._take_verdict(message)
+            self._paces[message.sensor].hear(int(message.at.timestamp()))
+            self._now.hear(message.at)
+            self._put(message.sensor, self._now.place_of(message.at), alert_line(message))
         elif isinstance(message, Tick):
             self._close_minute(message.at)
         elif isinstance(message, Prediction):
             self._take_prediction(message)
+        elif isinstance(message, Stored):
+            self._gap = message.seen > message.seq
         elif isinstance(message, Anomaly) and message.kind == "silence":
             (self._silent.discard if message.state == "cleared" else self._silent.add)(message.sensor)
         return iter(())
@@ -97,31 +115,29 @@ class Reporter:
                 believed = [block for block in self._blocks.lines if block <= self._now.limit]
                 newest = max(believed or self._blocks.lines)
                 self._folder.write("server.part.txt", self._blocks.text(newest))
-            newest_text = ""
-            for block, text in self._blocks.complete(len(self._alerts)):
-                self._folder.write(f"outbox/{outbox_name(block)}", text)
-                newest_text = text
-            if newest_text:
-                self._folder.write("server.txt", newest_text)
-                self._folder.prune_outbox(outbox_name(self._now.outdated), self._most)
+            self._send()
         return iter(())
 
-    def _take_verdict(self, verdict: Verdict) -> None:
-        self._heard.add(verdict.sensor)
-        self._now.hear(verdict.at)
-        self._put(verdict.sensor, self._now.place_of(verdict.at), alert_line(verdict))
-        if verdict.at.minute == 0:
-            self._full_hours[verdict.sensor] = verdict
+    def _send(self) -> None:
+        """Sends the blocks that are due, in order; one that waits for history holds up those behind it."""
+        text = ""
+        for block in self._blocks.due(len(self._alerts)):
+            if not self._whole(block):
+                break
+            self._waits.pop(block, None)
+            text = self._blocks.send(block)
+            self._folder.write(f"outbox/{outbox_name(block)}", text)
+        if text:
+            self._folder.write("server.txt", text)
+            self._folder.prune_outbox(outbox_name(self._now.outdated), self._most)
 
     def _take_prediction(self, prediction: Prediction) -> None:
-        forecasts = self._forecasts.setdefault(prediction.sensor, {})
-        hour = self._now.place_of(prediction.issued_at)
+        hour, forecasts = self._now.place_of(prediction.issued_at), self._forecasts[prediction.sensor]
         forecasts[hour] = "  " + forecast_columns(prediction, self._hours)
         while len(forecasts) > MOST_HOURS:
             del forecasts[next(iter(forecasts))]
-        verdict = self._full_hours.get(prediction.sensor)
-        if verdict and self._now.place_of(verdict.at) == hour:
-            self._put(prediction.sensor, hour, alert_line(verdict))
+        if line := self._blocks.line(hour, prediction.sensor):
+            self._put(prediction.sensor, hour, alert_part(line))
 
     def _close_minute(self, tick: datetime) -> None:
         """Gives a line to what is still missing in the minute before, and in every block that is over."""
@@ -130,18 +146,56 @@ class Reporter:
         if now.turned_back(self._blocks.sent):
             self._blocks.sent = now.restart()
             self._first_blocks = {sensor: min(first, now.block(0)) for sensor, first in self._first_blocks.items()}
-        over = self._blocks.before(now.block(0))
-        minutes = [now.place(-MINUTE), *(f"{block}{digit}" for block in over for digit in range(10))]
-        behind = now.place(-BEHIND)
+        self._asked.clear()
+        last = now.place(-MINUTE)
         for sensor in self._alerts:
-            newest = self._alerts[sensor][0]
-            catches_up = sensor in self._heard and newest < behind
-            for missed in minutes:
-                if catches_up and block_of(missed) >= block_of(newest):
-                    continue
-                if block_of(missed) >= self._first_blocks[sensor] and self._blocks.lacks(missed, sensor):
-                    self._put(sensor, missed, missing_line(sensor, missed, sensor in self._silent))
-        self._heard.clear()
+            self._paces[sensor].tick(now.at)
+            if self._is_due(last, sensor) and not self._look_up(sensor, last):
+                self._changed = True
+        for block in self._blocks.before(now.block(0)):
+            self._changed |= self._whole(block)
+
+    def _whole(self, block: str) -> bool:
+        """Whether a block has all that it can have; what is missing is looked up, once a tick."""
+        if block not in self._asked:
+            hour = f"{block}0" if block[14] == "0" else ""
+            found = [
+                self._look_up(sensor, missed, self._waits.get(block, 0) >= PATIENCE)
+                for sensor in self._alerts
+                for missed in minutes_of(block)
+                if self._is_due(missed, sensor)
+            ]
+            found += [self._look_up_forecast(sensor, hour) for sensor in self._alerts if hour]
+            if not all(found):
+                self._waits[block] = self._waits.get(block, 0) + 1
+            self._asked[block] = all(found) or self._waits[block] > PATIENCE
+        return self._asked[block]
+
+    def _is_due(self, missed: str, sensor: str) -> bool:
+        """Whether a minute has no line, and nothing says that it is still on its way."""
+        block, newest = block_of(missed), block_of(self._alerts[sensor][0])
+        if block < self._first_blocks[sensor] or (self._paces[sensor].catches_up and block >= newest):
+            return False
+        return self._blocks.lacks(missed, sensor)
+
+    def _look_up(self, sensor: str, missed: str, at_last: bool = False) -> bool:
+        """Gives a minute the line that history knows, or that of a minute without a reading; whether it could."""
+        verdict, final = self._owed.minute(sensor, missed)
+        line = alert_line(verdict) if verdict else missing_line(sensor, missed, sensor in self._silent)
+        final = at_last or (final and not (verdict is None and self._gap))
+        if final:
+            self._put(sensor, missed, line)
+        elif missed >= self._alerts[sensor][0]:
+            self._alerts[sensor] = (missed, line)
+        return final
+
+    def _look_up_forecast(self, sensor: str, hour: str) -> bool:
+        if block_of(hour) < self._first_blocks[sensor] or hour in self._forecasts[sensor]:
+            return True
+        prediction, final = self._owed.forecast(sensor, hour)
+        if prediction:
+            self._take_prediction(prediction)
+        return final
 
     def _put(self, sensor: str, at: str, line: str) -> None:
         self._first_blocks.setdefault(sensor, block_of(at))
@@ -155,7 +209,7 @@ class Reporter:
     def _columns(self, sensor: str, at: str) -> str:
         """The forecast of a full hour; in a backlog the forecaster is far ahead of the verdicts."""
         if at.endswith("00"):
-            return self._forecasts.get(sensor, {}).get(at, self._no_forecast)
+            return self._forecasts[sensor].get(at, self._no_forecast)
         return self._no_forecast
 
     def _lines_of(self, name: str) -> Iterator[tuple[str, str, str]]:

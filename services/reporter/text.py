@@ -60,3 +60,8 @@ def flag(check: Check) -> str:
 def alert_part(line: str) -> str:
     """The eleven columns at the head of a line of server.txt."""
     return "  ".join(line.split("  ")[:6])
+
+
+def time_of(place: str, zone: ZoneInfo) -> datetime:
+    """The minute of a place."""
+    return datetime.fromisoformat(place.replace(SECOND, ":")).replace(tzinfo=zone, fold=int(SECOND in place))

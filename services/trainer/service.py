@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from services.trainer.plan import Advance, Ended, Failed, Plan, Record, TooLittle, Trained
 from services.trainer.runner import Runner
 from shared.contract.messages import CHANNELS, Command, Message, ModelTrained, Progress, Response, Tick
-from shared.domain.pace import FAR
+from shared.domain.present import FAR
 from shared.runtime.log import log
 from shared.settings import Training
 

@@ -1,44 +1,41 @@
-"""What time it is for those who hear readings and ticks, when the two may come from different clocks."""
+"""Whether a sensor lives in the present or catches up with it."""
 
 from __future__ import annotations
 
-from shared.domain.series import DAY, MINUTE
+from shared.domain.series import MINUTE
 
-FAR = 25 * DAY
-"""Farther than this from live readings, a tick's time comes from a wrong clock."""
-AT_PACE = 10 * MINUTE
-"""Readings that advance more between two ticks are those of a backlog, and say nothing of now."""
+BEHIND = 10 * MINUTE
+"""Seconds behind the clock from which on readings are of a backlog."""
+PATIENCE = 10
+"""Ticks that a backlog may stand still before the sensor counts as silent."""
 
 
 class Pace:
-    """Epoch seconds throughout.
+    """Of one sensor. What lives in the present is silent when a minute brings nothing; a backlog may only stand still,
 
-    >>> pace = Pace()
-    >>> for at in (60_000, 60_060):
-    ...     pace.hear(at)
-    ...     _ = pace.minute(at)
-    >>> pace.minute(60_120), pace.minute(60_120 + 400 * DAY)
-    (60120, 60180)
+    because what feeds it does, or what lies between.
     """
 
     def __init__(self) -> None:
-        self.own: int | None = None
-        """The minute just closed as readings and the number of ticks since have it; None before the first."""
-        self.live = True
-        """Whether readings go at the pace of ticks."""
         self._heard: int | None = None
-        self._before: int | None = None
+        self._left = 0
+        self.silent = False
+        """Whether the last minute brought nothing, and nothing is on its way."""
+
+    @property
+    def catches_up(self) -> bool:
+        """Whether the readings are of long ago, and more of them are on their way."""
+        return self._left > 0
 
     def hear(self, at: int) -> None:
-        """Takes the time of a reading; of those between two ticks the newest counts."""
-        self._heard = at if self._heard is None else max(at, self._heard)
+        """Takes the minute of a reading, epoch seconds."""
+        self._heard = at
 
-    def minute(self, tick: int) -> int:
-        """The minute that a tick closes: the tick's own, unless live readings are far from it."""
-        if self._heard is not None:
-            self.live = self._before is None or abs(self._heard - self._before) <= AT_PACE
-            self.own = self._before = self._heard
-            self._heard = None
-        elif self.own is not None:
-            self.own += MINUTE
-        return self.own if self.own is not None and self.live and abs(tick - self.own) > FAR else tick
+    def tick(self, at: int) -> None:
+        """A minute has closed, epoch seconds."""
+        if self._heard is None:
+            self._left = max(0, self._left - 1)
+            self.silent = not self._left
+        else:
+            self._left = PATIENCE if self._heard < at - BEHIND else 0
+            self._heard, self.silent = None, False

@@ -46,7 +46,8 @@ class MqttBus:
         self._settings, self._name = settings, name
         self._presence = Presence(settings.site.name, name, settings.zone)
         self._inbox: queue.SimpleQueue[tuple[int, mqtt.MQTTMessage]] = queue.SimpleQueue()
-        self._connection = 0
+        self.connections = 0
+        """Times that the broker has taken this client in; the newest one's number."""
         self._subscriptions: list[tuple[str, SubscribeOptions]] = []
         self._ready, self._closed = threading.Event(), threading.Event()
         self._published: set[int] = set()
@@ -80,7 +81,7 @@ class MqttBus:
             while len(deliveries) < most and size < MOST_BYTES:
                 connection, packet = self._inbox.get(block=not deliveries, timeout=wait)
                 size += len(packet.payload)
-                if connection == self._connection and (delivery := self._open_packet(connection, packet)):
+                if connection == self.connections and (delivery := self._open_packet(connection, packet)):
                     deliveries.append(delivery)
         except queue.Empty:
             pass
@@ -136,7 +137,7 @@ class MqttBus:
         """The message in a packet; what can't be read goes to `rejected` and is done with."""
 
         def done() -> None:
-            if connection == self._connection:
+            if connection == self.connections:
                 self._client.ack(packet.mid, packet.qos)
 
         if not packet.payload:
@@ -155,7 +156,7 @@ class MqttBus:
         if reason.is_failure:
             log(self._name, "the broker refuses", logging.ERROR, reason=str(reason))
             return
-        self._connection += 1
+        self.connections += 1
         client.subscribe(self._subscriptions)
         for topic, payload in list(self._retained.items()):
             client.publish(topic, payload, qos=1, retain=True)
@@ -169,7 +170,7 @@ class MqttBus:
 
     def _on_message(self, client: mqtt.Client, _: Any, packet: mqtt.MQTTMessage) -> None:
         if packet.topic != self._own_topic:
-            self._inbox.put((self._connection, packet))
+            self._inbox.put((self.connections, packet))
             return
         client.ack(packet.mid, packet.qos)
         if self._is_own_beat(packet):

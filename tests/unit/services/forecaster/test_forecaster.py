@@ -26,6 +26,7 @@ class StoredPast:
 
     series: Series = field(default_factory=lambda: series([]))
     last_issued: int | None = None
+    missed: list[int] = field(default_factory=list)
 
     def sensors(self) -> list[str]:
         return ["001"] if len(self.series) else []
@@ -36,6 +37,9 @@ class StoredPast:
     def readings(self, sensor: str, start: int, stop: int) -> Series:
         part = (self.series.at >= start) & (self.series.at < stop) & (sensor == "001")
         return Series(self.series.at[part], self.series.flow_rate[part], self.series.pressure[part])
+
+    def unforecast(self, sensor: str, start: int) -> list[int]:  # noqa: ARG002
+        return self.missed
 
     def issued(self, sensor: str) -> int | None:
         return self.last_issued if sensor == "001" else None

@@ -84,8 +84,8 @@ def test_history_gives_back_what_was_stored(recorder: Recorder, history: History
     assert series.at.tolist() == [T0, T0 + 60]
     assert np.isnan(series.flow_rate).tolist() == [False, True]
     assert [one.at for one in history.unjudged("001", T0, T0 + 600)] == [at(1)]
-    assert history.open_anomalies("001") == [leak]
-    assert history.criteria("001") == criteria
+    assert history.anomalies("001", T0 + 600) == [leak]
+    assert history.criteria("001") == [criteria]
     assert history.predictions("001") == prediction(0)
     assert (history.span("001"), history.last_verdict("001"), history.issued("001")) == ((T0, T0 + 60), T0, T0)
     assert history.anomaly_days("001", T0, T0 + 600) == [(T0 + 120, T0 + 600)]
@@ -95,7 +95,7 @@ def test_history_is_empty_before_there_is_a_database(history: History) -> None:
     assert history.sensors() == []
     assert history.span("001") is None
     assert len(history.readings("001", 0, T0)) == 0
-    assert history.criteria("001") is None
+    assert history.criteria("001") == []
 
 
 def test_of_older_forecasts_only_the_horizons_are_kept(recorder: Recorder, tmp_path: Path) -> None:

@@ -155,7 +155,9 @@ class Alarms:
         return replace(said, text=self._text(alarm, said))
 
     def _text(self, alarm: Alarm, said: Anomaly) -> Sentence:
-        return sentence(said.kind, self.sensor, said.channel, said.peak, alarm.excess, said.excess_m3h)
+        if said.kind == "clock" and alarm.excess is None:
+            return said.text
+        return sentence(said.kind, self.sensor, said.channel, said.peak, alarm.excess, said.excess_m3h, said.opened_at)
 
 
 def _clearer(first: Finding, now: Finding) -> Finding:

@@ -42,8 +42,14 @@ def compare(data: Path, calm: Path, last: datetime, folder: Path) -> Iterator[Co
 def _compare(name: str, wanted: dict[str, str], found: dict[str, str]) -> Compared:
     missing = sorted(wanted.keys() - found.keys())
     other = sorted(key for key, text in found.items() if wanted.get(key) != text)
-    first = [f"{key}: {found.get(key)!r} instead of {wanted.get(key)!r}" for key in (*missing, *other)][:1]
+    first = [_difference(key, found.get(key, ""), wanted.get(key, "")) for key in (*missing, *other)][:1]
     return Compared(name, len(wanted), len(missing), len(other), *first)
+
+
+def _difference(key: str, found: str, wanted: str) -> str:
+    place = next((place for place, two in enumerate(zip(found, wanted, strict=False)) if two[0] != two[1]), 0)
+    near = slice(max(0, place - 80), place + 40)
+    return f"{key}: at character {place} …{found[near]!r}… instead of …{wanted[near]!r}…"
 
 
 def _rows(data: Path, table: str, last: datetime, folder: Path) -> dict[str, str]:

@@ -35,7 +35,6 @@ class Archive(Protocol):
     def readings(self, sensor: str, start: int, stop: int) -> Series: ...
     def sound_readings(self, sensor: str, start: int, stop: int) -> Series: ...
     def unjudged(self, sensor: str, start: int, stop: int) -> Iterator[Reading]: ...
-    def first_issued(self, sensor: str) -> int | None: ...
     def first_hours(self, sensor: str, start: int, stop: int) -> dict[int, dict[str, Quantiles]]: ...
     def criteria(self, sensor: str) -> list[Criteria]: ...
     def anomalies(self, sensor: str, start: int) -> list[Anomaly]: ...
@@ -82,10 +81,10 @@ class Rebuild:
 
     def _leave(self, unjudged: list[Reading], stop: int) -> int:
         """Where the first prediction is missing that a reading without a verdict needs; else `stop`."""
-        sensor, first = self._watch.sensor, self._archive.first_issued(self._watch.sensor)
-        hours = {int(one.at.timestamp()) // HOUR * HOUR: one for one in reversed(unjudged)}
-        wanted = [hour for hour in hours if first is not None and hour > first]
-        missing = set(wanted) - self._archive.first_hours(sensor, min(wanted), max(wanted) + 1).keys() if wanted else ()
+        sensor, hours = self._watch.sensor, {_hour(one): one for one in reversed(unjudged)}
+        if not hours:
+            return stop
+        missing = hours.keys() - self._archive.first_hours(sensor, min(hours), max(hours) + 1).keys()
         if not missing:
             return stop
         end = int(hours[min(missing)].at.timestamp())
@@ -203,6 +202,10 @@ class Rebuild:
                 if channel in quantiles:
                     day[row, hour % 24] = quantiles[channel]
         return found
+
+
+def _hour(reading: Reading) -> int:
+    return int(reading.at.timestamp()) // HOUR * HOUR
 
 
 def _span(opened: int, cleared: int, now: int) -> tuple[int, int | None]:

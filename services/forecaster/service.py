@@ -27,7 +27,7 @@ class Past(Protocol):
     def readings(self, sensor: str, start: int, stop: int) -> Series: ...
     def span(self, sensor: str) -> tuple[int, int] | None: ...
     def issued(self, sensor: str) -> int | None: ...
-    def unforecast(self, sensor: str, start: int) -> list[int]: ...
+    def unforecast(self, sensor: str, start: int, stop: int) -> list[int]: ...
 
 
 class Forecaster:
@@ -46,8 +46,6 @@ class Forecaster:
         self.load = load
         self.meters: dict[str, Meter] = {}
         self.models: dict[tuple[str, Channel], Model] = {}
-        self._empty: set[tuple[str, int]] = set()
-        """Sensors and hours of which nothing could be forecast."""
 
     def start(self) -> Iterator[Message]:
         """Rebuilds the memory from stored history; yields the forecasts that it lacks."""
@@ -71,12 +69,11 @@ class Forecaster:
         return ""
 
     def _missed(self, sensor: str) -> list[int]:
-        """Hours of the last days that have readings and no stored forecast, though one can be made."""
+        """Hours of the last days that have readings and no stored forecast, though a later one has."""
         issued = self.past.issued(sensor)
         if issued is None:
             return []
-        hours = (at // HOUR for at in self.past.unforecast(sensor, issued - MISSED_DAYS * DAY))
-        return [hour for hour in hours if (sensor, hour) not in self._empty]
+        return [at // HOUR for at in self.past.unforecast(sensor, issued - MISSED_DAYS * DAY, issued)]
 
     def handle(self, message: Message) -> Iterator[Message]:
         if isinstance(message, Reading):
@@ -141,8 +138,6 @@ class Forecaster:
         flow_rate, pressure = (
             forecast(self.models.get((sensor, channel)), values[channel], local_hours, ahead) for channel in CHANNELS
         )
-        if not (flow_rate.p50 or pressure.p50):
-            self._empty.add((sensor, hour))
         return Prediction(self.site, sensor, datetime.fromtimestamp(hour * HOUR, self.zone), flow_rate, pressure)
 
     def _take_up(self, trained: ModelTrained) -> None:

@@ -150,33 +150,35 @@ class Reporter:
         last = now.place(-MINUTE)
         for sensor in self._alerts:
             self._paces[sensor].tick(now.at)
-            if self._is_due(last, sensor) and not self._look_up(sensor, last):
-                self._changed = True
+            if self._lacks(sensor, last) and not self._on_its_way(sensor, last):
+                self._look_up(sensor, last)
         for block in self._blocks.before(now.block(0)):
-            self._changed |= self._whole(block)
+            if self._whole(block):
+                self._changed = True
 
     def _whole(self, block: str) -> bool:
         """Whether a block has all that it can have; what is missing is looked up, once a tick."""
         if block not in self._asked:
-            hour = f"{block}0" if block[14] == "0" else ""
-            found = [
-                self._look_up(sensor, missed, self._waits.get(block, 0) >= PATIENCE)
-                for sensor in self._alerts
-                for missed in minutes_of(block)
-                if self._is_due(missed, sensor)
-            ]
-            found += [self._look_up_forecast(sensor, hour) for sensor in self._alerts if hour]
+            minutes = [(sensor, one) for sensor in self._alerts for one in minutes_of(block)]
+            lacking = [(sensor, missed) for sensor, missed in minutes if self._lacks(sensor, missed)]
+            if any(self._on_its_way(sensor, missed) for sensor, missed in lacking):
+                return False
+            at_last = self._waits.get(block, 0) >= PATIENCE
+            found = [self._look_up(sensor, missed, at_last) for sensor, missed in lacking]
+            if block[14] == "0":
+                found += [self._look_up_forecast(sensor, f"{block}0") for sensor in self._alerts]
             if not all(found):
                 self._waits[block] = self._waits.get(block, 0) + 1
             self._asked[block] = all(found) or self._waits[block] > PATIENCE
         return self._asked[block]
 
-    def _is_due(self, missed: str, sensor: str) -> bool:
-        """Whether a minute has no line, and nothing says that it is still on its way."""
-        block, newest = block_of(missed), block_of(self._alerts[sensor][0])
-        if block < self._first_blocks[sensor] or (self._paces[sensor].catches_up and block >= newest):
-            return False
-        return self._blocks.lacks(missed, sensor)
+    def _lacks(self, sensor: str, missed: str) -> bool:
+        """Whether a sensor that was there already has no line of a minute."""
+        return block_of(missed) >= self._first_blocks[sensor] and self._blocks.lacks(missed, sensor)
+
+    def _on_its_way(self, sensor: str, missed: str) -> bool:
+        """Whether the reading of a minute may still come, since the sensor catches up."""
+        return self._paces[sensor].catches_up and block_of(missed) >= block_of(self._alerts[sensor][0])
 
     def _look_up(self, sensor: str, missed: str, at_last: bool = False) -> bool:
         """Gives a minute the line that history knows, or that of a minute without a reading; whether it could."""
@@ -186,7 +188,7 @@ class Reporter:
         if final:
             self._put(sensor, missed, line)
         elif missed >= self._alerts[sensor][0]:
-            self._alerts[sensor] = (missed, line)
+            self._alerts[sensor], self._changed = (missed, line), True
         return final
 
     def _look_up_forecast(self, sensor: str, hour: str) -> bool:

@@ -24,7 +24,7 @@ class Present:
     def __init__(self) -> None:
         self.own: int | None = None
         """The minute just closed as readings and the number of ticks since have it; None before the first."""
-        self.live = True
+        self.live = False
         """Whether readings go at the pace of ticks."""
         self._heard: int | None = None
         self._before: int | None = None
@@ -36,7 +36,7 @@ class Present:
     def minute(self, tick: int) -> int:
         """The minute that a tick closes: the tick's own, unless live readings are far from it."""
         if self._heard is not None:
-            self.live = self._before is None or abs(self._heard - self._before) <= AT_PACE
+            self.live = self._before is not None and abs(self._heard - self._before) <= AT_PACE
             self.own = self._before = self._heard
             self._heard = None
         elif self.own is not None:

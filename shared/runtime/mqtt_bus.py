@@ -23,6 +23,7 @@ from shared.contract.wire import WireError, decode, encode
 from shared.runtime.bus import Delivery
 from shared.runtime.health import Presence, heartbeat_file
 from shared.runtime.log import log
+from shared.runtime.reach import hindrance, trusting
 from shared.runtime.service import Service
 from shared.settings import Settings
 
@@ -67,10 +68,11 @@ class MqttBus:
         properties.SessionExpiryInterval = SESSION_DAYS * 86_400
         properties.ReceiveMaximum = IN_FLIGHT
         broker = self._settings.broker
-        self._client.connect_async(broker.host, broker.port, 30, clean_start=False, properties=properties)
+        self._client.connect_async(broker.host, broker.reached_at, 30, clean_start=False, properties=properties)
         self._client.loop_start()
         while not self._ready.wait(10):
-            log(self._name, "waiting for the broker", logging.WARNING, host=broker.host, port=broker.port)
+            where = f"{broker.host}:{broker.reached_at}"
+            log(self._name, "waiting for the broker", logging.WARNING, at=where, reason=hindrance(broker))
         self._heard = time.monotonic()
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
@@ -120,6 +122,8 @@ class MqttBus:
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=f"wvr-{self._name}", protocol=mqtt.MQTTv5, manual_ack=True
         )
+        if authority := self._settings.broker.ca:
+            client.tls_set_context(trusting(authority))
         client.username_pw_set(self._name, _password(self._name, self._settings))
         client.will_set(topic_of(self._presence.status("offline")), encode(self._presence.status("offline")), 1, True)
         client.max_inflight_messages_set(IN_FLIGHT)

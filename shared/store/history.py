@@ -92,11 +92,6 @@ class History(Reader):
         newest = "SELECT max(issued_at) AS at FROM PRED_VAL_TB WHERE site = ?1 AND sensor = ?2 AND channel ="
         return self._one(f"SELECT max(at) FROM ({newest} 'flow_rate' UNION ALL {newest} 'pressure')", sensor)
 
-    def first_issued(self, sensor: str) -> int | None:
-        """When the oldest stored prediction was issued."""
-        oldest = "SELECT min(issued_at) AS at FROM PRED_VAL_TB WHERE site = ?1 AND sensor = ?2 AND channel ="
-        return self._one(f"SELECT min(at) FROM ({oldest} 'flow_rate' UNION ALL {oldest} 'pressure')", sensor)
-
     def predictions(self, sensor: str, issued_at: int | None = None) -> Prediction | None:
         """The prediction issued at an hour, or the newest; hours that are no longer kept are None."""
         issued = self.issued(sensor) if issued_at is None else issued_at
@@ -113,19 +108,20 @@ class History(Reader):
         sql = """SELECT at, channel, p10, p50, p90 FROM PRED_VAL_TB WHERE site = ? AND sensor = ?
             AND channel IN ('flow_rate', 'pressure') AND issued_at >= ? AND issued_at < ? AND at = issued_at"""
         found: dict[int, dict[str, tuple[float, float, float]]] = {}
-        for at, channel, *quantiles in self._rows(sql, sensor, start, stop):
-            found.setdefault(at, {})[channel] = (quantiles[0], quantiles[1], quantiles[2])
+        for at, channel, p10, p50, p90 in self._rows(sql, sensor, start, stop):
+            of_hour = found.setdefault(at, {})
+            if p50 is not None:
+                of_hour[channel] = (p10, p50, p90)
         return found
 
-    def unforecast(self, sensor: str, start: int) -> list[int]:
-        """Hours with readings from `start` on that no prediction was issued at, though at earlier and later ones."""
-        first, last = self.first_issued(sensor), self.issued(sensor)
-        sql = """SELECT h.at FROM HOURLY_VAL_TB h WHERE h.site = ?1 AND h.sensor = ?2 AND h.at >= ?3 AND h.at <= ?4
+    def unforecast(self, sensor: str, start: int, stop: int) -> list[int]:
+        """Hours of [start, stop) with live readings at which no prediction was issued, not even an empty one."""
+        sql = f"""SELECT h.at FROM HOURLY_VAL_TB h WHERE h.site = ?1 AND h.sensor = ?2 AND h.at >= ?3 AND h.at < ?4
             AND NOT EXISTS (SELECT 1 FROM PRED_VAL_TB p WHERE p.site = ?1 AND p.sensor = ?2
-            AND p.channel IN ('flow_rate', 'pressure') AND p.issued_at = h.at AND p.at = h.at) ORDER BY h.at"""
-        if first is None or last is None:
-            return []
-        return [row[0] for row in self._rows(sql, sensor, max(start, first), last)]
+            AND p.channel IN ('flow_rate', 'pressure') AND p.issued_at = h.at AND p.at = h.at)
+            AND EXISTS (SELECT 1 FROM REAL_VAL_TB r WHERE r.site = ?1 AND r.sensor = ?2
+            AND r.at >= h.at AND r.at < h.at + 3600 AND r.source NOT IN {PAST_SOURCES}) ORDER BY h.at"""
+        return [row[0] for row in self._rows(sql, sensor, start, stop)]
 
     def criteria(self, sensor: str) -> list[Criteria]:
         """All criteria, oldest first."""
@@ -166,7 +162,9 @@ class History(Reader):
 def _forecast(rows: list[tuple[Any, ...]], issued: int) -> Forecast:
     if not rows:
         return Forecast("none")
-    known = {(row[1] - issued) // HOUR: row for row in rows}
+    known = {(row[1] - issued) // HOUR: row for row in rows if row[3] is not None}
+    if not known:
+        return Forecast(rows[0][5])
     hours = [known.get(k) for k in range(169)]
     p10, p50, p90 = (tuple(row[place] if row else None for row in hours) for place in (2, 3, 4))
     return Forecast(rows[0][5], p10, p50, p90)

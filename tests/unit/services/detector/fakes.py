@@ -35,9 +35,6 @@ class EmptyArchive:
     def sound_readings(self, sensor: str, start: int, stop: int) -> Series:
         return self.readings(sensor, start, stop)
 
-    def first_issued(self, sensor: str) -> int | None:  # noqa: ARG002
-        return None
-
     def first_hours(self, sensor: str, start: int, stop: int) -> dict[int, dict[str, Quantiles]]:  # noqa: ARG002
         return {}
 
@@ -84,9 +81,6 @@ class KeptArchive(EmptyArchive):
     def _faults(self, channel: str) -> list[int]:
         found = [one for one in self._said if isinstance(one, Verdict) and getattr(one, channel).system.flag]
         return [int(one.at.timestamp()) for one in found]
-
-    def first_issued(self, sensor: str) -> int | None:  # noqa: ARG002
-        return min(self._predictions, default=None)
 
     def first_hours(self, sensor: str, start: int, stop: int) -> dict[int, dict[str, Quantiles]]:  # noqa: ARG002
         issued = {at: first_hours(one) for at, one in self._predictions.items() if start <= at < stop}

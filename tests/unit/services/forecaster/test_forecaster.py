@@ -11,7 +11,8 @@ import pytest
 from services.forecaster.service import Forecaster
 from shared.contract.messages import Channel, Message, ModelTrained, Prediction, Progress, Reading
 from shared.domain.features import Inputs, Scaler
-from shared.domain.series import Floats, Series
+from shared.domain.pace import PATIENCE
+from shared.domain.series import HOUR, Floats, Series
 from tests.unit.makers import START, at, reading, tick
 
 SEOUL = ZoneInfo("Asia/Seoul")
@@ -38,7 +39,7 @@ class StoredPast:
         part = (self.series.at >= start) & (self.series.at < stop) & (sensor == "001")
         return Series(self.series.at[part], self.series.flow_rate[part], self.series.pressure[part])
 
-    def unforecast(self, sensor: str, start: int) -> list[int]:  # noqa: ARG002
+    def unforecast(self, sensor: str, start: int, stop: int) -> list[int]:  # noqa: ARG002
         return self.missed
 
     def issued(self, sensor: str) -> int | None:
@@ -313,3 +314,22 @@ def test_late_readings_that_were_known_turn_nothing_back() -> None:
     said(service, in_event_time(minutes(0, 400), 400))
     assert said(service, minutes(0, 200)) == []
     assert [one.issued_at for one in said(service, minutes(400, 421))] == [at(420)]
+
+
+def test_hours_that_history_lacks_are_made_up_for_as_they_would_have_been() -> None:
+    readings = minutes(0, 3 * 24 * 60)
+    undisturbed = {one.issued_at: one for one in said(forecaster(), readings)}
+    lost = [50, 51, 60]
+    past = StoredPast(series(readings), NOW + 71 * HOUR, [NOW + hour * HOUR for hour in lost])
+    service = forecaster(past)
+    made = [message for message in service.start() if isinstance(message, Prediction)]
+    assert made == [undisturbed[at(60 * hour)] for hour in lost]
+    assert service.owed() == f"001 {at(50 * 60).isoformat()}"
+
+
+def test_a_backlog_that_stands_still_is_not_forecast_beyond_its_newest_reading() -> None:
+    service = forecaster()
+    said(service, minutes(0, 3 * 24 * 60))
+    day = 24 * 60
+    assert said(service, [tick(30 * day + minute) for minute in range(PATIENCE)]) == []
+    assert said(service, [tick(31 * day)]) != []

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from services.reporter.owed import Owed
-from shared.contract.messages import Prediction, Verdict
+from shared.contract.messages import Forecast, Prediction, Verdict
 from shared.store.history import History
 from shared.store.recorder import Recorder
 from tests.unit.makers import at, prediction, reading, verdict
@@ -41,9 +42,10 @@ def test_a_minute_is_final_when_it_is_judged_or_was_never_read(tmp_path: Path) -
     recorder.close()
 
 
-def test_a_forecast_is_owed_from_the_first_one_on(tmp_path: Path) -> None:
+def test_an_empty_forecast_is_final_and_a_missing_one_is_not(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "wvr.db", ZONE, (0, 24))
-    recorder.write([reading(0), prediction(60)])
+    recorder.write([reading(minute) for minute in (0, 60, 120)])
+    recorder.write([replace(prediction(0), flow_rate=Forecast("none"), pressure=Forecast("none")), prediction(60)])
     owed = Owed(History(tmp_path / "wvr.db", ZONE, "site1"), ZONE, 7)
     texts = ("2026-11-23T23:00", "2026-11-24T00:00", "2026-11-24T01:00")
     assert [owed.forecast("001", text)[1] for text in texts] == [True, True, False]

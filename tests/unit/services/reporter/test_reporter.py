@@ -249,3 +249,10 @@ def test_a_block_goes_at_last_without_what_never_came(tmp_path: Path) -> None:
 def test_alert_txt_goes_on_while_a_verdict_is_on_its_way(tmp_path: Path) -> None:
     tell(reporter(tmp_path, Kept()), verdict(5), tick(7))
     assert (tmp_path / "alert.txt").read_text().split()[1:3] == ["2026-11-23T23:06", "NULL"]
+
+
+def test_a_block_waits_for_the_sensor_that_catches_up(tmp_path: Path) -> None:
+    service = reporter(tmp_path)
+    tell(service, verdict(0), *(verdict(minute, sensor="002") for minute in range(20)), tick(600))
+    tell(service, *(verdict(minute) for minute in range(1, 20)))
+    assert [len(path.read_text().splitlines()) for path in (tmp_path / "outbox").iterdir()] == [20, 20]

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from shared.contract.messages import Anomaly, Criteria, Message, Sentence
+from shared.contract.messages import Anomaly, Check, Criteria, Forecast, Message, Sentence
 from shared.contract.messages import History as Past
 from shared.domain.series import DAY
 from shared.runtime.service import Unavailable
@@ -187,3 +187,24 @@ def test_the_database_gives_space_back_and_survives_a_power_cut(recorder: Record
     recorder.write([reading(0)])
     assert rows(tmp_path, "PRAGMA auto_vacuum") == [(2,)]
     assert rows(tmp_path, "PRAGMA journal_mode") == [("wal",)]
+
+
+def test_an_hour_without_a_prediction_is_known_and_an_empty_prediction_is_one(
+    recorder: Recorder, history: History
+) -> None:
+    recorder.write([reading(minute) for minute in (0, 60, 120)])
+    recorder.write([prediction(0), replace(prediction(120), flow_rate=Forecast("none"), pressure=Forecast("none"))])
+    recorder.write([Past("site1", "001", "import", 1, 1, ((at(180), 1.0, None),))])
+    assert history.unforecast("001", T0, T0 + DAY) == [T0 + 3600]
+    empty = history.predictions("001", T0 + 7200)
+    assert empty is not None
+    assert empty.flow_rate.p50 == ()
+    assert history.first_hours("001", T0, T0 + DAY).keys() == {T0, T0 + 7200}
+
+
+def test_what_a_verdict_called_a_fault_is_not_sound(recorder: Recorder, history: History) -> None:
+    faulty = replace(verdict(1).flow_rate, system=Check(1, 2.0, 1.0))
+    recorder.write([reading(0), reading(1), reading(2), verdict(0), replace(verdict(1), flow_rate=faulty)])
+    sound = history.sound_readings("001", T0, T0 + DAY)
+    assert np.isnan(sound.flow_rate).tolist() == [False, True, False]
+    assert sound.pressure.tolist() == [4.11] * 3

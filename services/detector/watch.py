@@ -130,6 +130,9 @@ class Watch:
         if self.order.back:
             self.station.memory.forget_from(reading.at.toordinal())
             self.station.number = 0
+            for anomaly in self.alarms.turn_back(reading.at):
+                self.note(anomaly)
+                yield anomaly
 
     def _close_night(self, at: datetime) -> Iterator[Anomaly]:
         station = self.station

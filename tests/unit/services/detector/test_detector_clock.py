@@ -59,6 +59,15 @@ def test_a_leap_ahead_that_came_back_is_told_as_such() -> None:
     assert [one.state for one in anomalies(said) if one.kind == "clock"][-1] == "cleared"
 
 
+def test_what_was_opened_in_a_year_to_come_is_cleared_when_the_meter_stays_back() -> None:
+    year = 365 * 1440
+    flat = [replace(one, flow_rate=None) if one.seq > 700 else one for one in READINGS[:720]]
+    said = judged(detector(), [*moved(flat, year), *READINGS[720:800]])
+    last = {one.id: one.state for one in anomalies(said)}
+    assert {one.kind for one in opened(said)} == {"silence", "clock"}
+    assert set(last.values()) == {"cleared"}
+
+
 def live(watch: Detector, readings: Iterable[Reading], late: int = 0) -> list[Message]:
     """Readings with a tick behind each, and the prediction of each hour a minute after its first reading."""
     said: list[Message] = []

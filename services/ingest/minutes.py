@@ -22,6 +22,8 @@ AT_PACE = 10
 SURE = 5
 """Minutes in a row in which live readings and the clock differ before it is said."""
 
+GO_ON = "minutes are counted on without it. Set the clock"
+
 
 class Minutes:
     """Minutes since the epoch. Asked once a minute, whatever the clock does (docs/decisions/0009-clock.md)."""
@@ -94,9 +96,6 @@ class Minutes:
         self._before, self._ahead = heard, heard - clock
         live = before is not None and 0 < heard - before <= AT_PACE
         self._apart = self._apart + 1 if live and abs(self._ahead) > LEAP else 0
-
-
-GO_ON = "minutes are counted on without it. Set the clock"
 
 
 def span(minutes: int) -> str:

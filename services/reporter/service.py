@@ -83,7 +83,7 @@ class Reporter:
     def start(self) -> Iterator[Message]:
         """Takes up the block that was being filled, and those that were missed."""
         self._blocks.sent = max((block_of(at) for _, at, _ in self._lines_of("server.txt")), default="")
-        for sensor, at, line in self._lines_of("server.part.txt"):
+        for sensor, at, line in (*self._lines_of("server.txt"), *self._lines_of("server.part.txt")):
             self._blocks.put(at, sensor, line)
             self._first_blocks.setdefault(sensor, block_of(at))
             self._alerts[sensor] = (at, alert_part(line))

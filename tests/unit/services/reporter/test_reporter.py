@@ -253,3 +253,13 @@ def test_a_full_disk_is_no_fault_of_the_verdict(tmp_path: Path) -> None:
     (tmp_path / ".alert.txt.part").mkdir()
     with pytest.raises(Unavailable, match="can't be written, lines wait"):
         folder.write("alert.txt", "")
+
+
+def test_a_sensor_that_was_in_the_last_block_is_missed_in_the_next_one_after_a_restart(tmp_path: Path) -> None:
+    tell(reporter(tmp_path), *(verdict(minute, sensor=name) for minute in range(10) for name in ("001", "002")))
+    service = reporter(tmp_path, Kept())
+    tell(service, *(verdict(minute) for minute in range(10, 30)))
+    tell(service, *(verdict(minute, sensor="002") for minute in range(20, 30)))
+    assert not (tmp_path / "outbox/server-20261123T2310.txt").exists()
+    tell(service, *(verdict(minute, sensor="002") for minute in range(10, 20)), tick(30))
+    assert len((tmp_path / "outbox/server-20261123T2310.txt").read_text().splitlines()) == 20

@@ -35,15 +35,17 @@ def up(settings: Settings, bind: str) -> None:
     mosquitto = program("mosquitto", "mosquitto")
     if len(os.fsencode(data / "run/supervisor.sock")) > LONGEST_SOCKET:
         raise Missing(f"the path of {data} is too long for supervisord's socket; set WVR_DATA")
-    _prepare(settings, bind, mosquitto)
-    others = [name for name in SERVICES if name != "ingest"]
+    # The first start's year of history comes when db_writer listens; later the broker keeps what it has not heard.
+    held = "" if settings.database.exists() else "ingest"
+    _prepare(settings, bind, mosquitto, held)
     for name in SERVICES:
         heartbeat(data, name).unlink(missing_ok=True)
     _supervisor(data, "supervisord", check=True)
-    _wait(data, others)
-    # The first start's year of history comes when db_writer listens.
-    _supervisor(data, "supervisorctl", "start", "ingest", check=True)
-    _wait(data, ["ingest"])
+    _wait(data, [name for name in SERVICES if name != held])
+    if held:
+        _supervisor(data, "supervisorctl", "start", held, check=True)
+        supervisor_conf(data).write_text(supervisord_conf(data, mosquitto), encoding="utf-8")
+        _wait(data, [held])
 
 
 def down(data: Path) -> None:
@@ -52,6 +54,11 @@ def down(data: Path) -> None:
     _supervisor(data, "supervisorctl", "shutdown")
     while pid and supervisor(data) == pid:
         time.sleep(0.2)
+
+
+def restart(data: Path, name: str) -> None:
+    """Stops and starts one of them. Raises Missing."""
+    _supervisor(data, "supervisorctl", "restart", name, check=True)
 
 
 def states(data: Path) -> dict[str, str]:
@@ -65,13 +72,13 @@ def states(data: Path) -> dict[str, str]:
     return found
 
 
-def _prepare(settings: Settings, bind: str, mosquitto: Path) -> None:
+def _prepare(settings: Settings, bind: str, mosquitto: Path, held: str) -> None:
     data, folder = settings.data, broker_folder(settings.data)
     try:
         set_up(data)
         set_up_broker(data, folder)
         (data / "run/mosquitto.conf").write_text(mosquitto_conf(settings, bind), encoding="utf-8")
-        supervisor_conf(data).write_text(supervisord_conf(data, mosquitto), encoding="utf-8")
+        supervisor_conf(data).write_text(supervisord_conf(data, mosquitto, held), encoding="utf-8")
     except PermissionError as error:
         raise Missing(f"{error.filename} belongs to another user; run as its owner, or as root") from error
     if os.geteuid() == 0 and broker_user_reaches(folder):

@@ -57,8 +57,11 @@ def broker_user_reaches(folder: Path) -> bool:
     return all(parent.stat().st_mode & 0o001 for parent in folder.parents)
 
 
-def supervisord_conf(data: Path, mosquitto: Path) -> str:
-    """Broker and services as programs that are started again when they die."""
+def supervisord_conf(data: Path, mosquitto: Path, held: str = "") -> str:
+    """Broker and services as programs that are started again when they die; `held` waits until it is told to start.
+
+    It carries the site's settings, so that it can be started without `./wvr up` too, as systemd does.
+    """
     run = data / "run"
     head = [
         "[unix_http_server]",
@@ -70,22 +73,31 @@ def supervisord_conf(data: Path, mosquitto: Path) -> str:
         "logfile_backups=3",
         f"pidfile={_plain(run / 'supervisord.pid')}",
         f"childlogdir={_plain(data / 'log')}",
+        f"environment={','.join(_settings())}",
         "[rpcinterface:supervisor]",
         "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
         "[supervisorctl]",
         f"serverurl=unix://{_plain(run / 'supervisor.sock')}",
     ]
     broker = _program(data, "broker", [str(mosquitto), "-c", str(run / "mosquitto.conf")], priority=1)
-    services = (line for name in SERVICES for line in _service(data, name))
+    services = (line for name in SERVICES for line in _service(data, name, name == held))
     return "\n".join([*head, *broker, *services]) + "\n"
 
 
-def _service(data: Path, name: str) -> Iterator[str]:
+def _settings() -> Iterator[str]:
+    """What the environment says of this site; supervisord reads the quotes as a shell does."""
+    for key in sorted(os.environ):
+        if key.startswith("WVR_"):
+            value = os.environ[key].replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+            yield f'{key}="{value}"'
+
+
+def _service(data: Path, name: str, held: bool) -> Iterator[str]:
     polite = ["nice", "-n", "19"] if name == "trainer" else []
     command = [*polite, str(VENV / "bin/python"), "-m", f"services.{name}.main"]
     yield from _program(data, name, command, priority=10)
     yield f'environment=WVR_HEARTBEAT="{_plain(heartbeat(data, name))}",PYTHONUNBUFFERED="1"'
-    if name == "ingest":
+    if held:
         yield "autostart=false"
 
 

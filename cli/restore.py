@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from shared.settings import Settings, SettingsError, load_settings
-from shared.store import backups, lock, repair
+from shared.store import backups, lock, repair, schema
 
 
 def main(arguments: list[str]) -> int:
@@ -38,6 +38,8 @@ def restored(settings: Settings, wanted: str) -> str:
         raise FileNotFoundError(f"there is no backup {wanted}; ./wvr restore lists them")
     if flaw := backups.flaws(source):
         raise backups.BackupError(f"{source} can't be used: {flaw}")
+    if unknown := schema.newer(source):
+        raise backups.BackupError(f"{source} was made by a newer WVR than this one (it has {unknown})")
     handle = lock.take(settings.database)
     try:
         had = settings.database.exists()

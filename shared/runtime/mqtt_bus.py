@@ -119,7 +119,7 @@ class MqttBus:
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=f"wvr-{self._name}", protocol=mqtt.MQTTv5, manual_ack=True
         )
-        client.username_pw_set(self._name, _password(self._name, self._settings))
+        client.username_pw_set(self._name, broker_password(self._name, self._settings))
         client.will_set(topic_of(self._presence.status("offline")), encode(self._presence.status("offline")), 1, True)
         client.max_inflight_messages_set(IN_FLIGHT)
         client.reconnect_delay_set(1, 5)
@@ -202,7 +202,8 @@ class MqttBus:
                 self._heard = time.monotonic()
 
 
-def _password(name: str, settings: Settings) -> str:
+def broker_password(name: str, settings: Settings) -> str:
+    """Of a broker user. Raises SystemExit when there is none, OSError when it may not be read."""
     folder = settings.secrets or settings.data / "secrets" / name
     try:
         return (folder / "password").read_text(encoding="ascii").strip()

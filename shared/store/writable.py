@@ -13,6 +13,7 @@ from peewee import SqliteDatabase
 from playhouse import migrations
 
 from shared.runtime.service import Unavailable
+from shared.store import schema
 from shared.store.repair import heal, told
 from shared.store.tables import ZoneOffsets, put
 from shared.store.trouble import ERRORS, hindrance, is_damage
@@ -45,10 +46,12 @@ class WritableFile:
         at = datetime.now(self._zone)
         self._replaced = bool(heal(self._path, self._path.parent / "backup", at, doubted))
         self.note = told(self._path)
+        if unknown := schema.newer(self._path):
+            raise Unavailable(f"wvr.db was written by a newer WVR (it has {unknown}); ask ./wvr doctor")
         made = self._path.exists() and self._path.stat().st_size > 0
         database = SqliteDatabase(str(self._path), pragmas=PRAGMAS if made else NEW)
         try:
-            migrations.run(database, str(Path(__file__).parent / "migrations"))
+            migrations.run(database, str(schema.MIGRATIONS))
             known = database.execute_sql("SELECT start, seconds FROM ZONE_TB ORDER BY start").fetchall()
             if known != (wanted := offsets(self._zone)):
                 with database.atomic("IMMEDIATE"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -47,7 +48,7 @@ def findings(settings: Settings, deep: bool = False) -> Iterator[Finding]:
     now = datetime.now(settings.zone)
     runs = running.is_running(settings)
     yield from _looked("the data folder", folders.check(settings))
-    if not settings.data.is_dir():
+    if not os.access(settings.data, os.R_OK | os.X_OK):
         return
     yield from _looked("versions", versions.check(settings))
     yield from _looked("wvr.db", database.check(settings, now))

@@ -21,6 +21,7 @@ class Mosquitto:
 
     folder: Path
     port: int
+    persistence: str = "true"
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -28,7 +29,7 @@ class Mosquitto:
         self.folder.mkdir(exist_ok=True)
         conf = self.folder / "mosquitto.conf"
         conf.write_text(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nuser root\npersistence true\n"
+            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nuser root\npersistence {self.persistence}\n"
             f"persistence_location {self.folder}/\nmax_inflight_messages 1000\nmax_queued_messages 200000\n",
             encoding="ascii",
         )

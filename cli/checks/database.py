@@ -33,7 +33,8 @@ def _sound(settings: Settings) -> Iterator[Finding]:
     try:
         flaw = repair.damage(settings.database, settings.backups)
     except Unavailable as hindrance:
-        yield wrong(f"wvr.db can't be checked: {hindrance}", "look at the locks and the disk")
+        advice = "run ./wvr as the data folder's owner, or with sudo; else look at the locks and the disk"
+        yield wrong(f"wvr.db can't be checked: {hindrance}", advice)
         return
     if flaw:
         yield wrong(f"wvr.db is damaged: {flaw}", "./wvr down, then ./wvr up: the newest sound backup takes its place")

@@ -23,6 +23,7 @@ ABSENT = "wvr-doctor"
 """Client id of somebody who is away while the broker restarts."""
 SESSION_SECONDS = 600
 BACK_SECONDS = 60.0
+HEAR_SECONDS = 5.0
 KEPT, QUEUED = f"{DOCTOR}/kept", f"{DOCTOR}/queued"
 AGAIN = "./wvr down, then ./wvr up"
 MEMORY = "mosquitto.db"
@@ -84,9 +85,9 @@ def _lost(settings: Settings, token: bytes) -> list[str]:
     while True:
         try:
             with visit(settings, ABSENT, SESSION_SECONDS, clean=False) as absent:
-                queued = absent.session_kept and absent.hears((QUEUED, token), 5)
+                queued = absent.session_kept and absent.hears((QUEUED, token), HEAR_SECONDS)
                 absent.listen(KEPT)
-                kept = absent.hears((KEPT, token), 5)
+                kept = absent.hears((KEPT, token), HEAR_SECONDS)
         except (Refused, OSError):
             if time.monotonic() > until:
                 raise

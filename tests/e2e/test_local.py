@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import configparser
 import os
+import shlex
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
+from cli import autostart
 from tests.conftest import free_port
 from tests.e2e import promises
 from tests.e2e.running import RunningSite, simulated
@@ -61,6 +65,30 @@ def test_the_doctor_finds_a_running_site_well(local_site: RunningSite) -> None:
     assert "db_writer is online" in said
 
 
+def test_the_brokers_memory_outlives_its_restart(local_site: RunningSite) -> None:
+    before = process(local_site, "broker")
+    said = local_site.wvr("doctor", "--deep").stdout
+    assert "was restarted, and had kept a retained message and one for a client who was away" in said
+    assert "after the broker's restart 6 services spoke again" in said
+    assert process(local_site, "broker") not in (0, before)
+
+
+def test_after_a_power_cut_systemd_starts_what_ran(local_site: RunningSite) -> None:
+    """What systemd would run, with nothing in the environment, brings all back, ingest too."""
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read_string(autostart.unit(local_site.data))
+    last = local_site.wait_for_alert_after(None)
+    cut_the_power(local_site)
+    command = shlex.split(unit["Service"]["ExecStart"])
+    started = subprocess.Popen(command, cwd=unit["Service"]["WorkingDirectory"], env={"PATH": os.defpath})
+    wait_for(lambda: local_site.wvr("status").returncode == 0, 60, "all is healthy again")
+    local_site.wait_for_alert_after(last)
+    assert local_site.wvr("down").returncode == 0
+    assert started.wait(30) == 0, "what systemd is not to start again"
+    assert local_site.wvr("up", "--local").returncode == 0
+
+
 def test_a_taken_port_is_named(local_site: RunningSite, tmp_path: Path) -> None:
     started = RunningSite.create(tmp_path, local_site.port, simulated(0)).wvr("up", "--local")
     assert started.returncode == 1
@@ -76,6 +104,14 @@ def test_down_stops_all(tmp_path: Path) -> None:
     assert stopped.returncode == 0
     assert site.wvr("status").returncode == 1
     assert not [path for path in Path("/proc").glob("[0-9]*/environ") if str(site.data).encode() in environment(path)]
+
+
+def cut_the_power(site: RunningSite) -> None:
+    """Kills all at once; every file stays as it is."""
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        if str(site.data).encode() in environment(path) and int(path.parent.name) != os.getpid():
+            os.kill(int(path.parent.name), signal.SIGKILL)
+    wait_for(lambda: not site.listens(), what="the broker has gone")
 
 
 def process(site: RunningSite, service: str) -> int:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,13 +19,14 @@ from pathlib import Path
 import pytest
 
 from cli import doctor
-from cli.checks import database, folders, models, readings, running
+from cli.checks import database, folders, models, queues, readings, running, versions
 from cli.checks.finding import Finding
 from cli.setup_site import set_up
 from services.forecaster.manifest import sha256
-from shared.contract.messages import Status
+from shared.contract.messages import Status, Stored
 from shared.domain.features import VERSION as FEATURES
-from shared.settings import Settings
+from shared.runtime import probe
+from shared.settings import Broker, Sensor, Settings
 from shared.store import backups
 from shared.store.recorder import Recorder
 from shared.version import VERSION
@@ -43,6 +50,11 @@ def site(tmp_path: Path) -> Settings:
 def wrongs(found: object) -> str:
     assert hasattr(found, "__iter__")
     return "\n".join(one.what for one in found if isinstance(one, Finding) and one.state == "wrong")
+
+
+def notes(found: object) -> str:
+    assert hasattr(found, "__iter__")
+    return "\n".join(one.what for one in found if isinstance(one, Finding) and one.state == "note")
 
 
 def test_a_sound_site_has_nothing_wrong(
@@ -133,3 +145,148 @@ def test_a_broker_that_answers(settings: Settings) -> None:
     found = list(running.check(settings, NOW))
     assert found[0].what.endswith("knows the operator")
     assert "ingest has never reported" in wrongs(found)
+
+
+def test_a_broker_that_hangs(site: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "ANSWER_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        hung = site.model_copy(update={"broker": Broker(port=deaf.getsockname()[1])})
+        assert "does not answer within" in wrongs(running.check(hung, NOW))
+
+
+def test_an_operator_whose_password_is_missing(settings: Settings) -> None:
+    assert settings.secrets
+    (settings.secrets / "password").unlink()
+    assert "password of 'operator' is missing" in wrongs(running.check(settings, NOW))
+
+
+def test_a_service_of_another_version() -> None:
+    old = Status("site1", "detector", "online", "0.0.1", at(0), at(30), 80.0, 0, "")
+    assert "detector is version 0.0.1" in wrongs(running.of_service("detector", old, NOW))
+    slow = replace(old, version=VERSION, lag=5000)
+    assert "5000 messages waiting" in notes(running.of_service("detector", slow, NOW))
+
+
+def test_services_that_do_not_come_back(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "BACK_SECONDS", 0.1)
+    assert "ingest did not come back" in wrongs(running.come_back(settings, NOW, ["ingest"]))
+
+
+def test_a_disk_that_is_read_only(site: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.statvfs(site.data)
+    fields = {name: getattr(real, name) for name in dir(real) if name.startswith("f_")}
+    read_only = type("Disk", (), fields | {"f_flag": real.f_flag | os.ST_RDONLY})
+    monkeypatch.setattr(os, "statvfs", lambda _: read_only)
+    assert "is read-only" in wrongs(folders.check(site))
+
+
+def test_a_disk_that_is_slow_or_can_hold_no_more_files(site: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "LEAST_NAMES", 2.0)
+    monkeypatch.setattr(folders, "SLOW_FLUSH", -1.0)
+    found = list(folders.check(site))
+    assert "more files (inodes)" in wrongs(found)
+    assert "to keep a small write" in notes(found)
+
+
+def test_a_sensor_of_site_toml_that_never_reported(site: Settings) -> None:
+    known = site.model_copy(update={"sensors": {"001": Sensor(), "002": Sensor()}})
+    assert "sensor 002 of site.toml has no reading yet" in notes(readings.check(known, at(12), running=True))
+
+
+def test_how_old_verdicts_are(site: Settings) -> None:
+    said = "\n".join(one.what for one in readings.check(site, at(12), running=True))
+    assert "verdicts keep up with the readings, newest 3 minutes ago" in said
+
+
+def test_readings_that_wait_in_the_spool(site: Settings) -> None:
+    assert "spool is empty" in notes(queues.of_spool(site, running=False))
+    lines = "".join(f"{seq},001,,,,file,0\n" for seq in range(3000, 3005))
+    (site.data / "spool/abc-000000003000.log").write_text(f"{lines}=\n3005,001", encoding="ascii")
+    assert "3005 readings of ingest's spool are not stored" in notes(queues.of_spool(site, running=True))
+    assert "3005 readings" in notes(queues.of_spool(site, running=False))
+    with sqlite3.connect(site.database) as source:
+        source.execute("INSERT INTO STORED_TB VALUES ('site1', 'abc', 3003, 0)")
+    assert [one.what[:22] for one in queues.of_spool(site, running=True)] == ["1 readings are on thei"]
+    with sqlite3.connect(site.database) as source:
+        source.execute("UPDATE STORED_TB SET seq = 3004")
+    assert [one.state for one in queues.of_spool(site, running=False)] == ["ok"]
+
+
+def test_readings_that_are_missing_on_their_way() -> None:
+    stored = Stored("site1", "abc", 10, at(10), 10, 0, 17)
+    assert "7 readings are missing" in notes(queues.of_store(stored))
+    assert not notes(queues.of_store(replace(stored, seen=10)))
+    assert "not yet said" in notes(queues.of_store(None))
+
+
+def test_messages_that_the_broker_holds_or_dropped() -> None:
+    said = {queues.QUEUE: b"2020", queues.RETAINED: b"20", queues.DROPPED: b"3"}
+    assert notes(queues.of_broker(said)).splitlines() == [
+        "the broker holds 2000 messages",
+        "the broker has dropped 3 messages since its start",
+    ]
+    assert not notes(queues.of_broker({queues.QUEUE: b"30", queues.RETAINED: b"20"}))
+
+
+def test_a_database_of_a_newer_version(site: Settings) -> None:
+    with sqlite3.connect(site.database) as source:
+        source.execute("INSERT INTO schema_migration (name, applied) VALUES ('0099_tomorrow', '2030-01-01')")
+    assert "written by a newer WVR (it has 0099_tomorrow)" in wrongs(versions.check(site))
+
+
+def test_a_mosquitto_that_is_too_old() -> None:
+    assert versions.of_mosquitto("mosquitto version 1.6.9").state == "wrong"
+    assert versions.of_mosquitto("mosquitto version 2.0.11").state == "ok"
+
+
+def test_deep_needs_a_running_site(site: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "is_running", lambda _: False)
+    assert "can only be seen while WVR runs" in wrongs(doctor.findings(site, deep=True))
+
+
+def test_everything_that_is_wrong_comes_with_what_to_do(site: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.database.write_bytes(b"no database at all, and long enough to be taken for one".ljust(8192, b"."))
+    shutil.rmtree(site.data / "spool")
+    monkeypatch.setattr(running, "is_running", lambda _: False)
+    monkeypatch.setenv("PATH", "")
+    found = list(doctor.findings(site, deep=True))
+    assert "wvr.db is damaged" in wrongs(found)
+    assert "Docker is not installed" in "\n".join(one.what for one in found)
+    assert all(one.advice for one in found if one.state != "ok")
+
+
+@pytest.fixture
+def foreign_site() -> Iterator[Settings]:
+    """A site in a folder that every user may look into, and only root may write."""
+    with tempfile.TemporaryDirectory(prefix="wvr-") as folder:
+        Path(folder).chmod(0o755)
+        settings = Settings(data=Path(folder) / "data")
+        set_up(settings.data)
+        Recorder(settings.database, settings.zone, (0,)).close()
+        yield settings
+
+
+@contextmanager
+def somebody_else() -> Iterator[None]:
+    """Runs as nobody, with root's way back."""
+    os.setresgid(65534, 65534, 0)
+    os.setresuid(65534, 65534, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+        os.setresgid(0, 0, 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_somebody_elses_data_folder(foreign_site: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "is_running", lambda _: False)
+    assert not wrongs(doctor.findings(foreign_site))
+    with somebody_else():
+        said = wrongs(doctor.findings(foreign_site))
+    assert f"this user may not write {foreign_site.data}" in said
+    foreign_site.data.chmod(0o700)
+    with somebody_else():
+        (finding,) = doctor.findings(foreign_site)
+    assert "the data folder can't be looked at" in finding.what
+    assert "run ./wvr as the data folder's owner" in finding.advice

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -64,4 +66,14 @@ def test_restore_takes_nothing_that_is_not_sound(data: Path, capsys: pytest.Capt
     for name in (str(torn), str(data / "text.db"), "nowhere.db"):
         assert restore.main([name]) == 1
     assert capsys.readouterr().err.count("wvr restore:") == 3
+    assert stored(data) == 10
+
+
+def test_restore_takes_nothing_of_a_newer_version(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert backup.main([]) == 0
+    (made,) = (data / "backup").glob("wvr-*.db")
+    with closing(sqlite3.connect(made)) as newer, newer:
+        newer.execute("INSERT INTO schema_migration (name, applied) VALUES ('0099_tomorrow', '2030-01-01')")
+    assert restore.main([made.name]) == 1
+    assert "made by a newer WVR than this one (it has 0099_tomorrow)" in capsys.readouterr().err
     assert stored(data) == 10

@@ -50,16 +50,21 @@ def of_store(stored: Stored | None) -> Iterator[Finding]:
 
 
 def of_broker(said: Mapping[str, bytes]) -> Iterator[Finding]:
-    """What the broker holds for those who are away or slow, by its own count since its start."""
+    """What the broker holds for those who are away or slow, by its own count.
+
+    Mosquitto lets a figure go that has not changed for a minute: one that is there is news.
+    """
     held = _number(said.get(QUEUE)) - _number(said.get(RETAINED))
     dropped = _number(said.get(DROPPED))
     if held > LONG:
         yield note(f"the broker holds {held} messages", "a service is away or slow: see which one below")
     elif QUEUE in said:
         yield ok(f"the broker holds {max(0, held)} messages for services")
+    else:
+        yield ok("the broker's queues don't grow")
     if dropped:
         advice = "readings among them are sent again; if the number grows: ./wvr status, ./wvr logs broker"
-        yield note(f"the broker has dropped {dropped} messages since its start", advice)
+        yield note(f"the broker is dropping messages, {dropped} since its start", advice)
 
 
 def _number(text: bytes | None) -> int:

@@ -223,9 +223,10 @@ def test_messages_that_the_broker_holds_or_dropped() -> None:
     said = {queues.QUEUE: b"2020", queues.RETAINED: b"20", queues.DROPPED: b"3"}
     assert notes(queues.of_broker(said)).splitlines() == [
         "the broker holds 2000 messages",
-        "the broker has dropped 3 messages since its start",
+        "the broker is dropping messages, 3 since its start",
     ]
     assert not notes(queues.of_broker({queues.QUEUE: b"30", queues.RETAINED: b"20"}))
+    assert [one.what for one in queues.of_broker({})] == ["the broker's queues don't grow"]
 
 
 def test_a_database_of_a_newer_version(site: Settings) -> None:

@@ -98,6 +98,7 @@ def _switch(on: bool, data: Path, root: Path) -> str:
         _install(unit(data), root)
         return f"WVR starts with the machine, from now on: {root / FOLDER / UNIT}"
     if compose.engine().answers and compose.runs():
+        _remove(root)
         as_root("systemctl", f"--root={root}", "enable", "docker")
         return "WVR starts with Docker, and Docker starts with the machine from now on"
     raise Missing("WVR does not run; first ./wvr up, then ./wvr autostart on: it starts again in the same way")

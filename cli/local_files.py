@@ -85,10 +85,10 @@ def supervisord_conf(data: Path, mosquitto: Path, held: str = "") -> str:
 
 
 def _settings() -> Iterator[str]:
-    """What the environment says of this site; supervisord reads the quotes as a shell does."""
+    """What the environment says of this site; supervisord reads quotes as a shell does, and expands % twice here."""
     for key in sorted(os.environ):
         if key.startswith("WVR_"):
-            value = os.environ[key].replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+            value = os.environ[key].replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%%%")
             yield f'{key}="{value}"'
 
 

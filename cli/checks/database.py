@@ -70,4 +70,7 @@ def _backups(settings: Settings, now: datetime) -> Iterator[Finding]:
     elif age > OLDEST_BACKUP:
         yield wrong(f"the newest backup is {lasting(age.total_seconds())} old", "./wvr backup; ./wvr logs db_writer")
     else:
-        yield ok(f"the newest of {len(found)} backups, {path.name}, is sound")
+        said = (
+            f"the newest of {len(found)} backups, {path.name}, is sound and {lasting(max(0, age.total_seconds()))} old"
+        )
+        yield ok(said)

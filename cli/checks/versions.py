@@ -25,7 +25,10 @@ def check(settings: Settings) -> Iterator[Finding]:
     yield ok(f"WVR {VERSION}{f' ({commit})' if commit else ''} on {system}, {platform.machine()}")
     yield ok(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}")
     engine, mosquitto = compose.engine(), which("mosquitto")
-    yield ok(engine.says)
+    if engine.answers or not which("docker"):
+        yield ok(engine.says)
+    else:
+        yield note(engine.says, "if WVR runs in Docker here: be in the group docker, or use sudo; else nothing")
     if mosquitto:
         yield of_mosquitto(_first_line(str(mosquitto), "-h"))
     elif not engine.answers:

@@ -12,6 +12,7 @@ from cli.contract import contents
 from cli.local_files import broker_folder, mosquitto_conf
 from cli.packages import ROOT, program
 from cli.setup_site import USERS, set_up, set_up_broker
+from shared.runtime.probe import kept, visit
 from shared.settings import Broker, Settings
 from tests.conftest import free_port
 from tests.e2e.running import RunningSite, listening
@@ -75,6 +76,9 @@ def test_a_wrong_password_is_refused(guarded: RunningSite) -> None:
         ("detector", "wvr/v1/any/service/ingest", "Not authorized"),
         ("operator", "wvr/v1/any/command/train", "Success"),
         ("operator", "wvr/v1/any/001/reading", "Not authorized"),
+        ("operator", "wvr/v1/any/stored", "Not authorized"),
+        ("operator", "$SYS/broker/version", "Not authorized"),
+        ("viewer", "health/doctor/queued", "Not authorized"),
         ("trainer", "wvr/v1/any/command/train", "Not authorized"),
         ("trainer", "wvr/v1/any/response/train", "Success"),
         ("reporter", "wvr/v1/any/response/train", "Not authorized"),
@@ -85,6 +89,15 @@ def test_a_wrong_password_is_refused(guarded: RunningSite) -> None:
 def test_each_may_say_only_what_it_produces(guarded: RunningSite, user: str, topic: str, answer: str) -> None:
     with listening(guarded, user) as someone:
         assert someone.publish(topic, b"{}") == answer
+
+
+def test_the_operator_talks_to_itself_and_sees_the_brokers_own_figures(guarded: RunningSite) -> None:
+    settings = Settings(data=guarded.data, broker=Broker(port=guarded.port))
+    with visit(settings) as operator:
+        operator.listen("health/doctor/any")
+        operator.say("health/doctor/any", b"heard")
+        assert operator.hears(("health/doctor/any", b"heard"))
+    assert kept(settings, "$SYS/broker/version")["$SYS/broker/version"].startswith(b"mosquitto version")
 
 
 def test_each_hears_only_what_it_consumes(guarded: RunningSite) -> None:

@@ -58,7 +58,11 @@ class Machine:
         units.mkdir(parents=True)
         (units / "docker.service").write_text("[Install]\nWantedBy=multi-user.target\n", encoding="ascii")
         port = free_port()
-        own: dict[str, object] = {"ORIGIN": origin(folder / "origin"), "VENV": ROOT / ".venv", "STICK": folder / "stick"}
+        own: dict[str, object] = {
+            "ORIGIN": origin(folder / "origin"),
+            "VENV": ROOT / ".venv",
+            "STICK": folder / "stick",
+        }
         own |= {"IMAGE": folder / "image", "WVR_BROKER__PORT": port, "COMPOSE_PROJECT_NAME": f"wvr-test-{port}"}
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "USER") if name in os.environ}
         self.environment = kept | {name: str(value) for name, value in own.items()}

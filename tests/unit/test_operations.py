@@ -6,10 +6,13 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import product
+from typing import get_args, get_type_hints
 
 import pytest
+from supervisor.states import ProcessStates
 
 from cli.packages import ROOT
+from shared.contract.messages import Status
 
 RAISED = {"Unavailable", "BackupError", "beat"}
 """Calls whose text becomes a status, by way of the loop or of db_writer's note."""
@@ -117,7 +120,16 @@ def test_the_known_statuses_are_among_them() -> None:
     assert said > PASSED_ON
 
 
+def test_every_state_has_a_row() -> None:
+    text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    short, long = text.split("| `./wvr status` says |")[1].split("| a service says |")
+    supervisors = {name.lower() for name in vars(ProcessStates) if name.isupper()} - {"running"}
+    dockers = {"created", "running", "paused", "restarting", "exited", "dead", "starting", "healthy", "unhealthy"}
+    assert {state for state in supervisors | dockers | {"done"} if f"`{state}`" not in short} == set()
+    assert {state for state in get_args(get_type_hints(Status)["state"]) if f"`{state}`" not in long} == set()
+
+
 def test_no_row_is_of_the_past() -> None:
     lines = (ROOT / "docs/operations.md").read_text(encoding="utf-8").split("| a service says |")[1].splitlines()[2:]
-    table = [line.split(" | ")[0] for line in lines[: lines.index("")]]
+    table = [line.split(" | ")[0] for line in lines[: lines.index("")] if line.startswith("| `")]
     assert [row for row in table if not any(tells(row, text) for _, text in STATUSES)] == []

@@ -11,6 +11,7 @@ from pwd import getpwuid
 import pytest
 
 from cli import autostart
+from cli.compose import Engine
 from cli.packages import Missing
 
 ANALYZE = shutil.which("systemd-analyze")
@@ -68,6 +69,25 @@ def test_on_and_off_in_a_system_that_is_not_running(
     assert not unit.exists()
     autostart.main(["--root", str(image)])
     assert "stay down" in capsys.readouterr().out
+
+
+@needs_systemd
+def test_in_docker_it_is_the_engine_that_starts(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = tmp_path / "image"
+    (image / autostart.FOLDER).mkdir(parents=True)
+    docker = image / autostart.FOLDER / "docker.service"
+    docker.write_text("[Install]\nWantedBy=multi-user.target\n", encoding="ascii")
+    autostart.main(["on", "--root", str(image)])
+    monkeypatch.setattr(autostart, "supervisor", lambda _: None)
+    monkeypatch.setattr("cli.compose.engine", lambda: Engine(True, "Docker"))
+    monkeypatch.setattr("cli.compose.runs", lambda: True)
+    autostart.main(["on", "--root", str(image)])
+    assert "WVR starts with Docker" in capsys.readouterr().out
+    assert autostart.with_docker(image)
+    assert not autostart.installed(image), "one of the two only"
+    assert not (data / "run").exists()
 
 
 def test_without_systemd_it_says_so_and_what_else_to_do(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from cli.packages import ROOT, VENV
+from cli.packages import ROOT, VENV, Missing
 from cli.setup_site import SERVICES
 from shared.settings import Settings
 
@@ -85,11 +85,14 @@ def supervisord_conf(data: Path, mosquitto: Path, held: str = "") -> str:
 
 
 def _settings() -> Iterator[str]:
-    """What the environment says of this site; supervisord reads quotes as a shell does, and expands % twice here."""
+    """What the environment says of this site. supervisord knows no escapes in quotes, and expands % twice here."""
     for key in sorted(os.environ):
         if key.startswith("WVR_"):
-            value = os.environ[key].replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%%%")
-            yield f'{key}="{value}"'
+            value = os.environ[key].replace("%", "%%%%")
+            quote = "'" if '"' in value else '"'
+            if any(odd in value for odd in (quote, "\n", " #", " ;")):
+                raise Missing(f"supervisord would misread {key}: {value}; leave out quotes, # and ;")
+            yield f"{key}={quote}{value}{quote}"
 
 
 def _service(data: Path, name: str, held: bool) -> Iterator[str]:

@@ -9,7 +9,7 @@ import pytest
 from supervisor.options import ServerOptions
 
 from cli.local_files import broker_folder, mosquitto_conf, supervisor_conf, supervisord_conf
-from cli.packages import ROOT
+from cli.packages import ROOT, Missing
 from cli.setup_site import SERVICES
 from shared.settings import Broker, Settings
 
@@ -51,7 +51,7 @@ def test_a_service_can_be_held_back() -> None:
 
 def test_it_can_be_started_without_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """supervisord itself reads back what was set, whatever is in it."""
-    odd = {"WVR_DATA": "/a b/100%/it's", "WVR_SITE_FILE": 'a "quoted" \\ one', "WVR_BIND": "0.0.0.0"}
+    odd = {"WVR_DATA": "/a b/100%/it's", "WVR_SITE_FILE": 'a "quoted" \\ one, two', "WVR_BIND": "0.0.0.0"}
     for name, value in odd.items():
         monkeypatch.setenv(name, value)
     (tmp_path / "log").mkdir()
@@ -60,3 +60,6 @@ def test_it_can_be_started_without_the_environment(tmp_path: Path, monkeypatch: 
     read = ServerOptions()
     read.realize(["-c", str(supervisor_conf(tmp_path))])
     assert odd.items() <= read.configroot.supervisord.environment.items()
+    monkeypatch.setenv("WVR_DATA", "\"it's\"")
+    with pytest.raises(Missing, match="would misread WVR_DATA"):
+        supervisord_conf(tmp_path, Path("/usr/sbin/mosquitto"))

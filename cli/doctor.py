@@ -76,6 +76,6 @@ def _deep(settings: Settings, runs: bool) -> Iterator[Finding]:
 def _looked(where: str, found: Iterator[Finding]) -> Iterator[Finding]:
     try:
         yield from found
-    except (OSError, sqlite3.Error, Unavailable, Refused) as error:
+    except (OSError, sqlite3.Error, Unavailable, Refused, SystemExit) as error:
         advice = "run ./wvr as the data folder's owner, or with sudo; else see what is said of the disk and of wvr.db"
         yield wrong(f"{where} can't be looked at: {error}", advice)

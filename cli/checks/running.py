@@ -38,12 +38,12 @@ PASSING = "waiting for the broker"
 
 def check(settings: Settings, now: datetime) -> Iterator[Finding]:
     """Asks the broker for what it has retained. Raises OSError when the operator's password may not be read."""
-    where = f"{settings.broker.host}:{settings.broker.port}"
+    where = f"{settings.broker.host}:{settings.broker.reached_at}"
     topics = (queues.QUEUE, queues.RETAINED, queues.DROPPED, queues.VERSION)
     try:
         found = kept(settings, *topics, *(topic_filter(kind, settings.site.name) for kind in (Status, Stored)))
     except SystemExit as missing:
-        yield wrong(str(missing), "./wvr up makes it")
+        yield wrong(str(missing), "./wvr up makes passwords; docs/access.md says what certificates it needs")
         return
     except PermissionError:
         raise

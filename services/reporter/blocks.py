@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 
@@ -26,20 +25,25 @@ class Blocks:
         block = block_of(minute)
         return block > self.sent and (minute, sensor) not in self.lines.get(block, {})
 
+    def line(self, minute: str, sensor: str) -> str:
+        """The line of a minute of an open block; empty when there is none."""
+        return self.lines.get(block_of(minute), {}).get((minute, sensor), "")
+
     def before(self, block: str) -> list[str]:
         """Open blocks older than a block, oldest first."""
         return sorted(one for one in self.lines if one < block)
 
-    def complete(self, sensors: int) -> Iterator[tuple[str, str]]:
-        """Takes out the blocks in which each sensor has its ten lines, oldest first, with their texts.
-
-        A block that is still open behind a complete one goes too: nothing may come after its successor.
-        """
+    def due(self, sensors: int) -> list[str]:
+        """Blocks in which each sensor has its ten lines, and those still open behind one, oldest first."""
         full = [block for block, lines in self.lines.items() if len(lines) >= 10 * sensors]
-        for block in self.before(max(full) + "~") if full else []:
-            yield block, self.text(block)
-            del self.lines[block]
-            self.sent = block
+        return self.before(max(full) + "~") if full else []
+
+    def send(self, block: str) -> str:
+        """Takes out a block: its text. Nothing comes into it or older ones any more."""
+        text = self.text(block)
+        del self.lines[block]
+        self.sent = block
+        return text
 
     def text(self, block: str) -> str:
         """The lines of a block in order of minute and sensor."""
@@ -50,3 +54,8 @@ class Blocks:
 def block_of(minute: str) -> str:
     """The block that a minute, YYYY-MM-DDTHH:MM, belongs to."""
     return minute[:15]
+
+
+def minutes_of(block: str) -> list[str]:
+    """The ten minutes of a block."""
+    return [f"{block}{digit}" for digit in range(10)]

@@ -1,7 +1,7 @@
 """Wires reporter to the broker and data/sensor/."""
 
 from services.reporter.folder import SensorFolder
-from services.reporter.owed import owed_since
+from services.reporter.owed import Owed
 from services.reporter.service import Reporter
 from shared.runtime.mqtt_bus import MqttBus
 from shared.runtime.run import run
@@ -14,7 +14,7 @@ def main() -> None:
     folder = SensorFolder(settings.sensor_folder)
     wanted = settings.reporter
     history = History(settings.database, settings.zone, settings.site.name)
-    owed = owed_since(history, settings.zone, wanted.outbox_days)
+    owed = Owed(history, settings.zone, wanted.outbox_days)
     run(Reporter(folder, wanted.horizons_hours, wanted.outbox_days, owed), MqttBus("reporter", settings))
 
 

@@ -16,6 +16,7 @@ from paho.mqtt.properties import Properties
 
 from shared.contract.acl import DOCTOR
 from shared.runtime.mqtt_bus import broker_password
+from shared.runtime.reach import trusting
 from shared.settings import Settings
 
 ANSWER_SECONDS = 10.0
@@ -44,9 +45,12 @@ class Visit:
         self._client.on_connect, self._client.on_message = self._on_connect, self._on_message
         self._client.on_publish = lambda _, __, mid, reason, ___: self._answer(mid, reason)
         self._client.on_subscribe = lambda _, __, mid, reasons, ___: self._answer(mid, reasons[0])
+        broker = settings.broker
+        if broker.ca:
+            self._client.tls_set_context(trusting(broker.ca))
         properties = Properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = expires
-        self._client.connect(settings.broker.host, settings.broker.port, 30, clean_start=clean, properties=properties)
+        self._client.connect(broker.host, broker.reached_at, 30, clean_start=clean, properties=properties)
         self._client.loop_start()
         self._expect("connect", f"the user {USER}")
 

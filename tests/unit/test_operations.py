@@ -16,7 +16,7 @@ from shared.contract.messages import Status
 
 RAISED = {"Unavailable", "BackupError", "beat"}
 """Calls whose text becomes a status, by way of the loop or of db_writer's note."""
-SPEAKERS = {"hindrance", "heal"}
+SPEAKERS = {("shared/store/trouble.py", "hindrance"), ("shared/store/repair.py", "heal")}
 """Functions whose text others pass on."""
 PASSED_ON = {
     "shared/runtime/run.py: note()",
@@ -42,7 +42,7 @@ def assignments(tree: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
                     yield target, node.value
 
 
-def spoken(tree: ast.AST) -> Iterator[ast.expr]:
+def spoken(tree: ast.AST, file: str) -> Iterator[ast.expr]:
     """Expressions whose text may become a status."""
     yield from (
         value for target, value in assignments(tree) if isinstance(target, ast.Attribute) and target.attr == "note"
@@ -50,7 +50,7 @@ def spoken(tree: ast.AST) -> Iterator[ast.expr]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and node.args and ast.unparse(node.func).split(".")[-1] in RAISED:
             yield node.args[0]
-        elif isinstance(node, ast.FunctionDef) and node.name in SPEAKERS:
+        elif isinstance(node, ast.FunctionDef) and (file, node.name) in SPEAKERS:
             yield from (one.value for one in ast.walk(node) if isinstance(one, ast.Return) and one.value)
 
 
@@ -81,7 +81,7 @@ def statuses() -> Iterator[tuple[str, str]]:
         for target, value in assignments(tree):
             if isinstance(target, ast.Name):
                 assigned[target.id].append(value)
-        for said in spoken(tree):
+        for said in spoken(tree, file):
             found = set(texts(said, assigned)) - {""}
             known = found - {GAP}
             yield from ((file, text) for text in known or ({f"{file}: {ast.unparse(said)}"} if found else ()))

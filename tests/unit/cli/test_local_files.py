@@ -29,6 +29,7 @@ def test_the_local_broker_differs_from_the_shipped_one_in_paths_and_address_only
         "password_file",
         "acl_file",
         "persistence_location",
+        "include_dir",
     }
     assert local["listener"] == "1999 127.0.0.1"
 
@@ -60,6 +61,6 @@ def test_it_can_be_started_without_the_environment(tmp_path: Path, monkeypatch: 
     read = ServerOptions()
     read.realize(["-c", str(supervisor_conf(tmp_path))])
     assert odd.items() <= read.configroot.supervisord.environment.items()
-    monkeypatch.setenv("WVR_DATA", "\"it's\"")
+    monkeypatch.setenv("WVR_DATA", '"it\'s"')
     with pytest.raises(Missing, match="would misread WVR_DATA"):
         supervisord_conf(tmp_path, Path("/usr/sbin/mosquitto"))

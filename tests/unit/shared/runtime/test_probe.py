@@ -22,9 +22,9 @@ def test_all_that_is_retained_is_seen(settings: Settings) -> None:
 def test_a_running_command_keeps_its_connection(settings: Settings) -> None:
     bus = MqttBus("operator", settings)
     bus.open(Operator())
-    connection = bus._connection
+    connections = bus.connections
     kept(settings, "wvr/v1/#")
     bus.beat("")
     bus.confirm()
-    assert (bus._client.is_connected(), bus._connection) == (True, connection)
+    assert (bus._client.is_connected(), bus.connections) == (True, connections)
     bus.close()

@@ -23,8 +23,6 @@ SILENT = 120
 """Seconds; each service says how it is every ten."""
 BACK_SECONDS = 60.0
 """A service that is deaf for so long ends itself and is started again."""
-LONG_QUEUE = 1000
-"""Messages not yet handled: more than a minute's work of the largest site."""
 
 
 def is_running(settings: Settings) -> bool:
@@ -112,7 +110,7 @@ def of_service(name: str, status: Status | None, now: datetime) -> Iterator[Find
         yield wrong(f"{name}: {status.note}", "docs/operations.md, the table of what each status means")
     if status.version != VERSION:
         yield wrong(f"{name} is version {status.version}, this is {VERSION}", "./wvr down, then ./wvr up")
-    if status.lag > LONG_QUEUE:
+    if status.lag > queues.LONG:
         yield note(f"{name} has {status.lag} messages waiting", f"a backlog; if it doesn't get shorter: {logs}")
     if not hindered:
         yield ok(f"{name} is online, {status.lag} messages waiting, {status.memory_mb:.0f} MB")

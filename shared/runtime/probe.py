@@ -40,7 +40,9 @@ class Visit:
         self._heard: list[tuple[str, bytes]] = []
         self._answers: dict[Any, str] = {}
         self._news = threading.Condition()
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=mqtt.MQTTv5)
+        self._client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, client_id=name, protocol=mqtt.MQTTv5, reconnect_on_failure=False
+        )
         self._client.username_pw_set(USER, broker_password(USER, settings))
         self._client.on_connect, self._client.on_message = self._on_connect, self._on_message
         self._client.on_publish = lambda _, __, mid, reason, ___: self._answer(mid, reason)
@@ -52,7 +54,11 @@ class Visit:
         properties.SessionExpiryInterval = expires
         self._client.connect(broker.host, broker.reached_at, 30, clean_start=clean, properties=properties)
         self._client.loop_start()
-        self._expect("connect", f"the user {USER}")
+        try:
+            self._expect("connect", f"the user {USER}")
+        except Refused:
+            self.leave()
+            raise
 
     def listen(self, *topics: str) -> None:
         """Subscribes. Raises Refused."""

@@ -163,3 +163,9 @@ def test_the_next_prediction_names_the_new_model(compose_site: RunningSite) -> N
         wait_for(lambda: len(viewer.messages("prediction")) > 1, what="the prediction of the next hour")
         following = viewer.messages("prediction")[-1]
         assert all(following[channel]["model"] == promises.model_in_use(compose_site, channel) for channel in CHANNELS)
+
+
+def test_the_brokers_memory_outlives_its_restart(compose_site: RunningSite) -> None:
+    before = inspect(compose_site, "broker")["State"]["StartedAt"]
+    promises.the_brokers_memory_outlives_its_restart(compose_site)
+    assert inspect(compose_site, "broker")["State"]["StartedAt"] != before

@@ -19,8 +19,7 @@ TEMPLATE = """\
 # Written by: ./wvr autostart on
 [Unit]
 Description=WVR, water-flow and pressure watch
-Wants=network-online.target time-sync.target
-After=network-online.target time-sync.target
+After=network.target time-sync.target
 RequiresMountsFor={data} {root}
 
 [Service]

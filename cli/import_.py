@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
         minutes, bad = _read(wanted.file, settings)
         parts = list(in_parts(minutes, settings.site.name))
         how = _store(parts, settings)
-    except (SettingsError, Unavailable, OSError) as error:
+    except (SettingsError, OSError, Unavailable) as error:
         print(f"wvr import: {error}", file=sys.stderr)
         return 1
     rows = sum(len(part.minutes) for part in parts)

@@ -7,6 +7,8 @@ import re
 import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 from cli import compose
 from cli.checks.finding import Finding, note, ok, wrong
@@ -33,9 +35,8 @@ def check(settings: Settings) -> Iterator[Finding]:
         yield of_mosquitto(_first_line(str(mosquitto), "-h"))
     elif not engine.answers:
         yield note("neither Mosquitto nor a Docker engine is here", "./wvr up --local installs Mosquitto")
-    if unknown := schema.newer(settings.database):
-        advice = "git checkout that newer version, or ./wvr restore a backup from before the update"
-        yield wrong(f"wvr.db was written by a newer WVR (it has {unknown})", advice)
+    if newer := _later(settings.database):
+        yield wrong(newer.partition(": ")[0], f"{newer.partition(': ')[2]}: docs/operations.md, Rollback")
 
 
 def of_mosquitto(said: str) -> Finding:
@@ -44,6 +45,15 @@ def of_mosquitto(said: str) -> Finding:
     if found and (int(found[1]), int(found[2])) < LEAST_MOSQUITTO:
         return wrong(f"{said} is too old", "Debian 12 has 2.0.11: sudo apt-get install mosquitto")
     return ok(said)
+
+
+def _later(database: Path) -> str:
+    """What a newer WVR has made of the tables; a file that can't be read is the next check's."""
+    try:
+        with closing(sqlite3.connect(f"file:{database.resolve()}?mode=ro", uri=True)) as source:
+            return schema.later([name for (name,) in source.execute(schema.APPLIED)])
+    except sqlite3.Error:
+        return ""
 
 
 def _first_line(*command: str) -> str:

@@ -28,8 +28,8 @@ class News:
 class Copier(Protocol):
     """Copies the database while it is being written."""
 
-    def newest_day(self) -> date | None:
-        """Local day of the newest backup."""
+    def has(self, day: date) -> bool:
+        """Whether there is a backup of a local day."""
         ...
 
     def begin(self) -> None:
@@ -44,8 +44,8 @@ class Copier(Protocol):
 class NoCopier:
     """For a replay: its folder can be made again."""
 
-    def newest_day(self) -> date | None:
-        return None
+    def has(self, day: date) -> bool:  # noqa: ARG002
+        return False
 
     def begin(self) -> None:
         pass
@@ -64,7 +64,7 @@ class Backup:
     def minute(self, tick: Tick) -> None:
         """Begins the nightly backup when it is due."""
         due = tick.at.minute == NIGHTLY.minute and tick.at.timetz().replace(tzinfo=None) >= NIGHTLY
-        if due and self._copier.newest_day() != tick.at.date():
+        if due and not self._copier.has(tick.at.date()):
             self._copier.begin()
 
     def wanted(self, command: Command) -> None:

@@ -27,8 +27,8 @@ class Copying:
         self.failure = ""
         """Why the last backup was not made; empty when it was."""
 
-    def newest_day(self) -> date | None:
-        return backups.newest_day(self._folder)
+    def has(self, day: date) -> bool:
+        return backups.has(self._folder, day)
 
     def begin(self) -> None:
         if self._thread is None or not self._thread.is_alive():

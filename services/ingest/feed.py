@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -13,6 +14,8 @@ from services.ingest.sources import Source
 from services.ingest.sources.lines import BadLine
 from shared.contract.messages import Tick
 from shared.runtime.bus import Delivery
+from shared.runtime.log import log
+from shared.runtime.service import Unavailable
 
 BATCH = 1000
 MOST_AHEAD = 20_000
@@ -57,9 +60,15 @@ class Feed:
         return False
 
     def _remember(self) -> None:
-        """Called when a Tick is acknowledged: the spool was flushed before, so the source's place may be remembered."""
-        self._source.done()
-        self._placed()
+        """Called when a Tick is acknowledged: the spool was flushed before, so the source's place may be remembered.
+
+        On a full disk it is remembered some minutes later; until then a restart would read again what the spool has.
+        """
+        try:
+            self._source.done()
+            self._placed()
+        except OSError as error:
+            log("ingest", "the source's place could not be remembered", logging.ERROR, reason=str(error))
 
     def _close_minute(self) -> None:
         minute = self._now().replace(second=0, microsecond=0) - MINUTE
@@ -74,9 +83,13 @@ class RejectedLines:
         folder.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, line: BadLine) -> None:
+        """Raises Unavailable while the disk is full."""
         path = self._folder / f"{Path(line.file).name}.rejected.txt"
-        with path.open("a", encoding="utf-8") as file:
-            file.write(f"{line.number}\t{line.reason}\t{line.raw.rstrip()}\n")
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(f"{line.number}\t{line.reason}\t{line.raw.rstrip()}\n")
+        except OSError as error:
+            raise Unavailable(f"{path.name} can't be written, readings wait: {error.strerror}") from error
 
 
 def _nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import uuid
 import zlib
@@ -63,10 +64,10 @@ class Spool:
         try:
             written = os.write(self._file, line)
             if written != len(line):
-                raise OSError("only a part of a line could be written")
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             os.ftruncate(self._file, self._size)
-            raise Unavailable(f"the spool can't be written, readings wait: {error}") from error
+            raise Unavailable(f"the spool can't be written, readings wait: {error.strerror}") from error
         self._size += len(line)
         self.next = reading.seq + 1
 
@@ -80,23 +81,27 @@ class Spool:
         return known
 
     def flush(self) -> None:
-        """Forces to disk what was appended."""
-        os.fsync(self._file)
+        """Forces to disk what was appended. Raises Unavailable when the disk is full."""
+        try:
+            os.fsync(self._file)
+        except OSError as error:
+            raise Unavailable(f"the spool can't be flushed, readings wait: {error.strerror}") from error
 
     def placed(self) -> None:
-        """The source has remembered its place, after a flush: starts a new file when it is time, drops old ones."""
+        """The source has remembered its place, after a flush: starts a new file when it is time, drops old ones.
+
+        Raises OSError when the disk is full.
+        """
         self._minutes += 1
         self._patience -= 1
         if self._patience < 0:
             self._expected.clear()
         if self._expected:
             return
-        if self._size >= SEGMENT or (self._size and self._minutes >= SEGMENT_MINUTES):
-            os.close(self._file)
-            self._begin()
-        elif self._size:
-            self._size += os.write(self._file, PLACED)
-        self._trim()
+        try:
+            self._end_minute()
+        finally:
+            self._trim()
 
     def stored(self, seq: int) -> None:
         """All up to seq is in the database."""
@@ -116,6 +121,14 @@ class Spool:
                 number = line.split(b",", 1)[0]
                 if number.isdigit() and first <= int(number) <= last and (reading := self._reading(line)):
                     yield reading
+
+    def _end_minute(self) -> None:
+        if self._size >= SEGMENT or (self._size and self._minutes >= SEGMENT_MINUTES):
+            old = self._file
+            self._begin()
+            os.close(old)
+        elif self._size:
+            self._size += os.write(self._file, PLACED)
 
     def _begin(self) -> None:
         self._open(self._folder / f"{self.boot_id}-{self.next:012d}.log")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from shared.runtime.files import write_whole
+from shared.runtime.service import Unavailable
 
 
 class SensorFolder:
@@ -15,7 +16,11 @@ class SensorFolder:
         (path / "outbox").mkdir(parents=True, exist_ok=True)
 
     def write(self, name: str, text: str) -> None:
-        write_whole(self._path / name, text)
+        """Raises Unavailable while the disk is full."""
+        try:
+            write_whole(self._path / name, text)
+        except OSError as error:
+            raise Unavailable(f"{name} can't be written, lines wait: {error.strerror}") from error
 
     def read(self, name: str) -> str:
         path = self._path / name

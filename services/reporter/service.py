@@ -11,6 +11,7 @@ from services.reporter.blocks import Blocks, block_of, minutes_of
 from services.reporter.text import alert_line, alert_part, forecast_columns, minute, missing_line
 from shared.contract.messages import Anomaly, Message, Prediction, Stored, Tick, Verdict
 from shared.domain.pace import Pace
+from shared.runtime.service import Unavailable
 
 MINUTE = timedelta(minutes=1)
 MOST_HOURS = 24 * 60
@@ -75,6 +76,8 @@ class Reporter:
         """Whether readings are missing that ingest sends again."""
         self._oldest = ""
         self._changed = False
+        self._newest_block = ""
+        """Complete, and not yet in server.txt."""
         self._no_forecast = "  " + forecast_columns(None, horizons_hours)
 
     def start(self) -> Iterator[Message]:
@@ -103,27 +106,35 @@ class Reporter:
         return iter(())
 
     def settle(self) -> Iterator[Message]:
+        """Writes what has changed. Raises Unavailable, and writes all of it at the next call, while it can't."""
         if self._changed:
             self._changed = False
-            self._folder.write("alert.txt", "".join(f"{self._alerts[name][1]}\n" for name in sorted(self._alerts)))
-            if self._blocks.lines:
-                newest = max(self._blocks.lines)
-                self._folder.write("server.part.txt", self._blocks.text(newest))
-            self._send()
+            try:
+                self._write()
+            except Unavailable:
+                self._changed = True
+                raise
         return iter(())
+
+    def _write(self) -> None:
+        self._folder.write("alert.txt", "".join(f"{self._alerts[name][1]}\n" for name in sorted(self._alerts)))
+        if self._blocks.lines:
+            newest = max(self._blocks.lines)
+            self._folder.write("server.part.txt", self._blocks.text(newest))
+        self._send()
+        if self._newest_block:
+            self._folder.write("server.txt", self._newest_block)
+            self._newest_block = ""
+            self._folder.prune_outbox(outbox_name(self._oldest))
 
     def _send(self) -> None:
         """Sends the blocks that are due, in order; one that waits for history holds up those behind it."""
-        text = ""
         for block in self._blocks.due(len(self._alerts)):
             if not self._whole(block):
                 break
+            self._folder.write(f"outbox/{outbox_name(block)}", self._blocks.text(block))
             self._waits.pop(block, None)
-            text = self._blocks.send(block)
-            self._folder.write(f"outbox/{outbox_name(block)}", text)
-        if text:
-            self._folder.write("server.txt", text)
-            self._folder.prune_outbox(outbox_name(self._oldest))
+            self._newest_block = self._blocks.send(block)
 
     def _take_prediction(self, prediction: Prediction) -> None:
         hour, forecasts = minute(prediction.issued_at), self._forecasts[prediction.sensor]

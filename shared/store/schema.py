@@ -1,23 +1,20 @@
-"""The tables of wvr.db: each version of WVR brings them forward, and none goes back."""
+"""The migrations of this program, and a database that has seen later ones."""
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+APPLIED = "SELECT name FROM schema_migration ORDER BY name"
+"""On a database of WVR: what has made its tables."""
 
 
-def newer(path: Path) -> str:
-    """What a newer WVR has made of a database, so that this one must not write it; empty when nothing. Reads only.
-
-    Also empty for a file that can't be read: whoever works with it next says why.
-    """
-    known = {file.stem for file in MIGRATIONS.glob("[0-9]*.py")}
-    try:
-        with closing(sqlite3.connect(f"file:{path.resolve()}?mode=ro", uri=True)) as source:
-            applied = [name for (name,) in source.execute("SELECT name FROM schema_migration ORDER BY name")]
-    except sqlite3.Error:
+def later(applied: list[str]) -> str:
+    """In plain words that a newer program has written a database with these migrations; empty when none has."""
+    unknown = sorted(set(applied) - {path.stem for path in MIGRATIONS.glob("[0-9]*.py")})
+    if not unknown:
         return ""
-    return ", ".join(name for name in applied if name not in known)
+    return (
+        f"wvr.db is of a newer WVR (it has {', '.join(unknown)}), which this program must not write or read: "
+        "update WVR again, or ./wvr restore a backup from before the update"
+    )

@@ -169,3 +169,14 @@ def test_the_brokers_memory_outlives_its_restart(compose_site: RunningSite) -> N
     before = inspect(compose_site, "broker")["State"]["StartedAt"]
     promises.the_brokers_memory_outlives_its_restart(compose_site)
     assert inspect(compose_site, "broker")["State"]["StartedAt"] != before
+
+
+def test_a_running_site_goes_back_to_a_backup(compose_site: RunningSite) -> None:
+    made = compose_site.wvr("backup")
+    assert made.returncode == 0, made.stdout + made.stderr
+    backup = max((compose_site.data / "backup").glob("wvr-*.db"))
+    restored = compose_site.wvr("restore", backup.name)
+    assert restored.returncode == 0, restored.stdout + restored.stderr
+    assert "ingest goes on" in restored.stdout
+    promises.every_service_is_healthy(compose_site)
+    compose_site.wait_for_alert_after(compose_site.alert_minute())

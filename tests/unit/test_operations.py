@@ -16,11 +16,17 @@ from shared.contract.messages import Status
 
 RAISED = {"Unavailable", "BackupError", "beat"}
 """Calls whose text becomes a status, by way of the loop or of db_writer's note."""
-SPEAKERS = {("shared/store/trouble.py", "hindrance"), ("shared/store/repair.py", "heal")}
+SPEAKERS = {
+    ("shared/store/trouble.py", "hindrance"),
+    ("shared/store/repair.py", "heal"),
+    ("shared/store/schema.py", "later"),
+}
 """Functions whose text others pass on."""
 PASSED_ON = {
     "shared/runtime/run.py: note()",
     "shared/runtime/run.py: told",
+    "shared/store/reader.py: newer",
+    "shared/store/writable.py: newer",
     "shared/store/writable.py: told(self._path)",
     "shared/store/writable.py: what",
 }
@@ -40,6 +46,23 @@ def assignments(tree: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
                     yield from zip(target.elts, node.value.elts, strict=True)
                 else:
                     yield target, node.value
+
+
+def named(tree: ast.AST) -> Assigned:
+    """What each name of a file is, also one that it imports from another room of ours."""
+    found: Assigned = defaultdict(list)
+    for target, value in assignments(tree):
+        if isinstance(target, ast.Name):
+            found[target.id].append(value)
+    for node in ast.walk(tree):
+        source = ROOT / f"{(getattr(node, 'module', '') or '').replace('.', '/')}.py"
+        if isinstance(node, ast.ImportFrom) and source in FILES:
+            theirs = assignments(ast.parse(source.read_text(encoding="utf-8")))
+            wanted = {alias.name for alias in node.names}
+            for target, value in theirs:
+                if isinstance(target, ast.Name) and target.id in wanted:
+                    found[target.id].append(value)
+    return found
 
 
 def spoken(tree: ast.AST, file: str) -> Iterator[ast.expr]:
@@ -77,10 +100,7 @@ def statuses() -> Iterator[tuple[str, str]]:
     """File and text of each status."""
     for path in FILES:
         tree, file = ast.parse(path.read_text(encoding="utf-8")), path.relative_to(ROOT).as_posix()
-        assigned: Assigned = defaultdict(list)
-        for target, value in assignments(tree):
-            if isinstance(target, ast.Name):
-                assigned[target.id].append(value)
+        assigned = named(tree)
         for said in spoken(tree, file):
             found = set(texts(said, assigned)) - {""}
             known = found - {GAP}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+
+import pytest
 
 from services.ingest.feed import MOST_AHEAD, Feed, RejectedLines
 from services.ingest.past import NoPast, SimulatedPast
@@ -110,6 +113,23 @@ def test_a_place_is_remembered_only_once_a_minute_when_what_was_read_is_flushed_
         delivery.done()
     assert meter.safe == 1
     assert placed == [1]
+
+
+def test_a_place_that_a_full_disk_does_not_take_is_remembered_a_minute_later(caplog: pytest.LogCaptureFixture) -> None:
+    meter, placed = Meter(), list[int]()
+
+    def full_at_first() -> None:
+        placed.append(meter.safe)
+        if len(placed) == 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    feed = Feed(meter, "site1", lambda: START, lambda: 0, full_at_first)
+    for _ in range(2):
+        feed._close_minute()
+        for delivery in feed():
+            delivery.done()
+    assert placed == [1, 2]
+    assert "could not be remembered" in caplog.text
 
 
 def test_a_backlog_waits_for_the_others_but_lets_live_readings_through() -> None:

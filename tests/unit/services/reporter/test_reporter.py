@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from services.reporter.folder import DeferredFolder, SensorFolder
 from services.reporter.owed import NothingOwed
 from services.reporter.service import PATIENCE, Owed, Reporter
 from shared.contract.messages import Anomaly, Message, Prediction, Sentence, Verdict
+from shared.runtime.service import Unavailable
 from tests.unit.makers import at, prediction, tick, verdict
 
 HOURS = (24, 48, 72, 96, 120, 144, 168)
@@ -226,3 +229,37 @@ def test_a_sensor_that_was_in_the_last_block_is_missed_in_the_next_one_after_a_r
     assert not (tmp_path / "outbox/server-20261123T2310.txt").exists()
     tell(service, *(verdict(minute, sensor="002") for minute in range(10, 20)), tick(30))
     assert len((tmp_path / "outbox/server-20261123T2310.txt").read_text().splitlines()) == 20
+
+
+class FullAt(SensorFolder):
+    """A folder that can't take a file once, as on a disk that is full for a while."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        super().__init__(path)
+        self.name = name
+
+    def write(self, name: str, text: str) -> None:
+        if name.startswith(self.name):
+            self.name = "nothing"
+            raise Unavailable(f"{name} can't be written")
+        super().write(name, text)
+
+
+@pytest.mark.parametrize("name", ["alert.txt", "server.part.txt", "outbox/", "server.txt"])
+def test_what_a_full_disk_did_not_take_is_written_at_the_next_try(tmp_path: Path, name: str) -> None:
+    service = Reporter(FullAt(tmp_path / name, name), HOURS, 7, NothingOwed())
+    for minute in range(10):
+        list(service.handle(verdict(minute)))
+    with pytest.raises(Unavailable):
+        service.settle()
+    service.settle()
+    tell(reporter(tmp_path / "calm"), *map(verdict, range(10)))
+    for file in ("alert.txt", "server.txt", "outbox/server-20261123T2300.txt"):
+        assert (tmp_path / name / file).read_text() == (tmp_path / "calm" / file).read_text()
+
+
+def test_a_full_disk_is_no_fault_of_the_verdict(tmp_path: Path) -> None:
+    folder = SensorFolder(tmp_path)
+    (tmp_path / ".alert.txt.part").mkdir()
+    with pytest.raises(Unavailable, match="can't be written, lines wait"):
+        folder.write("alert.txt", "")

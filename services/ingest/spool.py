@@ -193,10 +193,7 @@ class Spool:
         return ages
 
     def _segments(self) -> list[Path]:
-        """Files of the newest spool, oldest first."""
-        found = sorted(self._folder.glob("*-????????????.log"), key=lambda path: (path.stat().st_mtime_ns, path.name))
-        own = [path for path in found if _boot_of(path) == _boot_of(found[-1])]
-        return sorted(own, key=_first_of)
+        return segments_in(self._folder)
 
     def _reading(self, line: bytes) -> Reading | None:
         try:
@@ -237,6 +234,23 @@ class NoSpool:
 
     def between(self, first: int, last: int) -> Iterator[Reading]:  # noqa: ARG002
         return iter(())
+
+
+def segments_in(folder: Path) -> list[Path]:
+    """Files of the newest spool, oldest first."""
+    found = sorted(folder.glob("*-????????????.log"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+    own = [path for path in found if _boot_of(path) == _boot_of(found[-1])]
+    return sorted(own, key=_first_of)
+
+
+def newest(folder: Path) -> tuple[str, int] | None:
+    """boot_id and number of the newest reading, from outside; None when there is no spool."""
+    segments = segments_in(folder)
+    if not segments:
+        return None
+    numbers = [line.split(b",", 1)[0] for line in segments[-1].read_bytes().split(b"\n")[:-1]]
+    last = max((int(number) for number in numbers if number.isdigit()), default=_first_of(segments[-1]) - 1)
+    return _boot_of(segments[-1]), last
 
 
 def _line(reading: Reading) -> bytes:

@@ -133,7 +133,7 @@ class MqttBus:
         )
         if authority := self._settings.broker.ca:
             client.tls_set_context(trusting(authority))
-        client.username_pw_set(self._name, _password(self._name, self._settings))
+        client.username_pw_set(self._name, broker_password(self._name, self._settings))
         client.will_set(topic_of(self._presence.status("offline")), encode(self._presence.status("offline")), 1, True)
         client.max_inflight_messages_set(0)  # the outbox has its own limit; paho's loses the order when it reconnects
         client.reconnect_delay_set(1, 5)
@@ -285,7 +285,8 @@ def _callback_errors(name: str) -> logging.Logger:
     return logger
 
 
-def _password(name: str, settings: Settings) -> str:
+def broker_password(name: str, settings: Settings) -> str:
+    """Of a broker user. Raises SystemExit when there is none, OSError when it may not be read."""
     folder = settings.secrets or settings.data / "secrets" / name
     try:
         return (folder / "password").read_text(encoding="ascii").strip()

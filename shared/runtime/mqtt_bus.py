@@ -220,7 +220,7 @@ class MqttBus:
             self._calm.clear()
             self._inbox.connecting()
         with suppress(SystemExit, OSError, UnicodeError):
-            client.username_pw_set(self._name, _password(self._name, self._settings))
+            client.username_pw_set(self._name, broker_password(self._name, self._settings))
 
     def _on_connect_fail(self, _: mqtt.Client, __: Any) -> None:
         self._calm.set()

@@ -12,6 +12,7 @@ from pathlib import Path
 from cli.operator import converse
 from services.ingest.sources.lines import BadLine, read_measurements
 from shared.contract.messages import History, Message, Minute, Progress
+from shared.runtime.service import Unavailable
 from shared.settings import Settings, SettingsError, load_settings
 from shared.store.lock import SecondWriter
 from shared.store.recorder import Recorder
@@ -32,7 +33,7 @@ def main(arguments: list[str]) -> int:
         minutes, bad = _read(wanted.file, settings)
         parts = list(in_parts(minutes, settings.site.name))
         how = _store(parts, settings)
-    except (SettingsError, OSError) as error:
+    except (SettingsError, OSError, Unavailable) as error:
         print(f"wvr import: {error}", file=sys.stderr)
         return 1
     rows = sum(len(part.minutes) for part in parts)

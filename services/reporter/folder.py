@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from shared.runtime.files import write_whole
+from shared.runtime.service import Unavailable
 
 
 class SensorFolder:
@@ -15,16 +16,21 @@ class SensorFolder:
         (path / "outbox").mkdir(parents=True, exist_ok=True)
 
     def write(self, name: str, text: str) -> None:
-        write_whole(self._path / name, text)
+        """Raises Unavailable while the disk is full."""
+        try:
+            write_whole(self._path / name, text)
+        except OSError as error:
+            raise Unavailable(f"{name} can't be written, lines wait: {error.strerror}") from error
 
     def read(self, name: str) -> str:
         path = self._path / name
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
-    def prune_outbox(self, before: str) -> None:
-        for path in (self._path / "outbox").glob("server-*.txt"):
-            if path.name < before:
-                path.unlink(missing_ok=True)
+    def prune_outbox(self, before: str, most: int) -> None:
+        names = sorted(path.name for path in (self._path / "outbox").glob("server-*.txt"))
+        for name in names[:-most]:
+            if name < before:
+                (self._path / "outbox" / name).unlink(missing_ok=True)
 
 
 class DeferredFolder:
@@ -44,8 +50,8 @@ class DeferredFolder:
     def read(self, name: str) -> str:
         return self._texts.get(name, "")
 
-    def prune_outbox(self, before: str) -> None:
-        while self._outbox and (oldest := next(iter(self._outbox))) < f"outbox/{before}":
+    def prune_outbox(self, before: str, most: int) -> None:
+        while len(self._outbox) > most and (oldest := next(iter(self._outbox))) < f"outbox/{before}":
             del self._outbox[oldest]
 
     def flush(self) -> None:

@@ -70,7 +70,7 @@ class Stage:
         self.settings, self._start, self.minutes = settings, start, 0
         self.said: list[Measurement] = []
         site, zone = settings.site.name, settings.zone
-        self._spool = Spool(settings.data / "spool", site, 2.0, 64, lambda: self.now)
+        self._spool = Spool(settings.data / "spool", site, 2.0, 64)
         self._recorder: Recorder | None = None
         makers: dict[str, Callable[[MqttBus], Service]] = {
             "db_writer": self._db_writer,
@@ -123,7 +123,8 @@ class Stage:
     def _reporter(self, _: MqttBus) -> Service:
         settings, wanted = self.settings, self.settings.reporter
         owed = Owed(self._history(), settings.zone, wanted.outbox_days)
-        return Reporter(SensorFolder(settings.sensor_folder), wanted.horizons_hours, wanted.outbox_days, owed)
+        folder = SensorFolder(settings.sensor_folder)
+        return Reporter(folder, settings.zone, wanted.horizons_hours, wanted.outbox_days, owed)
 
     def _db_writer(self, _: MqttBus) -> Service:
         settings = self.settings

@@ -303,6 +303,30 @@ def test_a_flow_that_is_never_negative_is_never_forecast_below_zero() -> None:
     assert min(value for value in last.flow_rate.p10 if value is not None) >= 0
 
 
+def test_a_tick_of_another_year_ends_no_hour_of_a_sensor_that_pauses() -> None:
+    service = forecaster()
+    said(service, in_event_time(minutes(0, 100), 100))
+    year = 365 * 24 * 60
+    assert said(service, [tick(year + minute) for minute in range(19)]) == []
+    assert [one.issued_at for one in said(service, [tick(year + 19), tick(year + 20)])] == [at(120)]
+    assert [one.issued_at for one in said(service, minutes(121, 181))] == [at(180)]
+
+
+def test_a_meter_that_was_set_back_a_year_is_forecast_again() -> None:
+    service, year = forecaster(), 365 * 24 * 60
+    said(service, in_event_time(minutes(year, year + 100), year + 100)[year:])
+    assert said(service, in_event_time(minutes(0, 59), 59)) == []
+    found = said(service, in_event_time(minutes(59, 200), 200)[59:])
+    assert [one.issued_at for one in found] == [at(0), at(60), at(120), at(180)]
+
+
+def test_late_readings_that_were_known_turn_nothing_back() -> None:
+    service = forecaster()
+    said(service, in_event_time(minutes(0, 400), 400))
+    assert said(service, minutes(0, 200)) == []
+    assert [one.issued_at for one in said(service, minutes(400, 421))] == [at(420)]
+
+
 def test_hours_that_history_lacks_are_made_up_for_as_they_would_have_been() -> None:
     readings = minutes(0, 3 * 24 * 60)
     undisturbed = {one.issued_at: one for one in said(forecaster(), readings)}

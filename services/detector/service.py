@@ -41,6 +41,11 @@ class Post:
         self.silent = 0
         """Ticks since the last reading."""
 
+    def come_back(self) -> None:
+        """Forgets the hour of a reading that leapt ahead and was passed: predictions of hours before it are awaited."""
+        if not self.held and self.watch.order.newest is not None:
+            self.hour = min(self.hour, self.watch.order.newest // 60)
+
 
 class Detector:
     """Consumes readings, predictions and ticks; a verdict says only what readings and predictions give."""
@@ -104,6 +109,7 @@ class Detector:
         if post.held:
             post.held.append(reading)
             return iter(())
+        post.come_back()
         hour = int(reading.at.timestamp()) // 3600
         if hour <= post.hour or hour in post.watch.station.predictions:
             post.hour = max(hour, post.hour)
@@ -126,6 +132,7 @@ class Detector:
         post = self._posts.get(prediction.sensor)
         if post is None:
             post = self._posts[prediction.sensor] = Post(Watch(self._settings, prediction.sensor))
+        post.come_back()
         hour = int(prediction.issued_at.timestamp()) // 3600
         if hour > post.hour:
             post.watch.station.predictions[hour] = first_hours(prediction)

@@ -6,7 +6,7 @@ import errno
 import os
 import uuid
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -25,7 +25,7 @@ PATIENCE = 10
 """Minutes after which readings that the source was expected to give again are no longer expected."""
 DROPPED = "the spool was full: unstored readings were dropped"
 PLACED = b"=\n"
-"""The source's place was remembered here: what comes below may be read from it again."""
+"""The source's place was remembered here, once a minute: what comes below may be read from it again."""
 
 Key = tuple[str, datetime, float | None, float | None]
 
@@ -36,9 +36,11 @@ class Spool:
     boot_id is the name of this spool: seq goes on through restarts of ingest, and begins anew only with a new spool.
     """
 
-    def __init__(self, folder: Path, site: str, days: float, megabytes: float, now: Callable[[], datetime]) -> None:
-        self._folder, self._site, self._days, self._most = folder, site, days, int(megabytes * 1e6)
-        self._now = now
+    def __init__(self, folder: Path, site: str, days: float, megabytes: float) -> None:
+        """`days` of ingest's work are kept, in minutes that it counted itself: no clock that is set makes them old."""
+        self._folder, self._site, self._kept, self._most = folder, site, int(days * 1440), int(megabytes * 1e6)
+        self._spans: dict[Path, int] = {}
+        """Minutes in each file that is full."""
         folder.mkdir(parents=True, exist_ok=True)
         segments = self._segments()
         self.boot_id = _boot_of(segments[-1]) if segments else uuid.uuid4().hex[:12]
@@ -123,12 +125,12 @@ class Spool:
                     yield reading
 
     def _end_minute(self) -> None:
+        if self._size:
+            self._size += os.write(self._file, PLACED)
         if self._size >= SEGMENT or (self._size and self._minutes >= SEGMENT_MINUTES):
             old = self._file
             self._begin()
             os.close(old)
-        elif self._size:
-            self._size += os.write(self._file, PLACED)
 
     def _begin(self) -> None:
         self._open(self._folder / f"{self.boot_id}-{self.next:012d}.log")
@@ -159,12 +161,12 @@ class Spool:
         """Drops what is stored and old; beyond the allowed size the oldest, and says so when it is not stored."""
         segments = self._segments()
         sizes = {segment: segment.stat().st_size for segment in segments}
-        oldest = self._now().timestamp() - self._days * 86_400
+        ages = self._ages(segments)
         total = sum(sizes.values())
         waiting, dropped = 0, self.note.startswith(DROPPED)
         for segment, follower in pairwise(segments):
             safe = _first_of(follower) - 1 <= self._stored
-            if (safe and segment.stat().st_mtime < oldest) or total > self._most:
+            if (safe and ages[segment] >= self._kept) or total > self._most:
                 segment.unlink()
                 total -= sizes[segment]
                 if not safe:
@@ -177,6 +179,18 @@ class Spool:
             self.note = (
                 f"{waiting / 1e6:.0f} MB of the spool are not stored by db_writer; soon readings will be dropped"
             )
+
+    def _ages(self, segments: list[Path]) -> dict[Path, int]:
+        """Minutes that ingest has worked since each full file was ended."""
+        for segment in segments[:-1]:
+            if segment not in self._spans:
+                self._spans[segment] = segment.read_bytes().splitlines().count(PLACED.strip())
+        self._spans = {segment: self._spans[segment] for segment in segments[:-1]}
+        ages, age = {}, self._minutes
+        for segment in reversed(segments[:-1]):
+            ages[segment] = age
+            age += self._spans[segment]
+        return ages
 
     def _segments(self) -> list[Path]:
         return segments_in(self._folder)

@@ -52,7 +52,7 @@ class Blocks:
 
 
 def block_of(minute: str) -> str:
-    """The block that a minute, YYYY-MM-DDTHH:MM, belongs to."""
+    """The block that the place of a minute, YYYY-MM-DDTHH:MM, belongs to."""
     return minute[:15]
 
 

@@ -26,10 +26,11 @@ class SensorFolder:
         path = self._path / name
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
-    def prune_outbox(self, before: str) -> None:
-        for path in (self._path / "outbox").glob("server-*.txt"):
-            if path.name < before:
-                path.unlink(missing_ok=True)
+    def prune_outbox(self, before: str, most: int) -> None:
+        names = sorted(path.name for path in (self._path / "outbox").glob("server-*.txt"))
+        for name in names[:-most]:
+            if name < before:
+                (self._path / "outbox" / name).unlink(missing_ok=True)
 
 
 class DeferredFolder:
@@ -49,8 +50,8 @@ class DeferredFolder:
     def read(self, name: str) -> str:
         return self._texts.get(name, "")
 
-    def prune_outbox(self, before: str) -> None:
-        while self._outbox and (oldest := next(iter(self._outbox))) < f"outbox/{before}":
+    def prune_outbox(self, before: str, most: int) -> None:
+        while len(self._outbox) > most and (oldest := next(iter(self._outbox))) < f"outbox/{before}":
             del self._outbox[oldest]
 
     def flush(self) -> None:

@@ -125,10 +125,12 @@ class Recorder:
             self._many(sql, keys)
 
     def _write_predictions(self, predictions: list[Prediction]) -> None:
-        newest = {(prediction.site, prediction.sensor): prediction for prediction in predictions}
-        for prediction in predictions:
+        """The newest of a sensor goes first: it thins the one that was newest, and those made up for come thin."""
+        seen: set[tuple[str, str]] = set()
+        for prediction in sorted(predictions, key=lambda one: one.issued_at, reverse=True):
             key = (prediction.site, prediction.sensor)
-            whole = newest[key] is prediction and self._thin_older(*key, rows.seconds(prediction.issued_at))
+            whole = key not in seen and self._thin_older(*key, rows.seconds(prediction.issued_at))
+            seen.add(key)
             self._many(put(Predictions), rows.prediction_rows(prediction, None if whole else self._horizons))
 
     def _thin_older(self, site: str, sensor: str, issued: int) -> bool:

@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 from cli import autostart
+from cli.local_files import broker_folder
 from tests.conftest import free_port
 from tests.e2e import promises
 from tests.e2e.running import RunningSite, simulated
@@ -45,6 +46,22 @@ def test_what_dies_is_started_again(local_site: RunningSite) -> None:
     wait_for(run_anew, 30, f"{', '.join(before)} run again")
     wait_for(lambda: local_site.wvr("status").returncode == 0, 60, "all is healthy again")
     local_site.wait_for_alert_after(local_site.alert_minute())
+
+
+def test_a_deaf_service_is_started_again_within_a_minute(local_site: RunningSite) -> None:
+    rights = broker_folder(local_site.data) / "acl"
+    whole = rights.read_text(encoding="ascii")
+    mine = "wvr/v1/+/service/detector"
+    deaf = local_site.process("detector")
+    try:
+        rights.write_text(whole.replace(f"topic readwrite {mine}", f"topic write {mine}"), encoding="ascii")
+        os.kill(local_site.process("broker"), signal.SIGHUP)
+        wait_for(lambda: local_site.process("detector") not in (0, deaf), 60, "detector runs again")
+    finally:
+        rights.write_text(whole, encoding="ascii")
+        os.kill(local_site.process("broker"), signal.SIGHUP)
+    assert "hears nothing through the broker: ending" in local_site.wvr("logs", "detector").stdout
+    wait_for(lambda: local_site.wvr("status").returncode == 0, 60, "all is healthy again")
 
 
 def test_a_running_site_is_backed_up(local_site: RunningSite) -> None:

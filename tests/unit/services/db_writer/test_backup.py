@@ -33,7 +33,7 @@ class Scribe:
     def has(self, day: date) -> bool:
         return day in self.days
 
-    def begin(self) -> None:
+    def begin(self, at: datetime | None) -> None:  # noqa: ARG002
         self.begun += 1
 
     def news(self) -> list[News]:
@@ -82,6 +82,16 @@ def test_once_a_night_also_when_the_clocks_change(day: date) -> None:
     assert [begun.strftime("%H:%M") for begun in begins] == ["03:30" if day == date(2026, 3, 29) else "02:30"]
 
 
+def test_one_that_a_wrong_clock_named_makes_no_backup_each_hour_but_a_failed_one_is_tried_again() -> None:
+    later = [tick(HALF_PAST_TWO + 60 * hour) for hour in range(4)]
+    assert begun(Scribe(date(2027, 11, 24)), *later) == 1
+    scribe = Scribe(ok=False)
+    service = db_writer(scribe)
+    for one in later:
+        settled(service, one)
+    assert scribe.begun == 4
+
+
 def test_who_asks_is_answered_when_it_is_done() -> None:
     for ok in (True, False):
         found = settled(db_writer(Scribe(ok=ok)), Command("site1", "backup", "t1"))
@@ -104,9 +114,19 @@ def test_a_real_copy_is_made_while_readings_are_stored(tmp_path: Path) -> None:
     assert len(list((tmp_path / "backup").glob("wvr-2026*.db"))) == 1
 
 
+def test_a_nightly_copy_is_named_by_its_tick_and_not_by_the_machines_clock(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "wvr.db", SEOUL, (0,))
+    copying = Copying(tmp_path / "wvr.db", tmp_path / "backup", lambda: at(365 * 1440))
+    service = db_writer(copying, recorder)
+    settled(service, reading(0), tick(HALF_PAST_TWO))
+    wait_for(lambda: copying.has(at(HALF_PAST_TWO).date()), what="the backup is made")
+    recorder.close()
+    assert [path.name for path in (tmp_path / "backup").iterdir()] == ["wvr-20261124T023000.db"]
+
+
 def test_a_copy_that_fails_is_told(tmp_path: Path) -> None:
     copying = Copying(tmp_path / "wvr.db", tmp_path / "backup", lambda: at(0))
-    copying.begin()
+    copying.begin(None)
     news = wait_for(copying.news, what="news")
     assert [one.ok for one in news] == [False]
     assert "no backup was made" in copying.failure

@@ -37,7 +37,7 @@ def data(tmp_path: Path) -> Path:
     backups.make(tmp_path / "wvr.db", tmp_path / "backup", START, lambda *_: None)
     recorder.close()
     (tmp_path / "wvr.db").write_bytes(b"torn" * 5000)
-    reporter = Reporter(SensorFolder(tmp_path / "sensor"), (24,), 7, NothingOwed())
+    reporter = Reporter(SensorFolder(tmp_path / "sensor"), SEOUL, (24,), 7, NothingOwed())
     for minute in range(SPOOLED):
         list(reporter.handle(verdict(minute, 12.3456, night=minute % 2)))
         list(reporter.settle())

@@ -21,8 +21,8 @@ class Mosquitto:
 
     folder: Path
     port: int
-    persistence: str = "true"
     access: str = "allow_anonymous true"
+    persistence: str = "true"
     queue: int = 200_000
     process: subprocess.Popen[bytes] | None = None
 

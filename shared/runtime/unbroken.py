@@ -15,7 +15,7 @@ LOOK = 10
 """Batches after a gap was met from which on stored history is asked for what is missing."""
 PATIENCE = 10
 """Ticks after which the service goes on without it."""
-TRIES = 15
+TRIES = 300
 """Seconds that a start waits for what is missing in stored history."""
 LOOK_BACK = 2
 """Ticks between two looks at what the service owes."""

@@ -15,6 +15,7 @@ from cli.setup_site import SERVICES
 from shared.contract.messages import Message, Status, Stored
 from shared.contract.topics import topic_filter
 from shared.contract.wire import WireError, decode
+from shared.runtime.mqtt_bus import WAITING
 from shared.runtime.probe import Refused, kept
 from shared.settings import Settings
 from shared.version import VERSION
@@ -28,10 +29,6 @@ BACK_SECONDS = 60.0
 def is_running(settings: Settings) -> bool:
     """Whether WVR was started here, as local processes or in Docker."""
     return supervisor(settings.data) is not None or (compose.engine().answers and compose.runs())
-
-
-PASSING = "waiting for the broker"
-"""A note that reached us through the broker has passed."""
 
 
 def check(settings: Settings, now: datetime) -> Iterator[Finding]:
@@ -105,7 +102,7 @@ def of_service(name: str, status: Status | None, now: datetime) -> Iterator[Find
         return
     if (silent := (now - status.at).total_seconds()) > SILENT:
         yield wrong(f"{name} has said nothing for {lasting(silent)}", f"{logs}; ./wvr down, then ./wvr up")
-    hindered = status.note not in ("", PASSING)
+    hindered = status.note not in ("", WAITING)  # Heard through the broker, the waiting is over.
     if hindered:
         yield wrong(f"{name}: {status.note}", "docs/operations.md, the table of what each status means")
     if status.version != VERSION:

@@ -14,7 +14,7 @@ from supervisor.states import ProcessStates
 from cli.packages import ROOT
 from shared.contract.messages import Status
 
-RAISED = {"Unavailable", "BackupError", "beat"}
+RAISED = {"Unavailable", "BackupError", "beat", "_tell"}
 """Calls whose text becomes a status, by way of the loop or of db_writer's note."""
 SPEAKERS = {
     ("shared/store/trouble.py", "hindrance"),
@@ -22,10 +22,16 @@ SPEAKERS = {
     ("shared/store/schema.py", "later"),
 }
 """Functions whose text others pass on."""
+NOTES = {"note", "_doubt"}
+"""Attributes and properties that hold a text for the status."""
 PASSED_ON = {
+    "services/ingest/minutes.py: self._doubt",
+    "services/ingest/service.py: self._spool.note",
+    "shared/runtime/mqtt_bus.py: note",
     "shared/runtime/run.py: note()",
     "shared/runtime/run.py: told",
     "shared/store/reader.py: newer",
+    "shared/store/recorder.py: self._file.note",
     "shared/store/writable.py: newer",
     "shared/store/writable.py: told(self._path)",
     "shared/store/writable.py: what",
@@ -68,12 +74,12 @@ def named(tree: ast.AST) -> Assigned:
 def spoken(tree: ast.AST, file: str) -> Iterator[ast.expr]:
     """Expressions whose text may become a status."""
     yield from (
-        value for target, value in assignments(tree) if isinstance(target, ast.Attribute) and target.attr == "note"
+        value for target, value in assignments(tree) if isinstance(target, ast.Attribute) and target.attr in NOTES
     )
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and node.args and ast.unparse(node.func).split(".")[-1] in RAISED:
             yield node.args[0]
-        elif isinstance(node, ast.FunctionDef) and (file, node.name) in SPEAKERS:
+        elif isinstance(node, ast.FunctionDef) and ((file, node.name) in SPEAKERS or node.name in NOTES):
             yield from (one.value for one in ast.walk(node) if isinstance(one, ast.Return) and one.value)
 
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "installed.json"
 """Lock file to the SHA-256 it had when it was installed."""
-LOCKS = ("core", "forecasting", "learning", "local", "dev")
+LOCKS = ("core", "forecasting", "learning", "local", "dev", "bench")
 """Each holds the packages of those before it."""
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Where Debian keeps daemons; not on every user's PATH."""

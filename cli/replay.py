@@ -27,6 +27,7 @@ from services.trainer.job import Job
 from services.trainer.runner import InProcess
 from services.trainer.service import Trainer
 from shared.contract.messages import Command, Tick
+from shared.runtime.register import Register
 from shared.runtime.replay import Replay, by_minute
 from shared.settings import Settings, SettingsError, Site, load_settings
 from shared.store.history import History
@@ -82,7 +83,7 @@ def _services(settings: Settings, recorder: Recorder, folder: DeferredFolder) ->
     site, zone = settings.site.name, settings.zone
     history = History(settings.database, zone, site)
     bad_lines = RejectedLines(settings.data / "rejected")
-    ingest = Ingest(site, NoSpool("replay"), "replay", settings.knows, bad_lines, NoPast())
+    ingest = Ingest(site, NoSpool("replay"), "replay", Register(settings.sensors), bad_lines, NoPast())
     job = Job(site, zone, settings.data, settings.training, history, time.monotonic)
     on_command = settings.training.model_copy(update={"automatic": False})
     keen = [

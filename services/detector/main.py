@@ -12,7 +12,7 @@ def main() -> None:
     settings = load_settings()
     history = History(settings.database, settings.zone, settings.site.name)
     service = unbroken(Detector(settings, history), history.mark, history.debt, history.whole)
-    run(service, MqttBus("detector", settings))
+    run(service, MqttBus("detector", settings, history.sensors))
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def main() -> None:
     settings = load_settings()
     past = History(settings.database, settings.zone, settings.site.name)
     forecaster = Forecaster(settings.site.name, settings.zone, past, loader(settings.data))
-    run(unbroken(forecaster, past.mark, lambda: None, past.whole), MqttBus("forecaster", settings))
+    run(unbroken(forecaster, past.mark, lambda: None, past.whole), MqttBus("forecaster", settings, past.sensors))
 
 
 if __name__ == "__main__":

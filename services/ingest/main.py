@@ -8,8 +8,10 @@ from services.ingest.service import Ingest
 from services.ingest.sources import SOURCES
 from services.ingest.spool import Spool
 from shared.runtime.mqtt_bus import MqttBus
+from shared.runtime.register import Register
 from shared.runtime.run import run
 from shared.settings import load_settings
+from shared.store.history import History
 
 
 def main() -> None:
@@ -20,11 +22,12 @@ def main() -> None:
 
     folder, days, megabytes = settings.data / "spool", settings.ingest.spool_days, settings.ingest.spool_mb
     spool = Spool(folder, settings.site.name, days, megabytes, now)
+    history = History(settings.database, settings.zone, settings.site.name)
     service = Ingest(
         settings.site.name,
         spool,
         settings.ingest.source,
-        settings.knows,
+        Register(settings.sensors, history.sensors),
         RejectedLines(settings.data / "rejected"),
         simulated_past(settings, now()),
     )

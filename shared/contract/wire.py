@@ -13,6 +13,10 @@ LARGEST_PAYLOAD = 1_048_576
 """Bytes; the broker refuses more."""
 
 
+MOST_TOLD = 20
+"""Problems of one payload that are told."""
+
+
 class WireError(ValueError):
     """A payload or message that isn't what the contract says; the text tells the field and why."""
 
@@ -49,7 +53,8 @@ def schema(kind: type[Message]) -> dict[str, Any]:
 
 
 def _explain(error: ValidationError) -> str:
-    problems = (f"{'.'.join(map(str, problem['loc'])) or 'payload'}: {problem['msg']}" for problem in error.errors())
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    problems = (f"{'.'.join(map(str, problem['loc'])) or 'payload'}: {problem['msg']}" for problem in found[:MOST_TOLD])
     return "; ".join(problems)[:2000]
 
 

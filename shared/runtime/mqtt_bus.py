@@ -7,7 +7,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -17,12 +17,14 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from shared.contract.messages import Anomaly, Message, Rejected, Status
+from shared.contract.messages import Anomaly, History, Message, Reading, Rejected, Status
 from shared.contract.topics import filters, topic_of
 from shared.contract.wire import WireError, decode, encode
 from shared.runtime.bus import Delivery
+from shared.runtime.complaints import Complaints
 from shared.runtime.health import Presence, heartbeat_file
 from shared.runtime.log import log
+from shared.runtime.register import Register
 from shared.runtime.service import Service
 from shared.settings import Settings
 
@@ -42,8 +44,11 @@ class MqttBus:
     After a reconnect the broker delivers again what was not acknowledged, so the old connection's inbox is dropped.
     """
 
-    def __init__(self, name: str, settings: Settings) -> None:
+    def __init__(self, name: str, settings: Settings, stored: Callable[[], Iterable[str]] = tuple) -> None:
+        """`stored`: the sensors that have readings."""
         self._settings, self._name = settings, name
+        self._register, self._complaints = Register(settings.sensors, stored), Complaints()
+        self._introducing: tuple[type[Message], ...] = ()
         self._presence = Presence(settings.site.name, name, settings.zone)
         self._inbox: queue.SimpleQueue[tuple[int, mqtt.MQTTMessage]] = queue.SimpleQueue()
         self._connection = 0
@@ -59,6 +64,8 @@ class MqttBus:
 
     def open(self, service: Service) -> None:
         """Connects, however long that takes, and subscribes."""
+        if Reading in service.consumes:
+            self._introducing = (Reading, History)
         wanted = [*filters(service.consumes, service.commands, self._settings.site.name), self._own_topic]
         options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE)
         self._subscriptions = [(topic, options) for topic in wanted]
@@ -87,6 +94,10 @@ class MqttBus:
         return deliveries
 
     def publish(self, message: Message) -> None:
+        for passed in self._complaints.take(message) if isinstance(message, Rejected) else (message,):
+            self._publish(passed)
+
+    def _publish(self, message: Message) -> None:
         payload, topic = encode(message), topic_of(message)
         self._send(topic, payload, message.retained)
         if message.retained:
@@ -108,6 +119,8 @@ class MqttBus:
             self._beaten = time.monotonic()
             status = self._presence.status("online", self._inbox.qsize(), note)
             self._client.publish(self._own_topic, encode(status), qos=0, retain=True)
+            for swallowed in self._complaints.due():
+                self._publish(swallowed)
 
     def close(self) -> None:
         self._closed.set()
@@ -143,13 +156,21 @@ class MqttBus:
             done()
             return None
         try:
-            return Delivery(decode(packet.topic, packet.payload), done)
+            return Delivery(self._admit(decode(packet.topic, packet.payload)), done)
         except WireError as error:
             log(self._name, "rejected a payload", logging.WARNING, topic=packet.topic, reason=str(error))
             raw = packet.payload[:4000].decode("utf-8", "replace")
             self.publish(Rejected(self._settings.site.name, packet.topic[:4000], str(error)[:4000], raw[:4000]))
             done()
             return None
+
+    def _admit(self, message: Message) -> Message:
+        """Refuses what belongs to none of the site's sensors: only readings, where they are heard, make one known."""
+        if sensor := getattr(message, "sensor", None):
+            may_be_new = not self._introducing or isinstance(message, self._introducing)
+            if reason := self._register.refusal(sensor, may_be_new):
+                raise WireError(reason)
+        return message
 
     def _on_connect(self, client: mqtt.Client, _: Any, __: Any, reason: ReasonCode, ___: Any) -> None:
         if reason.is_failure:

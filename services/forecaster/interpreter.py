@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from services.forecaster.manifest import ModelError, read_model
-from shared.domain.features import Inputs, Scaler
+from shared.domain.features import AHEAD_WIDTH, PAST, PAST_WIDTH, STEP, Inputs, Scaler
+from shared.domain.profile import AHEAD
 from shared.domain.series import Floats
+
+ASKED = [(1, PAST // STEP, PAST_WIDTH), (1, AHEAD, AHEAD_WIDTH)]
+ANSWERED = [(1, AHEAD, 3)]
+"""Shapes of what goes into a network and comes out of it."""
 
 
 @dataclass(frozen=True)
@@ -24,28 +31,47 @@ class LiteModel:
     def answer(self, inputs: Inputs) -> Floats:
         """(169, 3) quantiles in scales of the residual."""
         for entry in self.interpreter.get_input_details():
-            wanted = inputs.past if "past" in entry["name"] else inputs.ahead
+            wanted = inputs.past if tuple(entry["shape"][1:]) == inputs.past.shape else inputs.ahead
             self.interpreter.set_tensor(entry["index"], wanted[np.newaxis])
         self.interpreter.invoke()
         answered = self.interpreter.get_tensor(self.interpreter.get_output_details()[0]["index"])
         return np.asarray(answered[0], dtype=np.float64)
 
 
-def open_model(folder: Path) -> LiteModel:
-    """The model that a folder's manifest names. Raises ModelError."""
+def open_model(folder: Path, checksum: str = "") -> LiteModel:
+    """The model that a folder's manifest names, if a checksum is given the one that has it. Raises ModelError."""
     content, manifest = read_model(folder)
-    try:
-        scaler = Scaler(**manifest["scaler"])
-    except TypeError as error:
-        raise ModelError(f"{folder}: scaler: {error}") from error
-    return open_content(content, manifest["id"], scaler)
+    if checksum and manifest["checksum"] != checksum:
+        raise ModelError(f"{folder}: not the model that was announced")
+    return open_content(content, manifest["id"], _scaler(folder, manifest["scaler"]))
+
+
+def _scaler(folder: Path, said: Any) -> Scaler:
+    """The scaler of a manifest. Raises ModelError."""
+    names = [field.name for field in fields(Scaler)]
+    if not isinstance(said, dict) or sorted(said) != sorted(names):
+        raise ModelError(f"{folder}: scaler: needs {', '.join(names)}")
+    numbers = {name: float(said[name]) for name in names if isinstance(said[name], (int, float))}
+    if not (len(numbers) == len(names) and np.isfinite(list(numbers.values())).all()):
+        raise ModelError(f"{folder}: scaler: {said} are not three numbers")
+    if not (numbers["spread"] > 0 and numbers["residual"] > 0):
+        raise ModelError(f"{folder}: scaler: spread and residual must be above 0")
+    return Scaler(**numbers)
 
 
 def open_content(content: bytes, identity: str, scaler: Scaler) -> LiteModel:
     """A network of LiteRT as it lies in model.tflite. Raises ModelError."""
     try:
         interpreter = Interpreter(model_content=content, num_threads=1)
+        wanted, answered = _shapes(interpreter.get_input_details()), _shapes(interpreter.get_output_details())
+        if (wanted, answered) != (ASKED, ANSWERED):
+            raise ModelError(f"{identity}: takes {wanted} and answers {answered}, not {ASKED} and {ANSWERED}")
         interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         raise ModelError(f"{identity}: LiteRT can't open it: {error}") from error
     return LiteModel(identity, scaler, interpreter)
+
+
+def _shapes(details: Iterable[dict[str, Any]]) -> list[tuple[int, ...]]:
+    """Shapes of the tensors, if they hold single-precision numbers."""
+    return sorted(tuple(int(size) for size in one["shape"]) for one in details if one["dtype"] is np.float32)

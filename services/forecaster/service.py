@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from typing import ClassVar, Protocol
 from zoneinfo import ZoneInfo
@@ -27,6 +27,12 @@ class Past(Protocol):
     def issued(self, sensor: str) -> int | None: ...
 
 
+class Load(Protocol):
+    """Opens the model in a folder relative to the data folder; with a checksum, only the one that has it."""
+
+    def __call__(self, path: str, checksum: str = "") -> Model | None: ...
+
+
 class Forecaster:
     """Forecasts are driven by a sensor's own readings: the same whether ticks run ahead of them or not."""
 
@@ -35,8 +41,8 @@ class Forecaster:
     produces: ClassVar[tuple[type[Message], ...]] = (Prediction,)
     commands: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, site: str, zone: ZoneInfo, past: Past, load: Callable[[str], Model | None]) -> None:
-        """`load` opens the model in a folder relative to the data folder; None when there is none or it is bad."""
+    def __init__(self, site: str, zone: ZoneInfo, past: Past, load: Load) -> None:
+        """`load`: None when there is no model, or it is bad."""
         self.site = site
         self.zone = zone
         self.past = past
@@ -117,7 +123,7 @@ class Forecaster:
         return Prediction(self.site, sensor, datetime.fromtimestamp(hour * HOUR, self.zone), flow_rate, pressure)
 
     def _take_up(self, trained: ModelTrained) -> None:
-        model = self.load(trained.path)
+        model = self.load(trained.path, trained.checksum)
         if model is not None:
             self.models[trained.sensor, trained.channel] = model
             log(self.name, "took up a model", sensor=trained.sensor, channel=trained.channel, model=model.id)

@@ -16,8 +16,8 @@ from services.db_writer.service import DbWriter
 from services.detector.service import Detector
 from services.forecaster.main import loader
 from services.forecaster.service import Forecaster
-from services.ingest.feed import RejectedLines
 from services.ingest.past import NoPast
+from services.ingest.rejected import RejectedLines
 from services.ingest.service import Ingest
 from services.ingest.sources.lines import read_measurements
 from services.ingest.spool import NoSpool

@@ -16,6 +16,8 @@ from shared.runtime.log import log
 
 LONGEST = 168
 """Hours after its last reading for which a silent sensor is still forecast."""
+AT_ONCE = 24
+"""Hours of one sensor that are made up for with one tick; the next ones follow with the next tick."""
 
 
 class Past(Protocol):
@@ -101,14 +103,16 @@ class Forecaster:
             if meter.newest is not None and meter.issued is not None and hour > meter.issued:
                 complete = meter.newest >= hour * HOUR - MINUTE
                 if complete or not meter.fresh:
-                    yield from self._through(sensor, meter, min(hour, meter.newest // HOUR + LONGEST), meter.newest)
+                    upto = min(hour, meter.newest // HOUR + LONGEST, meter.issued + AT_ONCE)
+                    yield from self._through(sensor, meter, upto, meter.newest)
             meter.fresh = False
 
     def _through(self, sensor: str, meter: Meter, hour: int, newest: int | None) -> Iterator[Message]:
         """Every hour up to `hour` that has no forecast yet; of a long silence the first week and its end."""
         if meter.issued is not None and newest is not None:
             first = max(meter.issued + 1, hour - LONGEST + 1 if hour == newest // HOUR else 0)
-            for missed in range(first, min(hour, newest // HOUR + LONGEST + 1)):
+            last = min(hour, newest // HOUR + LONGEST + 1)
+            for missed in range(max(first, last - 2 * LONGEST), last):
                 yield self._predict(sensor, meter, missed)
         if meter.issued is None or hour > meter.issued:
             yield self._predict(sensor, meter, hour)

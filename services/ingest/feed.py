@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import schedule
 
 from services.ingest.sources import Source
-from services.ingest.sources.lines import BadLine
 from shared.contract.messages import Tick
 from shared.runtime.bus import Delivery
 
@@ -64,19 +62,6 @@ class Feed:
     def _close_minute(self) -> None:
         minute = self._now().replace(second=0, microsecond=0) - MINUTE
         self._ticks.append(Tick(self._site, minute))
-
-
-class RejectedLines:
-    """data/rejected/: a file for each source file, with the lines that could not be read."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def __call__(self, line: BadLine) -> None:
-        path = self._folder / f"{Path(line.file).name}.rejected.txt"
-        with path.open("a", encoding="utf-8") as file:
-            file.write(f"{line.number}\t{line.reason}\t{line.raw.rstrip()}\n")
 
 
 def _nothing() -> None:

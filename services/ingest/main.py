@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
-from services.ingest.feed import Feed, RejectedLines
+from services.ingest.feed import Feed
 from services.ingest.past import simulated_past
+from services.ingest.rejected import RejectedLines
 from services.ingest.service import Ingest
 from services.ingest.sources import SOURCES
 from services.ingest.spool import Spool

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+MOST_LINES = 100_000
+"""In open blocks: beyond, the oldest block goes as it is. A week of ten sensors, of which one is a week behind."""
+
 
 @dataclass
 class Blocks:
@@ -36,6 +39,8 @@ class Blocks:
         A block that is still open behind a complete one goes too: nothing may come after its successor.
         """
         full = [block for block, lines in self.lines.items() if len(lines) >= 10 * sensors]
+        if sum(map(len, self.lines.values())) > MOST_LINES:
+            full.append(min(self.lines))
         for block in self.before(max(full) + "~") if full else []:
             yield block, self.text(block)
             del self.lines[block]

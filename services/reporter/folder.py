@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import suppress
 from pathlib import Path
 
-from shared.runtime.files import write_whole
+from shared.runtime.files import read_small, write_whole
+from shared.runtime.log import log
+from shared.runtime.service import Unavailable
+
+LARGEST = 2_000_000
+"""Bytes of server.txt; 64 sensors with all hours ahead have 1.3 MB."""
 
 
 class SensorFolder:
@@ -15,16 +22,25 @@ class SensorFolder:
         (path / "outbox").mkdir(parents=True, exist_ok=True)
 
     def write(self, name: str, text: str) -> None:
-        write_whole(self._path / name, text)
+        try:
+            write_whole(self._path / name, text)
+        except OSError as error:
+            raise Unavailable(f"data/sensor/{name} can't be written: {error}") from error
 
     def read(self, name: str) -> str:
-        path = self._path / name
-        return path.read_text(encoding="utf-8") if path.exists() else ""
+        try:
+            return read_small(self._path / name, LARGEST).decode("utf-8", "replace")
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            log("reporter", "an own file can't be read", logging.ERROR, file=name, reason=str(error))
+            return ""
 
     def prune_outbox(self, before: str) -> None:
         for path in (self._path / "outbox").glob("server-*.txt"):
             if path.name < before:
-                path.unlink(missing_ok=True)
+                with suppress(OSError):
+                    path.unlink()
 
 
 class DeferredFolder:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar, Protocol
 
 from services.reporter.blocks import Blocks, block_of
-from services.reporter.text import alert_line, alert_part, forecast_columns, minute, missing_line
+from services.reporter.text import alert_line, alert_part, forecast_columns, known_line, minute, missing_line
 from shared.contract.messages import Anomaly, Message, Prediction, Tick, Verdict
 
 MINUTE = timedelta(minutes=1)
@@ -87,7 +87,6 @@ class Reporter:
 
     def settle(self) -> Iterator[Message]:
         if self._changed:
-            self._changed = False
             self._folder.write("alert.txt", "".join(f"{self._alerts[name][1]}\n" for name in sorted(self._alerts)))
             if self._blocks.lines:
                 newest = max(self._blocks.lines)
@@ -99,6 +98,7 @@ class Reporter:
             if newest_text:
                 self._folder.write("server.txt", newest_text)
                 self._folder.prune_outbox(outbox_name(self._oldest))
+            self._changed = False
         return iter(())
 
     def _take_verdict(self, verdict: Verdict) -> None:
@@ -149,10 +149,10 @@ class Reporter:
         return self._no_forecast
 
     def _lines_of(self, name: str) -> Iterator[tuple[str, str, str]]:
-        """(sensor, minute, line) of a file that an earlier run wrote."""
-        for line in self._folder.read(name).splitlines():
-            sensor, at, *_ = line.split()
-            yield sensor, at, line
+        """(sensor, minute, line) of a file that an earlier run wrote; what others wrote into it is left out."""
+        for line in self._folder.read(name).split("\n"):
+            if found := known_line(line, len(self._hours)):
+                yield *found, line
 
 
 def outbox_name(block: str) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from services.ingest.feed import MOST_AHEAD, Feed, RejectedLines
+from services.ingest.feed import MOST_AHEAD, Feed
 from services.ingest.past import NoPast, SimulatedPast
+from services.ingest.rejected import RejectedLines
 from services.ingest.service import Ingest
 from services.ingest.sources.lines import BadLine, Measurement
 from services.ingest.sources.simulator import Simulator

@@ -22,13 +22,17 @@ class WireError(ValueError):
 
 
 def encode(message: Message) -> bytes:
-    """JSON of a message, checked as strictly as a foreign one. Raises WireError."""
-    adapter = _ADAPTERS[type(message)]
+    """JSON of a message. Raises WireError when it isn't what the contract says."""
+    check(message)
+    return _ADAPTERS[type(message)].dump_json(message)
+
+
+def check(message: Message) -> None:
+    """Raises WireError when a message isn't what the contract says, as strictly as with a foreign one."""
     try:
-        adapter.validate_python(message, strict=True)
+        _ADAPTERS[type(message)].validate_python(message, strict=True)
     except ValidationError as error:
         raise WireError(_explain(error)) from error
-    return adapter.dump_json(message)
 
 
 def decode(topic: str, payload: bytes | bytearray) -> Message:

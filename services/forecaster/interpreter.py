@@ -11,6 +11,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from services.forecaster.manifest import ModelError, read_model
+from shared.contract.messages import LARGEST
 from shared.domain.features import AHEAD_WIDTH, PAST, PAST_WIDTH, STEP, Inputs, Scaler
 from shared.domain.profile import AHEAD
 from shared.domain.series import Floats
@@ -18,6 +19,8 @@ from shared.domain.series import Floats
 ASKED = [(1, PAST // STEP, PAST_WIDTH), (1, AHEAD, AHEAD_WIDTH)]
 ANSWERED = [(1, AHEAD, 3)]
 """Shapes of what goes into a network and comes out of it."""
+NOTHING = Inputs(np.zeros(ASKED[0][1:], np.float32), np.zeros(ASKED[1][1:], np.float32), np.zeros(AHEAD))
+"""What each network is asked before it serves."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,9 @@ def _scaler(folder: Path, said: Any) -> Scaler:
     names = [field.name for field in fields(Scaler)]
     if not isinstance(said, dict) or sorted(said) != sorted(names):
         raise ModelError(f"{folder}: scaler: needs {', '.join(names)}")
-    numbers = {name: float(said[name]) for name in names if isinstance(said[name], (int, float))}
-    if not (len(numbers) == len(names) and np.isfinite(list(numbers.values())).all()):
-        raise ModelError(f"{folder}: scaler: {said} are not three numbers")
+    if not all(isinstance(said[name], (int, float)) and abs(said[name]) <= LARGEST for name in names):
+        raise ModelError(f"{folder}: scaler: these are not three numbers: {str(said)[:200]}")
+    numbers = {name: float(said[name]) for name in names}
     if not (numbers["spread"] > 0 and numbers["residual"] > 0):
         raise ModelError(f"{folder}: scaler: spread and residual must be above 0")
     return Scaler(**numbers)
@@ -67,9 +70,11 @@ def open_content(content: bytes, identity: str, scaler: Scaler) -> LiteModel:
         if (wanted, answered) != (ASKED, ANSWERED):
             raise ModelError(f"{identity}: takes {wanted} and answers {answered}, not {ASKED} and {ANSWERED}")
         interpreter.allocate_tensors()
+        model = LiteModel(identity, scaler, interpreter)
+        model.answer(NOTHING)
     except (RuntimeError, ValueError) as error:
-        raise ModelError(f"{identity}: LiteRT can't open it: {error}") from error
-    return LiteModel(identity, scaler, interpreter)
+        raise ModelError(f"{identity}: LiteRT can't run it: {error}") from error
+    return model
 
 
 def _shapes(details: Iterable[dict[str, Any]]) -> list[tuple[int, ...]]:

@@ -123,7 +123,7 @@ class Tick:
     site: Name
     at: AwareDatetime
     """Start of the minute that has just closed: the tick of 10:04 is sent at 10:05:00."""
-    boot_id: Annotated[str, MaxLen(64)] = ""
+    boot_id: Name | Literal[""] = ""
     """The spool of ingest; empty when it has none."""
     seq: Number = -1
     """Newest reading of boot_id that was sent before this: by now it has arrived, or was lost."""
@@ -256,6 +256,14 @@ class Forecast:
     p90: Quantiles = ()
 
 
+def of_one_length(forecast: Forecast) -> bool:
+    """Whether the three quantiles are told for the same hours."""
+    return len(forecast.p10) == len(forecast.p50) == len(forecast.p90)
+
+
+WeekAhead = Annotated[Forecast, Predicate(of_one_length)]
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """The week ahead of one sensor, both channels, made from readings before issued_at."""
@@ -267,8 +275,8 @@ class Prediction:
     sensor: Name
     issued_at: AwareDatetime
     """A full hour."""
-    flow_rate: Forecast
-    pressure: Forecast
+    flow_rate: WeekAhead
+    pressure: WeekAhead
 
 
 @dataclass(frozen=True, slots=True)

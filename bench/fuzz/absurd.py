@@ -76,8 +76,8 @@ def _value(draw: Draw, hint: Any, limits: Sequence[Any] = ()) -> Any:
     if origin is Annotated:
         return _value(draw, parts[0], (*parts[1:], *limits))
     if origin in (Union, types.UnionType):
-        some = [part for part in parts if part is not type(None)]
-        return None if draw.integer(0, 3) == 0 else _value(draw, some[0])
+        part = pick(draw, parts)
+        return None if part is type(None) else _value(draw, part)
     if origin is Literal:
         return pick(draw, parts)
     if is_dataclass(hint):

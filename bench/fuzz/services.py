@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -60,7 +60,7 @@ class Stage:
         self.register = Register()
         self.introducing = (Reading, History) if Reading in service.consumes else ()
 
-    def take(self, items: list[Message | Measurement | BadLine]) -> list[Message]:
+    def take(self, items: Sequence[Message | Measurement | BadLine]) -> list[Message]:
         """What was said; fails when a handler did."""
         work(self.service, self.bus, [Delivery(item, lambda: None) for item in items if self._admitted(item)])
         said, self.bus.said = self.bus.said, []

@@ -39,8 +39,11 @@ class Blocks:
         A block that is still open behind a complete one goes too: nothing may come after its successor.
         """
         full = [block for block, lines in self.lines.items() if len(lines) >= 10 * sensors]
-        if sum(map(len, self.lines.values())) > MOST_LINES:
-            full.append(min(self.lines))
+        over = sum(map(len, self.lines.values())) - MOST_LINES
+        for block in sorted(self.lines) if over > 0 else ():
+            if over > 0:
+                full.append(block)
+                over -= len(self.lines[block])
         for block in self.before(max(full) + "~") if full else []:
             yield block, self.text(block)
             del self.lines[block]

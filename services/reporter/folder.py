@@ -10,6 +10,8 @@ from shared.runtime.files import read_small, write_whole
 from shared.runtime.log import log
 from shared.runtime.service import Unavailable
 
+MOST_BLOCKS = 60_000
+"""In outbox/; a year has 52,560. Of more, say with dates to come, those written first go."""
 LARGEST = 2_000_000
 """Bytes of server.txt; 64 sensors with all hours ahead have 1.3 MB."""
 
@@ -37,10 +39,16 @@ class SensorFolder:
             return ""
 
     def prune_outbox(self, before: str) -> None:
+        kept = []
         for path in (self._path / "outbox").glob("server-*.txt"):
-            if path.name < before:
-                with suppress(OSError):
+            with suppress(OSError):
+                if path.name < before:
                     path.unlink()
+                else:
+                    kept.append((path.stat().st_mtime_ns, path))
+        for _, path in sorted(kept)[:-MOST_BLOCKS]:
+            with suppress(OSError):
+                path.unlink()
 
 
 class DeferredFolder:

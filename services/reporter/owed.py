@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from services.reporter.text import minute
 from shared.contract.messages import Prediction, Verdict
 from shared.domain.series import DAY, HOUR, MINUTE
 
@@ -44,6 +45,12 @@ def owed_since(past: Past, zone: ZoneInfo, days: int) -> Owed:
             yield from _ahead(past, sensor)
 
     return owed
+
+
+def believable_until(past: Past, zone: ZoneInfo) -> str:
+    """A minute that no block which was sent can be behind: a day after the newest stored verdict; empty without any."""
+    newest = max((past.last_verdict(sensor) or 0 for sensor in past.sensors()), default=0)
+    return minute(datetime.fromtimestamp(newest + DAY, zone)) if newest else ""
 
 
 def _ahead(past: Past, sensor: str) -> Iterator[Prediction]:

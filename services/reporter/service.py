@@ -46,9 +46,13 @@ class Reporter:
         horizons_hours: Sequence[int],
         outbox_days: int,
         owed: Callable[[str], Iterable[Verdict | Prediction]] = lambda _: (),
+        believable_until: Callable[[], str] = str,
     ) -> None:
-        """`owed`: stored verdicts and predictions after a block, in order of time."""
-        self._owed = owed
+        """`owed`: stored verdicts and predictions after a block, in order of time.
+
+        `believable_until`: the last minute that can have been sent, by what is stored; empty when nothing is.
+        """
+        self._owed, self._believable_until = owed, believable_until
         self._folder, self._hours, self._kept = folder, horizons_hours, timedelta(days=outbox_days)
         self._alerts: dict[str, tuple[str, str]] = {}
         self._first_blocks: dict[str, str] = {}
@@ -65,8 +69,9 @@ class Reporter:
 
     def start(self) -> Iterator[Message]:
         """Takes up the block that was being filled, and those that were missed."""
-        self._blocks.sent = max((block_of(at) for _, at, _ in self._lines_of("server.txt")), default="")
-        for sensor, at, line in self._lines_of("server.part.txt"):
+        last = self._believable_until() or "~"
+        self._blocks.sent = max((block_of(at) for _, at, _ in self._lines_of("server.txt", last)), default="")
+        for sensor, at, line in self._lines_of("server.part.txt", last):
             self._blocks.put(at, sensor, line)
             self._first_blocks.setdefault(sensor, block_of(at))
             self._alerts[sensor] = (at, alert_part(line))
@@ -148,10 +153,10 @@ class Reporter:
             return self._forecasts.get(sensor, {}).get(at, self._no_forecast)
         return self._no_forecast
 
-    def _lines_of(self, name: str) -> Iterator[tuple[str, str, str]]:
-        """(sensor, minute, line) of a file that an earlier run wrote; what others wrote into it is left out."""
+    def _lines_of(self, name: str, last: str) -> Iterator[tuple[str, str, str]]:
+        """(sensor, minute, line) of a file that an earlier run wrote, up to a minute; what others wrote is left out."""
         for line in self._folder.read(name).split("\n"):
-            if found := known_line(line, len(self._hours)):
+            if (found := known_line(line, len(self._hours))) and found[1] <= last:
                 yield *found, line
 
 

@@ -29,7 +29,8 @@ class SiteClock:
         """Newest minute of each sensor within an hour that came twice; all that must outlive a restart."""
         self._offsets: dict[timedelta, timezone] = {}
         self._days: dict[int, datetime | None] = {}
-        self._text, self._minute = "", datetime.min.replace(tzinfo=UTC)
+        self._text: str | None = None
+        self._minute = datetime.min.replace(tzinfo=UTC)
 
     def minute(self, text: str, sensor: str) -> datetime:
         """The minute of an ISO 8601 text, or `YYYY-MM-DD HH:MM[:SS]`, without an offset in local time.

@@ -65,7 +65,7 @@ class Rebuild:
         self._remember(series, local, before, midnight)
         stored = self._archive.criteria(sensor)
         at = datetime.fromtimestamp(first, self._zone)
-        if stored and not afresh and stored.valid_from <= at:
+        if stored and not afresh and stored.valid_from <= at and watch.station.can_go_by(stored):
             watch.station.adopt(stored)
         elif len(watch.station.memory.days) >= 2:
             watch.station.learn(at)

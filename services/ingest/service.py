@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import ClassVar, Protocol
 
+from services.ingest.repeats import Repeats
 from services.ingest.resend import Resend
 from services.ingest.sources.lines import BadLine, Measurement
 from shared.contract.messages import History, Message, Reading, Rejected, Stored, Tick
@@ -59,6 +60,7 @@ class Ingest:
     ) -> None:
         self._site, self._spool, self._source = site, spool, source
         self._register, self._keep_bad_line, self._past = register, keep_bad_line, past
+        self._repeats = Repeats()
         self._settled = spool.next - 1
         self._resend = Resend(spool)
         self._tick: Tick | None = None
@@ -86,6 +88,7 @@ class Ingest:
             yield Rejected(self._site, f"{message.file}:{message.number}", message.reason, message.raw[:4000])
         elif isinstance(message, Tick) and (self._tick is None or message.at > self._tick.at):
             self._tick, self._minute_over = message, True
+            self._repeats.minute_over()
             yield replace(message, boot_id=self._spool.boot_id, seq=self._spool.next - 1)
         elif isinstance(message, Stored) and message.boot_id == self._spool.boot_id:
             if message.seq > self._spool.next + FARTHEST:
@@ -111,7 +114,7 @@ class Ingest:
     def _accept(self, measurement: Measurement) -> Iterator[Message]:
         """A Reading, or why there is none; nothing when the spool has it since before a restart."""
         sensor, flow_rate, pressure = measurement.sensor, measurement.flow_rate, measurement.pressure
-        if reason := self._register.refusal(sensor):
+        if reason := self._register.refusal(sensor) or self._repeats.refusal(sensor, measurement.at):
             yield Rejected(self._site, self._source, reason, str(measurement))
         elif not self._spool.has(measurement):
             spool = self._spool

@@ -14,6 +14,18 @@ from bench.fuzz.targets import TARGETS
 from bench.table import publish
 
 HEADER = ("target", "inputs", "inputs/s", "edges", "findings", "peak MB")
+BELOW = """
+Coverage-guided (atheris, on x86-64): each target in a process of its own, instrumented, with the seed given; an input
+counts as a finding when something comes out that is neither a message nor a refusal by name, when it takes 30 s, or
+when the process grows beyond 1,024 MB. The services live through all inputs of their row, up to thirty messages each,
+so what they remember is limited or would show. Edges are those of `services/` and `shared/`; payloads are read by
+pydantic, which is not counted.
+
+One target: `.venv/bin/python -m bench.fuzz --target wire --inputs 100000`. Inputs that were not taken as they should
+are kept in `/tmp/wvr-fuzz-…`. `tests/fuzz/` has a short run of each target, properties by Hypothesis, and one test
+for each absurdity that somebody thought of. Limits: [formats.md](formats.md#limits); why:
+[0010](decisions/0010-hostile-input.md).
+"""
 LARGEST_MB = 1024
 """Resident memory beyond which a target counts as growing."""
 
@@ -35,7 +47,7 @@ def main() -> int:
     rows.append(("all", f"{inputs:,}", "", "", str(findings), ""))
     if wanted.target is None:
         command = f"python -m bench.fuzz --inputs {wanted.inputs} --seed {wanted.seed}"
-        publish("fuzz", "Hostile input", command, HEADER, rows)
+        publish("fuzz", "Hostile input", command, HEADER, rows, BELOW)
     if findings:
         print(f"inputs that were not taken as they should are in {folder}")
     return 1 if findings else 0

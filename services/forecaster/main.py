@@ -26,7 +26,7 @@ def loader(data: Path) -> Callable[..., LiteModel | None]:
             if not folder.is_relative_to((data / "output").resolve()):
                 raise ModelError(f"{path[:200]}: lies outside of data/output")
             return open_model(folder, checksum) if folder.exists() else None
-        except (ModelError, OSError, RuntimeError) as error:
+        except (ModelError, OSError, RuntimeError, ValueError) as error:
             log(Forecaster.name, str(error), logging.WARNING)
             return None
 

@@ -1,4 +1,4 @@
-"""A source that says the same minutes over and over: some of that tells of a meter's clock, a flood of it of nothing."""
+"""A source that says the same minutes over and over: some tell of a meter's clock, a flood of them of nothing."""
 
 from __future__ import annotations
 

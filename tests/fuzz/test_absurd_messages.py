@@ -26,6 +26,7 @@ from shared.contract.messages import (
     MOST_SENSORS,
     Anomaly,
     Command,
+    Criteria,
     History,
     Message,
     ModelTrained,
@@ -44,7 +45,9 @@ from shared.contract.wire import decode, encode
 from shared.runtime.unbroken import MOST_HELD as MOST_BEHIND_A_GAP
 from shared.settings import Settings
 from tests.unit.makers import at, prediction, reading, tick, verdict
-from tests.unit.services.detector.fakes import EmptyArchive
+from tests.unit.services.detector.fakes import EmptyArchive, Forecasts, KeptArchive, replay
+from tests.unit.services.detector.fakes import detector as fresh_detector
+from tests.unit.services.detector.site import SHAPES, make_site
 from tests.unit.services.reporter.test_reporter import HOURS
 
 SERVICES = ("ingest", "detector", "forecaster", "trainer", "db_writer", "reporter")
@@ -262,3 +265,38 @@ def test_a_prediction_of_an_unknown_sensor_is_refused_where_readings_are_heard(t
     said: Prediction = prediction(0, "nobody")
     one.take([said, anomaly()])
     assert "nobody" not in str(one.service._service._posts)  # type: ignore[attr-defined]
+
+
+class ArchiveWith(KeptArchive):
+    """History with criteria that somebody has changed."""
+
+    def __init__(self, readings: list[Reading], said: Iterable[Message], found: Criteria) -> None:
+        super().__init__(readings, said)
+        self._found = found
+
+    def criteria(self, sensor: str) -> Criteria | None:  # noqa: ARG002
+        return self._found
+
+
+@pytest.mark.parametrize("change", ["no limits", "no curves", "zero spread", "short curve", "zero limit"])
+def test_criteria_that_somebody_has_changed_are_learned_anew(change: str) -> None:
+    readings = [*make_site(SHAPES["homes"], 4, seed=4).readings()]
+    said = list(replay(fresh_detector(), readings, Forecasts()))
+    learned = [one for one in said if isinstance(one, Criteria)][-1]
+    curves = {name: curve for name, curve in learned.profiles.items() if "spread" in name}
+    changed = {
+        "no limits": replace(learned, limits={"flow_rate.value.limit": 1.0}),
+        "no curves": replace(learned, profiles={}),
+        "zero spread": replace(learned, profiles=dict.fromkeys(curves, (0.0,) * 24)),
+        "short curve": replace(learned, profiles=dict.fromkeys(curves, (1.0,))),
+        "zero limit": replace(learned, limits=dict.fromkeys(learned.limits, 0.0)),
+    }[change]
+    again = Detector(Settings(), ArchiveWith(readings, said, changed))
+    owed = [one for one in again.start() if isinstance(one, Criteria)]
+    assert owed
+    assert owed[0].limits != changed.limits or owed[0].profiles != changed.profiles
+    last = readings[-1]
+    verdicts = list(again.handle(replace(last, at=last.at + timedelta(minutes=1), seq=last.seq + 1)))
+    for _ in range(2):
+        verdicts += again.handle(Tick("site1", last.at))
+    assert [type(one) for one in verdicts if isinstance(one, Verdict)] == [Verdict]

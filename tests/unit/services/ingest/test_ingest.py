@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from services.ingest import repeats
 from services.ingest.feed import MOST_AHEAD, Feed
 from services.ingest.past import NoPast, SimulatedPast
 from services.ingest.rejected import RejectedLines
@@ -148,3 +149,18 @@ def test_a_tick_says_which_minute_has_closed() -> None:
     feed = Feed(Meter(), "site1", lambda: START + timedelta(seconds=1), lambda: MOST_AHEAD, lambda: None)
     feed._close_minute()
     assert [delivery.message for delivery in feed()] == [Tick("site1", at(-1))]
+
+
+def test_a_flood_of_minutes_that_were_there_before_is_refused_until_the_next_tick() -> None:
+    service = ingest()
+    found = told(service, *[measurement(0)] * (repeats.MOST + 3), measurement(1))
+    assert [type(message) for message in found] == [Reading] * (repeats.MOST + 1) + [Rejected] * 2 + [Reading]
+    assert "of minutes that were there before" in next(one.reason for one in found if isinstance(one, Rejected))
+    assert [type(message) for message in told(service, tick(0), measurement(0))] == [Tick, Reading]
+
+
+def test_what_is_remembered_of_repeated_minutes_is_limited() -> None:
+    told_before = repeats.Repeats()
+    for day in range(3 * repeats.DAYS):
+        assert told_before.refusal("001", START - timedelta(days=day)) == ""
+    assert len(told_before._minutes["001"]) == repeats.DAYS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -19,6 +20,8 @@ from shared.domain.series import Floats
 ASKED = [(1, PAST // STEP, PAST_WIDTH), (1, AHEAD, AHEAD_WIDTH)]
 ANSWERED = [(1, AHEAD, 3)]
 """Shapes of what goes into a network and comes out of it."""
+LARGEST_WORK = 64_000_000
+"""Bytes of all tensors; ours take 300,000."""
 NOTHING = Inputs(np.zeros(ASKED[0][1:], np.float32), np.zeros(ASKED[1][1:], np.float32), np.zeros(AHEAD))
 """What each network is asked before it serves."""
 
@@ -69,12 +72,21 @@ def open_content(content: bytes, identity: str, scaler: Scaler) -> LiteModel:
         wanted, answered = _shapes(interpreter.get_input_details()), _shapes(interpreter.get_output_details())
         if (wanted, answered) != (ASKED, ANSWERED):
             raise ModelError(f"{identity}: takes {wanted} and answers {answered}, not {ASKED} and {ANSWERED}")
+        if (size := _bytes_of(interpreter)) > LARGEST_WORK:
+            raise ModelError(f"{identity}: needs {size:,} bytes to work, more than {LARGEST_WORK:,}")
         interpreter.allocate_tensors()
         model = LiteModel(identity, scaler, interpreter)
         model.answer(NOTHING)
     except (RuntimeError, ValueError) as error:
         raise ModelError(f"{identity}: LiteRT can't run it: {error}") from error
     return model
+
+
+def _bytes_of(interpreter: Interpreter) -> int:
+    """What all tensors of a network take together."""
+    graphs = range(interpreter.num_subgraphs())
+    tensors = [one for graph in graphs for one in interpreter.get_tensor_details(graph)]
+    return sum(math.prod(map(int, one["shape"])) * np.dtype(one["dtype"]).itemsize for one in tensors)
 
 
 def _shapes(details: Iterable[dict[str, Any]]) -> list[tuple[int, ...]]:

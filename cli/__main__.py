@@ -37,6 +37,7 @@ COMMANDS = {
     "doctor": Entry("cli.doctor", "core", "says in plain words what is wrong and what to do"),
     "train": Entry("cli.train", "core", "trains now, in the running site"),
     "test": Entry("cli.check", "dev", "lint, types and every test [arguments of pytest]"),
+    "audit": Entry("cli.audit", "dev", "an SBOM of each image; known vulnerabilities, where that can be asked"),
     "contract": Entry("cli.contract", "local", "writes broker/acl and docs/asyncapi.json again"),
 }
 

@@ -13,6 +13,7 @@ from cli.packages import ROOT, Missing
 
 ANSWER_SECONDS = 20
 HEALTHY_SECONDS = 300
+WITH_TLS = ("docker-compose.yml", "docker-compose.tls.yml")
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,10 @@ def compose(*arguments: str, quiet: bool = False) -> subprocess.CompletedProcess
     return subprocess.run(command, env=environment, check=False, capture_output=quiet, text=True)
 
 
-def up() -> None:
+def up(tls: bool) -> None:
     """Builds, starts and waits until every service is healthy. Raises Missing with what is not, and its last words."""
+    if tls:
+        os.environ.setdefault("COMPOSE_FILE", os.pathsep.join(str(ROOT / name) for name in WITH_TLS))
     if compose("build").returncode:
         raise Missing("the images could not be built; what Docker said is above")
     started = compose("up", "--detach", "--wait", "--wait-timeout", str(HEALTHY_SECONDS))

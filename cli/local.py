@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from cli import certificates
 from cli.local_files import (
     BROKER_USER,
     broker_folder,
@@ -20,7 +21,7 @@ from cli.local_files import (
 )
 from cli.packages import VENV, Missing, program
 from cli.place import supervisor
-from cli.setup_site import SERVICES, set_up, set_up_broker
+from cli.setup_site import SERVICES, set_up, set_up_broker, set_up_tls
 from shared.runtime.health import STALE_AFTER, age
 from shared.settings import Settings
 
@@ -67,10 +68,15 @@ def states(data: Path) -> dict[str, str]:
 
 def _prepare(settings: Settings, bind: str, mosquitto: Path) -> None:
     data, folder = settings.data, broker_folder(settings.data)
+    if settings.broker.ca and not certificates.given(data):
+        raise Missing(f"WVR_BROKER__CA is set, and there are no certificates in {certificates.folder(data)}")
+    # With TLS nothing goes over the network in plain.
+    plain = "127.0.0.1" if certificates.given(data) else bind
     try:
         set_up(data)
         set_up_broker(data, folder)
-        (data / "run/mosquitto.conf").write_text(mosquitto_conf(settings, bind), encoding="utf-8")
+        set_up_tls(data, folder, f"{settings.broker.tls_port} {bind}", folder)
+        (data / "run/mosquitto.conf").write_text(mosquitto_conf(settings, plain), encoding="utf-8")
         supervisor_conf(data).write_text(supervisord_conf(data, mosquitto), encoding="utf-8")
     except PermissionError as error:
         raise Missing(f"{error.filename} belongs to another user; run as its owner, or as root") from error

@@ -39,6 +39,7 @@ def mosquitto_conf(settings: Settings, bind: str) -> str:
         "password_file": str(folder / "passwd"),
         "acl_file": str(folder / "acl"),
         "persistence_location": f"{folder}/",
+        "include_dir": str(folder),
     }
     lines = (ROOT / "broker/mosquitto.conf").read_text(encoding="utf-8").splitlines()
     words = [line.split(" ", 1) for line in lines]

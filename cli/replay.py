@@ -22,6 +22,7 @@ from services.ingest.service import Ingest
 from services.ingest.sources.lines import read_measurements
 from services.ingest.spool import NoSpool
 from services.reporter.folder import DeferredFolder
+from services.reporter.owed import NothingOwed
 from services.reporter.service import Reporter
 from services.trainer.job import Job
 from services.trainer.runner import InProcess
@@ -90,7 +91,7 @@ def _services(settings: Settings, recorder: Recorder, folder: DeferredFolder) ->
         Forecaster(site, zone, history, loader(settings.data)),
         Detector(settings, history),
         Trainer(site, zone, on_command, InProcess(job.train), datetime.fromtimestamp(0, zone)),
-        Reporter(folder, settings.reporter.horizons_hours, settings.reporter.outbox_days),
+        Reporter(folder, settings.reporter.horizons_hours, settings.reporter.outbox_days, NothingOwed()),
     ]
     keep = settings.store.retention_days
     return ingest, keen, DbWriter(recorder, site, keep, lambda at: datetime.fromtimestamp(at, zone))

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from cli.packages import ROOT
+from cli import certificates
+from cli.packages import ROOT, Missing
 from shared.settings import SettingsError, load_settings
 
 FOLDERS = (
@@ -49,6 +50,9 @@ def set_up(data: Path) -> None:
     for user in USERS:
         _password(data / "secrets" / user)
     write_private(data / "secrets/viewer/mosquitto_sub", _client_options("viewer", data / "secrets/viewer"))
+    for file in certificates.folder(data).glob("*"):
+        file.parent.chmod(0o700)
+        file.chmod(0o600)
 
 
 def set_up_broker(data: Path, folder: Path) -> None:
@@ -58,6 +62,24 @@ def set_up_broker(data: Path, folder: Path) -> None:
     write_private(folder / "passwd", "".join(lines))
     write_private(folder / "acl", (ROOT / "broker/acl").read_text(encoding="ascii"))
     write_private(folder / "mosquitto_rr", _client_options("broker", folder))
+
+
+def set_up_tls(data: Path, folder: Path, door: str, seen_in: Path) -> None:
+    """With certificates: a listener at `door` (port and address) for the broker, who sees the folder as `seen_in`.
+
+    Raises Missing with the file that can't be used.
+    """
+    for name in ("tls.conf", *certificates.SERVED):
+        (folder / name).unlink(missing_ok=True)
+    if not certificates.given(data):
+        return
+    certificates.check(data)
+    home = certificates.folder(data)
+    for name in certificates.SERVED:
+        # What is not ASCII in PEM is a remark.
+        write_private(folder / name, (home / name).read_text(encoding="ascii", errors="replace"))
+    certificate, key = (seen_in / name for name in certificates.SERVED)
+    write_private(folder / "tls.conf", f"listener {door}\ncertfile {certificate}\nkeyfile {key}\n")
 
 
 def mosquitto_hash(password: str, salt: bytes | None = None) -> str:
@@ -111,8 +133,17 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     set_up(data)
-    set_up_broker(data, data / "secrets/broker")
-    hand_over(data, Owner(*map(int, os.environ["WVR_OWNER"].split(":"))))
+    folder = data / "secrets/broker"
+    set_up_broker(data, folder)
+    try:
+        if certificates.given(data) != ("WVR_TLS" in os.environ):
+            raise Missing(f"{certificates.folder(data)} and docker-compose.tls.yml go together: start with ./wvr up")
+        set_up_tls(data, folder, "8883", Path("/run/wvr"))
+    except Missing as missing:
+        print(missing, file=sys.stderr)
+        return 1
+    finally:
+        hand_over(data, Owner(*map(int, os.environ["WVR_OWNER"].split(":"))))
     print(f"{data}: folders, broker users and passwords are there")
     return 0
 

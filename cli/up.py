@@ -5,62 +5,88 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
-from cli import compose
+from cli import certificates, compose
 from cli.packages import ROOT, Missing, enter
 from cli.place import data_folder, refuse_taken_port, supervisor
+
+
+class Doors(NamedTuple):
+    """Where the broker listens."""
+
+    bind: str
+    """Address of the plain listener; with TLS that of the TLS listener, and the plain one is on loopback."""
+    port: int
+    tls: int | None
+    """Port; None without certificates."""
+    certified_until: str
+
+    def refuse_taken(self) -> None:
+        """Raises Missing when another program listens there already."""
+        refuse_taken_port("127.0.0.1" if self.tls else self.bind, self.port)
+        if self.tls:
+            refuse_taken_port(self.bind, self.tls)
 
 
 def main(arguments: list[str]) -> int:
     """Starts WVR and waits until it is healthy."""
     if arguments not in ([], ["--local"]):
         raise Missing("usage: ./wvr up [--local]")
-    data, bind = data_folder(), os.environ.get("WVR_BIND", "127.0.0.1")
-    port = int(os.environ.get("WVR_BROKER__PORT") or 1883)
+    data = data_folder()
+    doors = _doors(data)
     if supervisor(data):
         print("WVR runs already, as local processes: ./wvr status; ./wvr down first to start it anew")
     elif arguments:
-        _up_locally(bind, port, "as you asked")
+        _up_locally(doors, "as you asked")
     elif (engine := compose.engine()).answers:
-        _up_in_docker(bind, port, engine.says)
+        _up_in_docker(doors, engine.says)
     else:
-        _up_locally(bind, port, engine.says)
-    print(_where(data, bind, port))
+        _up_locally(doors, engine.says)
+    print(_where(data, doors))
     return 0
 
 
-def _up_in_docker(bind: str, port: int, engine: str) -> None:
+def _doors(data: Path) -> Doors:
+    bind, port = os.environ.get("WVR_BIND", "127.0.0.1"), int(os.environ.get("WVR_BROKER__PORT") or 1883)
+    if not certificates.given(data):
+        return Doors(bind, port, None, "")
+    return Doors(bind, port, int(os.environ.get("WVR_BROKER__TLS_PORT") or 8883), certificates.check(data))
+
+
+def _up_in_docker(doors: Doors, engine: str) -> None:
     print(f"WVR starts in Docker, since an engine answers: {engine}", flush=True)
     if not compose.runs():
-        refuse_taken_port(bind, port)
-    compose.up()
+        doors.refuse_taken()
+    compose.up(tls=doors.tls is not None)
     print("every service is healthy")
 
 
-def _up_locally(bind: str, port: int, why: str) -> None:
+def _up_locally(doors: Doors, why: str) -> None:
     enter("local")
     from cli import local
     from shared.settings import SettingsError, load_settings
 
     print(f"WVR starts as local processes: {why}", flush=True)
-    refuse_taken_port(bind, port)
+    doors.refuse_taken()
     try:
-        local.up(load_settings(), bind)
+        local.up(load_settings(), doors.bind)
     except SettingsError as error:
         raise Missing(str(error)) from error
     print("every service is healthy")
 
 
-def _where(data: Path, bind: str, port: int) -> str:
-    host = "127.0.0.1" if bind in ("0.0.0.0", "127.0.0.1") else bind
-    look = f"XDG_CONFIG_HOME={data}/secrets/viewer mosquitto_sub -h {host} -p {port} -t 'wvr/v1/#' -v"
+def _where(data: Path, doors: Doors) -> str:
+    host = "127.0.0.1" if doors.tls or doors.bind in ("0.0.0.0", "127.0.0.1") else doors.bind
+    look = f"XDG_CONFIG_HOME={data}/secrets/viewer mosquitto_sub -h {host} -p {doors.port} -t 'wvr/v1/#' -v"
     if not shutil.which("mosquitto_sub"):
         look += "   (apt-get install mosquitto-clients)"
+    tls = f"\n  TLS      {doors.bind}:{doors.tls}, certified until {doors.certified_until}" if doors.tls else ""
     return f"""
   files    {data}/sensor/alert.txt (each minute), server.txt (each ten minutes)
   history  {data}/wvr.db
   models   {data}/output/Learning_lstm/
-  broker   {host}:{port}; read-only user viewer, password in {data}/secrets/viewer/password
+  broker   {host}:{doors.port}; read-only user viewer, password in {data}/secrets/viewer/password{tls}
   look     {look}
   change   {os.environ.get("WVR_SITE_FILE", ROOT / "site.toml")}, then ./wvr validate and ./wvr up
 """

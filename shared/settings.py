@@ -120,6 +120,15 @@ class Reporter(Section):
 class Broker(Section):
     host: str = "127.0.0.1"
     port: int = Field(1883, ge=1, le=65_535)
+    tls_port: int = Field(8883, ge=1, le=65_535)
+    """Only with certificates in data/secrets/tls/."""
+    ca: Path | None = None
+    """Certificate of who vouches for the broker; with it services and commands connect by TLS."""
+
+    @property
+    def reached_at(self) -> int:
+        """The port that services and commands connect to."""
+        return self.tls_port if self.ca else self.port
 
 
 class Settings(BaseSettings):

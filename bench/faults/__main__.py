@@ -3,53 +3,48 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from bench.faults.campaign import Campaign
-from bench.speed.live import following_site
+from bench.faults.site import frail_site
+from bench.table import publish
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.faults", description=__doc__)
     parser.add_argument("--faults", type=int, default=300)
-    parser.add_argument("--minutes", type=int, default=0, help="readings in all; default 300 a fault")
+    parser.add_argument("--minutes", type=int, default=0, help="minutes of two sensors in all; default 200 a fault")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--pause", type=float, default=4.0, help="longest pause before a fault, seconds")
-    parser.add_argument("--wait", type=float, default=300.0, help="seconds that the site has at the end")
+    parser.add_argument("--wait", type=float, default=600.0, help="seconds that the site has at the end")
+    parser.add_argument("--keep", type=Path, help="a folder for the logs of the site")
     wanted = parser.parse_args()
-    minutes = wanted.minutes or 300 * max(wanted.faults, 1)
-    with tempfile.TemporaryDirectory(prefix="wvr-faults-") as folder:
-        with following_site(Path(folder) / "s") as site:
-            campaign = Campaign(site, wanted.seed, minutes, wanted.faults)
-            began = time.monotonic()
-            campaign.run(wanted.pause)
-            fed = time.monotonic() - began
+    minutes = wanted.minutes or 200 * max(wanted.faults, 1)
+    with tempfile.TemporaryDirectory(prefix="wvr-faults-") as name:
+        folder = Path(name)
+        with frail_site(folder) as frail:
+            campaign = Campaign(frail, wanted.seed, minutes, wanted.faults)
+            took = campaign.run(wanted.pause)
             try:
-                print(f"all stored and judged {campaign.wait(wanted.wait):.1f} s after the last reading")
-                rc = 0
+                waited = f"{campaign.wait(wanted.wait):.0f} s"
             except TimeoutError as error:
-                print(error)
-                rc = 1
-        replayed = campaign.replay(Path(folder))
-        calm, found = campaign.verdicts(replayed / "wvr.db"), campaign.verdicts()
-        wanted_blocks, blocks = campaign.blocks(replayed), campaign.blocks()
-    for kind, count in sorted(campaign.done.items()):
-        print(f"| {kind} | {count} |")
-    print(f"{minutes} readings in {fed:.0f} s, {minutes / fed * 60:.0f} times as fast as life")
-    for place, name in enumerate(NAMES):
-        differ = sum(found.get(at, (None,) * 7)[place] != flags[place] for at, flags in calm.items())
-        print(f"{name}: {differ} of {len(calm)} verdicts differ from an undisturbed replay")
-    missing = sum(name not in blocks for name in wanted_blocks)
-    differ = sum(blocks.get(name, text) != text for name, text in wanted_blocks.items())
-    print(f"outbox: of {len(wanted_blocks)} blocks {missing} are missing, {differ} differ")
-    return rc
-
-
-NAMES = ("flow system", "flow value", "flow prediction", "flow night", "pressure system", "pressure value",
-         "pressure prediction")  # fmt: skip
+                waited = str(error)
+            outcome = campaign.outcome(folder)
+            if wanted.keep:
+                shutil.copytree(frail.site.data / "log", wanted.keep, dirs_exist_ok=True)
+    rows = [(f"fault: {kind}", str(count), "", "") for kind, count in sorted(campaign.done.items())]
+    rows += [(f"kept: {one.name}", str(one.expected), str(one.missing), str(one.differ)) for one in outcome]
+    pace = f"{campaign.readings} readings in {took:.0f} s, {minutes * 60 / took:.0f} times as fast as life"
+    title = f"{wanted.faults} faults, seed {wanted.seed}: {pace}; all there {waited} after the last"
+    publish("faults", "Fault campaign", f"python -m bench.faults --faults {wanted.faults} --seed {wanted.seed}",
+            (title, "count", "missing", "different"), rows)  # fmt: skip
+    for one in outcome:
+        if not one.equal:
+            print(f"{one.name}: {one.first}", file=sys.stderr)
+    return 0 if all(one.equal for one in outcome) else 1
 
 
 if __name__ == "__main__":

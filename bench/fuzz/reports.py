@@ -10,6 +10,7 @@ from pathlib import Path
 from bench.fuzz.absurd import START
 from bench.fuzz.draw import BytesDraw
 from bench.fuzz.targets import Take
+from services.reporter.owed import NothingOwed
 from services.reporter.service import Reporter
 from shared.contract.messages import Check, FlowChecks, PressureChecks, Reading, Tick, Verdict
 
@@ -38,7 +39,7 @@ def open_target(_: str, __: Path) -> Take:
         for name in ("server.txt", "server.part.txt"):
             content = LINE * draw.integer(0, 12) + draw.raw(draw.integer(0, 300))
             folder[name] = content.decode("utf-8", "replace")
-        reporter = Reporter(folder, HOURS, 7)
+        reporter = Reporter(folder, HOURS, 7, NothingOwed())
         list(reporter.start())
         for minute in range(0, 24, 6):
             list(reporter.handle(_verdict(minute)))

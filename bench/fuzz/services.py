@@ -18,6 +18,7 @@ from services.ingest.service import Ingest
 from services.ingest.sources.lines import BadLine, Measurement
 from services.ingest.spool import NoSpool
 from services.reporter.folder import SensorFolder
+from services.reporter.owed import Owed
 from services.reporter.service import Reporter
 from services.trainer.runner import InProcess
 from services.trainer.service import Trainer
@@ -81,17 +82,19 @@ def make(name: str, folder: Path) -> Service:
     past = Stored(settings.database, zone, site)
     makers: dict[str, Callable[[], Service]] = {
         "ingest": lambda: Ingest(site, NoSpool("001"), "file", Register(), lambda _: None, NoPast()),
-        "detector": lambda: unbroken(Detector(settings, past), past.mark, past.debt, past.whole),
-        "forecaster": lambda: unbroken(
-            Forecaster(site, zone, past, loader(folder)), past.mark, lambda: None, past.whole
-        ),
+        "detector": lambda: _behind_gaps(Detector(settings, past), past),
+        "forecaster": lambda: _behind_gaps(Forecaster(site, zone, past, loader(folder)), past),
         "trainer": lambda: Trainer(site, zone, settings.training, InProcess(lambda _: ()), START),
         "db_writer": lambda: DbWriter(
             Recorder(settings.database, zone, (0, 24)), site, 365, lambda at: datetime.fromtimestamp(at, zone)
         ),
-        "reporter": lambda: Reporter(SensorFolder(folder), (24, 48), 7),
+        "reporter": lambda: Reporter(SensorFolder(folder), (24, 48), 7, Owed(past, zone, 7)),
     }
     return makers[name]()
+
+
+def _behind_gaps(service: Detector | Forecaster, past: Stored) -> Service:
+    return unbroken(service, past, service.owed, lambda: 1)
 
 
 def items(draw: Draw, service: Service, number: int) -> list[Message | Measurement | BadLine]:

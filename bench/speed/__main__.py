@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from bench.speed.live import delays, following_site, memory, percentile
+from bench.speed.live import backlog, delays, following_site, memory, percentile
 from bench.speed.records import FIRST, ZONE, write_record
 from bench.table import publish
 from cli.packages import ROOT
@@ -76,8 +76,11 @@ def live_rows(folder: Path) -> Iterator[tuple[str, ...]]:
     with following_site(folder / "live") as site:
         found = delays(site)
         weights = memory(site)
+        took, late = backlog(site)
     text = f"{percentile(found, 99):.0f} ms (median {statistics.median(found):.0f} ms)"
     yield "reading published to verdict stored and alert.txt written, 99th percentile", text, "250 ms", "50 ms"
+    text = f"{took:.1f} s (meanwhile a new minute: median {statistics.median(late):.0f} ms, at most {max(late):.0f} ms)"
+    yield "backlog of a week, 10,080 minutes, stored and judged while new minutes come", text, "30 s", "10 s"
     total = sum(weights.values())
     parts = ", ".join(f"{name} {weight:.0f}" for name, weight in sorted(weights.items()))
     yield f"resident memory of broker and six services, trainer idle ({parts})", f"{total:.0f} MB", "600 MB", "350 MB"

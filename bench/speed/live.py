@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.e2e.running import RunningSite, listening
 
 SITE = '[site]\nname = "bench"\n[ingest]\nsource = "file"\n[training]\nautomatic = false\n'
 READINGS = 200
+WEEK = 10_080
 
 
 @contextmanager
@@ -43,16 +45,38 @@ def delays(site: RunningSite) -> list[float]:
     at = datetime.now(ZONE).replace(second=0, microsecond=0) + timedelta(minutes=2)
     found = []
     database = sqlite3.connect(f"file:{site.data / 'wvr.db'}?mode=ro", uri=True)
-    with listening(site, "viewer") as viewer, file.open("a", encoding="ascii") as log:
+    with listening(site, "viewer") as viewer:
         for number in range(READINGS):
             minute = at + timedelta(minutes=number)
-            log.write(f"{minute:%Y-%m-%d %H:%M},001,{60 + number % 7},4.0\n")
-            log.flush()
+            write_lines(file, "001", [minute])
             _until(lambda: len(viewer.messages("reading")) > number)  # noqa: B023
             heard = time.perf_counter()
-            _until(lambda: _is_stored(database, minute) and site.alert_minute() == minute.replace(tzinfo=None))  # noqa: B023
+            _until(lambda: _is_stored(database, "001", minute) and site.alert_minute() == minute.replace(tzinfo=None))  # noqa: B023
             found.append(1000 * (time.perf_counter() - heard))
     return found
+
+
+def backlog(site: RunningSite) -> tuple[float, list[float]]:
+    """Seconds until a week of one sensor is stored and judged; meanwhile the delays of another's new minutes, ms."""
+    now = datetime.now(ZONE).replace(second=0, microsecond=0)
+    week = [now - timedelta(minutes=WEEK - minute) for minute in range(WEEK)]
+    database = sqlite3.connect(f"file:{site.data / 'wvr.db'}?mode=ro", uri=True)
+    write_lines(site.data / "sensor/week.csv", "week", week)
+    began, found = time.perf_counter(), []
+    for number in itertools.count(1):
+        at, written = now + timedelta(minutes=number), time.perf_counter()
+        write_lines(site.data / "sensor/new.csv", "new", [at])
+        _until(lambda: _is_stored(database, "new", at))  # noqa: B023
+        found.append(1000 * (time.perf_counter() - written))
+        if _judged(database, "week") == WEEK:
+            return time.perf_counter() - began, found
+    raise AssertionError
+
+
+def write_lines(file: Path, sensor: str, minutes: Iterable[datetime]) -> None:
+    """Appends a line a minute, flow rate by its number within the hour."""
+    with file.open("a", encoding="ascii") as log:
+        log.writelines(f"{at:%Y-%m-%d %H:%M},{sensor},{60 + at.minute % 7},4.0\n" for at in minutes)
 
 
 def memory(site: RunningSite) -> dict[str, float]:
@@ -68,9 +92,14 @@ def percentile(values: list[float], percent: int) -> float:
     return statistics.quantiles(values, n=100)[percent - 1]
 
 
-def _is_stored(database: sqlite3.Connection, minute: datetime) -> bool:
-    sql = "SELECT 1 FROM OUTLIER_VAL_TB WHERE at = ?"
-    return database.execute(sql, (int(minute.timestamp()),)).fetchone() is not None
+def _is_stored(database: sqlite3.Connection, sensor: str, minute: datetime) -> bool:
+    sql = "SELECT 1 FROM OUTLIER_VAL_TB WHERE sensor = ? AND at = ?"
+    return database.execute(sql, (sensor, int(minute.timestamp()))).fetchone() is not None
+
+
+def _judged(database: sqlite3.Connection, sensor: str) -> int:
+    sql = "SELECT count(*) FROM OUTLIER_VAL_TB WHERE sensor = ?"
+    return int(database.execute(sql, (sensor,)).fetchone()[0])
 
 
 def _until(condition: Callable[[], bool], seconds: float = 20.0) -> None:

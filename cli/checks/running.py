@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from cli.place import supervisor
 from cli.setup_site import SERVICES
 from shared.contract.messages import Status
 from shared.runtime.mqtt_bus import MqttBus
+from shared.runtime.reach import hindrance
 from shared.settings import Settings
 from shared.version import VERSION
 
@@ -37,11 +37,9 @@ PASSING = "waiting for the broker"
 
 def check(settings: Settings, now: datetime) -> Iterator[Finding]:
     """Asks the broker for the retained status of each service."""
-    where = f"{settings.broker.host}:{settings.broker.port}"
-    try:
-        socket.create_connection((settings.broker.host, settings.broker.port), 5).close()
-    except OSError as error:
-        yield wrong(f"the broker at {where} can't be reached: {error}", "./wvr status; ./wvr logs broker; ./wvr up")
+    where = f"{settings.broker.host}:{settings.broker.reached_at}"
+    if why := hindrance(settings.broker):
+        yield wrong(f"the broker at {where} can't be reached: {why}", "./wvr status; ./wvr logs broker; ./wvr up")
         return
     try:
         found = statuses(settings)

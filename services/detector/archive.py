@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from services.detector.memory import KEPT_DAYS, LEARNED_DAYS, MINUTES, Day, Mask, Singles, ten_minute_means
+from services.detector.memory import KEPT_DAYS, LEARNED_DAYS, MINUTES, Day, Singles, ten_minute_means
 from services.detector.methods.prediction import Quantiles
 from services.detector.usual import day_ahead
 from services.detector.watch import Watch
-from shared.contract.messages import CHANNELS, Anomaly, Criteria, Message, Reading
-from shared.domain.series import DAY, HOUR, Ints, Series
+from shared.contract.messages import CHANNELS, Anomaly, Criteria, Message, Reading, Verdict
+from shared.domain.series import DAY, HOUR, Series
 from shared.domain.timing import local_seconds, offset_seconds
 
 EPOCH = datetime(1970, 1, 1).toordinal()  # noqa: DTZ001
 UNJUDGED_DAYS = 15
 """Stored readings without a verdict are judged this many days back."""
+LONGEST = 60 * DAY
+"""An anomaly that has been open for longer is taken up as it was last said; of others each minute is run again."""
+RUNS = 8 * DAY
+"""Longer than any run of one value that is judged."""
 
 
 class Archive(Protocol):
@@ -28,16 +33,20 @@ class Archive(Protocol):
     def sensors(self) -> list[str]: ...
     def span(self, sensor: str) -> tuple[int, int] | None: ...
     def readings(self, sensor: str, start: int, stop: int) -> Series: ...
+    def sound_readings(self, sensor: str, start: int, stop: int) -> Series: ...
     def unjudged(self, sensor: str, start: int, stop: int) -> Iterator[Reading]: ...
-    def issued(self, sensor: str) -> int | None: ...
     def first_hours(self, sensor: str, start: int, stop: int) -> dict[int, dict[str, Quantiles]]: ...
-    def criteria(self, sensor: str) -> Criteria | None: ...
-    def open_anomalies(self, sensor: str) -> list[Anomaly]: ...
+    def criteria(self, sensor: str) -> list[Criteria]: ...
+    def anomalies(self, sensor: str, start: int) -> list[Anomaly]: ...
     def anomaly_days(self, sensor: str, start: int, stop: int) -> list[tuple[int, int]]: ...
 
 
 class Rebuild:
-    """Rebuilds the watch over one sensor as if it had seen the stored readings one by one."""
+    """Rebuilds the watch over one sensor as if it had seen the stored readings one by one.
+
+    Whole days are folded into memory; from the day before the oldest alarm that may still be open, each minute is run
+    again.
+    """
 
     def __init__(self, archive: Archive, zone: ZoneInfo, watch: Watch) -> None:
         self._archive, self._zone, self._watch = archive, zone, watch
@@ -53,107 +62,151 @@ class Rebuild:
         span = self._archive.span(sensor)
         if span is None:
             return
-        stop = span[1] + 60
-        unjudged = list(self._archive.unjudged(sensor, stop - UNJUDGED_DAYS * DAY, stop))
-        stop = self._leave(unjudged, span[0], stop)
+        end = span[1] + 60
+        unjudged = list(self._archive.unjudged(sensor, end - UNJUDGED_DAYS * DAY, end))
+        stop = self._leave(unjudged, end)
         owed = {one.at: one for one in unjudged if one.at.timestamp() < stop}
         first = min([stop - 60, *(int(at.timestamp()) for at in owed)])
-        midnight = (first + offset_seconds(first, self._zone)) // DAY * DAY
-        series = self._archive.readings(sensor, first - KEPT_DAYS * DAY, stop)
-        local = local_seconds(series.at, self._zone)
-        before = local < midnight
-        self._remember(series, local, before, midnight)
-        stored = self._archive.criteria(sensor)
-        at = datetime.fromtimestamp(first, self._zone)
-        if stored and not afresh and stored.valid_from <= at and watch.station.can_go_by(stored):
-            watch.station.adopt(stored)
-        elif len(watch.station.memory.days) >= 2:
-            watch.station.learn(at)
-        if watch.station.criteria:
-            yield watch.station.criteria
-        watch.station.open_day(at.toordinal())
-        yield from self._anomalies(watch, series, ~before, owed)
+        stored = [] if afresh else self._archive.criteria(sensor)
+        criteria = [one for one in stored if watch.station.can_go_by(one)]
+        known = any(one.valid_from.timestamp() <= first for one in criteria)
+        begin = self._begin(first, span[0]) if known else self._midnight(first)
+        self._remember(begin)
+        station = watch.station
+        self._adopt(criteria if known else [], begin, first)
+        if station.criteria:
+            yield station.criteria
+        station.open_day(datetime.fromtimestamp(begin, self._zone).toordinal())
+        self._foresee(begin, span[1] + 60)
+        yield from self._run_again(self._archive.readings(sensor, begin, stop), begin, first, owed)
 
-    def _leave(self, unjudged: list[Reading], first: int, stop: int) -> int:
-        """Where the stored predictions end, if readings beyond are not judged yet; else `stop`."""
-        issued = self._archive.issued(self._watch.sensor)
-        limit = stop if issued is None else issued + HOUR
-        later = [one for one in unjudged if one.at.timestamp() >= limit]
-        if not later or (end := int(later[0].at.timestamp())) <= first:
+    def _leave(self, unjudged: list[Reading], stop: int) -> int:
+        """Where the first prediction is missing that a reading without a verdict needs; else `stop`."""
+        sensor, hours = self._watch.sensor, {_hour(one): one for one in reversed(unjudged)}
+        if not hours:
             return stop
-        owed = {one.at: one for one in later}
-        series = self._archive.readings(self._watch.sensor, end, stop)
-        for at, flow_rate, pressure in zip(
-            series.at.tolist(), series.flow_rate.tolist(), series.pressure.tolist(), strict=True
-        ):
-            local = datetime.fromtimestamp(at, self._zone)
-            self.left.append(owed.get(local) or self._stored(local, flow_rate, pressure))
+        missing = hours.keys() - self._archive.first_hours(sensor, min(hours), max(hours) + 1).keys()
+        if not missing:
+            return stop
+        end = int(hours[min(missing)].at.timestamp())
+        owed = {one.at: one for one in unjudged}
+        later = self._minutes(self._archive.readings(sensor, end, stop))
+        self.left = [owed.get(one.at) or one for one in later]
         return end
 
-    def _stored(self, at: datetime, flow_rate: float, pressure: float) -> Reading:
-        watch = self._watch
-        return Reading(watch.site, watch.sensor, at, _value(flow_rate), _value(pressure), "stored", 0, "stored")
+    def _begin(self, first: int, oldest: int) -> int:
+        """The local midnight before the day before `first` and before any anomaly that reaches into what follows."""
+        earliest = max(self._midnight(first) - LONGEST, self._midnight(oldest))
+        begin = self._midnight(self._midnight(first) - 1)
+        spans = self._archive.anomaly_days(self._watch.sensor, earliest, first + 1)
+        for opened, cleared in sorted(spans, reverse=True):
+            if opened < begin + DAY and cleared >= begin:
+                begin = self._midnight(self._midnight(opened) - 1)
+        return max(begin, earliest)
 
-    def _anomalies(self, watch: Watch, series: Series, today: Mask, owed: dict[datetime, Reading]) -> Iterable[Message]:
-        """Runs the last day again; says only what was not said before."""
-        still_open = self._archive.open_anomalies(watch.sensor)
-        for anomaly in still_open:
-            watch.alarms.restore(anomaly)
-        yield from still_open
-        self._foresee(series.at[today])
-        for at, flow_rate, pressure in zip(
-            series.at[today].tolist(), series.flow_rate[today].tolist(), series.pressure[today].tolist(), strict=True
-        ):
-            local = datetime.fromtimestamp(at, self._zone)
-            reading = owed.get(local) or self._stored(local, flow_rate, pressure)
-            said = list(watch.take(reading))
-            if local in owed:
-                yield from said
-        for anomaly in still_open:
-            if anomaly.kind == "silence":
+    def _midnight(self, at: int) -> int:
+        local = datetime.fromtimestamp(at, self._zone)
+        return int(local.replace(hour=0, minute=0, second=0, microsecond=0).timestamp())
+
+    def _adopt(self, criteria: list[Criteria], begin: int, first: int) -> None:
+        """Goes by the criteria that held at `begin`, and takes up the later ones on their days; learns without any."""
+        station = self._watch.station
+        for one in criteria:
+            if one.valid_from.timestamp() <= begin:
+                station.adopt(one)
+            else:
+                station.decided[one.valid_from.toordinal()] = one
+        if not criteria and len(station.memory.days) >= 2:
+            station.learn(datetime.fromtimestamp(first, self._zone))
+
+    def _run_again(self, series: Series, begin: int, first: int, owed: dict[datetime, Reading]) -> Iterator[Message]:
+        """Runs the minutes again; says only what is owed."""
+        watch, stored = self._watch, {one.id: one for one in self._archive.anomalies(self._watch.sensor, begin)}
+        for anomaly in stored.values():
+            if anomaly.opened_at.timestamp() < begin and anomaly.state != "cleared":
                 watch.alarms.restore(anomaly)
+            elif anomaly.kind == "silence":
+                watch.note(replace(anomaly, state="opened"))
+                watch.note(anomaly)
+        said: dict[str, Anomaly] = {}
+        for reading in self._minutes(series):
+            for message in watch.take(owed.get(reading.at) or reading):
+                if isinstance(message, Anomaly):
+                    said[message.id] = message
+                elif not isinstance(message, Verdict) or reading.at in owed:
+                    yield message
+        yield from self._anomalies(stored, said, min(first, int(series.at[-1]) - HOUR) if len(series) else first)
 
-    def _foresee(self, at: Ints) -> None:
-        """Hands the watch the predictions of the hours of some readings."""
-        if len(at):
-            found = self._archive.first_hours(self._watch.sensor, int(at[0]) // HOUR * HOUR, int(at[-1]) + 1)
-            for issued, quantiles in found.items():
-                self._watch.station.predictions[issued // HOUR] = quantiles.get("flow_rate"), quantiles.get("pressure")
+    def _anomalies(self, stored: dict[str, Anomaly], said: dict[str, Anomaly], since: int) -> Iterator[Anomaly]:
+        """Open anomalies, and what history lacks of those of the last time."""
+        alarms = self._watch.alarms
+        for anomaly in stored.values():
+            if anomaly.state != "cleared" and anomaly.id not in said:
+                alarms.restore(anomaly)
+        for alarm in alarms.open.values():
+            known = stored.get(alarm.said.id)
+            alarm.said = replace(alarm.said, acknowledged=bool(known and known.acknowledged))
+            yield alarm.said
+        still_open = {alarm.said.id for alarm in alarms.open.values()}
+        for anomaly in said.values():
+            known = stored.get(anomaly.id)
+            lacks = known is None or known.at < anomaly.at
+            if lacks and anomaly.id not in still_open and anomaly.at.timestamp() >= since:
+                yield replace(anomaly, acknowledged=bool(known and known.acknowledged))
 
-    def _remember(self, series: Series, local: Ints, before: Mask, midnight: int) -> None:
-        """Folds whole days into memory; sets runs, gaps and order as the last of them left them."""
+    def _minutes(self, series: Series) -> Iterator[Reading]:
         watch = self._watch
-        offsets = series.at - local
-        spans = self._archive.anomaly_days(watch.sensor, int(series.at[0]), int(series.at[-1]) + 60)
-        shift = int(offsets[-1])
+        columns = (series.at.tolist(), series.flow_rate.tolist(), series.pressure.tolist())
+        for at, flow_rate, pressure in zip(*columns, strict=True):
+            local = datetime.fromtimestamp(at, self._zone)
+            yield Reading(watch.site, watch.sensor, local, _value(flow_rate), _value(pressure), "stored", 0, "stored")
+
+    def _foresee(self, start: int, stop: int) -> None:
+        """Hands the watch the stored predictions of some hours."""
+        found = self._archive.first_hours(self._watch.sensor, start // HOUR * HOUR, stop)
+        for issued, quantiles in found.items():
+            self._watch.station.predictions[issued // HOUR] = quantiles.get("flow_rate"), quantiles.get("pressure")
+
+    def _remember(self, begin: int) -> None:
+        """Folds the days before `begin` into memory; sets runs, gaps and order as the last of them left them."""
+        watch, sensor, shift = self._watch, self._watch.sensor, offset_seconds(begin, self._zone)
+        start = begin - KEPT_DAYS * DAY
         watch.station.memory.spans = [
-            _span(opened - shift, cleared - shift, int(local[-1]) + 60) for opened, cleared in spans
+            _span(opened + shift, cleared + shift, begin + shift)
+            for opened, cleared in self._archive.anomaly_days(sensor, start, begin)
         ]
-        numbers, slots = local[before] // DAY, local[before] // 60 % MINUTES
-        forecasts = self._forecasts(int(midnight), shift)
+        series = self._archive.sound_readings(sensor, start, begin)
+        local = local_seconds(series.at, self._zone)
+        numbers, slots = local // DAY, local // 60 % MINUTES
+        forecasts = self._forecasts(begin, shift)
         for number in np.unique(numbers):
             values = np.full((2, MINUTES), np.nan, dtype=np.float32)
             of_day = numbers == number
             for row, channel in enumerate(CHANNELS):
-                values[row, slots[of_day]] = series.channel(channel)[before][of_day]
+                values[row, slots[of_day]] = series.channel(channel)[of_day]
             usual = day_ahead(watch.station.memory, int(number) + EPOCH)
             known = forecasts.get(int(number), np.full((2, 24, 3), np.nan, dtype=np.float32))
             watch.station.memory.add(Day(int(number) + EPOCH, values, usual, known, ten_minute_means(values)))
+        newest = self._archive.readings(sensor, begin - RUNS, begin)
         for gauge in (watch.station.flow, watch.station.pressure):
-            gauge.system.remember(series.channel(gauge.channel)[before])
-        watch.order.remember((series.at[before] // 60).tolist())
+            gauge.system.remember(series.channel(gauge.channel))
+            gauge.system.remember(newest.channel(gauge.channel))
+        watch.order.remember((newest.at // 60).tolist())
 
-    def _forecasts(self, midnight: int, shift: int) -> dict[int, Singles]:
+    def _forecasts(self, stop: int, shift: int) -> dict[int, Singles]:
         """Stored forecasts by local day since the epoch, each (2, 24, 3)."""
         found = dict[int, Singles]()
-        stop = midnight + shift
         for issued, quantiles in self._archive.first_hours(self._watch.sensor, stop - LEARNED_DAYS * DAY, stop).items():
-            hour = (issued - shift) // HOUR
+            hour = (issued + shift) // HOUR
             day = found.setdefault(hour // 24, np.full((2, 24, 3), np.nan, dtype=np.float32))
             for row, channel in enumerate(CHANNELS):
                 if channel in quantiles:
                     day[row, hour % 24] = quantiles[channel]
         return found
+
+
+def _hour(reading: Reading) -> int:
+    return int(reading.at.timestamp()) // HOUR * HOUR
 
 
 def _span(opened: int, cleared: int, now: int) -> tuple[int, int | None]:

@@ -11,8 +11,8 @@ from shared.store.history import History
 def main() -> None:
     settings = load_settings()
     history = History(settings.database, settings.zone, settings.site.name)
-    service = unbroken(Detector(settings, history), history.mark, history.debt, history.whole)
-    run(service, MqttBus("detector", settings, history.sensors))
+    detector, bus = Detector(settings, history), MqttBus("detector", settings, history.sensors)
+    run(unbroken(detector, history, detector.owed, lambda: bus.connections), bus)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import ClassVar
 
-from services.detector.archive import Archive, Rebuild
+from services.detector.archive import UNJUDGED_DAYS, Archive, Rebuild
 from services.detector.methods.prediction import first_hours
 from services.detector.watch import Watch
 from shared.contract.messages import (
@@ -22,6 +22,7 @@ from shared.contract.messages import (
     Tick,
     Verdict,
 )
+from shared.domain.series import DAY
 from shared.settings import Settings
 
 MOST_HELD = 20_000
@@ -76,6 +77,18 @@ class Detector:
 
     def settle(self) -> Iterator[Message]:
         return iter(())
+
+    def owed(self) -> str:
+        """The oldest stored reading without a verdict, or an anomaly that history takes for open; empty: nothing."""
+        for sensor, post in self._posts.items():
+            if span := self._archive.span(sensor):
+                for reading in self._archive.unjudged(sensor, span[1] - UNJUDGED_DAYS * DAY, span[1] + 1):
+                    return f"{sensor} {reading.at.isoformat()}"
+                known = {alarm.said.id for alarm in post.watch.alarms.open.values()}
+                for anomaly in self._archive.anomalies(sensor, span[1]):
+                    if anomaly.state != "cleared" and anomaly.id not in known:
+                        return anomaly.id
+        return ""
 
     def _rebuild(self, afresh: bool) -> Iterator[Message]:
         for sensor in self._archive.sensors():

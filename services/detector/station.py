@@ -32,6 +32,8 @@ class Station:
         self.flow, self.pressure = Gauge("flow_rate", limits.flow_rate), Gauge("pressure", limits.pressure)
         self.night = Night(None)
         self.criteria: Criteria | None = None
+        self.decided: dict[int, Criteria] = {}
+        """Ordinal of a day to come to the criteria that were learned on it before a restart."""
         self.predictions: dict[int, FirstHours] = {}
         """Hour since the epoch to what was predicted of it."""
         self.number = 0
@@ -62,8 +64,10 @@ class Station:
             self.close_day()
         number = at.toordinal()
         learned_on = self.criteria.valid_from.toordinal() if self.criteria else None
+        if decided := self.decided.pop(number, None):
+            self.adopt(decided)
         due = number != learned_on and learning.due(len(self.memory.days), number, learned_on)
-        criteria = self.learn(at) if due else None
+        criteria = self.learn(at) if due and not decided else None
         self.open_day(number)
         return criteria
 

@@ -37,7 +37,8 @@ def main() -> None:
     settings = load_settings()
     past = History(settings.database, settings.zone, settings.site.name)
     forecaster = Forecaster(settings.site.name, settings.zone, past, loader(settings.data))
-    run(unbroken(forecaster, past.mark, lambda: None, past.whole), MqttBus("forecaster", settings, past.sensors))
+    bus = MqttBus("forecaster", settings, past.sensors)
+    run(unbroken(forecaster, past, forecaster.owed, lambda: bus.connections), bus)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contract.messages import CHANNELS, Channel
+from shared.domain.pace import Pace
 from shared.domain.series import HOUR, MINUTE, Floats, Series
 from shared.domain.timing import offset_seconds
 
@@ -57,8 +58,7 @@ class Meter:
         """Newest hour that has its forecast."""
         self.doubted: tuple[int, float | None, float | None] | None = None
         """A reading far ahead of all others, until the next one comes."""
-        self.fresh = True
-        """Whether a reading came since the tick before."""
+        self.pace = Pace()
         self.hours: dict[int, Hour] = {}
         self.closed = 0
         """The ring below holds the hours before this one."""
@@ -78,7 +78,7 @@ class Meter:
             self._note(number)
         if self.newest is None or at > self.newest:
             self.newest = at
-        self.fresh = True
+        self.pace.hear(at)
 
     def before(self, hour: int) -> tuple[dict[Channel, Floats], NDArray[np.int64]]:
         """Hourly means of the nine weeks before an hour, newest last, by channel; and the local hours of them."""

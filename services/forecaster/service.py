@@ -11,9 +11,11 @@ from zoneinfo import ZoneInfo
 from services.forecaster.memory import HOURS, Meter
 from services.forecaster.week import Model, forecast, hours_ahead
 from shared.contract.messages import CHANNELS, Channel, Message, ModelTrained, Prediction, Progress, Reading, Tick
-from shared.domain.series import HOUR, MINUTE, Series
+from shared.domain.series import DAY, HOUR, MINUTE, Series
 from shared.runtime.log import log
 
+MISSED_DAYS = 15
+"""Hours without a forecast are made up for this many days back."""
 LONGEST = 168
 """Hours after its last reading for which a silent sensor is still forecast."""
 AT_ONCE = 24
@@ -27,6 +29,7 @@ class Past(Protocol):
     def readings(self, sensor: str, start: int, stop: int) -> Series: ...
     def span(self, sensor: str) -> tuple[int, int] | None: ...
     def issued(self, sensor: str) -> int | None: ...
+    def unforecast(self, sensor: str, start: int, stop: int) -> list[int]: ...
 
 
 class Load(Protocol):
@@ -53,13 +56,32 @@ class Forecaster:
         self.models: dict[tuple[str, Channel], Model] = {}
 
     def start(self) -> Iterator[Message]:
+        """Rebuilds the memory from stored history; yields the forecasts that it lacks."""
         for sensor in self.past.sensors():
-            meter = self._recall(sensor)
+            missed = self._missed(sensor)
+            meter = self._recall(sensor, min(missed, default=None))
+            for hour in missed:
+                yield self._predict(sensor, meter, hour)
             issued = self.past.issued(sensor)
             if issued is not None:
                 meter.issued = issued // HOUR
             if meter.newest is not None:
+                meter.pace.hear(meter.newest)
                 yield from self._through(sensor, meter, meter.newest // HOUR, meter.newest)
+
+    def owed(self) -> str:
+        """The oldest hour that history lacks; empty when none."""
+        for sensor in self.meters:
+            for hour in self._missed(sensor):
+                return f"{sensor} {datetime.fromtimestamp(hour * HOUR, self.zone).isoformat()}"
+        return ""
+
+    def _missed(self, sensor: str) -> list[int]:
+        """Hours of the last days that have readings and no stored forecast, though a later one has."""
+        issued = self.past.issued(sensor)
+        if issued is None:
+            return []
+        return [at // HOUR for at in self.past.unforecast(sensor, issued - MISSED_DAYS * DAY, issued)]
 
     def handle(self, message: Message) -> Iterator[Message]:
         if isinstance(message, Reading):
@@ -85,7 +107,8 @@ class Forecaster:
             if at >= doubted[0] - HOUR // 2:
                 yield from self._take(reading.sensor, meter, *doubted)
         if meter.issued is not None and at // HOUR > meter.issued + 1:
-            meter.doubted, meter.fresh = (at, reading.flow_rate, reading.pressure), True
+            meter.doubted = (at, reading.flow_rate, reading.pressure)
+            meter.pace.hear(at)
             return
         yield from self._take(reading.sensor, meter, at, reading.flow_rate, reading.pressure)
 
@@ -100,12 +123,12 @@ class Forecaster:
         """An hour is over when its last minute is there, or when the sensor was silent since the tick before."""
         hour = (at + MINUTE) // HOUR
         for sensor, meter in self.meters.items():
+            meter.pace.tick(at)
             if meter.newest is not None and meter.issued is not None and hour > meter.issued:
                 complete = meter.newest >= hour * HOUR - MINUTE
-                if complete or not meter.fresh:
+                if complete or meter.pace.silent:
                     upto = min(hour, meter.newest // HOUR + LONGEST, meter.issued + AT_ONCE)
                     yield from self._through(sensor, meter, upto, meter.newest)
-            meter.fresh = False
 
     def _through(self, sensor: str, meter: Meter, hour: int, newest: int | None) -> Iterator[Message]:
         """Every hour up to `hour` that has no forecast yet; of a long silence the first week and its end."""
@@ -141,9 +164,11 @@ class Forecaster:
                 self.models[sensor, channel] = model
         return meter
 
-    def _recall(self, sensor: str) -> Meter:
+    def _recall(self, sensor: str, oldest: int | None = None) -> Meter:
+        """Takes over what is stored; enough of it for a forecast of the hour `oldest` too."""
         meter = self.meters.get(sensor) or self._meet(sensor)
         if span := self.past.span(sensor):
             newest = span[1] // HOUR + 1
-            meter.recall(self.past.readings(sensor, (newest - HOURS) * HOUR, newest * HOUR))
+            first = min(newest, oldest or newest) - HOURS
+            meter.recall(self.past.readings(sensor, first * HOUR, newest * HOUR))
         return meter

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-MOST_LINES = 100_000
-"""In open blocks: beyond, the oldest block goes as it is. A week of ten sensors, of which one is a week behind."""
+MOST_LINES, MOST_OPEN = 100_000, 2016
+"""In open blocks, and these: a week of ten sensors, of which one is a week behind; two weeks."""
 
 
 @dataclass
@@ -29,25 +28,33 @@ class Blocks:
         block = block_of(minute)
         return block > self.sent and (minute, sensor) not in self.lines.get(block, {})
 
+    def line(self, minute: str, sensor: str) -> str:
+        """The line of a minute of an open block; empty when there is none."""
+        return self.lines.get(block_of(minute), {}).get((minute, sensor), "")
+
     def before(self, block: str) -> list[str]:
         """Open blocks older than a block, oldest first."""
         return sorted(one for one in self.lines if one < block)
 
-    def complete(self, sensors: int) -> Iterator[tuple[str, str]]:
-        """Takes out the blocks in which each sensor has its ten lines, oldest first, with their texts.
-
-        A block that is still open behind a complete one goes too: nothing may come after its successor.
-        """
+    def due(self, sensors: int) -> list[str]:
+        """Blocks in which each sensor has its ten lines, and those still open behind one, oldest first."""
         full = [block for block, lines in self.lines.items() if len(lines) >= 10 * sensors]
-        over = sum(map(len, self.lines.values())) - MOST_LINES
-        for block in sorted(self.lines) if over > 0 else ():
-            if over > 0:
+        over, blocks = sum(map(len, self.lines.values())) - MOST_LINES, len(self.lines) - MOST_OPEN
+        for block in sorted(self.lines) if self.crowded else ():
+            if over > 0 or blocks > 0:
                 full.append(block)
-                over -= len(self.lines[block])
-        for block in self.before(max(full) + "~") if full else []:
-            yield block, self.text(block)
-            del self.lines[block]
-            self.sent = block
+                over, blocks = over - len(self.lines[block]), blocks - 1
+        return self.before(max(full) + "~") if full else []
+
+    @property
+    def crowded(self) -> bool:
+        """Whether there are more open blocks than can be waited for: the oldest go as they are."""
+        return len(self.lines) > MOST_OPEN or sum(map(len, self.lines.values())) > MOST_LINES
+
+    def send(self, block: str) -> None:
+        """Takes out a block. Nothing comes into it or older ones any more."""
+        del self.lines[block]
+        self.sent = block
 
     def text(self, block: str) -> str:
         """The lines of a block in order of minute and sensor."""
@@ -58,3 +65,8 @@ class Blocks:
 def block_of(minute: str) -> str:
     """The block that a minute, YYYY-MM-DDTHH:MM, belongs to."""
     return minute[:15]
+
+
+def minutes_of(block: str) -> list[str]:
+    """The ten minutes of a block."""
+    return [f"{block}{digit}" for digit in range(10)]

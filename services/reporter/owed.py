@@ -1,17 +1,15 @@
-"""What stored history says of the blocks that reporter has not written: it was away, or the broker forgot."""
+"""What stored history says of the lines that reporter lacks: it was away, or the broker forgot."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from services.reporter.text import minute
-from shared.contract.messages import Prediction, Verdict
+from services.reporter.text import minute as minute_of
+from shared.contract.messages import FlowChecks, Prediction, PressureChecks, Reading, Verdict
 from shared.domain.series import DAY, HOUR, MINUTE
-
-Owed = Callable[[str], Iterator[Verdict | Prediction]]
 
 
 class Past(Protocol):
@@ -19,49 +17,87 @@ class Past(Protocol):
 
     def sensors(self) -> list[str]: ...
     def issued(self, sensor: str) -> int | None: ...
+    def unforecast(self, sensor: str, start: int, stop: int) -> list[int]: ...
     def last_verdict(self, sensor: str) -> int | None: ...
+    def unjudged(self, sensor: str, start: int, stop: int) -> Iterator[Reading]: ...
     def verdicts(self, sensor: str, start: int, stop: int) -> Iterator[Verdict]: ...
     def predictions(self, sensor: str, issued_at: int | None = None) -> Prediction | None: ...
 
 
-def owed_since(past: Past, zone: ZoneInfo, days: int) -> Owed:
-    """Gives, after a block, the verdicts of all sensors in order of time, each full hour behind its prediction;
+class Owed:
+    """Looks up lines by block, and by minute as the lines tell it: local time."""
 
-    then the predictions of hours to come.
-    """
+    def __init__(self, past: Past, zone: ZoneInfo, days: int) -> None:
+        self._past, self._zone, self._days = past, zone, days
 
-    def owed(block: str) -> Iterator[Verdict | Prediction]:
+    def after(self, block: str) -> Iterator[Verdict | Prediction]:
+        """The verdicts of all sensors after a block in order of time, each full hour behind its prediction; then the
+
+        predictions of hours to come.
+        """
         found: list[Verdict] = []
-        for sensor in past.sensors():
-            newest = past.last_verdict(sensor)
+        for sensor in self._past.sensors():
+            newest = self._past.last_verdict(sensor)
             if newest is not None:
-                start = max(_end(block, zone), newest - days * DAY)
-                found += past.verdicts(sensor, start, newest + 1)
+                begin = self._at(f"{block}0") + 10 * MINUTE if block else 0
+                found += self._past.verdicts(sensor, max(begin, newest - self._days * DAY), newest + 1)
         for verdict in sorted(found, key=lambda one: (one.at, one.sensor)):
-            if verdict.at.minute == 0 and (known := past.predictions(verdict.sensor, int(verdict.at.timestamp()))):
+            if verdict.at.minute == 0 and (known := self._past.predictions(verdict.sensor, _seconds(verdict.at))):
                 yield known
             yield verdict
-        for sensor in past.sensors():
-            yield from _ahead(past, sensor)
+        for sensor in self._past.sensors():
+            yield from self._ahead(sensor)
 
-    return owed
+    def last(self) -> str:
+        """A minute that no block which was sent can be behind: a day after the newest stored verdict; empty without."""
+        newest = max((self._past.last_verdict(sensor) or 0 for sensor in self._past.sensors()), default=0)
+        return minute_of(datetime.fromtimestamp(newest + DAY, self._zone)) if newest else ""
+
+    def minute(self, sensor: str, minute: str) -> tuple[Verdict | None, bool]:
+        """The stored verdict of a minute, and whether it is final.
+
+        Not final: its reading is stored and not judged yet (a verdict without flags).
+        """
+        at = self._at(minute)
+        for verdict in self._past.verdicts(sensor, at, at + MINUTE):
+            return verdict, True
+        for reading in self._past.unjudged(sensor, at, at + MINUTE):
+            return Verdict(reading.site, sensor, reading.at, reading, FlowChecks(), PressureChecks()), False
+        return None, True
+
+    def forecast(self, sensor: str, minute: str) -> tuple[Prediction | None, bool]:
+        """The stored prediction of a full hour, and whether it is final: not while the hour's readings lack it."""
+        at = self._at(minute)
+        found = self._past.predictions(sensor, at)
+        return found, found is not None or not self._past.unforecast(sensor, at, at + HOUR)
+
+    def _ahead(self, sensor: str) -> Iterator[Prediction]:
+        """Predictions of hours whose verdicts are still to come: in a backlog the forecaster is far ahead."""
+        newest, issued = self._past.last_verdict(sensor), self._past.issued(sensor)
+        if newest is not None and issued is not None:
+            for hour in range(newest // HOUR * HOUR, issued + 1, HOUR):
+                if known := self._past.predictions(sensor, hour):
+                    yield known
+
+    def _at(self, minute: str) -> int:
+        return _seconds(datetime.fromisoformat(minute).replace(tzinfo=self._zone))
 
 
-def believable_until(past: Past, zone: ZoneInfo) -> str:
-    """A minute that no block which was sent can be behind: a day after the newest stored verdict; empty without any."""
-    newest = max((past.last_verdict(sensor) or 0 for sensor in past.sensors()), default=0)
-    return minute(datetime.fromtimestamp(newest + DAY, zone)) if newest else ""
+class NothingOwed:
+    """For a replay: nothing is ever lost."""
+
+    def last(self) -> str:
+        return ""
+
+    def after(self, block: str) -> Sequence[Verdict | Prediction]:  # noqa: ARG002
+        return ()
+
+    def minute(self, sensor: str, minute: str) -> tuple[Verdict | None, bool]:  # noqa: ARG002
+        return None, True
+
+    def forecast(self, sensor: str, minute: str) -> tuple[Prediction | None, bool]:  # noqa: ARG002
+        return None, True
 
 
-def _ahead(past: Past, sensor: str) -> Iterator[Prediction]:
-    """Predictions of hours whose verdicts are still to come: in a backlog the forecaster is far ahead."""
-    newest, issued = past.last_verdict(sensor), past.issued(sensor)
-    if newest is not None and issued is not None:
-        for hour in range(newest // HOUR * HOUR, issued + 1, HOUR):
-            if known := past.predictions(sensor, hour):
-                yield known
-
-
-def _end(block: str, zone: ZoneInfo) -> int:
-    """Where the minutes after a block begin, epoch seconds; 0 before the first block."""
-    return int(datetime.fromisoformat(f"{block}0").replace(tzinfo=zone).timestamp()) + 10 * MINUTE if block else 0
+def _seconds(at: datetime) -> int:
+    return int(at.timestamp())

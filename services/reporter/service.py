@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar, Protocol
 
-from services.reporter.blocks import Blocks, block_of
+from services.reporter.blocks import Blocks, block_of, minutes_of
 from services.reporter.text import alert_line, alert_part, forecast_columns, known_line, minute, missing_line
-from shared.contract.messages import Anomaly, Message, Prediction, Tick, Verdict
+from shared.contract.messages import Anomaly, Message, Prediction, Stored, Tick, Verdict
+from shared.domain.pace import Pace
+from shared.runtime.service import Unavailable
 
 MINUTE = timedelta(minutes=1)
 MOST_HOURS = 24 * 60
-BEHIND = timedelta(minutes=10)
-"""A sensor that still speaks, of minutes so long ago, is catching up: its next lines are on their way."""
+PATIENCE = 10
+"""Ticks that a block waits for verdicts and forecasts which stored history owes it."""
 
 
 class Folder(Protocol):
@@ -32,111 +35,174 @@ class Folder(Protocol):
         ...
 
 
+class Owed(Protocol):
+    """What stored history says; a minute is its text in local time."""
+
+    def after(self, block: str) -> Iterable[Verdict | Prediction]:
+        """Verdicts and predictions after a block, in order of time."""
+        ...
+
+    def last(self) -> str:
+        """The last minute that can have been sent, by what is stored; empty when nothing is."""
+        ...
+
+    def minute(self, sensor: str, minute: str) -> tuple[Verdict | None, bool]:
+        """The verdict of a minute, and whether that is final."""
+        ...
+
+    def forecast(self, sensor: str, minute: str) -> tuple[Prediction | None, bool]:
+        """The prediction of a full hour, and whether that is final."""
+        ...
+
+
 class Reporter:
     """Collects the lines of each minute; a minute without a reading gets its line when the next one has closed."""
 
     name: ClassVar[str] = "reporter"
-    consumes: ClassVar[tuple[type[Message], ...]] = (Verdict, Prediction, Anomaly, Tick)
+    consumes: ClassVar[tuple[type[Message], ...]] = (Verdict, Prediction, Anomaly, Tick, Stored)
     produces: ClassVar[tuple[type[Message], ...]] = ()
     commands: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(
-        self,
-        folder: Folder,
-        horizons_hours: Sequence[int],
-        outbox_days: int,
-        owed: Callable[[str], Iterable[Verdict | Prediction]] = lambda _: (),
-        believable_until: Callable[[], str] = str,
-    ) -> None:
-        """`owed`: stored verdicts and predictions after a block, in order of time.
-
-        `believable_until`: the last minute that can have been sent, by what is stored; empty when nothing is.
-        """
-        self._owed, self._believable_until = owed, believable_until
-        self._folder, self._hours, self._kept = folder, horizons_hours, timedelta(days=outbox_days)
+    def __init__(self, folder: Folder, horizons_hours: Sequence[int], outbox_days: int, owed: Owed) -> None:
+        self._folder, self._hours, self._kept, self._owed = folder, horizons_hours, timedelta(days=outbox_days), owed
         self._alerts: dict[str, tuple[str, str]] = {}
         self._first_blocks: dict[str, str] = {}
+        self._paces: defaultdict[str, Pace] = defaultdict(Pace)
         self._blocks = Blocks()
-        self._full_hours: dict[str, Verdict] = {}
-        self._forecasts: dict[str, dict[str, str]] = {}
+        self._asked: dict[str, bool] = {}
+        """Blocks that were looked up since the tick before, and whether they are whole."""
+        self._waits: dict[str, int] = {}
+        """Ticks that a block has waited for what history owes it."""
+        self._forecasts: defaultdict[str, dict[str, str]] = defaultdict(dict)
         """sensor to full hour to the columns of its forecast, the newest hours only."""
         self._silent: set[str] = set()
-        self._heard: set[str] = set()
-        """Sensors with a verdict since the tick before."""
+        self._gap = False
+        """Whether readings are missing that ingest sends again."""
         self._oldest = ""
         self._changed = False
         self._no_forecast = "  " + forecast_columns(None, horizons_hours)
 
     def start(self) -> Iterator[Message]:
         """Takes up the block that was being filled, and those that were missed."""
-        last = self._believable_until() or "~"
-        self._blocks.sent = max((block_of(at) for _, at, _ in self._lines_of("server.txt", last)), default="")
-        for sensor, at, line in self._lines_of("server.part.txt", last):
+        last = self._owed.last() or "~"
+        sent, part = self._lines_of("server.txt", last), self._lines_of("server.part.txt", last)
+        self._blocks.sent = max((block_of(at) for _, at, _ in sent), default="")
+        for sensor, at, line in (*sent, *part):
             self._blocks.put(at, sensor, line)
             self._first_blocks.setdefault(sensor, block_of(at))
             self._alerts[sensor] = (at, alert_part(line))
-        for message in self._owed(self._blocks.sent):
+        for message in self._owed.after(self._blocks.sent):
             list(self.handle(message))
         return iter(())
 
     def handle(self, message: Message) -> Iterator[Message]:
         if isinstance(message, Verdict):
-            self._take_verdict(message)
+            self._paces[message.sensor].hear(int(message.at.timestamp()))
+            self._put(message.sensor, minute(message.at), alert_line(message))
         elif isinstance(message, Tick):
             self._close_minute(message.at)
         elif isinstance(message, Prediction):
             self._take_prediction(message)
+        elif isinstance(message, Stored):
+            self._gap = message.seen > message.seq
         elif isinstance(message, Anomaly) and message.kind == "silence":
             (self._silent.discard if message.state == "cleared" else self._silent.add)(message.sensor)
         return iter(())
 
     def settle(self) -> Iterator[Message]:
         if self._changed:
-            self._folder.write("alert.txt", "".join(f"{self._alerts[name][1]}\n" for name in sorted(self._alerts)))
-            if self._blocks.lines:
-                newest = max(self._blocks.lines)
-                self._folder.write("server.part.txt", self._blocks.text(newest))
-            newest_text = ""
-            for block, text in self._blocks.complete(len(self._alerts)):
-                self._folder.write(f"outbox/{outbox_name(block)}", text)
-                newest_text = text
-            if newest_text:
-                self._folder.write("server.txt", newest_text)
-                self._folder.prune_outbox(outbox_name(self._oldest))
             self._changed = False
+            try:
+                self._write()
+            except Unavailable:
+                self._changed = True
+                raise
         return iter(())
 
-    def _take_verdict(self, verdict: Verdict) -> None:
-        self._heard.add(verdict.sensor)
-        self._put(verdict.sensor, minute(verdict.at), alert_line(verdict))
-        if verdict.at.minute == 0:
-            self._full_hours[verdict.sensor] = verdict
+    def _write(self) -> None:
+        self._folder.write("alert.txt", "".join(f"{self._alerts[name][1]}\n" for name in sorted(self._alerts)))
+        if self._blocks.lines:
+            newest = max(self._blocks.lines)
+            self._folder.write("server.part.txt", self._blocks.text(newest))
+        self._send()
+
+    def _send(self) -> None:
+        """Sends the blocks that are due, in order; one that waits for history holds up those behind it."""
+        text = ""
+        for block in self._blocks.due(len(self._alerts)):
+            if not (self._blocks.crowded or self._whole(block)):
+                break
+            self._waits.pop(block, None)
+            text = self._blocks.text(block)
+            self._folder.write(f"outbox/{outbox_name(block)}", text)
+            self._blocks.send(block)
+        if text:
+            self._folder.write("server.txt", text)
+            self._folder.prune_outbox(outbox_name(self._oldest))
 
     def _take_prediction(self, prediction: Prediction) -> None:
-        forecasts = self._forecasts.setdefault(prediction.sensor, {})
-        forecasts[minute(prediction.issued_at)] = "  " + forecast_columns(prediction, self._hours)
+        hour, forecasts = minute(prediction.issued_at), self._forecasts[prediction.sensor]
+        forecasts[hour] = "  " + forecast_columns(prediction, self._hours)
         while len(forecasts) > MOST_HOURS:
             del forecasts[next(iter(forecasts))]
-        verdict = self._full_hours.get(prediction.sensor)
-        if verdict and verdict.at == prediction.issued_at:
-            self._put(prediction.sensor, minute(verdict.at), alert_line(verdict))
+        if line := self._blocks.line(hour, prediction.sensor):
+            self._put(prediction.sensor, hour, alert_part(line))
 
     def _close_minute(self, at: datetime) -> None:
         """Gives a line to what is still missing in the minute before, and in every block that is over."""
         self._oldest = block_of(minute(at - self._kept))
+        self._asked.clear()
         last = minute(at - MINUTE)
-        over = self._blocks.before(block_of(minute(at)))
-        minutes = [last, *(f"{block}{digit}" for block in over for digit in range(10))]
-        behind = minute(at - BEHIND)
         for sensor in self._alerts:
-            newest = self._alerts[sensor][0]
-            catches_up = sensor in self._heard and newest < behind
-            for missed in minutes:
-                if catches_up and block_of(missed) >= block_of(newest):
-                    continue
-                if block_of(missed) >= self._first_blocks[sensor] and self._blocks.lacks(missed, sensor):
-                    self._put(sensor, missed, missing_line(sensor, missed, sensor in self._silent))
-        self._heard.clear()
+            self._paces[sensor].tick(int(at.timestamp()))
+            if self._lacks(sensor, last) and not self._on_its_way(sensor, last):
+                self._look_up(sensor, last)
+        for block in self._blocks.before(block_of(minute(at))):
+            if self._whole(block):
+                self._changed = True
+
+    def _whole(self, block: str) -> bool:
+        """Whether a block has all that it can have; what is missing is looked up, once a tick."""
+        if block not in self._asked:
+            minutes = [(sensor, one) for sensor in self._alerts for one in minutes_of(block)]
+            lacking = [(sensor, missed) for sensor, missed in minutes if self._lacks(sensor, missed)]
+            if any(self._on_its_way(sensor, missed) for sensor, missed in lacking):
+                return False
+            at_last = self._waits.get(block, 0) >= PATIENCE
+            found = [self._look_up(sensor, missed, at_last) for sensor, missed in lacking]
+            if block.endswith(":0"):
+                found += [self._look_up_forecast(sensor, f"{block}0") for sensor in self._alerts]
+            if not all(found):
+                self._waits[block] = self._waits.get(block, 0) + 1
+            self._asked[block] = all(found) or self._waits[block] > PATIENCE
+        return self._asked[block]
+
+    def _lacks(self, sensor: str, missed: str) -> bool:
+        """Whether a sensor that was there already has no line of a minute."""
+        return block_of(missed) >= self._first_blocks[sensor] and self._blocks.lacks(missed, sensor)
+
+    def _on_its_way(self, sensor: str, missed: str) -> bool:
+        """Whether the reading of a minute may still come, since the sensor catches up."""
+        return self._paces[sensor].catches_up and block_of(missed) >= block_of(self._alerts[sensor][0])
+
+    def _look_up(self, sensor: str, missed: str, at_last: bool = False) -> bool:
+        """Gives a minute the line that history knows, or that of a minute without a reading; whether it could."""
+        verdict, final = self._owed.minute(sensor, missed)
+        line = alert_line(verdict) if verdict else missing_line(sensor, missed, sensor in self._silent)
+        final = at_last or (final and not (verdict is None and self._gap))
+        if final:
+            self._put(sensor, missed, line)
+        elif missed >= self._alerts[sensor][0]:
+            self._alerts[sensor], self._changed = (missed, line), True
+        return final
+
+    def _look_up_forecast(self, sensor: str, hour: str) -> bool:
+        if block_of(hour) < self._first_blocks[sensor] or hour in self._forecasts[sensor]:
+            return True
+        prediction, final = self._owed.forecast(sensor, hour)
+        if prediction:
+            self._take_prediction(prediction)
+        return final
 
     def _put(self, sensor: str, at: str, line: str) -> None:
         self._first_blocks.setdefault(sensor, block_of(at))
@@ -150,14 +216,14 @@ class Reporter:
     def _columns(self, sensor: str, at: str) -> str:
         """The forecast of a full hour; in a backlog the forecaster is far ahead of the verdicts."""
         if at.endswith(":00"):
-            return self._forecasts.get(sensor, {}).get(at, self._no_forecast)
+            return self._forecasts[sensor].get(at, self._no_forecast)
         return self._no_forecast
 
-    def _lines_of(self, name: str, last: str) -> Iterator[tuple[str, str, str]]:
+    def _lines_of(self, name: str, last: str) -> list[tuple[str, str, str]]:
         """(sensor, minute, line) of a file that an earlier run wrote, up to a minute; what others wrote is left out."""
-        for line in self._folder.read(name).split("\n"):
-            if (found := known_line(line, len(self._hours))) and found[1] <= last:
-                yield *found, line
+        lines = self._folder.read(name).split("\n")
+        known = ((known_line(line, len(self._hours)), line) for line in lines)
+        return [(*found, line) for found, line in known if found and found[1] <= last]
 
 
 def outbox_name(block: str) -> str:

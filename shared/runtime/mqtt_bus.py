@@ -24,6 +24,7 @@ from shared.runtime.bus import Delivery
 from shared.runtime.complaints import Complaints
 from shared.runtime.health import Presence, heartbeat_file
 from shared.runtime.log import log
+from shared.runtime.reach import hindrance, trusting
 from shared.runtime.register import Register
 from shared.runtime.service import Service
 from shared.settings import Settings
@@ -51,7 +52,8 @@ class MqttBus:
         self._introducing: tuple[type[Message], ...] = ()
         self._presence = Presence(settings.site.name, name, settings.zone)
         self._inbox: queue.SimpleQueue[tuple[int, mqtt.MQTTMessage]] = queue.SimpleQueue()
-        self._connection = 0
+        self.connections = 0
+        """Times that the broker has taken this client in; the newest one's number."""
         self._subscriptions: list[tuple[str, SubscribeOptions]] = []
         self._ready, self._closed = threading.Event(), threading.Event()
         self._published: set[int] = set()
@@ -73,10 +75,11 @@ class MqttBus:
         properties.SessionExpiryInterval = SESSION_DAYS * 86_400
         properties.ReceiveMaximum = IN_FLIGHT
         broker = self._settings.broker
-        self._client.connect_async(broker.host, broker.port, 30, clean_start=False, properties=properties)
+        self._client.connect_async(broker.host, broker.reached_at, 30, clean_start=False, properties=properties)
         self._client.loop_start()
         while not self._ready.wait(10):
-            log(self._name, "waiting for the broker", logging.WARNING, host=broker.host, port=broker.port)
+            where = f"{broker.host}:{broker.reached_at}"
+            log(self._name, "waiting for the broker", logging.WARNING, at=where, reason=hindrance(broker))
         self._heard = time.monotonic()
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
@@ -87,7 +90,7 @@ class MqttBus:
             while len(deliveries) < most and size < MOST_BYTES:
                 connection, packet = self._inbox.get(block=not deliveries, timeout=wait)
                 size += len(packet.payload)
-                if connection == self._connection and (delivery := self._open_packet(connection, packet)):
+                if connection == self.connections and (delivery := self._open_packet(connection, packet)):
                     deliveries.append(delivery)
         except queue.Empty:
             pass
@@ -132,6 +135,8 @@ class MqttBus:
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=f"wvr-{self._name}", protocol=mqtt.MQTTv5, manual_ack=True
         )
+        if authority := self._settings.broker.ca:
+            client.tls_set_context(trusting(authority))
         client.username_pw_set(self._name, _password(self._name, self._settings))
         client.will_set(topic_of(self._presence.status("offline")), encode(self._presence.status("offline")), 1, True)
         client.max_inflight_messages_set(IN_FLIGHT)
@@ -149,7 +154,7 @@ class MqttBus:
         """The message in a packet; what can't be read goes to `rejected` and is done with."""
 
         def done() -> None:
-            if connection == self._connection:
+            if connection == self.connections:
                 self._client.ack(packet.mid, packet.qos)
 
         if not packet.payload:
@@ -176,7 +181,7 @@ class MqttBus:
         if reason.is_failure:
             log(self._name, "the broker refuses", logging.ERROR, reason=str(reason))
             return
-        self._connection += 1
+        self.connections += 1
         client.subscribe(self._subscriptions)
         for topic, payload in list(self._retained.items()):
             client.publish(topic, payload, qos=1, retain=True)
@@ -190,7 +195,7 @@ class MqttBus:
 
     def _on_message(self, client: mqtt.Client, _: Any, packet: mqtt.MQTTMessage) -> None:
         if packet.topic != self._own_topic:
-            self._inbox.put((self._connection, packet))
+            self._inbox.put((self.connections, packet))
             return
         client.ack(packet.mid, packet.qos)
         if self._is_own_beat(packet):

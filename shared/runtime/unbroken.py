@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from typing import cast
+from typing import Protocol, cast
 
 from shared.contract.messages import Message, Reading, Tick
 from shared.runtime.log import log
@@ -21,6 +21,20 @@ TRIES = 15
 """Seconds that a start waits for what is missing in stored history."""
 LOOK_BACK = 2
 """Ticks between two looks at what the service owes."""
+QUIET = 20
+"""Batches between two such looks behind a new connection: the broker may have forgotten what it had confirmed."""
+
+
+class Stored(Protocol):
+    """Stored history."""
+
+    def mark(self) -> tuple[str, int] | None:
+        """Up to which number of which spool all readings are there."""
+        ...
+
+    def whole(self) -> bool:
+        """Whether nothing is stored behind a gap."""
+        ...
 
 
 class Unbroken:
@@ -30,31 +44,29 @@ class Unbroken:
     """
 
     def __init__(
-        self,
-        service: Service,
-        mark: Callable[[], tuple[str, int] | None],
-        owed: Callable[[], Hashable],
-        whole: Callable[[], bool] = lambda: True,
+        self, service: Service, stored: Stored, owed: Callable[[], Hashable], connections: Callable[[], int]
     ) -> None:
-        """`mark`: up to which number of which spool all is stored; `owed`: names the oldest debt, falsy when none;
-
-        `whole`: whether nothing is stored behind a gap.
-        """
-        self._whole, self._tries = whole, 0
+        """`owed` names the oldest thing that history lacks, falsy when none; `connections` counts the broker's."""
         self.name, self.consumes, self.produces = service.name, service.consumes, service.produces
         self.commands = service.commands
-        self._service, self._stored, self._owed = service, mark, owed
+        self._service, self._stored, self._owed, self._connections = service, stored, owed, connections
+        self._tries = 0
         self._last: tuple[str, int] = ("", -1)
         self._held: deque[Reading] = deque()
         self._looks = self._ticks = self._waited = 0
+        self._connected = self._since = 0
+        """Newest connection, and batches since it."""
         self._debt: Hashable = None
 
     def start(self) -> Iterator[Message]:
         """What is stored before the service looks is what it will know at least."""
-        if not self._whole() and self._tries < TRIES:
+        if not self._stored.whole() and self._tries < TRIES:
             self._tries += 1
             raise Unavailable("readings are missing in stored history; they are being sent again")
-        self._last = self._stored() or self._last
+        return self._start()
+
+    def _start(self) -> Iterator[Message]:
+        self._last = self._stored.mark() or self._last
         return iter(self._service.start())
 
     def handle(self, message: Message) -> Iterable[Message]:
@@ -69,7 +81,16 @@ class Unbroken:
             self._looks += 1
             if self._looks % LOOK == 0:
                 yield from self._catch_up()
+        else:
+            yield from self._after_connecting()
         yield from self._service.settle()
+
+    def _after_connecting(self) -> Iterator[Message]:
+        if (now := self._connections()) != self._connected:
+            self._connected, self._since, self._debt = now, 0, None
+        self._since += 1
+        if self._since in (QUIET, 2 * QUIET):
+            yield from self._look_back()
 
     def _read(self, reading: Reading) -> Iterator[Message]:
         boot_id, last = self._last
@@ -104,12 +125,19 @@ class Unbroken:
 
     def _catch_up(self) -> Iterator[Message]:
         """Starts anew when all that is missing is stored."""
-        mark, first = self._stored(), min(reading.seq for reading in self._held)
-        if mark and mark[0] == self._last[0] and mark[1] >= first - 1 and self._whole():
+        mark, first = self._stored.mark(), min(reading.seq for reading in self._held)
+        if mark and mark[0] == self._last[0] and mark[1] >= first - 1 and self._stored.whole():
             log(self.name, "takes what was missing from stored history", logging.WARNING, up_to=mark[1])
-            self._last = mark
-            yield from self._service.start()
+            yield from self._start()
             yield from self._release()
+
+    def _look_back(self) -> Iterator[Message]:
+        """Makes up for what is owed at two looks in a row; the first time it may be on its way."""
+        debt = self._owed()
+        if debt and debt == self._debt and self._stored.whole():
+            log(self.name, "makes up for what it owes", logging.WARNING, debt=str(debt))
+            yield from self._start()
+        self._debt = debt
 
     def _go_on(self) -> Iterator[Message]:
         held = sorted(self._held, key=lambda reading: reading.seq)
@@ -126,19 +154,10 @@ class Unbroken:
                 log(self.name, "goes on without what is missing", logging.ERROR, first=self._last[1] + 1)
                 yield from self._go_on()
         elif self._ticks % LOOK_BACK == 0:
-            debt = self._owed()
-            if debt and debt == self._debt:
-                log(self.name, "makes up for what it owes", logging.WARNING, debt=str(debt))
-                yield from self._service.start()
-            self._debt = debt
+            yield from self._look_back()
         yield from self._service.handle(tick)
 
 
-def unbroken(
-    service: Service,
-    mark: Callable[[], tuple[str, int] | None],
-    owed: Callable[[], Hashable],
-    whole: Callable[[], bool],
-) -> Service:
+def unbroken(service: Service, stored: Stored, owed: Callable[[], Hashable], connections: Callable[[], int]) -> Service:
     """The service behind an Unbroken."""
-    return cast(Service, Unbroken(service, mark, owed, whole))
+    return cast(Service, Unbroken(service, stored, owed, connections))

@@ -21,7 +21,7 @@ QUERIES = {
     "anomalies": """SELECT id, site, sensor, channel, method, kind, severity, opened_at, cleared_at, peak, excess_m3h,
         text_ko || ' / ' || text_en AS text FROM ANOMALY_TB ORDER BY site, sensor, opened_at, id""",
     "predictions": """SELECT site, sensor, channel, issued_at, at, p10, p50, p90, model FROM PRED_VAL_TB
-        ORDER BY 1, 2, 3, 4, 5""",
+        WHERE p50 IS NOT NULL ORDER BY 1, 2, 3, 4, 5""",
     "night_flow": "SELECT site, sensor, at, flow_rate, pressure, minutes FROM NIGHT_FLOW_VAL_TB ORDER BY 1, 2, 3",
     "criteria": """SELECT site, sensor, valid_from, learned_from, learned_to, days, limits, profiles FROM CRITERIA_TB
         ORDER BY 1, 2, 3""",

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
-from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
-from peewee import SqliteDatabase
 
 from shared.contract.messages import (
     CHANNELS,
@@ -26,20 +22,14 @@ from shared.contract.messages import (
     Verdict,
 )
 from shared.domain.series import HOUR, Series
-from shared.runtime.service import Unavailable
-from shared.store.trouble import ERRORS, hindrance, is_damage
+from shared.store.reader import Reader
 
 PAST_SOURCES = ("import", "history")
 """Readings from here are learned from, and not judged one by one."""
 
 
-class History:
+class History(Reader):
     """Stored history of one site; empty while there is no database."""
-
-    def __init__(self, path: Path, zone: ZoneInfo, site: str) -> None:
-        self._path, self._zone, self._site = path, zone, site
-        self._database: SqliteDatabase | None = None
-        self._file = 0
 
     def sensors(self) -> list[str]:
         """Sensors that have readings."""
@@ -59,19 +49,18 @@ class History:
         sql = "SELECT at >= (SELECT max(at) FROM REAL_VAL_TB WHERE site = ?1) FROM STORED_TB WHERE site = ?1"
         return bool(next((row[0] for row in self._rows(sql)), True))
 
-    def debt(self, days: int = 15) -> str:
-        """The oldest reading of the newest days without a verdict; empty when there is none."""
-        for sensor in self.sensors():
-            if span := self.span(sensor):
-                for reading in self.unjudged(sensor, span[1] - days * 86_400, span[1] + 1):
-                    return f"{sensor} {reading.at.isoformat()}"
-        return ""
-
     def readings(self, sensor: str, start: int, stop: int) -> Series:
         """Readings of [start, stop) epoch seconds in order of time."""
         sql = "SELECT at, flow_rate, pressure FROM REAL_VAL_TB WHERE site = ? AND sensor = ? AND at >= ? AND at < ?"
-        table = np.array(list(self._rows(sql, sensor, start, stop)), dtype=np.float64).reshape(-1, 3)
-        return Series(table[:, 0].astype(np.int64), table[:, 1], table[:, 2])
+        return _series(self._rows(sql, sensor, start, stop))
+
+    def sound_readings(self, sensor: str, start: int, stop: int) -> Series:
+        """Readings of [start, stop) without the values that their verdict called a fault of the meter."""
+        sql = """SELECT r.at, CASE WHEN v.flow_rate_system = 1 THEN NULL ELSE r.flow_rate END,
+            CASE WHEN v.pressure_system = 1 THEN NULL ELSE r.pressure END FROM REAL_VAL_TB r
+            LEFT JOIN OUTLIER_VAL_TB v ON v.site = r.site AND v.sensor = r.sensor AND v.at = r.at
+            WHERE r.site = ? AND r.sensor = ? AND r.at >= ? AND r.at < ?"""
+        return _series(self._rows(sql, sensor, start, stop))
 
     def unjudged(self, sensor: str, start: int, stop: int) -> Iterator[Reading]:
         """Readings of [start, stop) that came live and have no verdict, in order of time."""
@@ -119,28 +108,34 @@ class History:
         sql = """SELECT at, channel, p10, p50, p90 FROM PRED_VAL_TB WHERE site = ? AND sensor = ?
             AND channel IN ('flow_rate', 'pressure') AND issued_at >= ? AND issued_at < ? AND at = issued_at"""
         found: dict[int, dict[str, tuple[float, float, float]]] = {}
-        for at, channel, *quantiles in self._rows(sql, sensor, start, stop):
-            found.setdefault(at, {})[channel] = (quantiles[0], quantiles[1], quantiles[2])
+        for at, channel, p10, p50, p90 in self._rows(sql, sensor, start, stop):
+            of_hour = found.setdefault(at, {})
+            if p50 is not None:
+                of_hour[channel] = (p10, p50, p90)
         return found
 
-    def criteria(self, sensor: str) -> Criteria | None:
-        """The newest criteria."""
-        sql = """SELECT valid_from, learned_from, learned_to, days, limits, profiles FROM CRITERIA_TB
-            WHERE site = ? AND sensor = ? ORDER BY valid_from DESC LIMIT 1"""
-        for valid_from, start, stop, days, limits, profiles in self._rows(sql, sensor):
-            curves = {name: tuple(curve) for name, curve in json.loads(profiles).items()}
-            times = (self._local(valid_from), self._local(start), self._local(stop))
-            return Criteria(self._site, sensor, *times, days, json.loads(limits), curves)
-        return None
+    def unforecast(self, sensor: str, start: int, stop: int) -> list[int]:
+        """Hours of [start, stop) with live readings at which no prediction was issued, not even an empty one."""
+        sql = f"""SELECT h.at FROM HOURLY_VAL_TB h WHERE h.site = ?1 AND h.sensor = ?2 AND h.at >= ?3 AND h.at < ?4
+            AND NOT EXISTS (SELECT 1 FROM PRED_VAL_TB p WHERE p.site = ?1 AND p.sensor = ?2
+            AND p.channel IN ('flow_rate', 'pressure') AND p.issued_at = h.at AND p.at = h.at)
+            AND EXISTS (SELECT 1 FROM REAL_VAL_TB r WHERE r.site = ?1 AND r.sensor = ?2
+            AND r.at >= h.at AND r.at < h.at + 3600 AND r.source NOT IN {PAST_SOURCES}) ORDER BY h.at"""
+        return [row[0] for row in self._rows(sql, sensor, start, stop)]
 
-    def open_anomalies(self, sensor: str) -> list[Anomaly]:
-        """Anomalies that are not cleared, oldest first."""
-        columns = """id, at, channel, method, kind, state, acknowledged, severity, opened_at, peak, excess_m3h,
-            text_ko, text_en"""
-        sql = (
-            f"SELECT {columns} FROM ANOMALY_TB WHERE site = ? AND sensor = ? AND cleared_at IS NULL ORDER BY opened_at"
-        )
-        return [self._anomaly(sensor, *row) for row in self._rows(sql, sensor)]
+    def criteria(self, sensor: str) -> list[Criteria]:
+        """All criteria, oldest first."""
+        sql = """SELECT valid_from, learned_from, learned_to, days, limits, profiles FROM CRITERIA_TB
+            WHERE site = ? AND sensor = ? ORDER BY valid_from"""
+        return [self._criteria(sensor, *row) for row in self._rows(sql, sensor)]
+
+    def anomalies(self, sensor: str, start: int) -> list[Anomaly]:
+        """Anomalies that were open at `start` or opened later, oldest first."""
+        columns = """id, at, channel, method, kind, state, acknowledged, severity, opened_at, cleared_at, peak,
+            excess_m3h, text_ko, text_en"""
+        sql = f"""SELECT {columns} FROM ANOMALY_TB WHERE site = ? AND sensor = ?
+            AND (cleared_at IS NULL OR cleared_at >= ?) ORDER BY opened_at"""
+        return [self._anomaly(sensor, *row) for row in self._rows(sql, sensor, start)]
 
     def anomaly_days(self, sensor: str, start: int, stop: int) -> list[tuple[int, int]]:
         """(opened, cleared) in epoch seconds of the anomalies that touch [start, stop)."""
@@ -148,58 +143,33 @@ class History:
             WHERE site = ?1 AND sensor = ?2 AND opened_at < ?3 AND coalesce(cleared_at, ?3) >= ?4 ORDER BY opened_at"""
         return [(opened, cleared) for opened, cleared in self._rows(sql, sensor, stop, start)]
 
+    def _criteria(self, sensor: str, *row: Any) -> Criteria:
+        *times, days, limits, profiles = row
+        curves = {name: tuple(curve) for name, curve in json.loads(profiles).items()}
+        valid_from, start, stop = (self._local(at) for at in times)
+        return Criteria(self._site, sensor, valid_from, start, stop, days, json.loads(limits), curves)
+
     def _anomaly(self, sensor: str, *row: Any) -> Anomaly:
-        id_, at, channel, method, kind, state, acknowledged, severity, opened_at, peak, excess, korean, english = row
-        times = (self._local(opened_at), None)
-        text = Sentence(korean, english)
+        id_, at, channel, method, kind, state, acknowledged, severity, opened, cleared, *figures, korean, english = row
+        peak, excess = figures
+        times = (self._local(opened), None if cleared is None else self._local(cleared))
         return Anomaly(
             self._site, sensor, id_, self._local(at), channel, method, kind, state, bool(acknowledged), severity,
-            *times, peak, excess, text,
+            *times, peak, excess, Sentence(korean, english),
         )  # fmt: skip
-
-    def _local(self, at: int) -> datetime:
-        return datetime.fromtimestamp(at, self._zone)
-
-    def _one(self, sql: str, *keys: Any) -> int | None:
-        return next((row[0] for row in self._rows(sql, *keys)), None)
-
-    def _rows(self, sql: str, *keys: Any) -> Iterator[tuple[Any, ...]]:
-        try:
-            database = self._open()
-            return iter(database.execute_sql(sql, (self._site, *keys)).fetchall()) if database else iter(())
-        except ERRORS as error:
-            self._leave()
-            what = "the database is damaged; db_writer repairs it" if is_damage(error) else hindrance(error, self._path)
-            if not what:
-                raise
-            raise Unavailable(what) from error
-
-    def _open(self) -> SqliteDatabase | None:
-        """The database once db_writer has made its tables, also a restored one that took its place.
-
-        A read-only URI never makes an empty file.
-        """
-        file = self._path.stat().st_ino if self._path.exists() else 0
-        if file != self._file:
-            self._leave()
-        if self._database is None and file:
-            database = SqliteDatabase(f"file:{self._path.resolve()}?mode=ro", uri=True, pragmas={"query_only": 1})
-            if database.execute_sql("SELECT 1 FROM sqlite_master WHERE name = 'STORED_TB'").fetchone():
-                self._database, self._file = database, file
-            else:
-                database.close()
-        return self._database
-
-    def _leave(self) -> None:
-        if self._database:
-            self._database.close()
-        self._database, self._file = None, 0
 
 
 def _forecast(rows: list[tuple[Any, ...]], issued: int) -> Forecast:
     if not rows:
         return Forecast("none")
-    known = {(row[1] - issued) // HOUR: row for row in rows}
+    known = {(row[1] - issued) // HOUR: row for row in rows if row[3] is not None}
+    if not known:
+        return Forecast(rows[0][5])
     hours = [known.get(k) for k in range(169)]
     p10, p50, p90 = (tuple(row[place] if row else None for row in hours) for place in (2, 3, 4))
     return Forecast(rows[0][5], p10, p50, p90)
+
+
+def _series(rows: Iterator[tuple[Any, ...]]) -> Series:
+    table = np.array(list(rows), dtype=np.float64).reshape(-1, 3)
+    return Series(table[:, 0].astype(np.int64), table[:, 1], table[:, 2])

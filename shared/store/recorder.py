@@ -38,7 +38,7 @@ class Recorder:
     def __init__(self, path: Path, zone: ZoneInfo, horizons: Iterable[int]) -> None:
         """Opens, mends or makes the database. Raises SecondWriter, Unavailable."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._horizons = set(horizons)
+        self._horizons = {0, *horizons}
         self._summaries = Summaries(zone)
         self._lock = lock.take(path)
         try:

@@ -21,6 +21,8 @@ from shared.contract.messages import (
 from shared.domain.series import HOUR
 
 Row = tuple[Any, ...]
+NOTHING = "none"
+"""Stands in the place of a model where nothing could be forecast."""
 
 
 def seconds(at: datetime) -> int:
@@ -86,9 +88,11 @@ def anomaly_row(anomaly: Anomaly) -> Row:
 
 
 def prediction_rows(prediction: Prediction, hours: set[int] | None) -> Iterator[Row]:
-    """Rows of PRED_VAL_TB: the given hours ahead, or all."""
+    """Rows of PRED_VAL_TB: the given hours ahead, or all; one without values of a channel that can't be forecast."""
     issued = seconds(prediction.issued_at)
     for channel in CHANNELS:
+        if not getattr(prediction, channel).p50:
+            yield (prediction.site, prediction.sensor, channel, issued, issued, None, None, None, NOTHING)
         forecast: Forecast = getattr(prediction, channel)
         for k, (p10, p50, p90) in enumerate(zip(forecast.p10, forecast.p50, forecast.p90, strict=True)):
             if None not in (p10, p50, p90) and (hours is None or k in hours):

@@ -18,14 +18,19 @@ TWO_MONTHS = 60
 """Of simulated history: enough for a training, and quickly learned."""
 
 
-@contextmanager
-def in_docker(folder: Path, site_toml: str) -> Iterator[RunningSite]:
-    """A fresh site that `./wvr up` has started in Docker; gone with all its data afterwards."""
+def require_docker() -> None:
+    """Skips the test when no engine answers; fails it where WVR_REQUIRE_DOCKER is set."""
     found = engine()
     if not found.answers:
         if os.environ.get("WVR_REQUIRE_DOCKER"):
             pytest.fail(f"WVR_REQUIRE_DOCKER is set, but {found.says}")
         pytest.skip(found.says)
+
+
+@contextmanager
+def in_docker(folder: Path, site_toml: str) -> Iterator[RunningSite]:
+    """A fresh site that `./wvr up` has started in Docker; gone with all its data afterwards."""
+    require_docker()
     site = RunningSite.create(folder, free_port(), site_toml)
     try:
         started = site.wvr("up")

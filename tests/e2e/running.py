@@ -30,12 +30,14 @@ class RunningSite:
     data: Path
     port: int
     project: str
+    tls_port: int = 8883
+    """Only with certificates."""
 
     @classmethod
-    def create(cls, folder: Path, port: int, site_toml: str) -> RunningSite:
+    def create(cls, folder: Path, port: int, site_toml: str, tls_port: int = 8883) -> RunningSite:
         """A site with these settings, not yet started."""
         (folder / "site.toml").write_text(site_toml, encoding="ascii")
-        return cls(folder / "data", port, f"wvr-test-{port}")
+        return cls(folder / "data", port, f"wvr-test-{port}", tls_port)
 
     def wvr(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs a command of ./wvr on this site."""
@@ -53,6 +55,7 @@ class RunningSite:
             "WVR_DATA": str(self.data),
             "WVR_SITE_FILE": str(self.data.parent / "site.toml"),
             "WVR_BROKER__PORT": str(self.port),
+            "WVR_BROKER__TLS_PORT": str(self.tls_port),
             "COMPOSE_PROJECT_NAME": self.project,
         }
         return subprocess.run(command, env=os.environ | mine, capture_output=True, text=True, check=False, cwd="/")

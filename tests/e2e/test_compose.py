@@ -9,12 +9,24 @@ from typing import Any
 
 import pytest
 
+from cli.audit import IMAGES
+from cli.packages import ROOT
+from cli.setup_site import USERS
 from shared.contract.messages import CHANNELS
+from tests.contract.peer import connected
 from tests.e2e import promises
 from tests.e2e.running import SERVICES, RunningSite, listening, watching_alert
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.docker
+PROBE = """
+cat /proc/1/status
+for folder in / /app /app/shared /etc /usr /data/secrets /run/wvr /mosquitto /mosquitto/config /tmp; do
+  touch "$folder/probe" 2>/dev/null && echo "could write $folder"
+done
+find / -name docker.sock -exec echo could see {} ';' 2>/dev/null
+exit 0
+"""
 
 
 def inspect(site: RunningSite, service: str) -> dict[str, Any]:
@@ -50,6 +62,9 @@ def test_containers_have_no_more_rights_than_they_need(compose_site: RunningSite
     assert "no-new-privileges:true" in host["SecurityOpt"]
     assert host["Memory"] > 0
     assert {"max-size", "max-file"} <= set(host["LogConfig"]["Config"])
+    assert host["NetworkMode"] == ("none" if service == "init" else f"{compose_site.project}_default")
+    assert not any(host[key] for key in ("PidMode", "UTSMode", "UsernsMode", "Devices", "DeviceRequests", "GroupAdd"))
+    assert host["IpcMode"] == "private"
     if service == "init":
         assert set(host["CapAdd"]) == {"CHOWN", "DAC_OVERRIDE", "FOWNER"}
     else:
@@ -57,6 +72,48 @@ def test_containers_have_no_more_rights_than_they_need(compose_site: RunningSite
         assert int(found["Config"]["User"].split(":")[0]) > 0
         assert host["RestartPolicy"]["Name"] == "unless-stopped"
         assert "Healthcheck" in found["Config"]
+
+
+@pytest.mark.parametrize("service", ["init", "broker", *SERVICES])
+def test_containers_see_no_more_of_the_machine_than_they_need(compose_site: RunningSite, service: str) -> None:
+    data, shipped = str(compose_site.data), str(ROOT / "broker")
+    common = {"/data": (data, True), "/app/site.toml": (str(compose_site.data.parent / "site.toml"), False)}
+    own = {"/run/wvr": (f"{data}/secrets/{service}", False)}
+    volume = f"{compose_site.project}_broker"
+    expected = {
+        "init": common | {"/app/broker": (shipped, False)},
+        "broker": own | {"/mosquitto/config": (shipped, False), "/mosquitto/data": (volume, True)},
+    }.get(service, common | own)
+    mounts = inspect(compose_site, service)["Mounts"]
+    assert {one["Destination"]: (one.get("Name") or one["Source"], one["RW"]) for one in mounts} == expected
+
+
+@pytest.mark.parametrize("service", ["broker", *SERVICES])
+def test_a_container_can_do_no_more_than_its_work(compose_site: RunningSite, service: str) -> None:
+    said = compose_site.compose("exec", "-T", service, "sh", "-c", PROBE)
+    status = dict(line.split(":", 1) for line in said.splitlines() if ":" in line)
+    assert all(int(user) > 0 for user in status["Uid"].split())
+    assert all(int(group) > 0 for group in status["Gid"].split())
+    assert {int(status[f"Cap{kind}"], 16) for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {0}
+    assert int(status["NoNewPrivs"]) == 1
+    assert [line for line in said.splitlines() if line.startswith("could")] == ["could write /tmp"]
+
+
+def test_no_password_is_in_what_docker_shows(compose_site: RunningSite) -> None:
+    with pytest.raises(PermissionError), connected(compose_site, "viewer", "wrong"):
+        pass
+    broker = (compose_site.data / "secrets/broker/password").read_text(encoding="ascii")
+    secrets = {user: compose_site.password(user) for user in USERS} | {"broker": broker}
+    containers = compose_site.compose("ps", "--all", "--quiet").split()
+    images = [f"wvr-{name}" for name in IMAGES]
+    shown = [
+        compose_site.compose("config"),
+        compose_site.compose("logs"),
+        compose_site.run("docker", "inspect", *containers, *images).stdout,
+        *(compose_site.run("docker", "history", "--no-trunc", image).stdout for image in images),
+    ]
+    assert all(len(text) > 500 for text in shown)
+    assert not [user for user, secret in secrets.items() if secret in "".join(shown)]
 
 
 def test_only_the_broker_listens_and_only_on_loopback(compose_site: RunningSite) -> None:

@@ -20,6 +20,7 @@ from services.detector.watch import Watch
 from services.forecaster.service import AT_ONCE
 from services.ingest.service import FARTHEST
 from services.reporter.blocks import MOST_LINES
+from services.reporter.owed import NothingOwed
 from services.reporter.service import Reporter
 from shared.contract.messages import (
     MESSAGES,
@@ -233,7 +234,7 @@ class Texts(dict[str, str]):
 
 
 def test_verdicts_of_ever_new_minutes_do_not_fill_the_reporter() -> None:
-    service = Reporter(Texts(), HOURS, 7)
+    service = Reporter(Texts(), HOURS, 7, NothingOwed())
     some: Sequence[Verdict] = [verdict(0), verdict(0, sensor="002")]
     list(service.handle(some[1]))
     for number in range(MOST_LINES + 5000):
@@ -274,8 +275,8 @@ class ArchiveWith(KeptArchive):
         super().__init__(readings, said)
         self._found = found
 
-    def criteria(self, sensor: str) -> Criteria | None:  # noqa: ARG002
-        return self._found
+    def criteria(self, sensor: str) -> list[Criteria]:  # noqa: ARG002
+        return [self._found]
 
 
 @pytest.mark.parametrize("change", ["no limits", "no curves", "zero spread", "short curve", "zero limit"])

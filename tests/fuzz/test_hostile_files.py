@@ -22,7 +22,7 @@ from services.ingest.sources.lines import BadLine, Measurement, open_lines
 from services.ingest.sources.place import load_places
 from services.ingest.spool import Spool, _line
 from services.reporter.folder import SensorFolder
-from services.reporter.owed import believable_until
+from services.reporter.owed import NothingOwed, Owed
 from services.reporter.service import Reporter
 from shared.runtime.files import open_regular, read_small
 from shared.runtime.service import Unavailable
@@ -223,8 +223,8 @@ def test_a_number_that_no_reading_has_is_not_taken_from_the_spool(number: int, t
     assert spool(tmp_path).next == 1
 
 
-def reporter(folder: Path, last: str = "") -> Reporter:
-    return Reporter(SensorFolder(folder), HOURS, 7, believable_until=lambda: last)
+def reporter(folder: Path, owed: Owed | NothingOwed | None = None) -> Reporter:
+    return Reporter(SensorFolder(folder), HOURS, 7, owed or NothingOwed())
 
 
 def goes_on(one: Reporter, folder: Path) -> bool:
@@ -260,12 +260,12 @@ def test_the_reporter_goes_on_after_whatever_is_in_its_files(content: bytes, tmp
 def test_a_server_txt_of_a_day_to_come_does_not_silence_the_reporter(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "wvr.db", SEOUL, (0, 24))
     recorder.write([reading(0), verdict(0)])
-    last = believable_until(History(tmp_path / "wvr.db", SEOUL, "site1"), SEOUL)
+    owed = Owed(History(tmp_path / "wvr.db", SEOUL, "site1"), SEOUL, 7)
     recorder.close()
-    assert last == "2026-11-24T23:00"
+    assert owed.last() == "2026-11-24T23:00"
     for name in ("server.txt", "server.part.txt"):
         (tmp_path / name).write_text(OURS.replace("2026", "2098") * 10)
-    assert goes_on(reporter(tmp_path, last), tmp_path)
+    assert goes_on(reporter(tmp_path, owed), tmp_path)
 
 
 def test_the_reporter_says_what_it_can_not_write_and_writes_it_when_it_can(tmp_path: Path) -> None:

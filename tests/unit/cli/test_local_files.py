@@ -26,6 +26,7 @@ def test_the_local_broker_differs_from_the_shipped_one_in_paths_and_address_only
         "password_file",
         "acl_file",
         "persistence_location",
+        "include_dir",
     }
     assert local["listener"] == "1999 127.0.0.1"
 

@@ -32,16 +32,16 @@ class EmptyArchive:
     def unjudged(self, sensor: str, start: int, stop: int) -> Iterator[Reading]:  # noqa: ARG002
         return iter(())
 
-    def issued(self, sensor: str) -> int | None:  # noqa: ARG002
-        return None
+    def sound_readings(self, sensor: str, start: int, stop: int) -> Series:
+        return self.readings(sensor, start, stop)
 
     def first_hours(self, sensor: str, start: int, stop: int) -> dict[int, dict[str, Quantiles]]:  # noqa: ARG002
         return {}
 
-    def criteria(self, sensor: str) -> Criteria | None:  # noqa: ARG002
-        return None
+    def criteria(self, sensor: str) -> list[Criteria]:  # noqa: ARG002
+        return []
 
-    def open_anomalies(self, sensor: str) -> list[Anomaly]:  # noqa: ARG002
+    def anomalies(self, sensor: str, start: int) -> list[Anomaly]:  # noqa: ARG002
         return []
 
     def anomaly_days(self, sensor: str, start: int, stop: int) -> list[tuple[int, int]]:  # noqa: ARG002
@@ -71,8 +71,16 @@ class KeptArchive(EmptyArchive):
         owed = [one for one in self.kept if one.at not in self._verdicts] if self._judged else []
         return (one for one in owed if start <= one.at.timestamp() < stop)
 
-    def issued(self, sensor: str) -> int | None:  # noqa: ARG002
-        return max(self._predictions, default=None)
+    def sound_readings(self, sensor: str, start: int, stop: int) -> Series:
+        found = self.readings(sensor, start, stop)
+        flow, pressure = found.flow_rate.copy(), found.pressure.copy()
+        flow[np.isin(found.at, self._faults("flow_rate"))] = np.nan
+        pressure[np.isin(found.at, self._faults("pressure"))] = np.nan
+        return Series(found.at, flow, pressure)
+
+    def _faults(self, channel: str) -> list[int]:
+        found = [one for one in self._said if isinstance(one, Verdict) and getattr(one, channel).system.flag]
+        return [int(one.at.timestamp()) for one in found]
 
     def first_hours(self, sensor: str, start: int, stop: int) -> dict[int, dict[str, Quantiles]]:  # noqa: ARG002
         issued = {at: first_hours(one) for at, one in self._predictions.items() if start <= at < stop}
@@ -81,18 +89,16 @@ class KeptArchive(EmptyArchive):
             for at, both in issued.items()
         }
 
-    def criteria(self, sensor: str) -> Criteria | None:  # noqa: ARG002
-        found = [one for one in self._said if isinstance(one, Criteria)]
-        return found[-1] if found else None
+    def criteria(self, sensor: str) -> list[Criteria]:  # noqa: ARG002
+        return [one for one in self._said if isinstance(one, Criteria)]
 
-    def open_anomalies(self, sensor: str) -> list[Anomaly]:  # noqa: ARG002
+    def anomalies(self, sensor: str, start: int) -> list[Anomaly]:  # noqa: ARG002
         newest = {one.id: one for one in self._said if isinstance(one, Anomaly)}
-        return [one for one in newest.values() if one.state != "cleared"]
+        return [one for one in newest.values() if one.cleared_at is None or one.cleared_at.timestamp() >= start]
 
-    def anomaly_days(self, sensor: str, start: int, stop: int) -> list[tuple[int, int]]:  # noqa: ARG002
-        newest = {one.id: one for one in self._said if isinstance(one, Anomaly)}
-        spans = [(one.opened_at, one.cleared_at) for one in newest.values()]
-        return [(int(since.timestamp()), int(until.timestamp()) if until else stop) for since, until in spans]
+    def anomaly_days(self, sensor: str, start: int, stop: int) -> list[tuple[int, int]]:
+        found = [(one.opened_at.timestamp(), one.cleared_at) for one in self.anomalies(sensor, start)]
+        return [(int(since), int(until.timestamp()) if until else stop) for since, until in found if since < stop]
 
 
 def foretold(at: datetime, flow: float | None = None, pressure: float | None = None) -> Prediction:

@@ -11,7 +11,8 @@ import pytest
 from services.forecaster.service import Forecaster
 from shared.contract.messages import Channel, Message, ModelTrained, Prediction, Progress, Reading
 from shared.domain.features import Inputs, Scaler
-from shared.domain.series import Floats, Series
+from shared.domain.pace import PATIENCE
+from shared.domain.series import HOUR, Floats, Series
 from tests.unit.makers import START, at, reading, tick
 
 SEOUL = ZoneInfo("Asia/Seoul")
@@ -26,6 +27,7 @@ class StoredPast:
 
     series: Series = field(default_factory=lambda: series([]))
     last_issued: int | None = None
+    missed: list[int] = field(default_factory=list)
 
     def sensors(self) -> list[str]:
         return ["001"] if len(self.series) else []
@@ -36,6 +38,9 @@ class StoredPast:
     def readings(self, sensor: str, start: int, stop: int) -> Series:
         part = (self.series.at >= start) & (self.series.at < stop) & (sensor == "001")
         return Series(self.series.at[part], self.series.flow_rate[part], self.series.pressure[part])
+
+    def unforecast(self, sensor: str, start: int, stop: int) -> list[int]:  # noqa: ARG002
+        return self.missed
 
     def issued(self, sensor: str) -> int | None:
         return self.last_issued if sensor == "001" else None
@@ -285,3 +290,22 @@ def test_a_flow_that_is_never_negative_is_never_forecast_below_zero() -> None:
     noise = np.random.default_rng(1).exponential(1.0, 3 * 24)
     *_, last = said(service, [reading(minute, float(noise[minute // 60])) for minute in range(3 * 24 * 60)])
     assert min(value for value in last.flow_rate.p10 if value is not None) >= 0
+
+
+def test_hours_that_history_lacks_are_made_up_for_as_they_would_have_been() -> None:
+    readings = minutes(0, 3 * 24 * 60)
+    undisturbed = {one.issued_at: one for one in said(forecaster(), readings)}
+    lost = [50, 51, 60]
+    past = StoredPast(series(readings), NOW + 71 * HOUR, [NOW + hour * HOUR for hour in lost])
+    service = forecaster(past)
+    made = [message for message in service.start() if isinstance(message, Prediction)]
+    assert made == [undisturbed[at(60 * hour)] for hour in lost]
+    assert service.owed() == f"001 {at(50 * 60).isoformat()}"
+
+
+def test_a_backlog_that_stands_still_is_not_forecast_beyond_its_newest_reading() -> None:
+    service = forecaster()
+    said(service, minutes(0, 3 * 24 * 60))
+    day = 24 * 60
+    assert said(service, [tick(30 * day + minute) for minute in range(PATIENCE)]) == []
+    assert said(service, [tick(31 * day)]) != []

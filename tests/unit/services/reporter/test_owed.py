@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from services.reporter.owed import owed_since
-from shared.contract.messages import Prediction, Verdict
+from services.reporter.owed import Owed
+from shared.contract.messages import Forecast, Prediction, Verdict
 from shared.store.history import History
 from shared.store.recorder import Recorder
 from tests.unit.makers import at, prediction, reading, verdict
@@ -20,10 +21,32 @@ def test_verdicts_after_a_block_come_in_order_behind_the_prediction_of_their_hou
         recorder.write([reading(minute, sensor=sensor) for minute in range(70)])
         recorder.write([verdict(minute, sensor=sensor) for minute in range(65)])
     recorder.write([prediction(60)])
-    found = list(owed_since(History(tmp_path / "wvr.db", ZONE, "site1"), ZONE, 7)("2026-11-23T23:5"))
+    found = list(Owed(History(tmp_path / "wvr.db", ZONE, "site1"), ZONE, 7).after("2026-11-23T23:5"))
     assert [(type(one), one.sensor) for one in found[:3]] == [(Prediction, "001"), (Verdict, "001"), (Verdict, "002")]
     verdicts = [one for one in found if isinstance(one, Verdict)]
     assert [one.at for one in verdicts[::2]] == [at(minute) for minute in range(60, 65)]
     assert verdicts[0].flow_rate.night.flag == 0
     assert verdicts[0].reading.flow_rate == 12.34
+    recorder.close()
+
+
+def test_a_minute_is_final_when_it_is_judged_or_was_never_read(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "wvr.db", ZONE, (0, 24))
+    recorder.write([reading(0), reading(1), reading(3), verdict(0)])
+    owed = Owed(History(tmp_path / "wvr.db", ZONE, "site1"), ZONE, 7)
+    found = [owed.minute("001", f"2026-11-23T23:0{minute}") for minute in range(3)]
+    flags = [(one and one.flow_rate.system.flag, final) for one, final in found]
+    assert flags == [(0, True), (None, False), (None, True)]
+    assert found[1][0] is not None
+    assert found[1][0].reading.flow_rate == 12.34
+    recorder.close()
+
+
+def test_an_empty_forecast_is_final_and_a_missing_one_is_not(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "wvr.db", ZONE, (0, 24))
+    recorder.write([reading(minute) for minute in (0, 60, 120)])
+    recorder.write([replace(prediction(0), flow_rate=Forecast("none"), pressure=Forecast("none")), prediction(60)])
+    owed = Owed(History(tmp_path / "wvr.db", ZONE, "site1"), ZONE, 7)
+    texts = ("2026-11-23T23:00", "2026-11-24T00:00", "2026-11-24T01:00")
+    assert [owed.forecast("001", text)[1] for text in texts] == [True, True, False]
     recorder.close()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from services.reporter.folder import DeferredFolder, SensorFolder
-from services.reporter.service import Reporter
+from services.reporter.owed import NothingOwed
+from services.reporter.service import PATIENCE, Owed, Reporter
 from shared.contract.messages import Anomaly, Message, Prediction, Sentence, Verdict
 from tests.unit.makers import at, prediction, tick, verdict
 
@@ -14,8 +14,27 @@ HOURS = (24, 48, 72, 96, 120, 144, 168)
 NULLS = "  ".join([" ".join(["NULL"] * 7)] * 2)
 
 
-def reporter(path: Path) -> Reporter:
-    service = Reporter(SensorFolder(path), HOURS, 7)
+class Kept(NothingOwed):
+    """History that a test writes by hand."""
+
+    def __init__(self, blocks: dict[str, list[Verdict | Prediction]] | None = None) -> None:
+        self.blocks = blocks or {}
+        self.verdicts: dict[str, Verdict] = {}
+        self.forecasts: dict[str, Prediction] = {}
+        self.final = False
+
+    def after(self, block: str) -> list[Verdict | Prediction]:
+        return self.blocks.get(block, [])
+
+    def minute(self, sensor: str, minute: str) -> tuple[Verdict | None, bool]:  # noqa: ARG002
+        return self.verdicts.get(minute), minute in self.verdicts or self.final
+
+    def forecast(self, sensor: str, minute: str) -> tuple[Prediction | None, bool]:  # noqa: ARG002
+        return self.forecasts.get(minute), minute in self.forecasts or self.final
+
+
+def reporter(path: Path, owed: Owed | None = None) -> Reporter:
+    service = Reporter(SensorFolder(path), HOURS, 7, owed or NothingOwed())
     assert not list(service.start())
     return service
 
@@ -128,7 +147,7 @@ def test_a_deferred_folder_writes_the_same_files(tmp_path: Path) -> None:
     messages = [prediction(0), *(message for minute in range(40) for message in (verdict(minute), tick(minute)))]
     tell(reporter(tmp_path / "live"), *messages)
     folder = DeferredFolder(tmp_path / "replayed")
-    deferred = Reporter(folder, HOURS, 7)
+    deferred = Reporter(folder, HOURS, 7, NothingOwed())
     list(deferred.start())
     tell(deferred, *messages)
     folder.flush()
@@ -140,18 +159,9 @@ def test_a_deferred_folder_writes_the_same_files(tmp_path: Path) -> None:
 
 def test_blocks_that_were_missed_are_written_at_the_start_in_order(tmp_path: Path) -> None:
     tell(reporter(tmp_path), *(verdict(minute) for minute in range(16)))
-    asked: list[str] = []
-
-    def owed(block: str) -> Iterator[Verdict | Prediction]:
-        asked.append(block)
-        yield from (verdict(minute) for minute in range(10, 60))
-        yield prediction(60)
-        yield from (verdict(minute) for minute in range(60, 73))
-
-    service = Reporter(SensorFolder(tmp_path), HOURS, 7, owed)
-    assert not list(service.start())
-    tell(service, verdict(73))
-    assert asked == ["2026-11-23T23:0"]
+    stored: list[Verdict | Prediction] = [verdict(minute) for minute in range(10, 73)]
+    stored.insert(50, prediction(60))
+    tell(reporter(tmp_path, Kept({"2026-11-23T23:0": stored})), verdict(73))
     names = sorted(path.name for path in (tmp_path / "outbox").iterdir())
     assert names == [f"server-20261123T23{ten}0.txt" for ten in range(6)] + ["server-20261124T0000.txt"]
     text = (tmp_path / "outbox/server-20261124T0000.txt").read_text()
@@ -167,5 +177,52 @@ def test_a_tick_of_today_does_not_close_the_block_of_a_backlog(tmp_path: Path) -
     lines = (tmp_path / "server.txt").read_text().splitlines()
     assert [line.split()[2] for line in lines] == ["12.34"] * 10
     assert "23:03  NULL" in (tmp_path / "outbox/server-20261123T2300.txt").read_text()
-    tell(service, tick(601), tick(602))
-    assert (tmp_path / "alert.txt").read_text().split()[1:3] == ["2026-11-24T09:01", "NULL"]
+    tell(service, *(tick(minute) for minute in range(601, 602 + PATIENCE)))
+    assert (tmp_path / "alert.txt").read_text().split()[1:3] == ["2026-11-24T09:10", "NULL"]
+
+
+def test_a_line_that_the_broker_forgot_comes_from_history(tmp_path: Path) -> None:
+    history = Kept()
+    history.verdicts["2026-11-23T23:03"], history.forecasts["2026-11-23T23:00"] = verdict(3, 55.5), prediction(0)
+    tell(reporter(tmp_path, history), *(verdict(minute) for minute in range(20) if minute != 3))
+    lines = (tmp_path / "outbox/server-20261123T2300.txt").read_text().splitlines()
+    assert [line.split()[2] for line in lines] == ["12.34"] * 3 + ["55.50"] + ["12.34"] * 6
+    assert "24.00 48.00" in lines[0]
+
+
+def test_a_block_waits_for_a_verdict_that_is_on_its_way(tmp_path: Path) -> None:
+    service = reporter(tmp_path, Kept())
+    tell(service, prediction(0), *(verdict(minute) for minute in range(20) if minute != 3), tick(20))
+    assert not (tmp_path / "server.txt").exists()
+    tell(service, verdict(3), tick(21))
+    assert [path.name[-8:] for path in sorted((tmp_path / "outbox").iterdir())] == ["2300.txt", "2310.txt"]
+    assert "NULL  NULL" not in (tmp_path / "outbox/server-20261123T2300.txt").read_text().replace(NULLS, "")
+
+
+def test_a_block_goes_at_last_without_what_never_came(tmp_path: Path) -> None:
+    service = reporter(tmp_path, Kept())
+    tell(service, prediction(0), *(verdict(minute) for minute in range(20) if minute != 3))
+    tell(service, *(tick(20 + minute) for minute in range(PATIENCE + 1)))
+    assert "23:03  NULL" in (tmp_path / "outbox/server-20261123T2300.txt").read_text()
+
+
+def test_alert_txt_goes_on_while_a_verdict_is_on_its_way(tmp_path: Path) -> None:
+    tell(reporter(tmp_path, Kept()), verdict(5), tick(7))
+    assert (tmp_path / "alert.txt").read_text().split()[1:3] == ["2026-11-23T23:06", "NULL"]
+
+
+def test_a_block_waits_for_the_sensor_that_catches_up(tmp_path: Path) -> None:
+    service = reporter(tmp_path)
+    tell(service, verdict(0), *(verdict(minute, sensor="002") for minute in range(20)), tick(600))
+    tell(service, *(verdict(minute) for minute in range(1, 20)))
+    assert [len(path.read_text().splitlines()) for path in (tmp_path / "outbox").iterdir()] == [20, 20]
+
+
+def test_a_sensor_that_was_in_the_last_block_is_missed_in_the_next_one_after_a_restart(tmp_path: Path) -> None:
+    tell(reporter(tmp_path), *(verdict(minute, sensor=name) for minute in range(10) for name in ("001", "002")))
+    service = reporter(tmp_path, Kept())
+    tell(service, *(verdict(minute) for minute in range(10, 30)))
+    tell(service, *(verdict(minute, sensor="002") for minute in range(20, 30)))
+    assert not (tmp_path / "outbox/server-20261123T2310.txt").exists()
+    tell(service, *(verdict(minute, sensor="002") for minute in range(10, 20)), tick(30))
+    assert len((tmp_path / "outbox/server-20261123T2310.txt").read_text().splitlines()) == 20

@@ -10,7 +10,7 @@ import pytest
 
 from shared.contract.messages import Message, Reading, Tick
 from shared.runtime.service import Unavailable
-from shared.runtime.unbroken import LOOK, LOOK_BACK, PATIENCE, TRIES, Unbroken
+from shared.runtime.unbroken import LOOK, LOOK_BACK, PATIENCE, QUIET, TRIES, Unbroken
 from tests.unit.makers import reading, tick
 
 
@@ -39,13 +39,31 @@ class Service:
         return iter(())
 
 
+class Kept:
+    """Stored history that a test writes by hand."""
+
+    def __init__(self, whole: bool = True) -> None:
+        self.stored: tuple[str, int] | None = ("boot", 4)
+        self._whole = whole
+
+    def mark(self) -> tuple[str, int] | None:
+        return self.stored
+
+    def whole(self) -> bool:
+        return self._whole
+
+
 class Site:
     def __init__(self) -> None:
-        self.mark: tuple[str, int] | None = ("boot", 4)
-        self.debt = ""
+        self.kept, self.debt, self.connections = Kept(), "", 1
         self.service = Service()
-        self.unbroken = Unbroken(self.service, lambda: self.mark, lambda: self.debt)
+        self.unbroken = Unbroken(self.service, self.kept, lambda: self.debt, lambda: self.connections)
         assert not list(self.unbroken.start())
+
+    def work(self, batches: int) -> int:
+        for _ in range(batches):
+            assert not list(self.unbroken.settle())
+        return self.service.starts
 
     def hear(self, *messages: Message) -> list[int]:
         for message in messages:
@@ -67,12 +85,10 @@ def test_what_ingest_no_longer_has_is_not_waited_for() -> None:
 def test_what_was_stored_in_the_meantime_comes_from_history() -> None:
     site = Site()
     site.hear(reading(8))
-    for _ in range(LOOK):
-        list(site.unbroken.settle())
+    site.work(LOOK)
     assert (site.service.starts, site.service.numbers) == (1, [])
-    site.mark = ("boot", 7)
-    for _ in range(LOOK):
-        list(site.unbroken.settle())
+    site.kept.stored = ("boot", 7)
+    site.work(LOOK)
     assert (site.service.starts, site.service.numbers) == (2, [8])
 
 
@@ -96,9 +112,25 @@ def test_a_debt_that_lasts_is_made_up_for() -> None:
 
 def test_a_start_waits_a_while_for_what_is_missing_in_history() -> None:
     service = Service()
-    kept = Unbroken(service, lambda: ("boot", 4), lambda: "", lambda: False)
+    kept = Unbroken(service, Kept(whole=False), lambda: "", lambda: 1)
     for _ in range(TRIES):
         with pytest.raises(Unavailable):
             kept.start()
     list(kept.start())
     assert service.starts == 1
+
+
+def test_behind_a_new_connection_it_looks_soon_for_what_the_broker_forgot() -> None:
+    site = Site()
+    assert site.work(3 * QUIET) == 1
+    site.connections, site.debt = 2, "001 10:00"
+    assert site.work(2 * QUIET - 1) == 1
+    assert site.work(1) == 2
+    assert site.work(3 * QUIET) == 2
+
+
+def test_what_is_only_on_its_way_is_no_debt() -> None:
+    site = Site()
+    for site.debt in ("001 10:00", "001 10:01", "001 10:02"):
+        site.hear(*(tick(minute) for minute in range(LOOK_BACK)))
+    assert site.service.starts == 1

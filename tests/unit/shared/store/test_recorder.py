@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -11,7 +12,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from shared.contract.messages import Anomaly, Criteria, Message, Sentence
+from shared.contract.messages import Anomaly, Check, Criteria, Forecast, Message, Sentence
 from shared.contract.messages import History as Past
 from shared.domain.series import DAY
 from shared.runtime.service import Unavailable
@@ -83,8 +84,8 @@ def test_history_gives_back_what_was_stored(recorder: Recorder, history: History
     assert series.at.tolist() == [T0, T0 + 60]
     assert np.isnan(series.flow_rate).tolist() == [False, True]
     assert [one.at for one in history.unjudged("001", T0, T0 + 600)] == [at(1)]
-    assert history.open_anomalies("001") == [leak]
-    assert history.criteria("001") == criteria
+    assert history.anomalies("001", T0 + 600) == [leak]
+    assert history.criteria("001") == [criteria]
     assert history.predictions("001") == prediction(0)
     assert (history.span("001"), history.last_verdict("001"), history.issued("001")) == ((T0, T0 + 60), T0, T0)
     assert history.anomaly_days("001", T0, T0 + 600) == [(T0 + 120, T0 + 600)]
@@ -94,7 +95,7 @@ def test_history_is_empty_before_there_is_a_database(history: History) -> None:
     assert history.sensors() == []
     assert history.span("001") is None
     assert len(history.readings("001", 0, T0)) == 0
-    assert history.criteria("001") is None
+    assert history.criteria("001") == []
 
 
 def test_of_older_forecasts_only_the_horizons_are_kept(recorder: Recorder, tmp_path: Path) -> None:
@@ -169,3 +170,24 @@ def test_the_database_gives_space_back_and_survives_a_power_cut(recorder: Record
     recorder.write([reading(0)])
     assert rows(tmp_path, "PRAGMA auto_vacuum") == [(2,)]
     assert rows(tmp_path, "PRAGMA journal_mode") == [("wal",)]
+
+
+def test_an_hour_without_a_prediction_is_known_and_an_empty_prediction_is_one(
+    recorder: Recorder, history: History
+) -> None:
+    recorder.write([reading(minute) for minute in (0, 60, 120)])
+    recorder.write([prediction(0), replace(prediction(120), flow_rate=Forecast("none"), pressure=Forecast("none"))])
+    recorder.write([Past("site1", "001", "import", 1, 1, ((at(180), 1.0, None),))])
+    assert history.unforecast("001", T0, T0 + DAY) == [T0 + 3600]
+    empty = history.predictions("001", T0 + 7200)
+    assert empty is not None
+    assert empty.flow_rate.p50 == ()
+    assert history.first_hours("001", T0, T0 + DAY).keys() == {T0, T0 + 7200}
+
+
+def test_what_a_verdict_called_a_fault_is_not_sound(recorder: Recorder, history: History) -> None:
+    faulty = replace(verdict(1).flow_rate, system=Check(1, 2.0, 1.0))
+    recorder.write([reading(0), reading(1), reading(2), verdict(0), replace(verdict(1), flow_rate=faulty)])
+    sound = history.sound_readings("001", T0, T0 + DAY)
+    assert np.isnan(sound.flow_rate).tolist() == [False, True, False]
+    assert sound.pressure.tolist() == [4.11] * 3

@@ -1,0 +1,61 @@
+"""wvr.db opened read-only, also anew after it was mended or restored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from peewee import SqliteDatabase
+
+from shared.runtime.service import Unavailable
+from shared.store.trouble import ERRORS, hindrance, is_damage
+
+
+class Reader:
+    """The stored rows of one site; none while there is no database."""
+
+    def __init__(self, path: Path, zone: ZoneInfo, site: str) -> None:
+        self._path, self._zone, self._site = path, zone, site
+        self._database: SqliteDatabase | None = None
+        self._file = 0
+
+    def _local(self, at: int) -> datetime:
+        return datetime.fromtimestamp(at, self._zone)
+
+    def _one(self, sql: str, *keys: Any) -> int | None:
+        return next((row[0] for row in self._rows(sql, *keys)), None)
+
+    def _rows(self, sql: str, *keys: Any) -> Iterator[tuple[Any, ...]]:
+        try:
+            database = self._open()
+            return iter(database.execute_sql(sql, (self._site, *keys)).fetchall()) if database else iter(())
+        except ERRORS as error:
+            self._leave()
+            what = "the database is damaged; db_writer repairs it" if is_damage(error) else hindrance(error, self._path)
+            if not what:
+                raise
+            raise Unavailable(what) from error
+
+    def _open(self) -> SqliteDatabase | None:
+        """The database once db_writer has made its tables, also a restored one that took its place.
+
+        A read-only URI never makes an empty file.
+        """
+        file = self._path.stat().st_ino if self._path.exists() else 0
+        if file != self._file:
+            self._leave()
+        if self._database is None and file:
+            database = SqliteDatabase(f"file:{self._path.resolve()}?mode=ro", uri=True, pragmas={"query_only": 1})
+            if database.execute_sql("SELECT 1 FROM sqlite_master WHERE name = 'STORED_TB'").fetchone():
+                self._database, self._file = database, file
+            else:
+                database.close()
+        return self._database
+
+    def _leave(self) -> None:
+        if self._database:
+            self._database.close()
+        self._database, self._file = None, 0

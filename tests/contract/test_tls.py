@@ -1,0 +1,132 @@
+"""With certificates the broker also listens by TLS, to whom its authority is known."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import paho.mqtt.client as mqtt
+import pytest
+import trustme
+from paho.mqtt.enums import CallbackAPIVersion
+
+from shared.contract.messages import Message, Tick
+from shared.runtime.mqtt_bus import MqttBus
+from shared.runtime.reach import hindrance, trusting
+from shared.settings import Broker, Settings
+from tests.contract.guarded import guarded_broker
+from tests.contract.peer import connected
+from tests.e2e.running import RunningSite
+from tests.throwaway import certify
+from tests.unit.shared.runtime.test_buses import Listener, heard, ticks
+
+
+class Detector(Listener):
+    """Hears ticks under a name that the broker knows."""
+
+    name: ClassVar[str] = "detector"
+    consumes: ClassVar[tuple[type[Message], ...]] = (Tick,)
+    commands: ClassVar[tuple[str, ...]] = ()
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
+    """A guarded broker with certificates."""
+    data = tmp_path_factory.mktemp("secured")
+    certify(data, trustme.CA())
+    with guarded_broker(data) as site:
+        yield site
+
+
+@pytest.fixture
+def authority(secured: RunningSite) -> Path:
+    return secured.data / "secrets/tls/ca.crt"
+
+
+def reached(site: RunningSite, ca: Path | None, port: int) -> Settings:
+    return Settings(data=site.data, broker=Broker(port=port, tls_port=port, ca=ca))
+
+
+def test_the_viewer_comes_in_by_tls(secured: RunningSite, authority: Path) -> None:
+    with connected(secured, "viewer", authority=authority) as viewer:
+        viewer.listen("#")
+
+
+def test_no_password_and_a_wrong_one_are_refused_by_tls_too(secured: RunningSite, authority: Path) -> None:
+    for user, password in ((None, ""), ("viewer", "wrong")):
+        with (
+            pytest.raises(PermissionError, match="Not authorized"),
+            connected(secured, user, password, authority=authority),
+        ):
+            pass
+
+
+def test_whose_authority_is_not_known_is_not_trusted(secured: RunningSite, tmp_path: Path) -> None:
+    trustme.CA().cert_pem.write_to_path(tmp_path / "other.crt")
+    with pytest.raises(ssl.SSLCertVerificationError), connected(secured, "viewer", authority=tmp_path / "other.crt"):
+        pass
+    with (
+        socket.create_connection(("127.0.0.1", secured.tls_port)) as plain,
+        pytest.raises(ssl.SSLCertVerificationError),
+    ):
+        ssl.create_default_context().wrap_socket(plain, server_hostname="127.0.0.1")
+
+
+def test_a_certificate_of_another_name_is_not_trusted(secured: RunningSite, authority: Path) -> None:
+    with (
+        socket.create_connection(("127.0.0.1", secured.tls_port)) as plain,
+        pytest.raises(ssl.SSLCertVerificationError, match="not valid for 'elsewhere'"),
+    ):
+        trusting(authority).wrap_socket(plain, server_hostname="elsewhere")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_is_outdated_is_refused(secured: RunningSite, authority: Path, version: ssl.TLSVersion) -> None:
+    old = trusting(authority)
+    old.minimum_version = old.maximum_version = version
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    with socket.create_connection(("127.0.0.1", secured.tls_port)) as plain, pytest.raises(ssl.SSLError):
+        old.wrap_socket(plain, server_hostname="127.0.0.1")
+
+
+def test_nothing_is_said_in_plain_on_the_tls_port(secured: RunningSite) -> None:
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5, reconnect_on_failure=False)
+    client.username_pw_set("viewer", secured.password("viewer"))
+    client.connect("127.0.0.1", secured.tls_port)
+    assert client.loop_forever() != mqtt.MQTT_ERR_SUCCESS
+    assert not client.is_connected()
+
+
+def test_services_talk_by_tls(secured: RunningSite, authority: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WVR_HEARTBEAT", os.devnull)
+    settings = reached(secured, authority, secured.tls_port)
+    detector, ingest = MqttBus("detector", settings), MqttBus("ingest", settings)
+    detector.open(Detector())
+    ingest.open(Detector())
+    for tick in ticks(2):
+        ingest.publish(tick)
+    ingest.confirm()
+    assert heard(detector, 2) == ticks(2)
+    detector.close()
+    ingest.close()
+
+
+def test_why_a_broker_is_not_reached_is_said(secured: RunningSite, authority: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.crt"
+    trustme.CA().cert_pem.write_to_path(other)
+    assert hindrance(reached(secured, authority, secured.tls_port).broker) == ""
+    assert hindrance(reached(secured, None, secured.port).broker) == ""
+    assert "certificate verify failed" in hindrance(reached(secured, other, secured.tls_port).broker)
+    assert hindrance(reached(secured, authority, secured.port).broker)
+
+
+def test_an_authority_that_can_not_be_read_is_named(secured: RunningSite, tmp_path: Path) -> None:
+    (tmp_path / "empty.crt").write_text("", encoding="ascii")
+    for name, why in (("missing.crt", "No such file"), ("empty.crt", "no certificate in PEM")):
+        with pytest.raises(SystemExit, match=f"{name}: .*{why}"):
+            MqttBus("detector", reached(secured, tmp_path / name, secured.tls_port))

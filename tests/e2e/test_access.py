@@ -1,0 +1,119 @@
+"""Nobody in: a local site whose services talk by TLS, and whose secrets stay where they are."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+
+from cli.certificates import folder
+from cli.setup_site import USERS
+from tests.conftest import free_port
+from tests.contract.peer import connected
+from tests.e2e import promises
+from tests.e2e.running import RunningSite, simulated
+from tests.throwaway import certify
+from tests.waiting import wait_for
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
+    """`./wvr up --local` with certificates, and services that know their authority."""
+    place = tmp_path_factory.mktemp("access")
+    site = RunningSite.create(place, free_port(), simulated(0), free_port())
+    certify(site.data, trustme.CA())
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("WVR_BROKER__CA", str(authority(site)))
+        try:
+            started = site.wvr("up", "--local")
+            assert started.returncode == 0, started.stdout + started.stderr
+            assert f"TLS      127.0.0.1:{site.tls_port}, certified until" in started.stdout
+            yield site
+        finally:
+            site.wvr("down")
+
+
+def authority(site: RunningSite) -> Path:
+    return folder(site.data) / "ca.crt"
+
+
+def passwords(site: RunningSite) -> dict[str, str]:
+    """Of every user, the broker's health check too."""
+    broker = (site.data / "run/broker/password").read_text(encoding="ascii")
+    return {user: site.password(user) for user in USERS} | {"broker": broker}
+
+
+def holding(site: RunningSite, secrets: list[bytes]) -> set[str]:
+    """Files of the site that hold one of the secrets."""
+    files = [path for path in site.data.rglob("*") if path.is_file()]
+    found = [path for path in files if any(secret in path.read_bytes() for secret in secrets)]
+    return {str(path.relative_to(site.data)) for path in found}
+
+
+def test_every_service_is_healthy_by_tls_alone(site: RunningSite) -> None:
+    promises.every_service_is_healthy(site)
+    with connected(site, "viewer", authority=authority(site)) as viewer:
+        viewer.listen("#")
+        wait_for(lambda: any("/service/" in topic for topic, _ in viewer.heard), what="a status")
+    table = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
+    rows = [(row.split()[2].split(":")[1], row.split()[3]) for row in table]
+    established = [int(port, 16) for port, state in rows if state == "01"]
+    assert established.count(site.tls_port) >= 6
+    assert site.port not in established
+
+
+def test_no_password_is_anywhere_but_in_its_owners_folder(site: RunningSite) -> None:
+    known = passwords(site)
+    for user, password in (("viewer", "wrong"), ("operator", known["viewer"]), (known["reporter"], known["ingest"])):
+        with pytest.raises(PermissionError), connected(site, user, password):
+            pass
+    said = [site.wvr(*command.split()) for command in ("up", "status", "doctor", "logs", "logs broker", "validate")]
+    output = "".join(one.stdout + one.stderr for one in said)
+    assert not [user for user, password in known.items() if password in output]
+    own = {f"secrets/{user}/password" for user in USERS} | {"secrets/viewer/mosquitto_sub"}
+    broker = {"run/broker/password", "run/broker/mosquitto_rr"}
+    assert holding(site, [password.encode() for password in known.values()]) == own | broker
+    keys = {"secrets/tls/server.key", "run/broker/server.key"}
+    assert holding(site, [(folder(site.data) / "server.key").read_bytes()]) == keys
+    for name in own | broker | keys:
+        assert (site.data / name).stat().st_mode & 0o777 == 0o600, name
+        assert (site.data / name).parent.stat().st_mode & 0o777 == 0o700, name
+
+
+def test_no_password_is_on_a_command_line_or_in_an_environment(site: RunningSite) -> None:
+    ours, known = 0, [password.encode() for password in passwords(site).values()]
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            shown = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+        except OSError:
+            continue
+        ours += str(site.data).encode() in shown
+        assert not any(password in shown for password in known), process
+    assert ours >= 8, "supervisord, the broker and six services"
+
+
+def test_a_deleted_password_is_made_anew_and_the_old_one_is_worth_nothing(site: RunningSite) -> None:
+    before = passwords(site)
+    assert site.wvr("down").returncode == 0
+    shutil.rmtree(site.data / "secrets/reporter")
+    started = site.wvr("up", "--local")
+    assert started.returncode == 0, started.stdout + started.stderr
+    promises.every_service_is_healthy(site)
+    after = passwords(site)
+    assert {user for user in after if after[user] != before[user]} == {"reporter"}
+    with connected(site, "reporter", after["reporter"]):
+        pass
+    with pytest.raises(PermissionError), connected(site, "reporter", before["reporter"]):
+        pass
+
+
+def test_a_certificate_that_can_not_be_used_keeps_the_broker_from_starting(site: RunningSite) -> None:
+    assert site.wvr("down").returncode == 0
+    (folder(site.data) / "server.crt").write_text("water", encoding="ascii")
+    refused = site.wvr("up", "--local")
+    assert refused.returncode == 1
+    assert f"{folder(site.data)}/server.crt: holds no certificate in PEM" in refused.stderr
+    assert not site.listens()

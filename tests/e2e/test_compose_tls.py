@@ -1,0 +1,96 @@
+"""TLS in Docker: the broker alone, with certificates of a throw-away authority."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+
+from cli.certificates import folder
+from cli.compose import WITH_TLS
+from cli.packages import ROOT
+from tests.conftest import free_port
+from tests.contract.peer import connected
+from tests.e2e.conftest import require_docker
+from tests.e2e.running import RunningSite, simulated
+from tests.throwaway import certify
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[RunningSite]:
+    """A site with certificates, not yet started; gone with its data afterwards."""
+    require_docker()
+    site = RunningSite.create(tmp_path, free_port(), simulated(0), free_port())
+    certify(site.data, trustme.CA())
+    site.compose("build", "init")
+    yield site
+    site.compose("down", "--volumes", "--timeout", "5")
+
+
+@pytest.fixture
+def with_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `./wvr up` does, and .env may."""
+    monkeypatch.setenv("COMPOSE_FILE", os.pathsep.join(str(ROOT / name) for name in WITH_TLS))
+
+
+def start(site: RunningSite) -> tuple[int, str]:
+    """Exit code of a start of the broker, and what init said."""
+    code = site.run("docker", "compose", "--project-directory", str(ROOT), "up", "--wait", "broker").returncode
+    return code, site.compose("logs", "--no-log-prefix", "init")
+
+
+@pytest.mark.usefixtures("with_tls")
+def test_the_viewer_comes_in_by_tls_and_plain_stays_on_loopback(
+    site: RunningSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WVR_BIND", "0.0.0.0")
+    authority = tmp_path / "ca.crt"
+    authority.write_bytes((folder(site.data) / "ca.crt").read_bytes())
+    code, said = start(site)
+    assert code == 0, said
+    with connected(site, "viewer", authority=authority) as viewer:
+        viewer.listen("#")
+    with pytest.raises(PermissionError), connected(site, "viewer", "wrong", authority=authority):
+        pass
+    container = site.compose("ps", "--quiet", "broker").strip()
+    ports = json.loads(site.run("docker", "inspect", container).stdout)[0]["HostConfig"]["PortBindings"]
+    assert ports == {
+        "1883/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(site.port)}],
+        "8883/tcp": [{"HostIp": "0.0.0.0", "HostPort": str(site.tls_port)}],
+    }
+
+
+@pytest.mark.usefixtures("with_tls")
+def test_a_certificate_that_can_not_be_used_keeps_the_broker_from_starting(site: RunningSite) -> None:
+    (folder(site.data) / "server.key").write_text("water", encoding="ascii")
+    code, said = start(site)
+    assert code
+    assert "/data/secrets/tls/server.key: holds no key in PEM" in said
+    assert not site.listens()
+
+
+def test_certificates_without_a_tls_port_keep_the_broker_from_starting(site: RunningSite) -> None:
+    code, said = start(site)
+    assert code
+    assert "docker-compose.tls.yml go together" in said
+    assert not site.listens()
+
+
+@pytest.mark.usefixtures("with_tls")
+def test_a_deleted_password_is_made_anew_and_the_old_one_is_worth_nothing(site: RunningSite) -> None:
+    assert start(site)[0] == 0
+    old = site.password("viewer")
+    site.compose("down", "--timeout", "5")
+    shutil.rmtree(site.data / "secrets/viewer")
+    assert start(site)[0] == 0
+    with connected(site, "viewer"):
+        pass
+    with pytest.raises(PermissionError), connected(site, "viewer", old):
+        pass

@@ -1,0 +1,136 @@
+"""Certificates are taken whole and right, or an error names the file; never a silent broker without TLS."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from cli.certificates import FILES, check, given
+from cli.packages import ROOT, Missing
+from cli.setup_site import main, set_up, set_up_broker, set_up_tls
+from tests.throwaway import certify
+
+
+@pytest.fixture
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def home(tmp_path: Path, authority: trustme.CA) -> Path:
+    """Good certificates in a site's folder."""
+    certify(tmp_path, authority)
+    return tmp_path / "secrets/tls"
+
+
+def test_without_certificates_there_is_no_tls(tmp_path: Path) -> None:
+    assert not given(tmp_path)
+    (tmp_path / "secrets/tls").mkdir(parents=True)
+    assert not given(tmp_path)
+
+
+@pytest.mark.usefixtures("home")
+def test_good_certificates_are_taken(tmp_path: Path) -> None:
+    assert given(tmp_path)
+    assert check(tmp_path).endswith("GMT")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file_is_named(tmp_path: Path, home: Path, name: str) -> None:
+    (home / name).unlink()
+    assert given(tmp_path)
+    with pytest.raises(Missing, match=f"secrets/tls/{name}: No such file"):
+        check(tmp_path)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("content", [b"", b"water", b"\x30\x82\x01\xff"])
+def test_a_file_that_is_not_what_it_should_be_is_named(tmp_path: Path, home: Path, name: str, content: bytes) -> None:
+    (home / name).write_bytes(content)
+    with pytest.raises(Missing, match=f"secrets/tls/{name}: holds no"):
+        check(tmp_path)
+
+
+def test_a_misnamed_file_is_no_silent_broker_without_tls(tmp_path: Path, home: Path) -> None:
+    for name in FILES:
+        (home / name).rename(home / f"{name}.pem")
+    assert given(tmp_path)
+    with pytest.raises(Missing, match=r"ca.crt: No such file"):
+        check(tmp_path)
+
+
+def test_the_key_of_another_certificate_is_named(tmp_path: Path, home: Path, authority: trustme.CA) -> None:
+    authority.issue_cert("elsewhere").private_key_pem.write_to_path(home / "server.key")
+    with pytest.raises(Missing, match=r"server.key: is not the key of server.crt"):
+        check(tmp_path)
+
+
+def test_a_key_with_a_passphrase_is_named(tmp_path: Path, home: Path) -> None:
+    key = load_pem_private_key((home / "server.key").read_bytes(), None)
+    kept = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"water"))
+    (home / "server.key").write_bytes(kept)
+    with pytest.raises(Missing, match=r"server.key: has a passphrase"):
+        check(tmp_path)
+
+
+def test_an_authority_that_did_not_sign_is_named(tmp_path: Path, home: Path) -> None:
+    trustme.CA().cert_pem.write_to_path(home / "ca.crt")
+    with pytest.raises(Missing, match=r"ca.crt: does not vouch for .*server.crt: unable to get local issuer"):
+        check(tmp_path)
+
+
+def test_an_ended_certificate_does_not_keep_the_site_from_starting(tmp_path: Path, authority: trustme.CA) -> None:
+    certify(tmp_path, authority, ends=datetime(2020, 1, 1, tzinfo=UTC))
+    assert "2020" in check(tmp_path)
+
+
+def test_a_certificate_made_as_documented_is_taken(tmp_path: Path) -> None:
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is not installed")
+    text = (ROOT / "docs/access.md").read_text(encoding="utf-8")
+    commands = text[text.index("openssl req") : text.index("cp server.crt ca.crt")] + "cp server.crt ca.crt"
+    home = tmp_path / "secrets/tls"
+    home.mkdir(parents=True)
+    subprocess.run(["sh", "-ec", commands], cwd=home, check=True, capture_output=True)
+    assert check(tmp_path).endswith("GMT")
+
+
+def test_the_broker_gets_its_own_copy_and_loses_it_with_the_certificates(tmp_path: Path, home: Path) -> None:
+    folder = tmp_path / "broker"
+    set_up(tmp_path)
+    set_up_broker(tmp_path, folder)
+    set_up_tls(tmp_path, folder, "8883", Path("/seen"))
+    conf = (folder / "tls.conf").read_text(encoding="ascii")
+    assert conf == "listener 8883\ncertfile /seen/server.crt\nkeyfile /seen/server.key\n"
+    assert not [path for path in (*folder.iterdir(), *home.iterdir()) if path.stat().st_mode & 0o077]
+    for name in FILES:
+        (home / name).unlink()
+    set_up_tls(tmp_path, folder, "8883", Path("/seen"))
+    assert not (folder / "tls.conf").exists()
+    assert not (folder / "server.key").exists()
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_compose_does_not_start_with_half_of_tls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], published: bool
+) -> None:
+    monkeypatch.setenv("WVR_DATA", str(tmp_path))
+    monkeypatch.setenv("WVR_OWNER", "0:0")
+    monkeypatch.setattr("os.chown", lambda *_, **__: None)
+    if published:
+        monkeypatch.setenv("WVR_TLS", "published")
+    else:
+        certify(tmp_path, trustme.CA())
+    assert main() == 1
+    assert "secrets/tls and docker-compose.tls.yml go together" in capsys.readouterr().err

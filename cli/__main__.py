@@ -33,7 +33,7 @@ COMMANDS = {
     "import": Entry("cli.import_", "core", "past readings into the site: FILE"),
     "export": Entry("cli.export", "core", "a table as CSV: TABLE [--data DIR] --out FILE.csv"),
     "backup": Entry("cli.backup", "core", "copies wvr.db into data/backup/ now, checked; with the site running or not"),
-    "restore": Entry("cli.restore", "core", "puts a backup in wvr.db's place [FILE]; the site must be down"),
+    "restore": Entry("cli.restore", "core", "puts a backup in wvr.db's place [FILE]; with the site running or not"),
     "doctor": Entry("cli.doctor", "core", "says in plain words what is wrong and what to do"),
     "train": Entry("cli.train", "core", "trains now, in the running site"),
     "test": Entry("cli.check", "dev", "lint, types and every test [arguments of pytest]"),

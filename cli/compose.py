@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,20 @@ def up(tls: bool) -> None:
     if started.returncode:
         raise Missing(_what_is_wrong())
     compose("kill", "--signal", "HUP", "broker", quiet=True)
+
+
+def start(services: Sequence[str]) -> None:
+    """Starts containers that stand still, as they are, and waits until they are healthy. Raises Missing."""
+    as_they_are = ("--no-build", "--no-recreate", "--no-deps")
+    wait = ("--wait", "--wait-timeout", str(HEALTHY_SECONDS))
+    if compose("up", "--detach", *as_they_are, *wait, *services).returncode:
+        raise Missing(_what_is_wrong())
+
+
+def stop(services: Sequence[str]) -> None:
+    """Stops containers, and returns when they have stopped. Raises Missing."""
+    if compose("stop", *services).returncode:
+        raise Missing(f"Docker could not stop {', '.join(services)}; what it said is above")
 
 
 def states() -> dict[str, str]:

@@ -13,6 +13,7 @@ from cli.operator import converse
 from services.ingest.sources.lines import BadLine, read_measurements
 from shared.contract.messages import History, Message, Minute, Progress
 from shared.runtime.register import Register
+from shared.runtime.service import Unavailable
 from shared.settings import Settings, SettingsError, load_settings
 from shared.store.history import History as Stored
 from shared.store.lock import SecondWriter
@@ -34,7 +35,7 @@ def main(arguments: list[str]) -> int:
         minutes, bad = _read(wanted.file, settings)
         parts = list(in_parts(minutes, settings.site.name))
         how = _store(parts, settings)
-    except (SettingsError, OSError) as error:
+    except (SettingsError, OSError, Unavailable) as error:
         print(f"wvr import: {error}", file=sys.stderr)
         return 1
     rows = sum(len(part.minutes) for part in parts)

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cli import certificates
@@ -43,8 +43,20 @@ def up(settings: Settings, bind: str) -> None:
     _supervisor(data, "supervisord", check=True)
     _wait(data, others)
     # The first start's year of history comes when db_writer listens.
-    _supervisor(data, "supervisorctl", "start", "ingest", check=True)
-    _wait(data, ["ingest"])
+    start(data, ["ingest"])
+
+
+def start(data: Path, services: Sequence[str]) -> None:
+    """Starts services that stand still, and waits until they are healthy. Raises Missing."""
+    for name in services:
+        heartbeat(data, name).unlink(missing_ok=True)
+    _supervisor(data, "supervisorctl", "start", *services, check=True)
+    _wait(data, services)
+
+
+def stop(data: Path, services: Sequence[str]) -> None:
+    """Stops services, and returns when they have stopped. Raises Missing."""
+    _supervisor(data, "supervisorctl", "stop", *services, check=True)
 
 
 def down(data: Path) -> None:

@@ -91,7 +91,7 @@ def _services(settings: Settings, recorder: Recorder, folder: DeferredFolder) ->
         Forecaster(site, zone, history, loader(settings.data)),
         Detector(settings, history),
         Trainer(site, zone, on_command, InProcess(job.train), datetime.fromtimestamp(0, zone)),
-        Reporter(folder, settings.reporter.horizons_hours, settings.reporter.outbox_days, NothingOwed()),
+        Reporter(folder, zone, settings.reporter.horizons_hours, settings.reporter.outbox_days, NothingOwed()),
     ]
     keep = settings.store.retention_days
     return ingest, keen, DbWriter(recorder, site, keep, lambda at: datetime.fromtimestamp(at, zone))

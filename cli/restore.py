@@ -5,11 +5,22 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
+from cli import compose
+from cli.packages import enter
+from cli.place import supervisor
 from shared.settings import Settings, SettingsError, load_settings
 from shared.store import backups, lock, repair
+
+WRITER = ("db_writer",)
+READERS = ("forecaster", "detector", "reporter")
+"""They remember what was read of the database that goes; they start when db_writer has the other one."""
+
+Doing = Callable[[Sequence[str]], None]
 
 
 def main(arguments: list[str]) -> int:
@@ -20,24 +31,50 @@ def main(arguments: list[str]) -> int:
         settings = load_settings()
         if wanted is None:
             return _list(settings)
-        print(restored(settings, wanted))
-    except lock.SecondWriter:
-        print("wvr restore: the site is running: ./wvr down first, then restore, then ./wvr up", file=sys.stderr)
-        return 1
-    except (SettingsError, OSError, backups.BackupError) as error:
+        source = usable(settings, wanted)
+        with standing_still(settings):
+            print(restored(settings, source), flush=True)
+    except (SettingsError, OSError, backups.BackupError, lock.SecondWriter) as error:
         print(f"wvr restore: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def restored(settings: Settings, wanted: str) -> str:
-    """Restores under the writer's lock; returns what was done. Raises SecondWriter, BackupError, OSError."""
+def usable(settings: Settings, wanted: str) -> Path:
+    """The backup that is meant, checked. Raises FileNotFoundError, BackupError."""
     inside = settings.backups / wanted
     source = inside if inside.is_file() else Path(wanted)
     if not source.is_file():
         raise FileNotFoundError(f"there is no backup {wanted}; ./wvr restore lists them")
     if flaw := backups.flaws(source):
         raise backups.BackupError(f"{source} can't be used: {flaw}")
+    return source
+
+
+@contextmanager
+def standing_still(settings: Settings) -> Iterator[None]:
+    """Stops, where the site runs, all that remember its database, and starts them again, whatever happens.
+
+    Ingest goes on: what comes meanwhile is in its spool, and db_writer will ask for all that the other one lacks.
+    """
+    doing = _running(settings)
+    if doing is None:
+        yield
+        return
+    stop, start = doing
+    print(f"the site runs: {', '.join((*READERS, *WRITER))} stop for the exchange; ingest goes on", flush=True)
+    stop((*READERS, *WRITER))
+    try:
+        yield
+    finally:
+        print("starting them again", flush=True)
+        start(WRITER)
+        start(READERS)
+    print("they run; what the backup lacks comes again from ingest's spool and the reporter's blocks")
+
+
+def restored(settings: Settings, source: Path) -> str:
+    """Restores under the writer's lock; returns what was done. Raises SecondWriter, OSError."""
     handle = lock.take(settings.database)
     try:
         had = settings.database.exists()
@@ -46,6 +83,22 @@ def restored(settings: Settings, wanted: str) -> str:
         os.close(handle)
     kept = f"; what was there before is {aside}" if had else ""
     return f"{settings.database} is now {source.name}{kept}"
+
+
+def _running(settings: Settings) -> tuple[Doing, Doing] | None:
+    """How services of the running site are stopped and started; None when no site writes this database."""
+    data = settings.data
+    with suppress(lock.SecondWriter):
+        os.close(lock.take(settings.database))
+        return None
+    if supervisor(data):
+        enter("local")
+        from cli import local
+
+        return lambda names: local.stop(data, names), lambda names: local.start(data, names)
+    if compose.engine().answers and compose.runs():
+        return compose.stop, compose.start
+    return None
 
 
 def _list(settings: Settings) -> int:

@@ -21,10 +21,12 @@ hypothesis.settings.load_profile("steady")
 
 @dataclass
 class Mosquitto:
-    """A broker without accounts, whose state is in a folder."""
+    """A broker, without accounts if not told otherwise, whose state is in a folder."""
 
     folder: Path
     port: int
+    access: str = "allow_anonymous true"
+    queue: int = 200_000
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -32,8 +34,8 @@ class Mosquitto:
         self.folder.mkdir(exist_ok=True)
         conf = self.folder / "mosquitto.conf"
         conf.write_text(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nuser root\npersistence true\n"
-            f"persistence_location {self.folder}/\nmax_inflight_messages 1000\nmax_queued_messages 200000\n",
+            f"listener {self.port} 127.0.0.1\n{self.access}\nuser root\npersistence true\n"
+            f"persistence_location {self.folder}/\nmax_inflight_messages 1000\nmax_queued_messages {self.queue}\n",
             encoding="ascii",
         )
         command = [str(program("mosquitto", "mosquitto")), "-c", str(conf)]
@@ -46,6 +48,23 @@ class Mosquitto:
             self.process.terminate()
             self.process.wait(10)
             self.process = None
+
+    def kill(self) -> None:
+        """SIGKILL: what came since it last saved its memory is forgotten."""
+        if self.process:
+            self.process.kill()
+            self.process.wait(10)
+            self.process = None
+
+    def lose_power(self) -> None:
+        """SIGKILL, and all its memory is gone."""
+        self.kill()
+        (self.folder / "mosquitto.db").unlink(missing_ok=True)
+
+    def signal(self, number: int) -> None:
+        """Sends it a signal: SIGHUP to read its users and their rights again, SIGSTOP to hang."""
+        assert self.process
+        self.process.send_signal(number)
 
     def _listens(self) -> bool:
         with socket.socket() as probe:

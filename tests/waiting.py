@@ -10,11 +10,11 @@ from typing import TypeVar
 Found = TypeVar("Found")
 
 
-def wait_for(condition: Callable[[], Found], seconds: float = 20.0, what: str = "") -> Found:
+def wait_for(condition: Callable[[], Found], seconds: float = 20.0, what: str = "", pause: float = 0.05) -> Found:
     """What the condition gives as soon as it is true; fails after the limit."""
-    pause = threading.Event()
+    never = threading.Event()
     until = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < until, f"not within {seconds} s: {what or condition}"
-        pause.wait(0.05)
+        never.wait(pause)
     return found

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from bench.fuzz.absurd import START
 from bench.fuzz.draw import BytesDraw
@@ -15,6 +16,7 @@ from services.reporter.service import Reporter
 from shared.contract.messages import Check, FlowChecks, PressureChecks, Reading, Tick, Verdict
 
 HOURS = (24, 48)
+ZONE = ZoneInfo("Asia/Seoul")
 LINE = b"001  2026-11-23T23:05  12.34  4.11  0 0 0 1  0 0 NULL  1.00 2.00  NULL NULL\n"
 
 
@@ -27,7 +29,7 @@ class _Kept(dict[str, str]):
     def read(self, name: str) -> str:
         return self.get(name, "")
 
-    def prune_outbox(self, before: str) -> None: ...
+    def prune_outbox(self, before: str, most: int) -> None: ...
 
 
 def open_target(_: str, __: Path) -> Take:
@@ -39,7 +41,7 @@ def open_target(_: str, __: Path) -> Take:
         for name in ("server.txt", "server.part.txt"):
             content = LINE * draw.integer(0, 12) + draw.raw(draw.integer(0, 300))
             folder[name] = content.decode("utf-8", "replace")
-        reporter = Reporter(folder, HOURS, 7, NothingOwed())
+        reporter = Reporter(folder, ZONE, HOURS, 7, NothingOwed())
         list(reporter.start())
         for minute in range(0, 24, 6):
             list(reporter.handle(_verdict(minute)))

@@ -88,7 +88,7 @@ def make(name: str, folder: Path) -> Service:
         "db_writer": lambda: DbWriter(
             Recorder(settings.database, zone, (0, 24)), site, 365, lambda at: datetime.fromtimestamp(at, zone)
         ),
-        "reporter": lambda: Reporter(SensorFolder(folder), (24, 48), 7, Owed(past, zone, 7)),
+        "reporter": lambda: Reporter(SensorFolder(folder), zone, (24, 48), 7, Owed(past, zone, 7)),
     }
     return makers[name]()
 

@@ -27,7 +27,7 @@ def open_target(_: str, folder: Path) -> Take:
             path.unlink()
         for name in NAMES[: draw.integer(1, len(NAMES))]:
             (folder / name).write_bytes(_segment(draw))
-        spool = Spool(folder, "site1", 2.0, 10.0, lambda: START)
+        spool = Spool(folder, "site1", 2.0, 10.0)
         first = spool.next
         reading = Reading("site1", "001", START, 1.0, None, spool.boot_id, min(first, 10**12 - 1), "file")
         spool.append(reading)

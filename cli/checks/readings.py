@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 
 from cli.checks.finding import Finding, lasting, note, ok, wrong
+from services.ingest.minutes import FIRST_YEAR
 from shared.domain.series import HOUR
 from shared.runtime.service import Unavailable
 from shared.settings import Settings
 from shared.store.history import History
 
-FIRST_YEAR = 2024
-"""No mini PC with WVR on it is older; a clock before that has lost its battery."""
 AHEAD = 600
 SILENT = 600
 UNJUDGED = 600
@@ -22,10 +22,7 @@ UNFORECAST = 2 * HOUR + 600
 
 def check(settings: Settings, now: datetime, running: bool) -> Iterator[Finding]:
     """Looks at the clock and at what was stored last."""
-    if now.year < FIRST_YEAR:
-        yield wrong(f"the clock says {now:%Y-%m-%d %H:%M}", "set it: sudo timedatectl set-ntp true; check its battery")
-    else:
-        yield ok(f"the clock says {now:%Y-%m-%d %H:%M %Z}")
+    yield _clock(now, settings.data / "spool" / "tick")
     history = History(settings.database, settings.zone, settings.site.name)
     try:
         sensors = history.sensors()
@@ -36,6 +33,20 @@ def check(settings: Settings, now: datetime, running: bool) -> Iterator[Finding]
         return
     if not sensors:
         yield note("no reading is stored yet", "docs/operations.md says how a meter is connected")
+
+
+def _clock(now: datetime, newest: Path) -> Finding:
+    """The machine's clock, against 2024 and the newest minute that ingest has closed (data/spool/tick)."""
+    said = f"the clock says {now:%Y-%m-%d %H:%M %Z}"
+    try:
+        ahead = (datetime.fromisoformat(newest.read_text(encoding="ascii").strip()) - now).total_seconds()
+    except (OSError, ValueError):
+        ahead = 0.0
+    if now.year < FIRST_YEAR:
+        return wrong(said, "set it: sudo timedatectl set-ntp true; check its battery")
+    if ahead > AHEAD:
+        return wrong(f"{said}, and was {lasting(ahead)} ahead before", "docs/operations.md, When the clock is wrong")
+    return ok(said)
 
 
 def _sensor(history: History, sensor: str, now: int, running: bool) -> Iterator[Finding]:

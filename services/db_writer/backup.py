@@ -28,12 +28,12 @@ class News:
 class Copier(Protocol):
     """Copies the database while it is being written."""
 
-    def newest_day(self) -> date | None:
-        """Local day of the newest backup."""
+    def has(self, day: date) -> bool:
+        """Whether there is a backup of a local day."""
         ...
 
-    def begin(self) -> None:
-        """Starts a copy; does nothing while one is being made."""
+    def begin(self, at: datetime | None) -> None:
+        """Starts a copy, to be named by a local time (None: the machine's); does nothing while one is being made."""
         ...
 
     def news(self) -> list[News]:
@@ -44,10 +44,10 @@ class Copier(Protocol):
 class NoCopier:
     """For a replay: its folder can be made again."""
 
-    def newest_day(self) -> date | None:
-        return None
+    def has(self, day: date) -> bool:  # noqa: ARG002
+        return False
 
-    def begin(self) -> None:
+    def begin(self, at: datetime | None) -> None:
         pass
 
     def news(self) -> list[News]:
@@ -60,22 +60,30 @@ class Backup:
     def __init__(self, site: str, copier: Copier) -> None:
         self._site, self._copier = site, copier
         self._askers: list[str] = []
+        self._now: datetime | None = None
+        self._nightly: date | None = None
+        """Day of the newest nightly backup that has not failed: a wrong clock may have named a later one."""
 
     def minute(self, tick: Tick) -> None:
-        """Begins the nightly backup when it is due."""
+        """Begins the nightly backup when it is due. Ticks name it: of two clocks they are the better one."""
+        self._now = tick.at
         due = tick.at.minute == NIGHTLY.minute and tick.at.timetz().replace(tzinfo=None) >= NIGHTLY
-        if due and self._copier.newest_day() != tick.at.date():
-            self._copier.begin()
+        day = tick.at.date()
+        if due and day != self._nightly and not self._copier.has(day):
+            self._nightly = day
+            self._copier.begin(tick.at)
 
     def wanted(self, command: Command) -> None:
         """Begins one now, and answers when it is done."""
         self._askers.append(command.transaction)
-        self._copier.begin()
+        self._copier.begin(self._now)
 
     def news(self) -> Iterator[Message]:
         """Progress, and at the end the answers."""
         for news in self._copier.news():
             yield Progress(self._site, news.at, "backup", news.done, news.of, None, news.text)
+            if news.ok is False:
+                self._nightly = None
             if news.ok is not None:
                 askers, self._askers = self._askers, []
                 yield from (Response(self._site, "backup", one, news.ok, news.text) for one in askers)

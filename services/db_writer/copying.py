@@ -27,18 +27,19 @@ class Copying:
         self.failure = ""
         """Why the last backup was not made; empty when it was."""
 
-    def newest_day(self) -> date | None:
-        return backups.newest_day(self._folder)
+    def has(self, day: date) -> bool:
+        return backups.has(self._folder, day)
 
-    def begin(self) -> None:
+    def begin(self, at: datetime | None) -> None:
         if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._copy, name="backup", daemon=True)
+            at = at or self._clock()
+            self._thread = threading.Thread(target=self._copy, args=(at,), name="backup", daemon=True)
             self._thread.start()
 
     def news(self) -> list[News]:
         return [self._news.get() for _ in range(self._news.qsize())]
 
-    def _copy(self) -> None:
+    def _copy(self, at: datetime) -> None:
         told = 0
 
         def tell(done: int, of: int) -> None:
@@ -48,7 +49,7 @@ class Copying:
                 self._news.put(News(self._clock(), told, PARTS, f"{done} of {of} pages copied"))
 
         try:
-            path = backups.make(self._database, self._folder, self._clock(), tell)
+            path = backups.make(self._database, self._folder, at, tell)
         except Exception as error:
             self.failure = str(error)
             log("db_writer", "backup failed", logging.ERROR, reason=self.failure)

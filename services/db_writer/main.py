@@ -4,7 +4,10 @@ import logging
 import time
 from datetime import datetime
 
+from services.db_writer.care import Care
 from services.db_writer.copying import Copying
+from services.db_writer.looking import Looking
+from services.db_writer.outbox import Outbox
 from services.db_writer.service import DbWriter
 from shared.runtime.log import log, start_logging
 from shared.runtime.mqtt_bus import MqttBus
@@ -13,19 +16,22 @@ from shared.runtime.service import Unavailable
 from shared.settings import Settings, load_settings
 from shared.store.history import History
 from shared.store.recorder import Recorder
+from shared.store.repair import owed_blocks
 
 
 def main() -> None:
     settings = load_settings()
     start_logging()
     recorder = patiently_opened(settings)
-    copying = Copying(settings.database, settings.backups, lambda: datetime.now(settings.zone))
+    database, site = settings.database, settings.site.name
+    copying = Copying(database, settings.backups, lambda: datetime.now(settings.zone))
+    outbox = Outbox(settings.sensor_folder, owed_blocks(database), site, settings.zone)
     service = DbWriter(
         recorder,
-        settings.site.name,
+        site,
         settings.store.retention_days,
         lambda at: datetime.fromtimestamp(at, settings.zone),
-        copying,
+        Care(site, recorder, copying, outbox, Looking(database, settings.backups)),
     )
     stored = History(settings.database, settings.zone, settings.site.name).sensors
     bus = MqttBus("db_writer", settings, stored)

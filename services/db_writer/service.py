@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import ClassVar, Protocol
 
 from services.db_writer.arrivals import Arrivals, Mark
-from services.db_writer.backup import Backup, Copier, NoCopier
+from services.db_writer.care import Care, Kept
 from shared.contract.messages import (
     Anomaly,
     Command,
@@ -20,6 +20,7 @@ from shared.contract.messages import (
     Reading,
     Rejected,
     Response,
+    Status,
     Stored,
     Tick,
     Verdict,
@@ -28,7 +29,7 @@ from shared.domain.series import DAY
 from shared.runtime.service import Unavailable
 
 
-class Store(Protocol):
+class Store(Kept, Protocol):
     """What db_writer needs of the recorder."""
 
     def write(self, messages: Sequence[Message], marks: Sequence[tuple[str, Mark]] = ()) -> None: ...
@@ -51,6 +52,7 @@ class DbWriter:
         Prediction,
         ModelTrained,
         Tick,
+        Status,
     )
     produces: ClassVar[tuple[type[Message], ...]] = (Stored, Progress, Rejected, Response)
     commands: ClassVar[tuple[str, ...]] = ("backup",)
@@ -61,9 +63,9 @@ class DbWriter:
         site: str,
         retention_days: int,
         local: Callable[[int], datetime],
-        copier: Copier | None = None,
+        care: Care | None = None,
     ) -> None:
-        self._backup = Backup(site, copier or NoCopier())
+        self._care = care or Care(site, store)
         self._store, self._site, self._keep, self._local = store, site, retention_days * DAY, local
         self._batch: list[Message] = []
         self._arrivals = Arrivals()
@@ -80,17 +82,17 @@ class DbWriter:
 
     def handle(self, message: Message) -> Iterator[Message]:
         self._arrivals.see(message)
-        if isinstance(message, Tick):
-            self._tick = message
-            self._backup.minute(message)
-        elif isinstance(message, Command):
-            self._backup.wanted(message)
+        if isinstance(message, Tick | Status | Command):
+            self._care.hear(message)
         else:
             self._batch.append(message)
+        if isinstance(message, Tick):
+            self._tick = message
         return iter(())
 
     def settle(self) -> Iterator[Message]:
         """Stores the batch. Raises Unavailable, and keeps the batch, while the database can't be written."""
+        self._care.before()
         self._forget_old_minutes()
         mark = self._arrivals.mark
         judged = [
@@ -105,7 +107,7 @@ class DbWriter:
         if mark and (judged or mark != self._said or self._arrivals.gap):
             yield self._stored(mark)
         yield from (progress(message) for message in batch if isinstance(message, History))
-        yield from self._backup.news()
+        yield from self._care.after(self._arrivals.gap)
 
     def _forget_old_minutes(self) -> None:
         if self._tick and self._tick.at.minute == 0:

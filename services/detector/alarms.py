@@ -101,6 +101,12 @@ class Alarms:
             del self.open[key]
             yield self._cleared(alarm, max(at, alarm.said.opened_at))
 
+    def turn_back(self, at: datetime) -> Iterator[Anomaly]:
+        """Clears what was opened after `at`: the meter's clock has come back from there, and won't pass it for long."""
+        for key in [key for key, alarm in self.open.items() if alarm.said.opened_at > at]:
+            alarm = self.open.pop(key)
+            yield self._cleared(alarm, alarm.said.opened_at)
+
     def acknowledge(self, id_: str, at: datetime) -> Anomaly | None:
         """Marks an open anomaly as seen by an operator; None when none has that id."""
         for alarm in self.open.values():
@@ -155,7 +161,9 @@ class Alarms:
         return replace(said, text=self._text(alarm, said))
 
     def _text(self, alarm: Alarm, said: Anomaly) -> Sentence:
-        return sentence(said.kind, self.sensor, said.channel, said.peak, alarm.excess, said.excess_m3h)
+        if said.kind == "clock" and alarm.excess is None:
+            return said.text
+        return sentence(said.kind, self.sensor, said.channel, said.peak, alarm.excess, said.excess_m3h, said.opened_at)
 
 
 def _clearer(first: Finding, now: Finding) -> Finding:

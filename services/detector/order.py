@@ -27,6 +27,8 @@ class Order:
         self.last_at: datetime | None = None
         self.leap = 0
         """Minutes that this reading leaps ahead, while unconfirmed."""
+        self.fallen = 0
+        """Minutes that the clock went back before the late readings that come now."""
         self.duplicate = self.strange = self.back = False
         self.returned = False
         """The leap before this reading was none: it is back where the others are."""
@@ -88,6 +90,8 @@ class Order:
         again = self.duplicate and (reading.boot_id != self._said[0] or reading.seq <= self._said[1])
         self.leap = 0
         self._late = self._late + 1 if step <= -self.LATE and not again else 0
+        if self._late == 1:
+            self.fallen = 1 - step
         self.strange = self._late >= 3
         self.back = self._late >= TURNED_BACK and not self.duplicate
         self._see(minute)

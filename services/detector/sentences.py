@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from shared.contract.messages import Channel, Kind, Sentence
 
 CHANNEL_NAMES: dict[Channel, tuple[str, str]] = {"flow_rate": ("유량", "Flow rate"), "pressure": ("수압", "Pressure")}
@@ -21,8 +23,8 @@ TEXTS: dict[Kind, tuple[str, str]] = {
         "{channel} of {sensor} shows {value} {unit}, which can't be. Check the meter and its unit setting.",
     ),
     "clock": (
-        "{sensor} 계측 시각이 맞지 않습니다. 계측기 시계를 맞추세요.",
-        "The clock of {sensor} leaps. Set the meter's clock.",
+        "{sensor} 계측 시각이 {at}에 {leap_ko}. 계측기 시계를 맞추세요.",
+        "The clock of {sensor} {leap_en} at {at}. Set the meter's clock.",
     ),
     "spike": (
         "{sensor} {channel} 값이 잠시 {value} {unit}(으)로 튀었습니다. 반복되면 계측기를 점검하세요.",
@@ -52,15 +54,28 @@ TEXTS: dict[Kind, tuple[str, str]] = {
 
 
 def sentence(
-    kind: Kind, sensor: str, channel: Channel, value: float | None, excess: float | None, flow: float | None
+    kind: Kind,
+    sensor: str,
+    channel: Channel,
+    value: float | None,
+    excess: float | None,
+    flow: float | None,
+    at: datetime,
 ) -> Sentence:
-    """Both texts of a kind; value and excess in the channel's unit, flow the excess in m³/h."""
+    """Both texts of a kind; value and excess in the channel's unit, flow the excess in m³/h, `at` when it began.
+
+    Of a clock the excess is minutes: so many back (negative), or ahead and back again.
+    """
+    leap_ko, leap_en = _leap(excess)
     numbers = {
         "sensor": sensor,
         "unit": UNITS[channel],
         "value": _number(value),
         "excess": _number(excess, signed=True),
         "flow": _number(flow, signed=True),
+        "at": f"{at:%Y-%m-%d %H:%M}",
+        "leap_ko": leap_ko,
+        "leap_en": leap_en,
     }
     korean, english = TEXTS[kind]
     name_ko, name_en = CHANNEL_NAMES[channel]
@@ -72,3 +87,20 @@ def sentence(
 
 def _number(value: float | None, signed: bool = False) -> str:
     return "?" if value is None else f"{value:+.3g}" if signed else f"{value:.4g}"
+
+
+def _leap(minutes: float | None) -> tuple[str, str]:
+    if minutes is None:
+        return "어긋났습니다", "leapt"
+    korean, english = _span(abs(minutes))
+    if minutes < 0:
+        return f"{korean} 뒤로 갔습니다", f"went {english} back"
+    return f"{korean} 앞섰다가 돌아왔습니다", f"leapt {english} ahead and came back"
+
+
+def _span(minutes: float) -> tuple[str, str]:
+    """A duration in Korean and English."""
+    for length, korean, english in ((1440, "일", "days"), (60, "시간", "hours")):
+        if minutes >= 2 * length:
+            return f"{minutes / length:.0f}{korean}", f"{minutes / length:.0f} {english}"
+    return f"{minutes:.0f}분", f"{minutes:.0f} minutes"

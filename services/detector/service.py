@@ -45,6 +45,11 @@ class Post:
         self.silent = 0
         """Ticks since the last reading."""
 
+    def come_back(self) -> None:
+        """Forgets the hour of a reading that leapt ahead and was passed: predictions of hours before it are awaited."""
+        if not self.held and self.watch.order.newest is not None:
+            self.hour = min(self.hour, self.watch.order.newest // 60)
+
 
 class Detector:
     """Consumes readings, predictions and ticks; a verdict says only what readings and predictions give."""
@@ -108,6 +113,7 @@ class Detector:
         if post.held:
             post.held.append(reading)
             return self._too_many(post) if len(post.held) > MOST_HELD else iter(())
+        post.come_back()
         hour = int(reading.at.timestamp()) // 3600
         if hour <= post.hour or hour in post.watch.station.predictions:
             post.hour = max(hour, post.hour)
@@ -135,6 +141,7 @@ class Detector:
         post = self._posts.get(prediction.sensor)
         if post is None:
             post = self._posts[prediction.sensor] = Post(Watch(self._settings, prediction.sensor))
+        post.come_back()
         hour = int(prediction.issued_at.timestamp()) // 3600
         if hour > post.hour:
             foreseen = post.watch.station.predictions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from services.detector.alarms import Alarms
 from services.detector.channel import UNMEASURED, Checks, Gauge
@@ -24,7 +24,8 @@ from shared.contract.messages import (
 )
 from shared.settings import Settings
 
-STRANGE = Finding("clock", "flow_rate", "system", "clock", "warning")
+FAR = timedelta(days=1)
+"""From the last reading; a silence that a tick puts farther away is one of the tick's clock."""
 
 
 class Watch:
@@ -52,14 +53,14 @@ class Watch:
             station.flow.skip(step - 1)
             station.pressure.skip(step - 1)
         minute = at.hour * 60 + at.minute
-        if at.hour != station.hour:
+        if at.hour != station.hour or at.minute < step:
             station.open_hour(at)
         if minute >= END and not station.night_closed:
             yield from self._close_night(at)
         yield from self._judge(reading, minute)
         if self.order.returned:
             self.order.returned = False
-            yield from self._alarm(at, [STRANGE], True)
+            yield from self._alarm(at, [strange(self.order.leap)], True)
 
     def _judge(self, reading: Reading, minute: int) -> Iterator[Message]:
         flow, pressure, station = reading.flow_rate, reading.pressure, self.station
@@ -96,7 +97,10 @@ class Watch:
             spans[:] = [(start, cleared if start == opened and end is None else end) for start, end in spans]
 
     def silent(self, at: datetime) -> Iterator[Anomaly]:
-        """Opens the anomaly of a sensor that says nothing."""
+        """Opens the anomaly of a sensor that says nothing; `at` is a tick's."""
+        last = self.order.last_at
+        if last and abs(at - last) > FAR:
+            at = last + timedelta(minutes=self._silence)
         flow, pressure = self.station.flow, self.station.pressure
         channel = flow.channel if flow.system.measured else pressure.channel
         if f"{channel}.silence" not in self.alarms.open:
@@ -122,10 +126,13 @@ class Watch:
         if self.order.leap:
             yield from self._speaks_again(reading.at)
         if self.order.strange:
-            yield from self._alarm(self.order.last_at or reading.at, [STRANGE], True)
+            yield from self._alarm(self.order.last_at or reading.at, [strange(-self.order.fallen)], True)
         if self.order.back:
             self.station.memory.forget_from(reading.at.toordinal())
             self.station.number = 0
+            for anomaly in self.alarms.turn_back(reading.at):
+                self.note(anomaly)
+                yield anomaly
 
     def _close_night(self, at: datetime) -> Iterator[Anomaly]:
         station = self.station
@@ -145,6 +152,11 @@ def _checks(gauge: Gauge, minute: int, value: float | None) -> Checks:
     if value is None or value != value:
         return gauge.check(minute, None) if gauge.system.measured else UNMEASURED
     return gauge.check(minute, value)
+
+
+def strange(minutes: int) -> Finding:
+    """The meter's clock went so many minutes back (negative), or leapt ahead and came back."""
+    return Finding("clock", "flow_rate", "system", "clock", "warning", excess=float(minutes))
 
 
 def local_minute(at: datetime) -> int:

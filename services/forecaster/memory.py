@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 
 from shared.contract.messages import CHANNELS, Channel
 from shared.domain.pace import Pace
+from shared.domain.present import Present
 from shared.domain.series import HOUR, MINUTE, Floats, Series
 from shared.domain.timing import offset_seconds
 
 HOURS = 9 * 168
 """Hours that are remembered."""
+TURNED_BACK = 60
+"""New readings in a row, each more than an hour late, after which the meter's clock is taken to have been set back."""
 KNOWN_MINUTES = 30
 """Minutes from which on the mean of an hour is known."""
 
@@ -58,12 +61,37 @@ class Meter:
         """Newest hour that has its forecast."""
         self.doubted: tuple[int, float | None, float | None] | None = None
         """A reading far ahead of all others, until the next one comes."""
-        self.pace = Pace()
+        self.pace, self.present = Pace(), Present()
+        self._late = 0
         self.hours: dict[int, Hour] = {}
         self.closed = 0
         """The ring below holds the hours before this one."""
         self.ring = np.full((2, HOURS), np.nan)
         self.local = np.zeros(HOURS, dtype=np.int64)
+
+    def hear(self, at: int) -> None:
+        """A reading has come."""
+        self.pace.hear(at)
+        self.present.hear(at)
+
+    def tick(self, at: int) -> int:
+        """A minute has closed: which one; live, no more than one a tick, so a clock that leaps ahead ends no hour."""
+        self.present.minute(at)
+        own = self.present.own
+        minute = at if own is None or not self.present.live else min(at, own)
+        self.pace.tick(minute)
+        return minute
+
+    def turns_back(self, at: int) -> bool:
+        """Whether the meter's clock was set back by this reading or those before it: memory goes on from there."""
+        hour = self.hours.get(at // HOUR)
+        if hour and hour.seen >> at % HOUR // MINUTE & 1:
+            return False
+        self._late = self._late + 1 if self.newest is not None and at < self.newest - HOUR else 0
+        if self._late < TURNED_BACK:
+            return False
+        self.newest, self.issued, self.closed, self._late = at, at // HOUR - 1, 0, 0
+        return True
 
     def add(self, at: int, flow_rate: float | None, pressure: float | None) -> None:
         """Takes one reading, late ones too; an hour that was closed changes for later forecasts only."""
@@ -78,7 +106,6 @@ class Meter:
             self._note(number)
         if self.newest is None or at > self.newest:
             self.newest = at
-        self.pace.hear(at)
 
     def before(self, hour: int) -> tuple[dict[Channel, Floats], NDArray[np.int64]]:
         """Hourly means of the nine weeks before an hour, newest last, by channel; and the local hours of them."""

@@ -30,6 +30,7 @@ class Past(Protocol):
     def span(self, sensor: str) -> tuple[int, int] | None: ...
     def issued(self, sensor: str) -> int | None: ...
     def unforecast(self, sensor: str, start: int, stop: int) -> list[int]: ...
+    def predictions(self, sensor: str) -> Prediction | None: ...
 
 
 class Load(Protocol):
@@ -56,7 +57,7 @@ class Forecaster:
         self.models: dict[tuple[str, Channel], Model] = {}
 
     def start(self) -> Iterator[Message]:
-        """Rebuilds the memory from stored history; yields the forecasts that it lacks."""
+        """Rebuilds the memory from stored history; yields the forecasts that it lacks, and last the newest one."""
         for sensor in self.past.sensors():
             missed = self._missed(sensor)
             meter = self._recall(sensor, min(missed, default=None))
@@ -68,6 +69,8 @@ class Forecaster:
             if meter.newest is not None:
                 meter.pace.hear(meter.newest)
                 yield from self._through(sensor, meter, meter.newest // HOUR, meter.newest)
+            if issued is not None and meter.issued == issued // HOUR and (newest := self.past.predictions(sensor)):
+                yield newest
 
     def owed(self) -> str:
         """The oldest hour that history lacks; empty when none."""
@@ -102,28 +105,29 @@ class Forecaster:
         """A reading far ahead of all others waits for the next one: if that is back again, a clock was wrong."""
         at = int(reading.at.timestamp())
         meter = self.meters.get(reading.sensor) or self._meet(reading.sensor)
+        meter.hear(at)
         if doubted := meter.doubted:
             meter.doubted = None
             if at >= doubted[0] - HOUR // 2:
                 yield from self._take(reading.sensor, meter, *doubted)
         if meter.issued is not None and at // HOUR > meter.issued + 1:
             meter.doubted = (at, reading.flow_rate, reading.pressure)
-            meter.pace.hear(at)
             return
         yield from self._take(reading.sensor, meter, at, reading.flow_rate, reading.pressure)
 
     def _take(
         self, sensor: str, meter: Meter, at: int, flow_rate: float | None, pressure: float | None
     ) -> Iterator[Message]:
+        if meter.turns_back(at):
+            log(self.name, "the meter's clock was set back", logging.WARNING, sensor=sensor)
         if meter.issued is None or at // HOUR > meter.issued:
             yield from self._through(sensor, meter, at // HOUR, meter.newest)
         meter.add(at, flow_rate, pressure)
 
     def _tick(self, at: int) -> Iterator[Message]:
         """An hour is over when its last minute is there, or when the sensor was silent since the tick before."""
-        hour = (at + MINUTE) // HOUR
         for sensor, meter in self.meters.items():
-            meter.pace.tick(at)
+            hour = (meter.tick(at) + MINUTE) // HOUR
             if meter.newest is not None and meter.issued is not None and hour > meter.issued:
                 complete = meter.newest >= hour * HOUR - MINUTE
                 if complete or meter.pace.silent:

@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from services.ingest.feed import Feed
+from services.ingest.feed import Feed, NewestTick
+from services.ingest.minutes import Minutes
 from services.ingest.past import simulated_past
 from services.ingest.rejected import RejectedLines
 from services.ingest.service import Ingest
@@ -22,19 +23,21 @@ def main() -> None:
         return datetime.now(settings.zone)
 
     folder, days, megabytes = settings.data / "spool", settings.ingest.spool_days, settings.ingest.spool_mb
-    spool = Spool(folder, settings.site.name, days, megabytes, now)
+    spool = Spool(folder, settings.site.name, days, megabytes)
     history = History(settings.database, settings.zone, settings.site.name)
+    newest = NewestTick(folder / "tick")
+    minutes = Minutes(newest.read(), newest.keep)
     service = Ingest(
         settings.site.name,
         spool,
         settings.ingest.source,
         Register(settings.sensors, history.sensors),
         RejectedLines(settings.data / "rejected"),
-        simulated_past(settings, now()),
+        simulated_past(settings, now),
     )
     source = SOURCES[settings.ingest.source](settings)
-    feed = Feed(source, settings.site.name, now, lambda: service.ahead, spool.placed)
-    run(service, MqttBus("ingest", settings), feed, note=lambda: service.note)
+    feed = Feed(source, settings.site.name, settings.zone, minutes, now, lambda: service.ahead, spool.placed)
+    run(service, MqttBus("ingest", settings), feed, note=lambda: "; ".join(filter(None, (service.note, minutes.note))))
 
 
 if __name__ == "__main__":

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
+from services.ingest.minutes import FIRST_YEAR
 from services.ingest.sources.simulator import Simulator, simulator
 from shared.contract.messages import History, Minute
 from shared.domain.series import DAY, MINUTE
 from shared.runtime.files import write_whole
+from shared.runtime.service import Unavailable
 from shared.settings import Settings
 
 PART = 5000
@@ -29,15 +31,19 @@ class NoPast:
 class SimulatedPast:
     """The days before a first start; sent again whole if they were interrupted."""
 
-    def __init__(self, site: Simulator, name: str, days: int, now: datetime, mark: Path) -> None:
-        self._site, self._name, self._mark = site, name, mark
-        self._stop = int(now.timestamp()) // MINUTE * MINUTE
-        self._start = self._stop - days * DAY
+    def __init__(self, site: Simulator, name: str, days: int, now: Callable[[], datetime], mark: Path) -> None:
+        self._site, self._name, self._days, self._now, self._mark = site, name, days, now, mark
+        self._start = self._stop = 0
         self._owed = days > 0 and not mark.exists()
 
     def __iter__(self) -> Iterator[History]:
+        """Raises Unavailable while the clock is surely wrong: the past would not reach up to the present."""
         if not self._owed:
             return
+        if (now := self._now()).year < FIRST_YEAR:
+            raise Unavailable(f"this machine's clock says {now:%Y-%m-%d}; the simulator waits until it is set")
+        self._stop = int(now.timestamp()) // MINUTE * MINUTE
+        self._start = self._stop - self._days * DAY
         spans = [
             (sensor, start) for sensor in self._site.sensors for start in range(self._start, self._stop, PART * MINUTE)
         ]
@@ -58,7 +64,7 @@ class SimulatedPast:
             yield datetime.fromtimestamp(at, self._site.zone), flow_rate, pressure
 
 
-def simulated_past(settings: Settings, now: datetime) -> SimulatedPast | NoPast:
+def simulated_past(settings: Settings, now: Callable[[], datetime]) -> SimulatedPast | NoPast:
     """The past of a site whose source is the simulator."""
     if settings.ingest.source != "simulator":
         return NoPast()

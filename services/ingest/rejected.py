@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from services.ingest.sources.lines import BadLine
+from shared.runtime.service import Unavailable
 
 LARGEST = 2_000_000
 """Bytes from which on a file is set aside as .old.txt, in the place of the one before."""
@@ -21,13 +22,17 @@ class RejectedLines:
         self._names = {path.name for path in folder.glob("*.rejected.txt")}
 
     def __call__(self, line: BadLine) -> None:
+        """Raises Unavailable while the disk is full."""
         name = f"{Path(line.file).name[:60]}.rejected.txt"
         if name not in self._names and len(self._names) >= MOST_FILES:
             name = "others.rejected.txt"
         self._names.add(name)
         path = self._folder / name
-        with path.open("a", encoding="utf-8") as file:
-            file.write(f"{line.number}\t{line.reason}\t{line.raw.rstrip()}\n")
-            full = file.tell() > LARGEST
-        if full:
-            path.replace(path.with_name(name.replace(".rejected.txt", ".rejected.old.txt")))
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(f"{line.number}\t{line.reason}\t{line.raw.rstrip()}\n")
+                full = file.tell() > LARGEST
+            if full:
+                path.replace(path.with_name(name.replace(".rejected.txt", ".rejected.old.txt")))
+        except OSError as error:
+            raise Unavailable(f"{name} can't be written, readings wait: {error.strerror}") from error

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
 import uuid
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -31,7 +33,7 @@ NAME = re.compile(r"[0-9a-f]{12}-[0-9]{12}\.log", re.ASCII)
 LONGEST = 1000
 """Bytes; no line of ours is as long."""
 PLACED = b"=\n"
-"""The source's place was remembered here: what comes below may be read from it again."""
+"""The source's place was remembered here, once a minute: what comes below may be read from it again."""
 
 Key = tuple[str, datetime, float | None, float | None]
 
@@ -42,9 +44,11 @@ class Spool:
     boot_id is the name of this spool: seq goes on through restarts of ingest, and begins anew only with a new spool.
     """
 
-    def __init__(self, folder: Path, site: str, days: float, megabytes: float, now: Callable[[], datetime]) -> None:
-        self._folder, self._site, self._days, self._most = folder, site, days, int(megabytes * 1e6)
-        self._now = now
+    def __init__(self, folder: Path, site: str, days: float, megabytes: float) -> None:
+        """`days` of ingest's work are kept, in minutes that it counted itself: no clock that is set makes them old."""
+        self._folder, self._site, self._kept, self._most = folder, site, int(days * 1440), int(megabytes * 1e6)
+        self._spans: dict[Path, int] = {}
+        """Minutes in each file that is full."""
         folder.mkdir(parents=True, exist_ok=True)
         segments = self._segments(_newest_spool(folder))
         self.boot_id = _boot_of(segments[-1]) if segments else uuid.uuid4().hex[:12]
@@ -74,10 +78,10 @@ class Spool:
         try:
             written = os.write(self._file, line)
             if written != len(line):
-                raise OSError("only a part of a line could be written")
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             os.ftruncate(self._file, self._size)
-            raise Unavailable(f"the spool can't be written, readings wait: {error}") from error
+            raise Unavailable(f"the spool can't be written, readings wait: {error.strerror}") from error
         self._size += len(line)
         self.next = reading.seq + 1
 
@@ -91,23 +95,27 @@ class Spool:
         return known
 
     def flush(self) -> None:
-        """Forces to disk what was appended."""
-        os.fsync(self._file)
+        """Forces to disk what was appended. Raises Unavailable when the disk is full."""
+        try:
+            os.fsync(self._file)
+        except OSError as error:
+            raise Unavailable(f"the spool can't be flushed, readings wait: {error.strerror}") from error
 
     def placed(self) -> None:
-        """The source has remembered its place, after a flush: starts a new file when it is time, drops old ones."""
+        """The source has remembered its place, after a flush: starts a new file when it is time, drops old ones.
+
+        Raises OSError when the disk is full.
+        """
         self._minutes += 1
         self._patience -= 1
         if self._patience < 0:
             self._expected.clear()
         if self._expected:
             return
-        if self._size >= SEGMENT or (self._size and self._minutes >= SEGMENT_MINUTES):
-            os.close(self._file)
-            self._begin()
-        elif self._size:
-            self._size += os.write(self._file, PLACED)
-        self._trim()
+        try:
+            self._end_minute()
+        finally:
+            self._trim()
 
     def stored(self, seq: int) -> None:
         """All up to seq is in the database."""
@@ -133,6 +141,14 @@ class Spool:
             number = line.split(b",", 1)[0]
             if number.isdigit() and first <= int(number) <= last and (reading := self._reading(line)):
                 yield reading
+
+    def _end_minute(self) -> None:
+        if self._size:
+            self._size += os.write(self._file, PLACED)
+        if self._size >= SEGMENT or (self._size and self._minutes >= SEGMENT_MINUTES):
+            old = self._file
+            self._begin()
+            os.close(old)
 
     def _begin(self) -> None:
         self._open(self._folder / f"{self.boot_id}-{self.next:012d}.log")
@@ -163,12 +179,12 @@ class Spool:
         """Drops what is stored and old; beyond the allowed size the oldest, and says so when it is not stored."""
         segments = self._segments(self.boot_id)
         sizes = {segment: segment.stat().st_size for segment in segments}
-        oldest = self._now().timestamp() - self._days * 86_400
+        ages = self._ages(segments)
         total = sum(sizes.values())
         waiting, dropped = 0, self.note.startswith(DROPPED)
         for segment, follower in pairwise(segments):
             safe = _first_of(follower) - 1 <= self._stored
-            if (safe and segment.stat().st_mtime < oldest) or total > self._most:
+            if (safe and ages[segment] >= self._kept) or total > self._most:
                 segment.unlink()
                 total -= sizes[segment]
                 if not safe:
@@ -181,6 +197,19 @@ class Spool:
             self.note = (
                 f"{waiting / 1e6:.0f} MB of the spool are not stored by db_writer; soon readings will be dropped"
             )
+
+    def _ages(self, segments: list[Path]) -> dict[Path, int]:
+        """Minutes that ingest has worked since each full file was ended."""
+        for segment in segments[:-1]:
+            if segment not in self._spans:
+                with suppress(OSError):
+                    self._spans[segment] = sum(line == PLACED for line in _lines(segment))
+        self._spans = {segment: self._spans.get(segment, 0) for segment in segments[:-1]}
+        ages, age = {}, self._minutes
+        for segment in reversed(segments[:-1]):
+            ages[segment] = age
+            age += self._spans[segment]
+        return ages
 
     def _segments(self, boot_id: str) -> list[Path]:
         """Files of a spool, oldest first."""

@@ -51,10 +51,12 @@ class Blocks:
         """Whether there are more open blocks than can be waited for: the oldest go as they are."""
         return len(self.lines) > MOST_OPEN or sum(map(len, self.lines.values())) > MOST_LINES
 
-    def send(self, block: str) -> None:
-        """Takes out a block. Nothing comes into it or older ones any more."""
+    def send(self, block: str) -> str:
+        """Takes out a block: its text. Nothing comes into it or older ones any more."""
+        text = self.text(block)
         del self.lines[block]
         self.sent = block
+        return text
 
     def text(self, block: str) -> str:
         """The lines of a block in order of minute and sensor."""
@@ -63,7 +65,7 @@ class Blocks:
 
 
 def block_of(minute: str) -> str:
-    """The block that a minute, YYYY-MM-DDTHH:MM, belongs to."""
+    """The block that the place of a minute, YYYY-MM-DDTHH:MM, belongs to."""
     return minute[:15]
 
 

@@ -11,7 +11,7 @@ from shared.runtime.log import log
 from shared.runtime.service import Unavailable
 
 MOST_BLOCKS = 60_000
-"""In outbox/; a year has 52,560. Of more, say with dates to come, those written first go."""
+"""In outbox/; a year has 52,560."""
 LARGEST = 2_000_000
 """Bytes of server.txt; 64 sensors with all hours ahead have 1.3 MB."""
 
@@ -24,10 +24,11 @@ class SensorFolder:
         (path / "outbox").mkdir(parents=True, exist_ok=True)
 
     def write(self, name: str, text: str) -> None:
+        """Raises Unavailable while the disk is full."""
         try:
             write_whole(self._path / name, text)
         except OSError as error:
-            raise Unavailable(f"data/sensor/{name} can't be written: {error}") from error
+            raise Unavailable(f"{name} can't be written, lines wait: {error.strerror}") from error
 
     def read(self, name: str) -> str:
         try:
@@ -38,15 +39,10 @@ class SensorFolder:
             log("reporter", "an own file can't be read", logging.ERROR, file=name, reason=str(error))
             return ""
 
-    def prune_outbox(self, before: str) -> None:
-        kept = []
-        for path in (self._path / "outbox").glob("server-*.txt"):
-            with suppress(OSError):
-                if path.name < before:
-                    path.unlink()
-                else:
-                    kept.append((path.stat().st_mtime_ns, path))
-        for _, path in sorted(kept)[:-MOST_BLOCKS]:
+    def prune_outbox(self, before: str, most: int) -> None:
+        found = sorted((self._path / "outbox").glob("server-*.txt"))
+        kept = [path for path in found[:-most] if path.name >= before] + found[-most:]
+        for path in {*found} - {*kept[-MOST_BLOCKS:]}:
             with suppress(OSError):
                 path.unlink()
 
@@ -68,8 +64,8 @@ class DeferredFolder:
     def read(self, name: str) -> str:
         return self._texts.get(name, "")
 
-    def prune_outbox(self, before: str) -> None:
-        while self._outbox and (oldest := next(iter(self._outbox))) < f"outbox/{before}":
+    def prune_outbox(self, before: str, most: int) -> None:
+        while len(self._outbox) > most and (oldest := next(iter(self._outbox))) < f"outbox/{before}":
             del self._outbox[oldest]
 
     def flush(self) -> None:

@@ -15,7 +15,7 @@ def main() -> None:
     wanted = settings.reporter
     history = History(settings.database, settings.zone, settings.site.name)
     owed = Owed(history, settings.zone, wanted.outbox_days)
-    service = Reporter(folder, wanted.horizons_hours, wanted.outbox_days, owed)
+    service = Reporter(folder, settings.zone, wanted.horizons_hours, wanted.outbox_days, owed)
     run(service, MqttBus("reporter", settings, history.sensors))
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from services.reporter.text import minute as minute_of
+from services.reporter.text import time_of
 from shared.contract.messages import FlowChecks, Prediction, PressureChecks, Reading, Verdict
 from shared.domain.series import DAY, HOUR, MINUTE
 
@@ -25,7 +26,7 @@ class Past(Protocol):
 
 
 class Owed:
-    """Looks up lines by block, and by minute as the lines tell it: local time."""
+    """Looks up lines by block, and by the place of a minute."""
 
     def __init__(self, past: Past, zone: ZoneInfo, days: int) -> None:
         self._past, self._zone, self._days = past, zone, days
@@ -80,7 +81,7 @@ class Owed:
                     yield known
 
     def _at(self, minute: str) -> int:
-        return _seconds(datetime.fromisoformat(minute).replace(tzinfo=self._zone))
+        return _seconds(time_of(minute, self._zone))
 
 
 class NothingOwed:

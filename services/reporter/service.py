@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import ClassVar, Protocol
+from zoneinfo import ZoneInfo
 
 from services.reporter.blocks import Blocks, block_of, minutes_of
-from services.reporter.text import alert_line, alert_part, forecast_columns, known_line, minute, missing_line
+from services.reporter.now import Now
+from services.reporter.text import alert_line, alert_part, forecast_columns, known_line, missing_line
 from shared.contract.messages import Anomaly, Message, Prediction, Stored, Tick, Verdict
 from shared.domain.pace import Pace
+from shared.domain.series import DAY, MINUTE
 from shared.runtime.service import Unavailable
 
-MINUTE = timedelta(minutes=1)
 MOST_HOURS = 24 * 60
 PATIENCE = 10
 """Ticks that a block waits for verdicts and forecasts which stored history owes it."""
@@ -30,13 +32,13 @@ class Folder(Protocol):
         """The text of a file, empty when it isn't there."""
         ...
 
-    def prune_outbox(self, before: str) -> None:
-        """Deletes the blocks whose file name sorts before a name."""
+    def prune_outbox(self, before: str, most: int) -> None:
+        """Deletes the blocks whose file name sorts before a name, but for the newest `most` ones."""
         ...
 
 
 class Owed(Protocol):
-    """What stored history says; a minute is its text in local time."""
+    """What stored history says; a minute is named by its place."""
 
     def after(self, block: str) -> Iterable[Verdict | Prediction]:
         """Verdicts and predictions after a block, in order of time."""
@@ -63,8 +65,11 @@ class Reporter:
     produces: ClassVar[tuple[type[Message], ...]] = ()
     commands: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, folder: Folder, horizons_hours: Sequence[int], outbox_days: int, owed: Owed) -> None:
-        self._folder, self._hours, self._kept, self._owed = folder, horizons_hours, timedelta(days=outbox_days), owed
+    def __init__(
+        self, folder: Folder, zone: ZoneInfo, horizons_hours: Sequence[int], outbox_days: int, owed: Owed
+    ) -> None:
+        self._folder, self._hours, self._owed = folder, horizons_hours, owed
+        self._now, self._most = Now(zone, outbox_days * DAY), outbox_days * DAY // (10 * MINUTE)
         self._alerts: dict[str, tuple[str, str]] = {}
         self._first_blocks: dict[str, str] = {}
         self._paces: defaultdict[str, Pace] = defaultdict(Pace)
@@ -78,8 +83,9 @@ class Reporter:
         self._silent: set[str] = set()
         self._gap = False
         """Whether readings are missing that ingest sends again."""
-        self._oldest = ""
         self._changed = False
+        self._newest_block = ""
+        """Complete, and not yet in server.txt."""
         self._no_forecast = "  " + forecast_columns(None, horizons_hours)
 
     def start(self) -> Iterator[Message]:
@@ -98,7 +104,8 @@ class Reporter:
     def handle(self, message: Message) -> Iterator[Message]:
         if isinstance(message, Verdict):
             self._paces[message.sensor].hear(int(message.at.timestamp()))
-            self._put(message.sensor, minute(message.at), alert_line(message))
+            self._now.hear(message.at)
+            self._put(message.sensor, self._now.place_of(message.at), alert_line(message))
         elif isinstance(message, Tick):
             self._close_minute(message.at)
         elif isinstance(message, Prediction):
@@ -110,6 +117,7 @@ class Reporter:
         return iter(())
 
     def settle(self) -> Iterator[Message]:
+        """Writes what has changed. Raises Unavailable, and writes all of it at the next call, while it can't."""
         if self._changed:
             self._changed = False
             try:
@@ -122,42 +130,46 @@ class Reporter:
     def _write(self) -> None:
         self._folder.write("alert.txt", "".join(f"{self._alerts[name][1]}\n" for name in sorted(self._alerts)))
         if self._blocks.lines:
-            newest = max(self._blocks.lines)
+            believed = [block for block in self._blocks.lines if block <= self._now.limit]
+            newest = max(believed or self._blocks.lines)
             self._folder.write("server.part.txt", self._blocks.text(newest))
         self._send()
+        if self._newest_block:
+            self._folder.write("server.txt", self._newest_block)
+            self._newest_block = ""
+            self._folder.prune_outbox(outbox_name(self._now.outdated), self._most)
 
     def _send(self) -> None:
         """Sends the blocks that are due, in order; one that waits for history holds up those behind it."""
-        text = ""
         for block in self._blocks.due(len(self._alerts)):
             if not (self._blocks.crowded or self._whole(block)):
                 break
+            self._folder.write(f"outbox/{outbox_name(block)}", self._blocks.text(block))
             self._waits.pop(block, None)
-            text = self._blocks.text(block)
-            self._folder.write(f"outbox/{outbox_name(block)}", text)
-            self._blocks.send(block)
-        if text:
-            self._folder.write("server.txt", text)
-            self._folder.prune_outbox(outbox_name(self._oldest))
+            self._newest_block = self._blocks.send(block)
 
     def _take_prediction(self, prediction: Prediction) -> None:
-        hour, forecasts = minute(prediction.issued_at), self._forecasts[prediction.sensor]
+        hour, forecasts = self._now.place_of(prediction.issued_at), self._forecasts[prediction.sensor]
         forecasts[hour] = "  " + forecast_columns(prediction, self._hours)
         while len(forecasts) > MOST_HOURS:
             del forecasts[next(iter(forecasts))]
         if line := self._blocks.line(hour, prediction.sensor):
             self._put(prediction.sensor, hour, alert_part(line))
 
-    def _close_minute(self, at: datetime) -> None:
+    def _close_minute(self, tick: datetime) -> None:
         """Gives a line to what is still missing in the minute before, and in every block that is over."""
-        self._oldest = block_of(minute(at - self._kept))
+        now = self._now
+        now.close(tick)
+        if now.turned_back(self._blocks.sent):
+            self._blocks.sent = now.restart()
+            self._first_blocks = {sensor: min(first, now.block(0)) for sensor, first in self._first_blocks.items()}
         self._asked.clear()
-        last = minute(at - MINUTE)
+        last = now.place(-MINUTE)
         for sensor in self._alerts:
-            self._paces[sensor].tick(int(at.timestamp()))
+            self._paces[sensor].tick(now.at)
             if self._lacks(sensor, last) and not self._on_its_way(sensor, last):
                 self._look_up(sensor, last)
-        for block in self._blocks.before(block_of(minute(at))):
+        for block in self._blocks.before(now.block(0)):
             if self._whole(block):
                 self._changed = True
 
@@ -170,7 +182,7 @@ class Reporter:
                 return False
             at_last = self._waits.get(block, 0) >= PATIENCE
             found = [self._look_up(sensor, missed, at_last) for sensor, missed in lacking]
-            if block.endswith(":0"):
+            if block[14] == "0":
                 found += [self._look_up_forecast(sensor, f"{block}0") for sensor in self._alerts]
             if not all(found):
                 self._waits[block] = self._waits.get(block, 0) + 1
@@ -206,16 +218,16 @@ class Reporter:
 
     def _put(self, sensor: str, at: str, line: str) -> None:
         self._first_blocks.setdefault(sensor, block_of(at))
-        if sensor not in self._alerts or at >= self._alerts[sensor][0]:
+        if sensor not in self._alerts or at >= self._alerts[sensor][0] or self._alerts[sensor][0] > self._now.limit:
             self._alerts[sensor] = (at, line)
             self._changed = True
-        if block_of(at) >= self._oldest:
+        if block_of(at) >= self._now.oldest:
             self._blocks.put(at, sensor, line + self._columns(sensor, at))
             self._changed = True
 
     def _columns(self, sensor: str, at: str) -> str:
         """The forecast of a full hour; in a backlog the forecaster is far ahead of the verdicts."""
-        if at.endswith(":00"):
+        if at.endswith("00"):
             return self._forecasts[sensor].get(at, self._no_forecast)
         return self._no_forecast
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from shared.contract.messages import YEARS, Check, Prediction, Verdict, free_of_separators
 
 NULL = "NULL"
 COLUMNS = 11
 """Of alert.txt."""
+SECOND = "B"
 
 
 def alert_line(verdict: Verdict) -> str:
@@ -22,9 +24,9 @@ def alert_line(verdict: Verdict) -> str:
 
 
 def missing_line(sensor: str, at: str, silent: bool) -> str:
-    """The eleven columns of a minute without a reading; the system flags are 1 while the sensor counts as silent."""
+    """The eleven columns of a place without a reading; the system flags are 1 while the sensor counts as silent."""
     system = "1" if silent else NULL
-    return f"{sensor}  {at}  {NULL}  {NULL}  {system} {NULL} {NULL} {NULL}  {system} {NULL} {NULL}"
+    return f"{sensor}  {at.replace(SECOND, ':')}  {NULL}  {NULL}  {system} {NULL} {NULL} {NULL}  {system} {NULL} {NULL}"
 
 
 def forecast_columns(prediction: Prediction | None, hours: Sequence[int]) -> str:
@@ -39,6 +41,12 @@ def forecast_columns(prediction: Prediction | None, hours: Sequence[int]) -> str
 def minute(at: datetime) -> str:
     """Local time without offset, to the minute."""
     return at.isoformat(timespec="minutes")[:16]
+
+
+def place(at: datetime, zone: ZoneInfo) -> str:
+    """The minute as it sorts: in the hour that comes twice, the second one has a B for its colon, 2026-10-25T02B59."""
+    local = at.astimezone(zone)
+    return minute(local).replace(":", SECOND) if local.fold else minute(local)
 
 
 def number(value: float | None) -> str:
@@ -66,3 +74,8 @@ def known_line(line: str, hours: int) -> tuple[str, str] | None:
 def alert_part(line: str) -> str:
     """The eleven columns at the head of a line of server.txt."""
     return "  ".join(line.split("  ")[:6])
+
+
+def time_of(place: str, zone: ZoneInfo) -> datetime:
+    """The minute of a place."""
+    return datetime.fromisoformat(place.replace(SECOND, ":")).replace(tzinfo=zone, fold=int(SECOND in place))

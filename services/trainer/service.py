@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 from services.trainer.plan import Advance, Ended, Failed, Plan, Record, TooLittle, Trained
 from services.trainer.runner import Runner
 from shared.contract.messages import CHANNELS, Command, Message, ModelTrained, Progress, Response, Tick
+from shared.domain.present import FAR
 from shared.runtime.log import log
 from shared.settings import Training
 
@@ -51,6 +52,8 @@ class Trainer:
         self.imported: datetime | None = None
         self.began = self.now
         self.night = self._date(self.now)
+        self.ticks = False
+        """Whether one has come: before, the time is only that of the machine."""
 
     def start(self) -> Iterator[Message]:
         for trained in self.in_use():
@@ -60,8 +63,7 @@ class Trainer:
 
     def handle(self, message: Message) -> Iterator[Message]:
         if isinstance(message, Tick):
-            self.now = max(self.now, message.at + timedelta(minutes=1))
-            yield from self._look_at_night()
+            yield from self._go_on(message.at + timedelta(minutes=1))
         elif isinstance(message, Command) and message.name == "train":
             yield self._answer(message)
         elif isinstance(message, Progress) and message.job == "import" and message.step == message.of > 0:
@@ -72,16 +74,28 @@ class Trainer:
     def settle(self) -> Iterator[Message]:
         return self._poll()
 
-    def _date(self, now: datetime) -> object:
+    def _date(self, now: datetime) -> date:
         """The last date whose 03:00 has come."""
-        return (now - timedelta(hours=NIGHT)).date()
+        return (now.astimezone(self.zone) - timedelta(hours=NIGHT)).date()
+
+    def _go_on(self, now: datetime) -> Iterator[Message]:
+        """Takes the time of a tick; a start on a wrong clock trained on the wrong weeks, and is done again."""
+        wrong = not self.ticks and abs(now - self.now) > timedelta(seconds=FAR)
+        self.ticks = True
+        self.now = now if wrong else max(self.now, now)
+        if wrong:
+            self.night = self._date(self.now)
+            if self.training.automatic:
+                yield from self._want(Plan(self._seconds()))
+        yield from self._look_at_night()
 
     def _look_at_night(self) -> Iterator[Message]:
-        date = self._date(self.now)
-        if date == self.night:
+        """A year's first day is believed only when the night before was seen to come, too."""
+        before, self.night = self.night, self._date(self.now)
+        if self.night == before:
             return
-        self.night = date
-        yearly = (self.now.month, self.now.day) == (self.training.month, 1)
+        yearly = (self.night.month, self.night.day) == (self.training.month, 1)
+        yearly = yearly and self.night - before == timedelta(days=1)
         if self.training.automatic and (yearly or self.too_little):
             yield from self._want(Plan(self._seconds()))
 

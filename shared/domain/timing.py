@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -24,6 +24,14 @@ def offset_seconds(at: int, zone: ZoneInfo) -> int:
     """UTC offset in seconds that the zone has at an instant."""
     offset = datetime.fromtimestamp(at, UTC).astimezone(zone).utcoffset()
     return int(offset.total_seconds()) if offset else 0
+
+
+def local_time(at: int, zone: ZoneInfo) -> datetime:
+    """An instant, epoch seconds, in the offset that the zone has then.
+
+    The offset is fixed: two times of one zone would be compared by their clock faces, where an hour may come twice.
+    """
+    return datetime.fromtimestamp(at, timezone(timedelta(seconds=offset_seconds(at, zone))))
 
 
 def hour_of_week(local: Ints) -> Ints:

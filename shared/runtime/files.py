@@ -28,12 +28,17 @@ def read_small(path: Path, most: int) -> bytes:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Writes beside, flushes to disk and renames."""
+    """Writes beside, flushes to disk and renames. Raises OSError, and then nothing has changed."""
     beside = path.with_name(f".{path.name}.part")
-    with beside.open("wb") as file:
-        file.write(content.encode("utf-8") if isinstance(content, str) else content)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with beside.open("wb") as file:
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        # Half a file would take what little space there is.
+        beside.unlink(missing_ok=True)
+        raise
     beside.replace(path)
     flush_path(path.parent)
 

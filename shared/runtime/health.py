@@ -16,6 +16,9 @@ from shared.version import VERSION
 STALE_AFTER = 45.0
 """Seconds without a round trip after which a service is unhealthy."""
 
+SLACK = 1.0
+"""Seconds that a file may seem to be of the future: its time and the clock don't tick together."""
+
 
 def heartbeat_file() -> Path:
     """The file that shows the last round trip of this process's service."""
@@ -23,11 +26,15 @@ def heartbeat_file() -> Path:
 
 
 def age(file: Path) -> float | None:
-    """Seconds since the last round trip; None when there was none."""
+    """Seconds since the last round trip; None when there was none since the clock was set back.
+
+    So a leap of the clock, either way, makes a living service look ill for one beat, and never a dead one well.
+    """
     try:
-        return max(0.0, time.time() - file.stat().st_mtime)
+        seconds = time.time() - file.stat().st_mtime
     except FileNotFoundError:
         return None
+    return max(0.0, seconds) if seconds > -SLACK else None
 
 
 class Presence:

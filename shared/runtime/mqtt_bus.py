@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -24,45 +24,79 @@ from shared.runtime.bus import Delivery
 from shared.runtime.complaints import Complaints
 from shared.runtime.health import Presence, heartbeat_file
 from shared.runtime.log import log
+from shared.runtime.outbox import Outbox, Sent
 from shared.runtime.reach import hindrance, trusting
 from shared.runtime.register import Register
 from shared.runtime.service import Service
+from shared.runtime.watchdog import ROUND_SECONDS, Watchdog
 from shared.settings import Settings
 
 IN_FLIGHT = 1000
-"""Unacknowledged messages in each direction; mosquitto.conf allows as many."""
+"""Messages that the broker delivers without an acknowledgement; mosquitto.conf allows as many."""
 MOST_BYTES = 2_000_000
 """Payload that one batch unpacks at the most; a year of history would weigh a hundred times as much."""
 SESSION_DAYS = 30
-BEAT_SECONDS = 10.0
-DEAF_SECONDS = 60.0
-"""A connected service that doesn't hear itself for so long is ended, and restarted by its supervisor."""
+KEEPALIVE = 15
+"""Seconds; a broker that hangs is left after twice as many."""
+RETRY_SECONDS = 5.0
+"""Between two tries to publish what the broker refuses."""
+COMPLAIN_SECONDS = 60.0
+COME_BACK_SECONDS = (10.0, 60.0)
+"""After a broker has forgotten everybody: when the listeners have come back, and those that were started anew."""
+WAITING = "waiting for the broker"
+
+
+class Packet(NamedTuple):
+    """What came, and through which connection of which of the broker's sessions."""
+
+    session: int
+    connection: int
+    content: mqtt.MQTTMessage
 
 
 class MqttBus:
     """One service's side of the broker. Messages wait in an inbox until they are received.
 
-    After a reconnect the broker delivers again what was not acknowledged, so the old connection's inbox is dropped.
+    After a reconnect the broker delivers again what was not acknowledged, so the old connection's inbox is dropped;
+    a broker that has forgotten the session delivers nothing again, so then it is kept.
     """
 
-    def __init__(self, name: str, settings: Settings, stored: Callable[[], Iterable[str]] = tuple) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        stored: Callable[[], Iterable[str]] = tuple,
+        round_seconds: float = ROUND_SECONDS,
+    ) -> None:
         """`stored`: the sensors that have readings."""
         self._settings, self._name = settings, name
         self._register, self._complaints = Register(settings.sensors, stored), Complaints()
         self._introducing: tuple[type[Message], ...] = ()
         self._presence = Presence(settings.site.name, name, settings.zone)
-        self._inbox: queue.SimpleQueue[tuple[int, mqtt.MQTTMessage]] = queue.SimpleQueue()
-        self.connections = 0
-        """Times that the broker has taken this client in; the newest one's number."""
-        self._subscriptions: list[tuple[str, SubscribeOptions]] = []
-        self._ready, self._closed = threading.Event(), threading.Event()
-        self._published: set[int] = set()
-        self._confirmed: set[int] = set()
-        self._progress = threading.Condition()
-        self._retained: dict[str, bytes] = {}
-        self._heard = self._beaten = 0.0
-        self._client = self._make_client()
         self._own_topic = topic_of(self._presence.status("online"))
+        self._inbox: queue.SimpleQueue[Packet] = queue.SimpleQueue()
+        self._connection = 0
+        self._through = (0, 0)
+        """The broker's session and the connection that now deliver."""
+        self._subscriptions: list[tuple[str, SubscribeOptions]] = []
+        self._ready, self._hears = threading.Event(), False
+        self._outbox = Outbox()
+        self._sending = threading.Lock()
+        self._calm = threading.Event()
+        """Not set while a connection is made: what is said then would overtake what is said again."""
+        self._calm.set()
+        self._note: str | None = None
+        self._retried = 0.0
+        self._repeats: list[float] = []
+        """When all is said again to those who were not there."""
+        self._complaint: tuple[str, float] = ("", 0.0)
+        self._client = self._make_client()
+        self._watchdog = Watchdog(name, self._round, self._client.is_connected, round_seconds)
+
+    @property
+    def connections(self) -> int:
+        """Number of the broker's connection that now delivers; each new one has a greater one."""
+        return self._through[1]
 
     def open(self, service: Service) -> None:
         """Connects, however long that takes, and subscribes."""
@@ -75,58 +109,55 @@ class MqttBus:
         properties.SessionExpiryInterval = SESSION_DAYS * 86_400
         properties.ReceiveMaximum = IN_FLIGHT
         broker = self._settings.broker
-        self._client.connect_async(broker.host, broker.reached_at, 30, clean_start=False, properties=properties)
+        self._client.connect_async(broker.host, broker.reached_at, KEEPALIVE, clean_start=False, properties=properties)
         self._client.loop_start()
+        self._watchdog.start()
         while not self._ready.wait(10):
+            self._watchdog.turned()
             where = f"{broker.host}:{broker.reached_at}"
-            log(self._name, "waiting for the broker", logging.WARNING, at=where, reason=hindrance(broker))
-        self._heard = time.monotonic()
-        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+            log(self._name, WAITING, logging.WARNING, at=where, reason=hindrance(broker))
+        self._watchdog.turned()
 
     def receive(self, most: int, wait: float) -> Sequence[Delivery]:
         deliveries: list[Delivery] = []
         size = 0
         try:
             while len(deliveries) < most and size < MOST_BYTES:
-                connection, packet = self._inbox.get(block=not deliveries, timeout=wait)
-                size += len(packet.payload)
-                if connection == self.connections and (delivery := self._open_packet(connection, packet)):
+                packet = self._inbox.get(block=not deliveries, timeout=wait)
+                size += len(packet.content.payload)
+                session, connection = self._through
+                comes_again = packet.session == session and packet.connection != connection
+                if not comes_again and (delivery := self._open_packet(packet)):
                     deliveries.append(delivery)
         except queue.Empty:
             pass
         return deliveries
 
     def publish(self, message: Message) -> None:
+        self._watchdog.turned()
         for passed in self._complaints.take(message) if isinstance(message, Rejected) else (message,):
             self._publish(passed)
 
     def _publish(self, message: Message) -> None:
         payload, topic = encode(message), topic_of(message)
-        self._send(topic, payload, message.retained)
-        if message.retained:
-            self._retained[topic] = payload
-        elif isinstance(message, Anomaly):
-            self._retained.pop(topic, None)
-            self._send(topic, b"", retain=True)
+        said = [Sent(topic, payload, message.retained)]
+        if isinstance(message, Anomaly) and not message.retained:
+            said.append(Sent(topic, b"", retain=True))
+        while not self._has_sent(said):
+            self._wait()
 
     def confirm(self) -> None:
-        with self._progress:
-            while not self._published <= self._confirmed:
-                self._progress.wait(1.0)
-                self.beat("waiting for the broker")
-            self._confirmed -= self._published
-            self._published.clear()
+        while not self._outbox.is_safe(1.0):
+            self._wait()
 
     def beat(self, note: str) -> None:
-        if time.monotonic() - self._beaten >= BEAT_SECONDS:
-            self._beaten = time.monotonic()
-            status = self._presence.status("online", self._inbox.qsize(), note)
-            self._client.publish(self._own_topic, encode(status), qos=0, retain=True)
-            for swallowed in self._complaints.due():
-                self._publish(swallowed)
+        self._watchdog.turned()
+        self._tell(note)
+        for swallowed in self._complaints.due():
+            self._publish(swallowed)
 
     def close(self) -> None:
-        self._closed.set()
+        self._watchdog.stop()
         self._client.publish(self._own_topic, encode(self._presence.status("stopping")), qos=1, retain=True)
         self._client.disconnect()
         self._client.loop_stop()
@@ -139,33 +170,83 @@ class MqttBus:
             client.tls_set_context(trusting(authority))
         client.username_pw_set(self._name, _password(self._name, self._settings))
         client.will_set(topic_of(self._presence.status("offline")), encode(self._presence.status("offline")), 1, True)
-        client.max_inflight_messages_set(IN_FLIGHT)
+        client.max_inflight_messages_set(0)  # the outbox has its own limit; paho's loses the order when it reconnects
         client.reconnect_delay_set(1, 5)
         client.suppress_exceptions = True
-        client.on_connect, client.on_subscribe = self._on_connect, self._on_subscribe
+        client.enable_logger(_callback_errors(self._name))
+        client.on_pre_connect, client.on_connect_fail = self._on_pre_connect, self._on_connect_fail
+        client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
+        client.on_subscribe = self._on_subscribe
         client.on_message, client.on_publish = self._on_message, self._on_publish
         return client
 
-    def _send(self, topic: str, payload: bytes, retain: bool) -> None:
-        info = self._client.publish(topic, payload, qos=1, retain=retain)
-        self._published.add(info.mid)
+    def _has_sent(self, said: Sequence[Sent]) -> bool:
+        if self._outbox.has_room(1.0) and self._calm.wait(1.0):
+            with self._sending:
+                if self._calm.is_set():
+                    self._say(said)
+                    return True
+        return False
 
-    def _open_packet(self, connection: int, packet: mqtt.MQTTMessage) -> Delivery | None:
+    def _say(self, messages: Sequence[Sent]) -> None:
+        for message in messages:
+            self._outbox.send(message, self._hand_over)
+
+    def _hand_over(self, message: Sent) -> int:
+        return self._client.publish(message.topic, message.payload, qos=1, retain=message.retain).mid
+
+    def _wait(self) -> None:
+        """Tells that the broker is waited for, and tries once more what it refused."""
+        if self._outbox.refusal:
+            self._complain(f"{self._outbox.refusal}; ./wvr up makes its access list")
+        if self._outbox.refusal or not self._client.is_connected():
+            self._watchdog.turned()
+        self._tell(WAITING)
+        if time.monotonic() - self._retried >= RETRY_SECONDS:
+            self._retried = time.monotonic()
+            with self._sending:
+                if self._calm.is_set():
+                    self._say(self._outbox.refused())
+
+    def _tell(self, note: str) -> None:
+        changed, self._note = note != self._note, note
+        if changed:
+            self._report()
+
+    def _round(self) -> None:
+        with self._sending:
+            if self._calm.is_set() and self._repeats and time.monotonic() >= self._repeats[0]:
+                del self._repeats[0]
+                self._say(self._outbox.again(with_open=True))
+        self._report()
+
+    def _report(self) -> None:
+        """Publishes how the service is. It should hear that itself."""
+        if not self._client.is_connected() or not self._calm.is_set():
+            return
+        busy = f"busy for {self._watchdog.busy_seconds:.0f} s" if self._watchdog.busy_seconds else ""
+        note = "; ".join(filter(None, (self._outbox.refusal, busy or self._note)))
+        status = self._presence.status("online", self._inbox.qsize(), note)
+        self._client.publish(self._own_topic, encode(status), qos=0, retain=True)
+
+    def _open_packet(self, packet: Packet) -> Delivery | None:
         """The message in a packet; what can't be read goes to `rejected` and is done with."""
+        content = packet.content
 
         def done() -> None:
-            if connection == self.connections:
-                self._client.ack(packet.mid, packet.qos)
+            with self._sending:
+                if packet.connection == self._connection:
+                    self._client.ack(content.mid, content.qos)
 
-        if not packet.payload:
+        if not content.payload:
             done()
             return None
         try:
-            return Delivery(self._admit(decode(packet.topic, packet.payload)), done)
+            return Delivery(self._admit(decode(content.topic, content.payload)), done)
         except WireError as error:
-            log(self._name, "rejected a payload", logging.WARNING, topic=packet.topic, reason=str(error))
-            raw = packet.payload[:4000].decode("utf-8", "replace")
-            self.publish(Rejected(self._settings.site.name, packet.topic[:4000], str(error)[:4000], raw[:4000]))
+            log(self._name, "rejected a payload", logging.WARNING, topic=content.topic, reason=str(error))
+            raw = content.payload[:4000].decode("utf-8", "replace")
+            self.publish(Rejected(self._settings.site.name, content.topic[:4000], str(error)[:4000], raw[:4000]))
             done()
             return None
 
@@ -177,55 +258,77 @@ class MqttBus:
                 raise WireError(reason)
         return message
 
-    def _on_connect(self, client: mqtt.Client, _: Any, __: Any, reason: ReasonCode, ___: Any) -> None:
+    def _on_pre_connect(self, client: mqtt.Client, _: Any) -> None:
+        with self._sending:
+            self._calm.clear()
+            self._connection += 1
+        with suppress(SystemExit, OSError, UnicodeError):
+            client.username_pw_set(self._name, _password(self._name, self._settings))
+
+    def _on_connect_fail(self, _: mqtt.Client, __: Any) -> None:
+        self._calm.set()
+
+    def _on_connect(self, client: mqtt.Client, _: Any, flags: mqtt.ConnectFlags, reason: ReasonCode, __: Any) -> None:
         if reason.is_failure:
-            log(self._name, "the broker refuses", logging.ERROR, reason=str(reason))
+            self._complain(f"the broker refuses the user {self._name}: {reason}; ./wvr up makes users and passwords")
             return
-        self.connections += 1
+        if not flags.session_present:
+            self._repeats = [time.monotonic() + seconds for seconds in COME_BACK_SECONDS]
+        self._through = (self._through[0] + (not flags.session_present), self._connection)
         client.subscribe(self._subscriptions)
-        for topic, payload in list(self._retained.items()):
-            client.publish(topic, payload, qos=1, retain=True)
-        self._beaten = 0.0
+        self._say(self._outbox.again())
+
+    def _on_disconnect(self, _: mqtt.Client, __: Any, ___: Any, reason: ReasonCode, ____: Any) -> None:
+        if self._calm.is_set() and self._client.is_connected():
+            log(self._name, "lost the broker", logging.WARNING, reason=str(reason))
+        self._calm.set()
 
     def _on_subscribe(self, _: Any, __: Any, ___: int, reasons: list[ReasonCode], ____: Any) -> None:
-        for (topic, _options), reason in zip(self._subscriptions, reasons, strict=False):
-            if reason.is_failure:
-                log(self._name, "a subscription was refused", logging.ERROR, topic=topic, reason=str(reason))
+        refused = {
+            topic: str(reason)
+            for (topic, _options), reason in zip(self._subscriptions, reasons, strict=False)
+            if reason.is_failure
+        }
+        if refused:
+            self._complain(f"the broker refuses to deliver: {refused}; ./wvr up makes its access list")
+        self._hears = not refused
+        self._calm.set()
         self._ready.set()
+        self._report()
 
-    def _on_message(self, client: mqtt.Client, _: Any, packet: mqtt.MQTTMessage) -> None:
-        if packet.topic != self._own_topic:
-            self._inbox.put((self.connections, packet))
+    def _on_message(self, client: mqtt.Client, _: Any, content: mqtt.MQTTMessage) -> None:
+        if content.topic != self._own_topic:
+            self._inbox.put(Packet(*self._through, content))
             return
-        client.ack(packet.mid, packet.qos)
-        if self._is_own_beat(packet):
-            self._heard = time.monotonic()
-            heartbeat_file().touch()
+        client.ack(content.mid, content.qos)
+        if self._hears and self._is_own_beat(content):
+            self._watchdog.heard()
+            if self._note is not None and not self._watchdog.busy_seconds:
+                heartbeat_file().touch()
 
-    def _is_own_beat(self, packet: mqtt.MQTTMessage) -> bool:
+    def _is_own_beat(self, content: mqtt.MQTTMessage) -> bool:
         try:
-            status = decode(packet.topic, packet.payload)
+            status = decode(content.topic, content.payload)
         except WireError:
             return False
         return isinstance(status, Status) and status.since == self._presence.since
 
     def _on_publish(self, _: Any, __: Any, mid: int, reason: ReasonCode, ___: Any) -> None:
-        if reason.is_failure:
-            log(self._name, "the broker refused a message", logging.ERROR, reason=str(reason))
-        with self._progress:
-            self._confirmed.add(mid)
-            self._progress.notify_all()
+        self._outbox.answered(mid, str(reason) if reason.is_failure else "")
 
-    def _watch(self) -> None:
-        """Ends the process when its network thread has died or it no longer hears itself."""
-        while not self._closed.wait(5):
-            silent = time.monotonic() - self._heard
-            lost = not any(thread.name.startswith("paho-mqtt-client") for thread in threading.enumerate())
-            if lost or (self._client.is_connected() and silent > DEAF_SECONDS):
-                log(self._name, "deaf: ending", logging.ERROR, network_thread_lost=lost, silent_seconds=round(silent))
-                os._exit(70)
-            if not self._client.is_connected():
-                self._heard = time.monotonic()
+    def _complain(self, text: str) -> None:
+        """Says on stderr what is wrong, once a minute while it lasts."""
+        told, at = self._complaint
+        if text != told or time.monotonic() - at >= COMPLAIN_SECONDS:
+            self._complaint = (text, time.monotonic())
+            log(self._name, text, logging.ERROR)
+
+
+def _callback_errors(name: str) -> logging.Logger:
+    """What would be silent: an exception in a callback. paho's own words say nothing that on_disconnect doesn't."""
+    logger = logging.getLogger(name).getChild("network")
+    logger.addFilter(lambda record: "exception" in record.msg)
+    return logger
 
 
 def _password(name: str, settings: Settings) -> str:

@@ -29,6 +29,17 @@ def run(
     stop = threading.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: stop.set())
+    serve(service, bus, stop, poll, note)
+
+
+def serve(
+    service: Service,
+    bus: Bus,
+    stop: threading.Event,
+    poll: Callable[[], Sequence[Delivery]] = list,
+    note: Callable[[], str] = str,
+) -> None:
+    """Runs a service until `stop` is set."""
     bus.open(service)
     log(service.name, "online")
     _begin(service, bus, stop)

@@ -7,6 +7,9 @@ from typing import ClassVar, Protocol
 
 from shared.contract.messages import Message
 
+DAMAGED = "the database is damaged; db_writer repairs it"
+"""What a service that reads says when it meets damage; db_writer hears it in the service's status."""
+
 
 class Unavailable(Exception):
     """What the work needs can't be had now (a locked database, a full disk): not the message's fault, try it again."""

@@ -10,6 +10,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from shared.runtime.files import flush_path
+from shared.store.schema import APPLIED, later
 
 STAMP = "%Y%m%dT%H%M%S"
 PAGES = 256
@@ -37,9 +38,9 @@ def listed(folder: Path) -> dict[datetime, Path]:
     return dict(sorted(found.items()))
 
 
-def newest_day(folder: Path) -> date | None:
-    """Local day of the newest backup."""
-    return max((at.date() for at in listed(folder)), default=None)
+def has(folder: Path, day: date) -> bool:
+    """Whether there is a backup of a local day."""
+    return any(at.date() == day for at in listed(folder))
 
 
 def kept(times: Iterable[datetime]) -> set[datetime]:
@@ -89,8 +90,9 @@ def flaws(path: Path) -> str:
         with closing(sqlite3.connect(f"file:{path.resolve()}?mode=ro&immutable=1", uri=True)) as source:
             found = [row[0] for row in source.execute("PRAGMA quick_check(3)")]
             if found == ["ok"]:
-                known = source.execute("SELECT 1 FROM sqlite_master WHERE name = 'REAL_VAL_TB'").fetchone()
-                return "" if known else "it is no database of WVR"
+                if not source.execute("SELECT 1 FROM sqlite_master WHERE name = 'REAL_VAL_TB'").fetchone():
+                    return "it is no database of WVR"
+                return later([row[0] for row in source.execute(APPLIED)])
     except sqlite3.DatabaseError as error:
         return str(error)
     return "; ".join(found)

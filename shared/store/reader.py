@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 from peewee import SqliteDatabase
 
-from shared.runtime.service import Unavailable
+from shared.runtime.service import DAMAGED, Unavailable
+from shared.store.schema import APPLIED, later
 from shared.store.trouble import ERRORS, hindrance, is_damage
 
 
@@ -34,7 +35,7 @@ class Reader:
             return iter(database.execute_sql(sql, (self._site, *keys)).fetchall()) if database else iter(())
         except ERRORS as error:
             self._leave()
-            what = "the database is damaged; db_writer repairs it" if is_damage(error) else hindrance(error, self._path)
+            what = DAMAGED if is_damage(error) else hindrance(error, self._path)
             if not what:
                 raise
             raise Unavailable(what) from error
@@ -50,6 +51,9 @@ class Reader:
         if self._database is None and file:
             database = SqliteDatabase(f"file:{self._path.resolve()}?mode=ro", uri=True, pragmas={"query_only": 1})
             if database.execute_sql("SELECT 1 FROM sqlite_master WHERE name = 'STORED_TB'").fetchone():
+                if newer := later([row[0] for row in database.execute_sql(APPLIED)]):
+                    database.close()
+                    raise Unavailable(newer)
                 self._database, self._file = database, file
             else:
                 database.close()

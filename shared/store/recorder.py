@@ -24,12 +24,18 @@ from shared.contract.messages import (
 from shared.store import lock, rows
 from shared.store.retention import forget
 from shared.store.summaries import Summaries
-from shared.store.tables import TABLES, HighWater, Predictions, Readings, put
+from shared.store.tables import TABLES, HighWater, Predictions, Readings, Verdicts, put
 from shared.store.trouble import ERRORS
 from shared.store.writable import WritableFile
 
 Mark = tuple[str, int, int]
 """boot_id, seq and minute (epoch seconds) of the last reading up to which all are stored."""
+OUTBOX = "outbox"
+"""Source of readings taken from the reporter's blocks: two decimals. The exact one replaces it, if it still comes."""
+_MINUTE = (
+    f"{put(Readings, 'ABORT')} ON CONFLICT DO UPDATE SET flow_rate = excluded.flow_rate, "
+    f"pressure = excluded.pressure, source = excluded.source WHERE REAL_VAL_TB.source = '{OUTBOX}'"
+)
 
 
 class Recorder:
@@ -71,6 +77,14 @@ class Recorder:
         found = self._database.execute_sql("SELECT boot_id, seq, at FROM STORED_TB WHERE site = ?", (site,)).fetchone()
         return (found[0], found[1], found[2]) if found else None
 
+    def fill(self, verdicts: Sequence[Verdict]) -> int:
+        """Stores verdicts with their readings where no reading is stored; returns how many. Raises Unavailable."""
+        with self._file.transaction():
+            lacking = [verdict for verdict in verdicts if not self._has(verdict)]
+            self._write_minutes([rows.reading_row(verdict.reading) for verdict in lacking])
+            self._many(put(Verdicts, "IGNORE"), [rows.verdict_row(verdict) for verdict in lacking])
+        return len(lacking)
+
     def forget_minutes(self, now: int, keep: int, step: int = 86_400) -> int:
         """Deletes minute rows more than `keep` seconds old, at most `step` seconds of each sensor; returns how many.
 
@@ -83,6 +97,10 @@ class Recorder:
             with suppress(*ERRORS):
                 self._database.execute_sql("PRAGMA incremental_vacuum(500)").fetchall()
         return deleted
+
+    def mend(self) -> None:
+        """Replaces a damaged database, and then ends the process. Raises Unavailable when that can't be done now."""
+        self._file.mend()
 
     def close(self) -> None:
         """Closes the database, whole in its one file, and lets the next writer in."""
@@ -102,15 +120,17 @@ class Recorder:
             self._many(put(TABLES[kind]), [_ROWS[kind](message) for message in messages])
 
     def _write_minutes(self, minutes: list[rows.Row]) -> None:
-        self._many(put(Readings, "IGNORE"), minutes)
+        self._many(_MINUTE, minutes)
         for sql, keys in self._summaries.refresh(minutes):
             self._many(sql, keys)
 
     def _write_predictions(self, predictions: list[Prediction]) -> None:
-        newest = {(prediction.site, prediction.sensor): prediction for prediction in predictions}
-        for prediction in predictions:
+        """The newest of a sensor goes first: it thins the one that was newest, and those made up for come thin."""
+        seen: set[tuple[str, str]] = set()
+        for prediction in sorted(predictions, key=lambda one: one.issued_at, reverse=True):
             key = (prediction.site, prediction.sensor)
-            whole = newest[key] is prediction and self._thin_older(*key, rows.seconds(prediction.issued_at))
+            whole = key not in seen and self._thin_older(*key, rows.seconds(prediction.issued_at))
+            seen.add(key)
             self._many(put(Predictions), rows.prediction_rows(prediction, None if whole else self._horizons))
 
     def _thin_older(self, site: str, sensor: str, issued: int) -> bool:
@@ -125,6 +145,11 @@ class Recorder:
                 kept = ",".join(str(last + hours * 3600) for hours in sorted(self._horizons))
                 self._database.execute_sql(f"DELETE {where} AND issued_at = ? AND at NOT IN ({kept})", (*key, last))
         return True
+
+    def _has(self, verdict: Verdict) -> bool:
+        sql = "SELECT 1 FROM REAL_VAL_TB WHERE site = ? AND sensor = ? AND at = ?"
+        key = (verdict.site, verdict.sensor, rows.seconds(verdict.at))
+        return self._database.execute_sql(sql, key).fetchone() is not None
 
     def _many(self, sql: str, values: Iterable[rows.Row]) -> None:
         self._database.connection().executemany(sql, values)

@@ -67,16 +67,20 @@ def damage(database: Path, backups: Path) -> str:
 def replace(database: Path, source: Path | None, why: str, at: datetime) -> Path:
     """Sets the database aside with its -wal and -shm, and puts a copy of `source` in its place; returns where it is.
 
-    The copy is whole on disk before anything is moved. Raises OSError, and then nothing has changed.
+    The copy is whole on disk before anything is moved, and db_writer will find that the reporter's blocks are owed.
+    Raises OSError, and then nothing has changed.
     """
-    ready = _ready(database)
-    if source:
-        beside = database.with_name(f".{database.name}.part")
-        try:
+    ready, owed = _ready(database), owed_blocks(database)
+    beside = database.with_name(f".{database.name}.part")
+    try:
+        if source:
             _copy(source, beside)
-        except OSError:
-            beside.unlink(missing_ok=True)
-            raise
+        owed.touch()
+        _hand_over(owed)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+    if source:
         beside.replace(ready)
     aside = database.with_name(f"{database.name}.{why}-{at:{STAMP}}")
     for part in PARTS:
@@ -85,6 +89,11 @@ def replace(database: Path, source: Path | None, why: str, at: datetime) -> Path
             path.replace(aside.with_name(aside.name + part))
     _finish(database)
     return aside
+
+
+def owed_blocks(database: Path) -> Path:
+    """The file that is there until db_writer has filled a replaced database from the reporter's blocks."""
+    return database.with_name(f"{database.name}.refill")
 
 
 def _finish(database: Path) -> None:
@@ -107,3 +116,11 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfileobj(old, new, 1 << 20)
         new.flush()
         os.fsync(new.fileno())
+    _hand_over(target)
+
+
+def _hand_over(path: Path) -> None:
+    """Gives what root has made to the owner of the folder: in Docker the services are another user."""
+    if os.geteuid() == 0:
+        folder = path.parent.stat()
+        os.chown(path, folder.st_uid, folder.st_gid)

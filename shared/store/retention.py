@@ -4,30 +4,40 @@ from __future__ import annotations
 
 import sqlite3
 
+from shared.domain.series import HOUR
+
 AGED = {"REAL_VAL_TB": "at", "OUTLIER_VAL_TB": "at", "PRED_VAL_TB": "issued_at"}
 """Table to the column that says how old a row is. Hourly values, nights and anomalies stay for ever."""
 KEY = "WHERE site = ?1 AND sensor = ?2"
+HOURS = f"SELECT at FROM HOURLY_VAL_TB {KEY} ORDER BY at DESC"
+
+
+EARLIEST = 1_262_304_000
+"""2010. Older readings are those of a meter whose clock had stopped, and nothing that time makes old."""
 
 
 def forget(connection: sqlite3.Connection, now: int, keep: int, step: int) -> int:
     """Deletes rows more than `keep` seconds old, at most `step` seconds of each sensor and table; returns how many.
 
-    Age counts from `now` or from the sensor's newest reading, whichever is earlier, so a clock that runs ahead
-    deletes nothing.
+    A row goes when it is old by the clock (`now`) and newer hours with readings fill `keep` without it: so no clock
+    that runs ahead makes a stored year old, neither this machine's nor the meter's nor both together.
     """
     sensors = connection.execute("SELECT DISTINCT site, sensor FROM HOURLY_VAL_TB").fetchall()
     return sum(_forget(connection, sensor, now - keep, keep, step) for sensor in sensors)
 
 
 def _forget(connection: sqlite3.Connection, sensor: tuple[str, str], before: int, keep: int, step: int) -> int:
-    newest = connection.execute(f"SELECT max(at) FROM REAL_VAL_TB {KEY}", sensor).fetchone()[0]
-    if newest is None:
+    first = connection.execute(f"SELECT min(at) FROM REAL_VAL_TB {KEY} AND at >= {EARLIEST}", sensor).fetchone()[0]
+    if first is None or first >= before:
         return 0
-    before = min(before, newest - keep)
+    full = connection.execute(f"{HOURS} LIMIT 1 OFFSET {keep // HOUR}", sensor).fetchone()
+    if full is None:
+        return 0
+    before = min(before, full[0] + HOUR)
     deleted = 0
     for table, column in AGED.items():
         for channel in ("flow_rate", "pressure") if table == "PRED_VAL_TB" else (None,):
-            key = KEY + (f" AND channel = '{channel}'" if channel else "")
+            key = KEY + (f" AND channel = '{channel}'" if channel else "") + f" AND {column} >= {EARLIEST}"
             first = connection.execute(f"SELECT min({column}) FROM {table} {key}", sensor).fetchone()[0]
             if first is not None and first < before:
                 limit = min(before, first + step)

@@ -14,6 +14,7 @@ from playhouse import migrations
 
 from shared.runtime.service import Unavailable
 from shared.store.repair import heal, told
+from shared.store.schema import MIGRATIONS, later
 from shared.store.tables import ZoneOffsets, put
 from shared.store.trouble import ERRORS, hindrance, is_damage
 from shared.store.zone import offsets
@@ -48,12 +49,18 @@ class WritableFile:
         made = self._path.exists() and self._path.stat().st_size > 0
         database = SqliteDatabase(str(self._path), pragmas=PRAGMAS if made else NEW)
         try:
-            migrations.run(database, str(Path(__file__).parent / "migrations"))
+            runner = migrations.Runner(database, str(MIGRATIONS))
+            if newer := later(list(runner.applied())):
+                raise Unavailable(newer)
+            runner.up()
             known = database.execute_sql("SELECT start, seconds FROM ZONE_TB ORDER BY start").fetchall()
             if known != (wanted := offsets(self._zone)):
                 with database.atomic("IMMEDIATE"):
                     database.execute_sql("DELETE FROM ZONE_TB")
                     database.connection().executemany(put(ZoneOffsets), wanted)
+        except Unavailable:
+            database.close()
+            raise
         except ERRORS as error:
             database.close()
             raise Unavailable(hindrance(error, self._path) or f"the database can't be opened: {error}") from error
@@ -70,7 +77,8 @@ class WritableFile:
         except ERRORS as error:
             self._roll_back(connection)
             if is_damage(error):
-                self._mend()
+                self.mend(self._doubted)
+                self._doubted = True
                 raise Unavailable(f"the database reported damage and is tried again: {error}") from error
             if what := hindrance(error, self._path):
                 raise Unavailable(what) from error
@@ -88,12 +96,12 @@ class WritableFile:
         except sqlite3.Error:
             self.database.close()
 
-    def _mend(self) -> None:
-        """Checks and opens the database again; at the second time in a row it is replaced, whatever the check says.
+    def mend(self, doubted: bool = False) -> None:
+        """Checks and opens the database again; doubted: it is replaced whatever the check says.
 
         A replaced one ends the process: what the services remember of the old one must not go into it.
         """
         self.database.close()
-        self.database, self._doubted = self._open(self._doubted), True
+        self.database = self._open(doubted)
         if self._replaced:
             raise SystemExit(self.note)

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,6 +83,13 @@ class RunningSite:
         found = wait_for(newer, seconds, f"alert.txt newer than {minute}")
         assert found is not None
         return found
+
+    def process(self, service: str) -> int:
+        """Process id of a service of a local site; 0 while it doesn't run."""
+        conf = self.data / "run/supervisord.conf"
+        ctl = Path(sys.executable).with_name("supervisorctl")
+        said = self.run(str(ctl), "-c", str(conf), "pid", service).stdout.strip()
+        return int(said) if said.isdecimal() else 0
 
     def password(self, user: str) -> str:
         """A broker user's password."""

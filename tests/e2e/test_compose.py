@@ -163,3 +163,14 @@ def test_the_next_prediction_names_the_new_model(compose_site: RunningSite) -> N
         wait_for(lambda: len(viewer.messages("prediction")) > 1, what="the prediction of the next hour")
         following = viewer.messages("prediction")[-1]
         assert all(following[channel]["model"] == promises.model_in_use(compose_site, channel) for channel in CHANNELS)
+
+
+def test_a_running_site_goes_back_to_a_backup(compose_site: RunningSite) -> None:
+    made = compose_site.wvr("backup")
+    assert made.returncode == 0, made.stdout + made.stderr
+    backup = max((compose_site.data / "backup").glob("wvr-*.db"))
+    restored = compose_site.wvr("restore", backup.name)
+    assert restored.returncode == 0, restored.stdout + restored.stderr
+    assert "ingest goes on" in restored.stdout
+    promises.every_service_is_healthy(compose_site)
+    compose_site.wait_for_alert_after(compose_site.alert_minute())

@@ -230,11 +230,11 @@ class Texts(dict[str, str]):
     def read(self, name: str) -> str:
         return self.get(name, "")
 
-    def prune_outbox(self, before: str) -> None: ...
+    def prune_outbox(self, before: str, most: int) -> None: ...
 
 
 def test_verdicts_of_ever_new_minutes_do_not_fill_the_reporter() -> None:
-    service = Reporter(Texts(), HOURS, 7, NothingOwed())
+    service = Reporter(Texts(), Settings().zone, HOURS, 7, NothingOwed())
     some: Sequence[Verdict] = [verdict(0), verdict(0, sensor="002")]
     list(service.handle(some[1]))
     for number in range(MOST_LINES + 5000):

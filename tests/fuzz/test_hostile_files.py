@@ -188,7 +188,7 @@ def test_rejected_lines_do_not_fill_the_disk(tmp_path: Path, monkeypatch: pytest
 
 
 def spool(folder: Path) -> Spool:
-    return Spool(folder, "site1", 2.0, 10.0, lambda: START)
+    return Spool(folder, "site1", 2.0, 10.0)
 
 
 def test_strange_things_in_the_spool_s_folder_are_left_alone(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_a_number_that_no_reading_has_is_not_taken_from_the_spool(number: int, t
 
 
 def reporter(folder: Path, owed: Owed | NothingOwed | None = None) -> Reporter:
-    return Reporter(SensorFolder(folder), HOURS, 7, owed or NothingOwed())
+    return Reporter(SensorFolder(folder), SEOUL, HOURS, 7, owed or NothingOwed())
 
 
 def goes_on(one: Reporter, folder: Path) -> bool:
@@ -283,7 +283,7 @@ def test_the_reporter_says_what_it_can_not_write_and_writes_it_when_it_can(tmp_p
 def test_a_folder_in_the_outbox_is_no_block(tmp_path: Path) -> None:
     folder = SensorFolder(tmp_path)
     (tmp_path / "outbox/server-20200101T0000.txt").mkdir()
-    folder.prune_outbox("server-20260101T0000.txt")
+    folder.prune_outbox("server-20260101T0000.txt", 1)
 
 
 def test_the_outbox_does_not_grow_with_blocks_of_days_to_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,7 +291,7 @@ def test_the_outbox_does_not_grow_with_blocks_of_days_to_come(tmp_path: Path, mo
     folder = SensorFolder(tmp_path)
     for day in range(10, 20):
         folder.write(f"outbox/server-209901{day}T0000.txt", "")
-    folder.prune_outbox("server-20260101T0000.txt")
+    folder.prune_outbox("server-20260101T0000.txt", 1)
     assert len(list((tmp_path / "outbox").iterdir())) == 5
 
 

@@ -61,10 +61,10 @@ class FileSource:
                 yield item
 
     def done(self) -> None:
-        """Remembers the place: all that was polled is safe."""
+        """Remembers the place: all that was polled is safe. Raises OSError."""
         if self._moved:
-            self._moved = False
             save_places(self._place_file, list(self._places.values()), self._clock.turning)
+            self._moved = False
 
     def _new(self) -> Iterator[Item | None]:
         places = self._look()

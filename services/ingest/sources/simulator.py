@@ -5,14 +5,14 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from services.ingest.sources.lines import Measurement
 from shared.domain.series import DAY, HOUR, MINUTE, Floats, Ints, Series
-from shared.domain.timing import hour_of_week, local_seconds, minute_of_day, offset_seconds
+from shared.domain.timing import hour_of_week, local_seconds, local_time, minute_of_day
 from shared.settings import Settings
 
 WORKDAY = (22, 18, 16, 16, 20, 42, 92, 150, 142, 116, 104, 102, 108, 104, 98, 96, 104, 122, 148, 158, 140, 112, 74, 40)
@@ -54,8 +54,7 @@ class Simulator:
     def minute(self, sensor: str, at: int) -> Measurement:
         """One minute, the same as in history."""
         one = self.history(sensor, at, at + MINUTE)
-        local = datetime.fromtimestamp(at, timezone(timedelta(seconds=offset_seconds(at, self.zone))))
-        return Measurement(sensor, local, float(one.flow_rate[0]), float(one.pressure[0]))
+        return Measurement(sensor, local_time(at, self.zone), float(one.flow_rate[0]), float(one.pressure[0]))
 
     def _usual(self, at: Ints) -> Floats:
         """Flow in parts of its mean: by hour, kind of day and season (more in summer)."""
@@ -84,10 +83,10 @@ class SimulatorSource:
     def poll(self, now: datetime, most: int) -> Iterator[Measurement]:
         """The minutes that closed since the last poll, at most `most` items but one minute at least.
 
-        The first poll begins with the present minute; so does one after the clock was set back by more than an hour.
+        The first poll begins with the present minute; so does one after a leap of more than an hour, back or ahead.
         """
         present = int(now.timestamp()) // MINUTE * MINUTE
-        if self._next is None or present < self._next - HOUR:
+        if self._next is None or abs(present - self._next) > HOUR:
             self._next = present
         minutes = max(1, most // len(self._site.sensors))
         for at in range(self._next, min(present, self._next + minutes * MINUTE), MINUTE):

@@ -98,6 +98,14 @@ def test_silence_and_a_wrong_clock(site: Settings) -> None:
     assert "the clock says 1970" in wrongs(readings.check(site, NOW.replace(year=1970), running=False))
 
 
+def test_a_clock_that_was_set_back_behind_the_newest_tick(site: Settings) -> None:
+    (site.data / "spool").mkdir(exist_ok=True)
+    (site.data / "spool/tick").write_text("2027-11-23T14:00:00+00:00\n", encoding="ascii")
+    assert "was 365 days ahead before" in wrongs(readings.check(site, at(12), running=True))
+    (site.data / "spool/tick").write_text(at(11).isoformat(), encoding="ascii")
+    assert not wrongs(readings.check(site, at(12), running=True))
+
+
 def test_verdicts_that_are_behind(site: Settings) -> None:
     with sqlite3.connect(site.database) as source:
         source.execute("UPDATE OUTLIER_VAL_TB SET at = at - 86400")

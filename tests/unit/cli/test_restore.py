@@ -1,13 +1,15 @@
-"""`./wvr backup` and `./wvr restore` with nothing running, and that restore refuses while something runs."""
+"""`./wvr backup` and `./wvr restore`; with a whole site running: tests/e2e/test_local_store.py."""
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from cli import backup, restore
+from cli import backup, compose, restore
 from shared.store.history import History
 from shared.store.recorder import Recorder
 from tests.unit.makers import START, reading
@@ -48,13 +50,42 @@ def test_a_backup_brings_back_what_was_there(data: Path, capsys: pytest.CaptureF
     assert stored(data) == 12
 
 
-def test_restore_refuses_while_the_site_runs(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_restore_refuses_while_another_program_writes(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compose, "runs", lambda: False)
     assert backup.main([]) == 0
     (made,) = (data / "backup").glob("wvr-*.db")
     recorder = Recorder(data / "wvr.db", SEOUL, (0,))
     assert restore.main([str(made)]) == 1
     recorder.close()
-    assert "./wvr down first" in capsys.readouterr().err
+    assert f"process {os.getpid()} already writes this database" in capsys.readouterr().err
+
+
+def test_in_docker_what_remembers_the_database_stops_for_the_exchange(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert backup.main([]) == 0
+    (made,) = (data / "backup").glob("wvr-*.db")
+    recorders = [Recorder(data / "wvr.db", SEOUL, (0,))]
+    said: list[tuple[str, ...]] = []
+
+    def docker(*arguments: str, **_: bool) -> subprocess.CompletedProcess[str]:
+        said.append(arguments)
+        if arguments[0] == "stop":
+            recorders.pop().close()
+        return subprocess.CompletedProcess(arguments, 0, "", "")
+
+    monkeypatch.setattr(compose, "engine", lambda: compose.Engine(True, "Docker"))
+    monkeypatch.setattr(compose, "runs", lambda: True)
+    monkeypatch.setattr(compose, "compose", docker)
+    assert restore.main([made.name]) == 0
+    stopped, writer, readers = said
+    assert stopped == ("stop", "forecaster", "detector", "reporter", "db_writer")
+    assert writer[0] == "up"
+    assert writer[-1:] == ("db_writer",)
+    assert readers[-3:] == ("forecaster", "detector", "reporter")
+    assert len(list(data.glob("wvr.db.before-restore-*"))) == 1
 
 
 def test_restore_takes_nothing_that_is_not_sound(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

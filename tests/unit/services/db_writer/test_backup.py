@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from services.db_writer.backup import News
+from services.db_writer.care import Care
 from services.db_writer.copying import Copying
 from services.db_writer.service import DbWriter
 from shared.contract.messages import Command, Message, Progress, Response, Tick
@@ -23,13 +27,13 @@ HALF_PAST_TWO = 3 * 60 + 30
 class Scribe:
     """A copier that is done at once, or fails."""
 
-    def __init__(self, day: date | None = None, ok: bool = True) -> None:
-        self.day, self.ok, self.begun = day, ok, 0
+    def __init__(self, *days: date, ok: bool = True) -> None:
+        self.days, self.ok, self.begun = set(days), ok, 0
 
-    def newest_day(self) -> date | None:
-        return self.day
+    def has(self, day: date) -> bool:
+        return day in self.days
 
-    def begin(self) -> None:
+    def begin(self, at: datetime | None) -> None:  # noqa: ARG002
         self.begun += 1
 
     def news(self) -> list[News]:
@@ -37,7 +41,8 @@ class Scribe:
 
 
 def db_writer(scribe: Scribe | Copying, store: Shelf | Recorder | None = None) -> DbWriter:
-    return DbWriter(store or Shelf(), "site1", 365, lambda seconds: START + timedelta(seconds=seconds), scribe)
+    kept = store or Shelf()
+    return DbWriter(kept, "site1", 365, lambda seconds: START + timedelta(seconds=seconds), Care("site1", kept, scribe))
 
 
 def begun(scribe: Scribe, *ticks: Tick) -> int:
@@ -54,6 +59,37 @@ def test_each_night_at_half_past_two_and_only_then() -> None:
 def test_a_missed_night_is_made_up_for_and_a_made_one_not_repeated() -> None:
     assert begun(Scribe(date(2026, 11, 23)), tick(HALF_PAST_TWO + 59), tick(HALF_PAST_TWO + 60)) == 1
     assert begun(Scribe(date(2026, 11, 24)), tick(HALF_PAST_TWO + 60)) == 0
+
+
+def test_a_backup_that_a_wrong_clock_dated_ahead_begins_no_others() -> None:
+    assert begun(Scribe(date(2026, 11, 24), date(2061, 1, 1)), tick(HALF_PAST_TWO + 60)) == 0
+
+
+@pytest.mark.parametrize("day", [date(2026, 3, 29), date(2026, 10, 25), date(2026, 6, 1)])
+def test_once_a_night_also_when_the_clocks_change(day: date) -> None:
+    """Berlin: no 02:30 on the first day, two on the second."""
+    zone = ZoneInfo("Europe/Berlin")
+    midnight = int(datetime.combine(day, time(), zone).timestamp())
+    scribe = Scribe()
+    service = db_writer(scribe)
+    begins = list[datetime]()
+    for second in range(midnight, midnight + 20 * 3600, 60):
+        local = datetime.fromtimestamp(second, zone)
+        settled(service, replace(tick(0), at=datetime.fromisoformat(local.isoformat())))
+        if scribe.begun > len(begins):
+            begins.append(local)
+            scribe.days.add(local.date())
+    assert [begun.strftime("%H:%M") for begun in begins] == ["03:30" if day == date(2026, 3, 29) else "02:30"]
+
+
+def test_one_that_a_wrong_clock_named_makes_no_backup_each_hour_but_a_failed_one_is_tried_again() -> None:
+    later = [tick(HALF_PAST_TWO + 60 * hour) for hour in range(4)]
+    assert begun(Scribe(date(2027, 11, 24)), *later) == 1
+    scribe = Scribe(ok=False)
+    service = db_writer(scribe)
+    for one in later:
+        settled(service, one)
+    assert scribe.begun == 4
 
 
 def test_who_asks_is_answered_when_it_is_done() -> None:
@@ -78,9 +114,19 @@ def test_a_real_copy_is_made_while_readings_are_stored(tmp_path: Path) -> None:
     assert len(list((tmp_path / "backup").glob("wvr-2026*.db"))) == 1
 
 
+def test_a_nightly_copy_is_named_by_its_tick_and_not_by_the_machines_clock(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "wvr.db", SEOUL, (0,))
+    copying = Copying(tmp_path / "wvr.db", tmp_path / "backup", lambda: at(365 * 1440))
+    service = db_writer(copying, recorder)
+    settled(service, reading(0), tick(HALF_PAST_TWO))
+    wait_for(lambda: copying.has(at(HALF_PAST_TWO).date()), what="the backup is made")
+    recorder.close()
+    assert [path.name for path in (tmp_path / "backup").iterdir()] == ["wvr-20261124T023000.db"]
+
+
 def test_a_copy_that_fails_is_told(tmp_path: Path) -> None:
     copying = Copying(tmp_path / "wvr.db", tmp_path / "backup", lambda: at(0))
-    copying.begin()
+    copying.begin(None)
     news = wait_for(copying.news, what="news")
     assert [one.ok for one in news] == [False]
     assert "no backup was made" in copying.failure

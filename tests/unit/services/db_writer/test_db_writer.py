@@ -9,7 +9,7 @@ import pytest
 
 from services.db_writer.arrivals import Mark
 from services.db_writer.service import DbWriter
-from shared.contract.messages import History, Message, Progress, Reading, Rejected, Stored
+from shared.contract.messages import History, Message, Progress, Reading, Rejected, Stored, Verdict
 from shared.domain.series import DAY
 from shared.runtime.service import Unavailable
 from tests.unit.makers import START, at, reading, tick, verdict
@@ -25,6 +25,7 @@ class Shelf:
         self.marks: dict[str, Mark] = {}
         self.forgotten: list[tuple[int, int]] = []
         self.locked = self.picky = False
+        self.mended = 0
 
     def write(self, messages: Sequence[Message], marks: Sequence[tuple[str, Mark]] = ()) -> None:
         if self.locked:
@@ -36,6 +37,12 @@ class Shelf:
 
     def mark(self, site: str) -> Mark | None:
         return self.marks.get(site)
+
+    def fill(self, verdicts: Sequence[Verdict]) -> int:
+        return len(verdicts)
+
+    def mend(self) -> None:
+        self.mended += 1
 
     def forget_minutes(self, now: int, keep: int) -> int:
         self.forgotten.append((now, keep))

@@ -13,7 +13,7 @@ from shared.contract.messages import Channel, Message, ModelTrained, Prediction,
 from shared.domain.features import Inputs, Scaler
 from shared.domain.pace import PATIENCE
 from shared.domain.series import HOUR, Floats, Series
-from tests.unit.makers import START, at, reading, tick
+from tests.unit.makers import START, at, prediction, reading, tick
 
 SEOUL = ZoneInfo("Asia/Seoul")
 SCALER = Scaler(10.0, 5.0, 1.0)
@@ -28,6 +28,7 @@ class StoredPast:
     series: Series = field(default_factory=lambda: series([]))
     last_issued: int | None = None
     missed: list[int] = field(default_factory=list)
+    newest: Prediction | None = None
 
     def sensors(self) -> list[str]:
         return ["001"] if len(self.series) else []
@@ -44,6 +45,9 @@ class StoredPast:
 
     def issued(self, sensor: str) -> int | None:
         return self.last_issued if sensor == "001" else None
+
+    def predictions(self, sensor: str) -> Prediction | None:
+        return self.newest if sensor == "001" else None
 
 
 @dataclass
@@ -110,6 +114,13 @@ def test_a_sensors_first_reading_gets_an_empty_forecast_of_its_hour() -> None:
     (first,) = said(forecaster(), [reading(17)])
     assert first.issued_at == at(0)
     assert first.flow_rate.p50 == first.pressure.p90 == ()
+
+
+def test_a_restart_ends_with_the_newest_forecast_so_that_it_is_the_retained_one() -> None:
+    past = StoredPast(series(minutes(0, 150)), NOW + 2 * HOUR, [NOW + HOUR], prediction(120))
+    said_at_start = [one for one in forecaster(past).start() if isinstance(one, Prediction)]
+    assert [one.issued_at for one in said_at_start] == [at(60), at(120)]
+    assert said_at_start[-1] == prediction(120)
 
 
 def test_each_full_hour_is_forecast_once_when_its_last_minute_has_closed() -> None:
@@ -290,6 +301,30 @@ def test_a_flow_that_is_never_negative_is_never_forecast_below_zero() -> None:
     noise = np.random.default_rng(1).exponential(1.0, 3 * 24)
     *_, last = said(service, [reading(minute, float(noise[minute // 60])) for minute in range(3 * 24 * 60)])
     assert min(value for value in last.flow_rate.p10 if value is not None) >= 0
+
+
+def test_a_tick_of_another_year_ends_no_hour_of_a_sensor_that_pauses() -> None:
+    service = forecaster()
+    said(service, in_event_time(minutes(0, 100), 100))
+    year = 365 * 24 * 60
+    assert said(service, [tick(year + minute) for minute in range(19)]) == []
+    assert [one.issued_at for one in said(service, [tick(year + 19), tick(year + 20)])] == [at(120)]
+    assert [one.issued_at for one in said(service, minutes(121, 181))] == [at(180)]
+
+
+def test_a_meter_that_was_set_back_a_year_is_forecast_again() -> None:
+    service, year = forecaster(), 365 * 24 * 60
+    said(service, in_event_time(minutes(year, year + 100), year + 100)[year:])
+    assert said(service, in_event_time(minutes(0, 59), 59)) == []
+    found = said(service, in_event_time(minutes(59, 200), 200)[59:])
+    assert [one.issued_at for one in found] == [at(0), at(60), at(120), at(180)]
+
+
+def test_late_readings_that_were_known_turn_nothing_back() -> None:
+    service = forecaster()
+    said(service, in_event_time(minutes(0, 400), 400))
+    assert said(service, minutes(0, 200)) == []
+    assert [one.issued_at for one in said(service, minutes(400, 421))] == [at(420)]
 
 
 def test_hours_that_history_lacks_are_made_up_for_as_they_would_have_been() -> None:

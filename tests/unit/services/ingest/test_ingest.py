@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from services.ingest import repeats
-from services.ingest.feed import MOST_AHEAD, Feed
 from services.ingest.past import NoPast, SimulatedPast
 from services.ingest.rejected import RejectedLines
 from services.ingest.service import Ingest
@@ -17,6 +17,7 @@ from services.ingest.spool import NoSpool
 from shared.contract.messages import History, Message, Reading, Rejected, Stored, Tick
 from shared.domain.series import DAY, MINUTE
 from shared.runtime.register import Register
+from shared.runtime.service import Unavailable
 from shared.settings import Settings
 from tests.unit.makers import START, at, tick
 
@@ -86,53 +87,13 @@ def test_knows_how_far_it_is_ahead_of_what_is_stored_and_judged() -> None:
     assert service.ahead == 4
 
 
-class Meter:
-    """A source that always has one more measurement."""
-
-    def __init__(self) -> None:
-        self.safe = 0
-
-    def poll(self, now: datetime, most: int) -> Iterator[Measurement]:  # noqa: ARG002
-        if most:
-            yield measurement(0)
-
-    def done(self) -> None:
-        self.safe += 1
-
-
-def test_a_place_is_remembered_only_once_a_minute_when_what_was_read_is_flushed_and_acknowledged() -> None:
-    meter, placed = Meter(), list[int]()
-    feed = Feed(meter, "site1", lambda: START, lambda: 0, lambda: placed.append(meter.safe))
-    for delivery in feed():
-        delivery.done()
-    assert meter.safe == 0
-    feed._close_minute()
-    deliveries = feed()
-    assert meter.safe == 0
-    for delivery in deliveries:
-        delivery.done()
-    assert meter.safe == 1
-    assert placed == [1]
-
-
-def test_a_backlog_waits_for_the_others_but_lets_live_readings_through() -> None:
-    now = [START]
-    feed = Feed(Meter(), "site1", lambda: now[0], lambda: MOST_AHEAD, lambda: None)
-    assert not feed()
-    now[0] += timedelta(seconds=59)
-    assert not feed()
-    now[0] += timedelta(seconds=1)
-    assert len(feed()) == 1
-    assert not feed()
-
-
 def parts(past: SimulatedPast) -> list[History]:
     return list(past)
 
 
 def test_a_first_start_owes_the_days_before_it_to_every_sensor_once(tmp_path: Path) -> None:
     mark = tmp_path / "spool/history.sent"
-    past = SimulatedPast(SITE, "site1", 8, START + timedelta(seconds=20), mark)
+    past = SimulatedPast(SITE, "site1", 8, lambda: START + timedelta(seconds=20), mark)
     found = parts(past)
     assert [(part.part, part.of) for part in found] == [(number, len(found)) for number in range(1, len(found) + 1)]
     for sensor in SITE.sensors:
@@ -140,15 +101,9 @@ def test_a_first_start_owes_the_days_before_it_to_every_sensor_once(tmp_path: Pa
         assert [moment for moment, _, _ in minutes] == [
             START - timedelta(minutes=back) for back in range(8 * DAY // MINUTE, 0, -1)
         ]
-    assert len(parts(SimulatedPast(SITE, "site1", 8, START, mark))) == len(found)
+    assert len(parts(SimulatedPast(SITE, "site1", 8, lambda: START, mark))) == len(found)
     past.done()
-    assert not parts(SimulatedPast(SITE, "site1", 8, START, mark))
-
-
-def test_a_tick_says_which_minute_has_closed() -> None:
-    feed = Feed(Meter(), "site1", lambda: START + timedelta(seconds=1), lambda: MOST_AHEAD, lambda: None)
-    feed._close_minute()
-    assert [delivery.message for delivery in feed()] == [Tick("site1", at(-1))]
+    assert not parts(SimulatedPast(SITE, "site1", 8, lambda: START, mark))
 
 
 def test_a_flood_of_minutes_that_were_there_before_is_refused_until_the_next_tick() -> None:
@@ -164,3 +119,12 @@ def test_what_is_remembered_of_repeated_minutes_is_limited() -> None:
     for day in range(3 * repeats.DAYS):
         assert told_before.refusal("001", START - timedelta(days=day)) == ""
     assert len(told_before._minutes["001"]) == repeats.DAYS
+
+
+def test_a_simulated_past_waits_for_a_clock_that_can_be_right(tmp_path: Path) -> None:
+    now = [START.replace(year=1970)]
+    past = SimulatedPast(SITE, "site1", 8, lambda: now[0], tmp_path / "history.sent")
+    with pytest.raises(Unavailable, match="1970-11-23"):
+        parts(past)
+    now[0] = START
+    assert parts(past)[-1].minutes[-1][0] == at(-1)

@@ -120,15 +120,16 @@ def test_the_source_gives_each_minute_once_it_has_closed() -> None:
     ] * 2
 
 
-def test_a_leap_of_the_clock_is_taken_in_steps_and_a_step_back_is_survived() -> None:
+def test_an_hour_is_made_up_for_in_steps_and_after_a_longer_leap_it_goes_on_from_the_present() -> None:
     source = SimulatorSource(SITE)
     now = datetime(2026, 1, 5, 10, 0, tzinfo=SEOUL)
     assert list(source.poll(now, 10)) == []
-    leaps = [list(source.poll(now + timedelta(days=400), 10)) for _ in range(3)]
-    assert [len(leap) for leap in leaps] == [10, 10, 10]
-    assert f"{leaps[2][-1].at:%m-%d %H:%M}" == "01-05 10:14"
-    assert list(source.poll(now - timedelta(days=4), 10)) == []
-    assert len(list(source.poll(now - timedelta(days=4, minutes=-1), 10))) == 2
+    steps = [list(source.poll(now + timedelta(hours=1), 10)) for _ in range(3)]
+    assert [len(step) for step in steps] == [10, 10, 10]
+    assert f"{steps[2][-1].at:%m-%d %H:%M}" == "01-05 10:14"
+    for days in (400, -4, 20_000):
+        assert list(source.poll(now + timedelta(days=days), 10)) == []
+        assert len(list(source.poll(now + timedelta(days=days, minutes=1), 10))) == 2
 
 
 def test_no_minute_is_missing_when_clocks_change() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -20,8 +19,8 @@ from shared.runtime.service import Unavailable
 from tests.unit.makers import START, at, tick
 
 
-def spool(folder: Path, now: datetime | None = None, days: float = 2, megabytes: float = 10) -> Spool:
-    return Spool(folder, "site1", days, megabytes, lambda: now or datetime.now(START.tzinfo))
+def spool(folder: Path, days: float = 2, megabytes: float = 10) -> Spool:
+    return Spool(folder, "site1", days, megabytes)
 
 
 def ingest(kept: Spool) -> Ingest:
@@ -143,17 +142,42 @@ def test_a_full_disk_waits_and_leaves_no_half_line(tmp_path: Path, monkeypatch: 
     assert [reading.seq for reading in spool(tmp_path).between(0, 9)] == [0, 1]
 
 
-def test_stored_readings_go_after_some_days_and_others_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stored_readings_go_after_some_minutes_of_work_and_others_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(spools, "SEGMENT", 200)
-    kept = spool(tmp_path, now=datetime.fromtimestamp(4e9, START.tzinfo))
+    kept = spool(tmp_path, days=4 / 1440)
     service = ingest(kept)
     for minute in range(0, 30, 5):
         accept(service, *range(minute, minute + 5))
         kept.placed()
     assert len(list(kept.between(0, 99))) == 30
-    kept.stored(14)
+    kept.stored(29)
     kept.placed()
     assert [reading.seq for reading in kept.between(0, 99)] == [*range(15, 30)]
+    kept = spool(tmp_path, days=4 / 1440)
+    kept.stored(24)
+    for _ in range(9):
+        kept.placed()
+    assert [reading.seq for reading in kept.between(0, 99)] == [*range(25, 30)]
+
+
+@pytest.mark.parametrize("moved", [-56 * 365 * 86_400, 365 * 86_400])
+def test_what_is_stored_stays_through_any_leap_of_the_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: int
+) -> None:
+    monkeypatch.setattr(spools, "SEGMENT", 200)
+    kept = spool(tmp_path)
+    service = ingest(kept)
+    for minute in range(0, 30, 5):
+        accept(service, *range(minute, minute + 5))
+        kept.placed()
+    for segment in sorted(tmp_path.glob("*.log"))[2:4]:
+        os.utime(segment, (segment.stat().st_mtime + moved,) * 2)
+    for one in (kept, spool(tmp_path)):
+        one.stored(29)
+        one.placed()
+        assert [reading.seq for reading in one.between(0, 99)] == [*range(30)]
 
 
 def test_beyond_its_size_the_oldest_go_and_the_status_said_so_before(

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
 
 from services.reporter.folder import DeferredFolder, SensorFolder
 from services.reporter.owed import NothingOwed
 from services.reporter.service import PATIENCE, Owed, Reporter
 from shared.contract.messages import Anomaly, Message, Prediction, Sentence, Verdict
+from shared.runtime.service import Unavailable
 from tests.unit.makers import at, prediction, tick, verdict
 
+SEOUL = ZoneInfo("Asia/Seoul")
 HOURS = (24, 48, 72, 96, 120, 144, 168)
 NULLS = "  ".join([" ".join(["NULL"] * 7)] * 2)
 
@@ -34,7 +39,7 @@ class Kept(NothingOwed):
 
 
 def reporter(path: Path, owed: Owed | None = None) -> Reporter:
-    service = Reporter(SensorFolder(path), HOURS, 7, owed or NothingOwed())
+    service = Reporter(SensorFolder(path), SEOUL, HOURS, 7, owed or NothingOwed())
     assert not list(service.start())
     return service
 
@@ -43,6 +48,10 @@ def tell(service: Reporter, *messages: Message) -> None:
     for message in messages:
         assert not list(service.handle(message))
         assert not list(service.settle())
+
+
+def lacks_a_reading(block: Path) -> bool:
+    return any(line.split()[2] == "NULL" for line in block.read_text().splitlines())
 
 
 def test_alert_txt_is_the_newest_verdict_in_eleven_columns(tmp_path: Path) -> None:
@@ -129,12 +138,46 @@ def test_the_outbox_keeps_seven_days(tmp_path: Path) -> None:
     service = reporter(tmp_path)
     first, week = "server-20261123T2300.txt", 7 * 24 * 60
     tell(service, *(verdict(minute) for minute in range(10)))
-    tell(service, tick(week), *(verdict(week + minute) for minute in range(10)))
+    for ten in range(10, week, 10):
+        (tmp_path / f"outbox/server-{at(ten):%Y%m%dT%H%M}.txt").touch()
+    tell(service, tick(week - 1), *(verdict(week + minute) for minute in range(10)))
     assert (tmp_path / "outbox" / first).exists()
-    tell(service, tick(week + 10), *(verdict(week + 10 + minute) for minute in range(10)))
+    tell(service, verdict(week + 10), tick(week + 10), *(verdict(week + 10 + minute) for minute in range(1, 10)))
     names = sorted(path.name for path in (tmp_path / "outbox").iterdir())
     assert names[-2:] == ["server-20261130T2300.txt", "server-20261130T2310.txt"]
-    assert first not in names
+    assert names[0] == "server-20261123T2310.txt"
+
+
+def test_a_tick_or_a_meter_of_another_year_deletes_nothing(tmp_path: Path) -> None:
+    service, year = reporter(tmp_path), 365 * 24 * 60
+    tell(service, *(message for minute in range(30) for message in (verdict(minute), tick(minute))))
+    tell(service, *(message for minute in range(30, 60) for message in (verdict(minute), tick(year + minute))))
+    tell(service, *(message for minute in range(60, 90) for message in (verdict(year + minute), tick(year + minute))))
+    names = sorted(path.name for path in (tmp_path / "outbox").iterdir())
+    assert names[:6] == [f"server-20261123T23{ten}0.txt" for ten in range(6)]
+    assert not [name for name in names[:6] if lacks_a_reading(tmp_path / "outbox" / name)]
+
+
+def test_a_reading_of_another_year_holds_up_no_file(tmp_path: Path) -> None:
+    service = reporter(tmp_path)
+    tell(service, *(message for minute in range(15) for message in (verdict(minute), tick(minute))))
+    tell(service, verdict(365 * 24 * 60), tick(15))
+    tell(service, *(message for minute in range(16, 35) for message in (verdict(minute), tick(minute))))
+    assert (tmp_path / "alert.txt").read_text().split()[1] == at(34).isoformat()[:16]
+    assert (tmp_path / "server.part.txt").read_text().split()[1] == "2026-11-23T23:30"
+    text = (tmp_path / "outbox/server-20261123T2310.txt").read_text()
+    assert [line.split()[2] == "NULL" for line in text.splitlines()] == [minute == 5 for minute in range(10)]
+
+
+def test_files_go_on_when_meter_and_machine_have_come_back_from_another_year(tmp_path: Path) -> None:
+    service, year = reporter(tmp_path), 365 * 24 * 60
+    ahead = [message for minute in range(30) for message in (verdict(year + minute), tick(year + minute))]
+    tell(service, *ahead, *(m for minute in range(60) for m in (verdict(minute), tick(year + 30 + minute))))
+    assert (tmp_path / "alert.txt").read_text().split()[1] == at(59).isoformat()[:16]
+    names = sorted(path.name for path in (tmp_path / "outbox").iterdir())
+    assert names[:4] == [f"server-20261123T23{ten}0.txt" for ten in (2, 3, 4, 5)]
+    assert not [name for name in names[:4] if lacks_a_reading(tmp_path / "outbox" / name)]
+    assert (tmp_path / "server.txt").read_text() == (tmp_path / "outbox/server-20261123T2350.txt").read_text()
 
 
 def test_readings_older_than_the_outbox_make_no_blocks(tmp_path: Path) -> None:
@@ -147,7 +190,7 @@ def test_a_deferred_folder_writes_the_same_files(tmp_path: Path) -> None:
     messages = [prediction(0), *(message for minute in range(40) for message in (verdict(minute), tick(minute)))]
     tell(reporter(tmp_path / "live"), *messages)
     folder = DeferredFolder(tmp_path / "replayed")
-    deferred = Reporter(folder, HOURS, 7, NothingOwed())
+    deferred = Reporter(folder, SEOUL, HOURS, 7, NothingOwed())
     list(deferred.start())
     tell(deferred, *messages)
     folder.flush()
@@ -226,3 +269,37 @@ def test_a_sensor_that_was_in_the_last_block_is_missed_in_the_next_one_after_a_r
     assert not (tmp_path / "outbox/server-20261123T2310.txt").exists()
     tell(service, *(verdict(minute, sensor="002") for minute in range(10, 20)), tick(30))
     assert len((tmp_path / "outbox/server-20261123T2310.txt").read_text().splitlines()) == 20
+
+
+class FullAt(SensorFolder):
+    """A folder that can't take a file once, as on a disk that is full for a while."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        super().__init__(path)
+        self.name = name
+
+    def write(self, name: str, text: str) -> None:
+        if name.startswith(self.name):
+            self.name = "nothing"
+            raise Unavailable(f"{name} can't be written")
+        super().write(name, text)
+
+
+@pytest.mark.parametrize("name", ["alert.txt", "server.part.txt", "outbox/", "server.txt"])
+def test_what_a_full_disk_did_not_take_is_written_at_the_next_try(tmp_path: Path, name: str) -> None:
+    service = Reporter(FullAt(tmp_path / name, name), SEOUL, HOURS, 7, NothingOwed())
+    for minute in range(10):
+        list(service.handle(verdict(minute)))
+    with pytest.raises(Unavailable):
+        service.settle()
+    service.settle()
+    tell(reporter(tmp_path / "calm"), *map(verdict, range(10)))
+    for file in ("alert.txt", "server.txt", "outbox/server-20261123T2300.txt"):
+        assert (tmp_path / name / file).read_text() == (tmp_path / "calm" / file).read_text()
+
+
+def test_a_full_disk_is_no_fault_of_the_verdict(tmp_path: Path) -> None:
+    folder = SensorFolder(tmp_path)
+    (tmp_path / ".alert.txt.part").mkdir()
+    with pytest.raises(Unavailable, match="can't be written, lines wait"):
+        folder.write("alert.txt", "")

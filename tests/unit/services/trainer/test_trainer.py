@@ -207,3 +207,24 @@ def test_in_one_process_a_command_ends_with_the_trained_model() -> None:
     service = Trainer("site1", ZONE, Training(automatic=False), InProcess(lambda _: [TRAINED]), START)
     said = tell(service, command())
     assert [type(one) for one in said] == [Response, ModelTrained]
+
+
+@pytest.mark.parametrize("year", [1970, 2027])
+def test_a_start_on_a_wrong_clock_is_done_again_when_a_tick_tells_the_time(year: int) -> None:
+    runner = WrittenRunner()
+    service = Trainer("site1", ZONE, Training(), runner, START.replace(year=year))
+    list(service.start())
+    runner.records = [TOO_LITTLE, Ended()]
+    tell(service, clock("2026-11-24 10:04"))
+    assert [plan.at for plan in runner.begun][1:] == [int(clock("2026-11-24 10:05").at.timestamp())]
+    tell(service, clock("2026-11-24 10:05"))
+    assert len(runner.begun) == 2
+
+
+def test_a_leap_over_the_turn_of_the_year_is_no_reason_to_train() -> None:
+    runner = WrittenRunner()
+    service = started(runner, TRAINED)
+    tell(service, clock("2026-11-24 10:00"), clock("2027-01-01 03:00"), clock("2027-01-01 12:00"))
+    assert len(runner.begun) == 1
+    tell(service, clock("2027-12-31 12:00"), clock("2028-01-01 03:00"))
+    assert len(runner.begun) == 2

@@ -21,14 +21,14 @@ NIGHT = datetime(2026, 1, 1, 2, 30, tzinfo=UTC)
 
 
 def test_the_rotation_keeps_days_weeks_and_months() -> None:
-    nights = [datetime(2024, 1, 1, 2, 30) + timedelta(days=day) for day in range(800)]  # noqa: DTZ001
+    nights = [datetime(2024, 1, 1, 2, 30) + timedelta(days=day) for day in range(3 * 365)]  # noqa: DTZ001
     have: set[datetime] = set()
     for night in nights:
         have = kept({*have, night})
+        assert len(have) <= 7 + 5 + 12
     assert sorted(have)[-7:] == nights[-7:]
     assert len({at.strftime("%G-%V") for at in have if at > nights[-1] - timedelta(days=35)}) >= 5
     assert len({at.strftime("%Y%m") for at in have}) == 12
-    assert len(have) <= 7 + 5 + 12
 
 
 def test_one_backup_from_a_wrong_clock_costs_at_most_its_own_place() -> None:
@@ -82,3 +82,12 @@ def test_a_copy_that_is_not_sound_is_not_kept(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(BackupError, match="page 7 is torn"):
         make(tmp_path / "wvr.db", tmp_path / "backup", NIGHT, lambda *_: None)
     assert not listed(tmp_path / "backup")
+
+
+def test_what_a_power_cut_left_of_a_copy_goes_with_the_next(tmp_path: Path) -> None:
+    Recorder(tmp_path / "wvr.db", SEOUL, (0,)).close()
+    (tmp_path / "backup").mkdir()
+    for name in (".wvr-20251231T023000.db.part", ".wvr-20251231T023000.db.part-journal"):
+        (tmp_path / "backup" / name).write_bytes(b"half")
+    made = make(tmp_path / "wvr.db", tmp_path / "backup", NIGHT, lambda *_: None)
+    assert list((tmp_path / "backup").iterdir()) == [made]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -105,6 +105,15 @@ def test_of_older_forecasts_only_the_horizons_are_kept(recorder: Recorder, tmp_p
     assert found == [(T0, 3), (T0 + 3600, 3), (T0 + 7200, 169)]
 
 
+def test_forecasts_that_are_made_up_for_come_thin_and_leave_the_newest_whole(
+    recorder: Recorder, tmp_path: Path
+) -> None:
+    recorder.write([prediction(0)])
+    recorder.write([prediction(180), prediction(60), prediction(120)])
+    found = rows(tmp_path, "SELECT issued_at, count(*) FROM PRED_VAL_TB WHERE channel = 'pressure' GROUP BY 1")
+    assert found == [(T0, 3), (T0 + 3600, 3), (T0 + 7200, 3), (T0 + 10_800, 169)]
+
+
 @pytest.mark.usefixtures("recorder")
 def test_a_second_writer_is_impossible(tmp_path: Path) -> None:
     with pytest.raises(SecondWriter, match="already writes"):
@@ -125,8 +134,9 @@ def test_a_foreign_lock_is_told_and_nothing_is_lost(recorder: Recorder, history:
 
 def test_minutes_older_than_a_year_go_in_small_steps_and_hours_stay(recorder: Recorder, tmp_path: Path) -> None:
     year = 365 * 24 * 60
-    old = tuple((at(minute), 1.0, None) for minute in range(0, 4 * 24 * 60, 10))
-    recorder.write([Past("site1", "001", "import", 1, 1, old), reading(year + 2 * 24 * 60)])
+    minutes = (*range(0, 4 * 24 * 60, 10), *range(4 * 24 * 60, year + 2 * 24 * 60 + 1, 60))
+    past = tuple((at(minute), 1.0, None) for minute in minutes)
+    recorder.write([Past("site1", "001", "import", 1, 1, past)])
     hours = rows(tmp_path, "SELECT count(*) FROM HOURLY_VAL_TB")
     now = T0 + (year + 2 * 24 * 60) * 60
     assert recorder.forget_minutes(now, 365 * DAY) == 144
@@ -136,9 +146,25 @@ def test_minutes_older_than_a_year_go_in_small_steps_and_hours_stay(recorder: Re
     assert rows(tmp_path, "SELECT count(*) FROM HOURLY_VAL_TB") == hours
 
 
-def test_a_clock_years_ahead_deletes_nothing(recorder: Recorder) -> None:
-    recorder.write([reading(0), reading(60)])
+def test_neither_clock_years_ahead_deletes_anything_nor_both(recorder: Recorder, tmp_path: Path) -> None:
+    year = 365 * 24 * 60
+    past = tuple((at(minute), 1.0, None) for minute in range(0, year, 60))
+    recorder.write([Past("site1", "001", "import", 1, 1, past)])
     assert recorder.forget_minutes(T0 + 9 * 365 * DAY, 365 * DAY) == 0
+    recorder.write([reading(9 * year + minute) for minute in range(0, 24 * 60, 60)])
+    assert recorder.forget_minutes(T0 + 60 * year, 365 * DAY) == 0
+    gone = sum(recorder.forget_minutes(T0 + 60 * (9 * year + 24 * 60), 365 * DAY) for _ in range(400))
+    assert gone == 24, "an hour goes for an hour that came"
+    assert rows(tmp_path, "SELECT count(*) FROM REAL_VAL_TB") == [(365 * 24,)]
+
+
+def test_readings_of_a_stopped_meter_clock_are_not_old(recorder: Recorder, tmp_path: Path) -> None:
+    year = 365 * 24 * 60
+    past = tuple((at(minute), 1.0, None) for minute in range(0, 2 * year, 60))
+    stopped = replace(reading(0), at=datetime.fromisoformat("1970-01-01T09:30+09:00"))
+    recorder.write([Past("site1", "001", "import", 1, 1, past), stopped])
+    assert recorder.forget_minutes(T0 + 60 * 2 * year, 365 * DAY) == 24
+    assert rows(tmp_path, "SELECT min(at) FROM REAL_VAL_TB") == [(30 * 60,)]
 
 
 def test_views_show_local_time(recorder: Recorder, tmp_path: Path) -> None:

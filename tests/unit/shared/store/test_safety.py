@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -16,6 +17,7 @@ from shared.runtime.service import Unavailable
 from shared.store import backups
 from shared.store.history import History
 from shared.store.recorder import Recorder
+from tests.disks import small_disk_at
 from tests.unit.makers import START, reading, verdict
 
 SEOUL = ZoneInfo("Asia/Seoul")
@@ -163,17 +165,8 @@ def test_a_full_database_keeps_what_it_has_and_goes_on_when_there_is_space(tmp_p
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 2 MB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no mount command")
-    if done.returncode:
-        pytest.skip(f"a small disk can't be mounted: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with small_disk_at(tmp_path / "small", "size=2m") as folder:
+        yield folder
 
 
 def test_a_full_disk_stops_writing_and_ends_by_itself(small_disk: Path) -> None:
@@ -226,3 +219,17 @@ def test_a_database_locked_at_the_start_is_opened_all_the_same(tmp_path: Path) -
     recorder.write([reading(300)])
     recorder.close()
     assert stored(tmp_path) == 301
+
+
+def test_a_database_of_a_newer_program_is_left_alone_and_named(tmp_path: Path) -> None:
+    filled(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "wvr.db")) as newer, newer:
+        newer.execute("INSERT INTO schema_migration (name, applied) VALUES ('0002_pipes', '2027-01-01')")
+    before = (tmp_path / "wvr.db").read_bytes()
+    named = "of a newer WVR (it has 0002_pipes)"
+    with pytest.raises(Unavailable, match=re.escape(named)):
+        open_recorder(tmp_path)
+    with pytest.raises(Unavailable, match=re.escape(named)):
+        stored(tmp_path)
+    assert named in backups.flaws(tmp_path / "wvr.db")
+    assert (tmp_path / "wvr.db").read_bytes() == before

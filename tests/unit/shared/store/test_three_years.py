@@ -8,15 +8,19 @@ from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from shared.contract.messages import History
+from shared.contract.messages import Anomaly, History, Sentence
 from shared.domain.series import DAY
 from shared.store.recorder import Recorder
-from tests.unit.makers import START, prediction, verdict
+from tests.unit.makers import START, at, prediction, verdict
 
 SEOUL = ZoneInfo("Asia/Seoul")
 YEAR = 365
 EVERY = 10
 """Minutes between two readings: a tenth of the rows of a real site."""
+HOURS = (0, 12)
+"""Of a day, at which a forecast is made and what is old forgotten."""
+AWAY = range(500, 540)
+"""Days on which nothing is forgotten: somebody's editor, a full disk, or a clock that was behind."""
 
 
 def test_three_years_keep_the_size_of_the_file(tmp_path: Path) -> None:
@@ -30,22 +34,39 @@ def test_three_years_keep_the_size_of_the_file(tmp_path: Path) -> None:
             aged.append(count(tmp_path, ("REAL_VAL_TB", "OUTLIER_VAL_TB", "PRED_VAL_TB")))
     free, whole = (pragma(tmp_path, name) for name in ("freelist_count", "page_count"))
     recorder.close()
+    print(f"MB after each year: {[round(size / 1e6, 2) for size in sizes]}")
     assert max(aged) - min(aged) < 0.02 * aged[0]
     assert free < 0.02 * whole
-    # Hourly and night values stay for ever: 1.4 MB in a real site's year.
+    # Hourly and night values and anomalies stay for ever: 1.4 MB in a real site's year.
     growth = [later - earlier for earlier, later in pairwise(sizes)]
-    lasting = count(tmp_path, ("HOURLY_VAL_TB", "NIGHT_FLOW_VAL_TB")) / 3 * 130
-    assert max(growth) < lasting
+    summaries, anomalies = count(tmp_path, ("HOURLY_VAL_TB", "NIGHT_FLOW_VAL_TB")), count(tmp_path, ("ANOMALY_TB",))
+    assert max(growth) < (130 * summaries + 350 * anomalies) / 3
 
 
 def live_a_day(recorder: Recorder, day: int) -> None:
-    """A day's messages, and two of the 24 times that db_writer forgets."""
+    """A day's messages with an anomaly a week, and as often as db_writer forgets."""
     start = START + timedelta(days=day)
     minutes = range(day * 1440, (day + 1) * 1440, EVERY)
-    past = tuple((start + timedelta(minutes=minute), 12.0, 4.0) for minute in range(0, 1440, EVERY))
-    recorder.write([History("site1", "001", "test", 1, 1, past), *map(verdict, minutes), prediction(day * 1440)])
-    for hour in (0, 12):
-        recorder.forget_minutes(int((start + timedelta(hours=hour)).timestamp()), YEAR * DAY)
+    past = tuple(
+        (start + timedelta(minutes=minute), 12 + minute * 7919 % 1009 / 100, 4 + minute * 104_729 % 53 / 200)
+        for minute in range(0, 1440, EVERY)
+    )
+    found = [anomaly(day)] if day % 7 == 0 else []
+    recorder.write([History("site1", "001", "test", 1, 1, past), *map(verdict, minutes), *found])
+    for hour in HOURS:
+        recorder.write([prediction(day * 1440 + hour * 60)])
+        if day not in AWAY:
+            recorder.forget_minutes(int((start + timedelta(hours=hour)).timestamp()), YEAR * DAY)
+
+
+def anomaly(day: int) -> Anomaly:
+    """One that was cleared within the hour."""
+    opened, cleared = at(day * 1440), at(day * 1440 + 40)
+    text = Sentence("유량이 평소보다 12.0 m³/h 높습니다.", "Flow is 12.0 m³/h above what is usual.")
+    return Anomaly(
+        "site1", "001", f"a{day}", cleared, "flow_rate", "value", "burst", "cleared", False, "critical", opened,
+        cleared, 9.5, 12.0, text,
+    )  # fmt: skip
 
 
 def count(folder: Path, tables: tuple[str, ...]) -> int:

@@ -1,0 +1,82 @@
+"""What the broker drops or forgets on its way to a service that is away is made up for: the site ends up whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from shared.settings import Settings
+from tests.conftest import Mosquitto
+from tests.faults.stage import Stage, blocks, rows, undisturbed
+from tests.waiting import wait_for
+
+ANOMALIES = "ANOMALY_TB WHERE kind <> 'silence'"
+"""While the site becomes whole, minutes go by without a reading."""
+TABLES = ("OUTLIER_VAL_TB", "PRED_VAL_TB", ANOMALIES, "CRITERIA_TB", "NIGHT_FLOW_VAL_TB", "HOURLY_VAL_TB")
+READINGS = "REAL_VAL_TB", "site, sensor, at, flow_rate, pressure"
+WARM, AWAY, AFTER = 190, 140, 12
+"""Minutes; the first forecasts are of 02:00."""
+
+
+@pytest.fixture
+def stage(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    """A site that runs; what is said is not said again, as when db_writer is away for longer than it is kept."""
+    monkeypatch.setattr("shared.runtime.outbox.KEPT_SECONDS", 0.0)
+    monkeypatch.setattr("shared.runtime.run.WAIT_SECONDS", 0.02)
+    stage = Stage(settings, datetime(2026, 3, 2, tzinfo=settings.zone))
+    stage.start()
+    yield stage
+    stage.close()
+
+
+def flow_rate(minute: int) -> float:
+    """m³/h; a fault of the meter begins and ends while db_writer is away."""
+    return -5.0 if WARM + 30 <= minute < WARM + 60 else 20.0 + minute % 17 + minute // 60 % 5
+
+
+def flow_rates(first: int, number: int) -> Iterator[float]:
+    return (flow_rate(minute) for minute in range(first, first + number))
+
+
+def whole(stage: Stage, folder: Path) -> None:
+    """Fails if the site doesn't become what it would be undisturbed."""
+    calm = undisturbed(stage, folder)
+    assert rows(calm, ANOMALIES), "the minutes hold an anomaly"
+
+    def is_whole() -> bool:
+        stage.pass_time()
+        return all(rows(stage.settings, table) == rows(calm, table) for table in TABLES)
+
+    wait_for(is_whole, 30, "all tables are whole", pause=1.0)
+    assert rows(stage.settings, *READINGS) == rows(calm, *READINGS)
+    assert blocks(stage.settings) == blocks(calm)
+
+
+def test_a_full_queue_of_db_writer_loses_nothing(stage: Stage, mosquitto: Mosquitto, tmp_path: Path) -> None:
+    mosquitto.stop()
+    mosquitto.queue = 50
+    mosquitto.start()
+    stage.live(flow_rates(0, WARM))
+    wait_for(lambda: len(rows(stage.settings, "OUTLIER_VAL_TB")) == WARM, what="verdicts")
+    stage.actors["db_writer"].stop()
+    stage.live(flow_rates(WARM, AWAY))
+    stage.actors["db_writer"].start()
+    stage.live(flow_rates(WARM + AWAY, AFTER))
+    whole(stage, tmp_path)
+
+
+def test_a_power_cut_of_the_broker_while_db_writer_is_away_loses_nothing(
+    stage: Stage, mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    stage.live(flow_rates(0, WARM))
+    wait_for(lambda: len(rows(stage.settings, "OUTLIER_VAL_TB")) == WARM, what="verdicts")
+    stage.actors["db_writer"].stop()
+    stage.live(flow_rates(WARM, AWAY))
+    mosquitto.lose_power()
+    mosquitto.start()
+    stage.actors["db_writer"].start()
+    stage.live(flow_rates(WARM + AWAY, AFTER))
+    whole(stage, tmp_path)

@@ -1,0 +1,149 @@
+"""A service that is deaf or stands still ends, in time; one that waits, works long or was stopped does not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from cli.packages import ROOT
+from shared.contract.messages import Message, Progress, Status, Tick
+from shared.runtime.health import age, heartbeat_file
+from shared.runtime.mqtt_bus import KEEPALIVE, MqttBus
+from shared.runtime.watchdog import DEAF_ROUNDS, ROUND_SECONDS, STUCK_ROUNDS
+from shared.settings import Settings
+from tests.conftest import Mosquitto
+from tests.proxy import Proxy
+from tests.unit.shared.runtime.small_service import ENDLESS, LONG
+from tests.unit.shared.runtime.test_buses import Listener
+from tests.waiting import wait_for
+
+ROUND = 0.1
+
+Start = Callable[[int], subprocess.Popen[bytes]]
+
+
+class Watcher(Listener):
+    consumes: ClassVar[tuple[type[Message], ...]] = (Progress, Status)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts the small service at a port, and waits until it has heard itself."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start_small(port: int) -> subprocess.Popen[bytes]:
+        command = [
+            sys.executable,
+            "-m",
+            "tests.unit.shared.runtime.small_service",
+            str(port),
+            str(tmp_path),
+            str(ROUND),
+        ]
+        errors = (tmp_path / "errors").open("wb")
+        started.append(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=errors, env=os.environ))
+        wait_for(lambda: age(heartbeat_file()) is not None, what="heartbeat")
+        return started[-1]
+
+    yield start_small
+    for process in started:
+        process.kill()
+        process.wait(10)
+
+
+@pytest.fixture
+def watcher(settings: Settings) -> Iterator[MqttBus]:
+    """Someone who says ticks, and hears what the small service says."""
+    bus = MqttBus("listener", settings)
+    bus.open(Watcher())
+    yield bus
+    bus.close()
+
+
+def tick(minute: int) -> Tick:
+    return Tick("site1", datetime(2026, 1, 1, 12, minute, tzinfo=UTC))
+
+
+def answer(bus: MqttBus, minute: int) -> list[Message]:
+    """What is heard up to the progress of a minute."""
+    heard: list[Message] = []
+
+    def came() -> bool:
+        for delivery in bus.receive(100, 0.1):
+            delivery.done()
+            heard.append(delivery.message)
+        return any(isinstance(message, Progress) and message.step == minute for message in heard)
+
+    wait_for(came, what=f"the progress of minute {minute}")
+    return heard
+
+
+def test_the_bounds_leave_a_minute_for_a_restart_and_time_for_a_rebuild() -> None:
+    assert DEAF_ROUNDS * ROUND_SECONDS + ROUND_SECONDS <= 45
+    assert 2 * KEEPALIVE < DEAF_ROUNDS * ROUND_SECONDS, "a broker that hangs is left before that counts as deafness"
+    assert STUCK_ROUNDS * ROUND_SECONDS >= 600
+
+
+def test_a_connected_service_that_hears_nothing_ends(start: Start, mosquitto: Mosquitto, tmp_path: Path) -> None:
+    proxy = Proxy(mosquitto.port)
+    small = start(proxy.port)
+    proxy.swallows = True
+    began = time.monotonic()
+    assert small.wait(20) == 70
+    assert time.monotonic() - began >= (DEAF_ROUNDS - 2) * ROUND
+    assert "hears nothing through the broker: ending" in (tmp_path / "errors").read_text(encoding="utf-8")
+    proxy.close()
+
+
+def test_a_handler_that_never_ends_is_found_and_shown(
+    start: Start, mosquitto: Mosquitto, watcher: MqttBus, tmp_path: Path
+) -> None:
+    small = start(mosquitto.port)
+    watcher.publish(tick(ENDLESS))
+    assert small.wait(3 * STUCK_ROUNDS * ROUND) == 70
+    errors = (tmp_path / "errors").read_text(encoding="utf-8")
+    assert "the work stands still: ending" in errors
+    assert "small_service.py" in errors
+
+
+def test_long_work_is_told_and_is_not_deafness(start: Start, mosquitto: Mosquitto, watcher: MqttBus) -> None:
+    small = start(mosquitto.port)
+    watcher.publish(tick(LONG))
+    heard = answer(watcher, LONG)
+    assert any(isinstance(message, Status) and message.note.startswith("busy for") for message in heard)
+    assert small.poll() is None
+
+
+def test_a_service_that_waits_for_the_broker_lives_and_goes_on(
+    start: Start, mosquitto: Mosquitto, watcher: MqttBus
+) -> None:
+    small = start(mosquitto.port)
+    watcher.publish(tick(1))
+    answer(watcher, 1)
+    mosquitto.stop()
+    with pytest.raises(subprocess.TimeoutExpired):
+        small.wait(3 * DEAF_ROUNDS * ROUND)
+    mosquitto.start()
+    watcher.publish(tick(2))
+    answer(watcher, 2)
+    assert small.poll() is None
+
+
+def test_a_stopped_service_lives_on_when_it_is_continued(start: Start, mosquitto: Mosquitto, watcher: MqttBus) -> None:
+    small = start(mosquitto.port)
+    small.send_signal(signal.SIGSTOP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        small.wait(3 * DEAF_ROUNDS * ROUND)
+    small.send_signal(signal.SIGCONT)
+    watcher.publish(tick(3))
+    answer(watcher, 3)
+    assert small.poll() is None

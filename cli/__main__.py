@@ -26,6 +26,7 @@ COMMANDS = {
     "down": Entry("cli.down", "", "stops all"),
     "status": Entry("cli.status", "", "how each service is"),
     "logs": Entry("cli.logs", "", "what the services say [SERVICE] [--follow]"),
+    "autostart": Entry("cli.autostart", "", "whether WVR starts again after a power cut [on|off]"),
     "validate": Entry("cli.validate", "core", "says whether site.toml can be used [FILE]"),
     "replay": Entry(
         "cli.replay", "local", "all services over recorded readings: INPUT --data DIR [--site S] [--train DATE]"
@@ -34,7 +35,7 @@ COMMANDS = {
     "export": Entry("cli.export", "core", "a table as CSV: TABLE [--data DIR] --out FILE.csv"),
     "backup": Entry("cli.backup", "core", "copies wvr.db into data/backup/ now, checked; with the site running or not"),
     "restore": Entry("cli.restore", "core", "puts a backup in wvr.db's place [FILE]; with the site running or not"),
-    "doctor": Entry("cli.doctor", "core", "says in plain words what is wrong and what to do"),
+    "doctor": Entry("cli.doctor", "core", "says in plain words what is wrong and what to do [--deep]"),
     "train": Entry("cli.train", "core", "trains now, in the running site"),
     "test": Entry("cli.check", "dev", "lint, types and every test [arguments of pytest]"),
     "audit": Entry("cli.audit", "dev", "an SBOM of each image; known vulnerabilities, where that can be asked"),

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
+import sqlite3
 import sys
 from collections.abc import Iterator
 from datetime import datetime
 
-from cli.checks import database, folders, models, readings, running
-from cli.checks.finding import Finding, note
+from cli.checks import autostart, database, folders, memory, models, queues, readings, running, versions
+from cli.checks.finding import Finding, note, wrong
+from shared.runtime.probe import Refused
+from shared.runtime.service import Unavailable
 from shared.settings import Settings, SettingsError, load_settings
 
 SIGNS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
@@ -19,35 +23,59 @@ def main(arguments: list[str]) -> int:
     """Prints a line a finding; exit code 1 when something is wrong."""
     parser = argparse.ArgumentParser(prog="wvr doctor", description=__doc__)
     parser.add_argument("-q", "--quiet", action="store_true", help="only what is wrong")
-    quiet = parser.parse_args(arguments).quiet
+    deep = "also restarts the broker, and looks whether it kept what it must; services reconnect meanwhile"
+    parser.add_argument("--deep", action="store_true", help=deep)
+    wanted = parser.parse_args(arguments)
     logging.disable(logging.CRITICAL)
     try:
         settings = load_settings()
     except SettingsError as error:
         print(f"{SIGNS['wrong']} site.toml can't be used\n{error}\n      → correct it; ./wvr validate", file=sys.stderr)
         return 1
-    wrong = 0
-    for finding in findings(settings):
-        wrong += finding.state == "wrong"
-        if finding.state == "wrong" or not quiet:
+    count = 0
+    for finding in findings(settings, wanted.deep):
+        count += finding.state == "wrong"
+        if finding.state == "wrong" or not wanted.quiet:
             print(f"{SIGNS[finding.state]} {finding.what}", flush=True)
             if finding.advice:
                 print(f"      → {finding.advice}", flush=True)
-    print("all is well" if not wrong else f"{wrong} {'thing is' if wrong == 1 else 'things are'} wrong")
-    return 1 if wrong else 0
+    print("all is well" if not count else f"{count} {'thing is' if count == 1 else 'things are'} wrong")
+    return 1 if count else 0
 
 
-def findings(settings: Settings) -> Iterator[Finding]:
-    """All groups of checks in order."""
+def findings(settings: Settings, deep: bool = False) -> Iterator[Finding]:
+    """All groups of checks in order; one that can't be looked at doesn't end the others."""
     now = datetime.now(settings.zone)
     runs = running.is_running(settings)
-    yield from folders.check(settings)
-    if not settings.data.is_dir():
+    yield from _looked("the data folder", folders.check(settings))
+    if not os.access(settings.data, os.R_OK | os.X_OK):
         return
-    yield from database.check(settings, now)
-    yield from readings.check(settings, now, runs)
-    yield from models.check(settings)
+    yield from _looked("versions", versions.check(settings))
+    yield from _looked("wvr.db", database.check(settings, now))
+    yield from _looked("stored readings", readings.check(settings, now, runs))
+    yield from _looked("the spool", queues.of_spool(settings, runs))
+    yield from _looked("models", models.check(settings))
+    yield from _looked("autostart", autostart.check(settings))
     if runs:
-        yield from running.check(settings, datetime.now(settings.zone))
+        yield from _looked("the broker", running.check(settings, datetime.now(settings.zone)))
     else:
         yield note("WVR does not run here", "./wvr up")
+    if deep:
+        yield from _looked("the broker's memory", _deep(settings, runs))
+
+
+def _deep(settings: Settings, runs: bool) -> Iterator[Finding]:
+    if not runs:
+        yield wrong("what the broker keeps can only be seen while WVR runs", "./wvr up, then ./wvr doctor --deep again")
+        return
+    speaking = running.online(settings)
+    yield from memory.check(settings, memory.home(settings))
+    yield from running.come_back(settings, datetime.now(settings.zone), speaking)
+
+
+def _looked(where: str, found: Iterator[Finding]) -> Iterator[Finding]:
+    try:
+        yield from found
+    except (OSError, sqlite3.Error, Unavailable, Refused, SystemExit) as error:
+        advice = "run ./wvr as the data folder's owner, or with sudo; else see what is said of the disk and of wvr.db"
+        yield wrong(f"{where} can't be looked at: {error}", advice)

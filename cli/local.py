@@ -36,14 +36,16 @@ def up(settings: Settings, bind: str) -> None:
     mosquitto = program("mosquitto", "mosquitto")
     if len(os.fsencode(data / "run/supervisor.sock")) > LONGEST_SOCKET:
         raise Missing(f"the path of {data} is too long for supervisord's socket; set WVR_DATA")
-    _prepare(settings, bind, mosquitto)
-    others = [name for name in SERVICES if name != "ingest"]
+    # The first start's year of history comes when db_writer listens; later the broker keeps what it has not heard.
+    held = "" if settings.database.exists() else "ingest"
+    _prepare(settings, bind, mosquitto, held)
     for name in SERVICES:
         heartbeat(data, name).unlink(missing_ok=True)
     _supervisor(data, "supervisord", check=True)
-    _wait(data, others)
-    # The first start's year of history comes when db_writer listens.
-    start(data, ["ingest"])
+    _wait(data, [name for name in SERVICES if name != held])
+    if held:
+        start(data, [held])
+        supervisor_conf(data).write_text(supervisord_conf(data, mosquitto), encoding="utf-8")
 
 
 def start(data: Path, services: Sequence[str]) -> None:
@@ -67,6 +69,11 @@ def down(data: Path) -> None:
         time.sleep(0.2)
 
 
+def restart(data: Path, name: str) -> None:
+    """Stops and starts one of them. Raises Missing."""
+    _supervisor(data, "supervisorctl", "restart", name, check=True)
+
+
 def states(data: Path) -> dict[str, str]:
     """Service to its state in words."""
     found = {}
@@ -78,7 +85,7 @@ def states(data: Path) -> dict[str, str]:
     return found
 
 
-def _prepare(settings: Settings, bind: str, mosquitto: Path) -> None:
+def _prepare(settings: Settings, bind: str, mosquitto: Path, held: str) -> None:
     data, folder = settings.data, broker_folder(settings.data)
     if settings.broker.ca and not certificates.given(data):
         raise Missing(f"WVR_BROKER__CA is set, and there are no certificates in {certificates.folder(data)}")
@@ -89,7 +96,7 @@ def _prepare(settings: Settings, bind: str, mosquitto: Path) -> None:
         set_up_broker(data, folder)
         set_up_tls(data, folder, f"{settings.broker.tls_port} {bind}", folder)
         (data / "run/mosquitto.conf").write_text(mosquitto_conf(settings, plain), encoding="utf-8")
-        supervisor_conf(data).write_text(supervisord_conf(data, mosquitto), encoding="utf-8")
+        supervisor_conf(data).write_text(supervisord_conf(data, mosquitto, held), encoding="utf-8")
     except PermissionError as error:
         raise Missing(f"{error.filename} belongs to another user; run as its owner, or as root") from error
     if os.geteuid() == 0 and broker_user_reaches(folder):

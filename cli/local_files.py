@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from cli.packages import ROOT, VENV
+from cli.packages import ROOT, VENV, Missing
 from cli.setup_site import SERVICES
 from shared.settings import Settings
 
@@ -58,8 +58,11 @@ def broker_user_reaches(folder: Path) -> bool:
     return all(parent.stat().st_mode & 0o001 for parent in folder.parents)
 
 
-def supervisord_conf(data: Path, mosquitto: Path) -> str:
-    """Broker and services as programs that are started again when they die."""
+def supervisord_conf(data: Path, mosquitto: Path, held: str = "") -> str:
+    """Broker and services as programs that are started again when they die; `held` waits until it is told to start.
+
+    It carries the site's settings, so that it can be started without `./wvr up` too, as systemd does.
+    """
     run = data / "run"
     head = [
         "[unix_http_server]",
@@ -71,22 +74,34 @@ def supervisord_conf(data: Path, mosquitto: Path) -> str:
         "logfile_backups=3",
         f"pidfile={_plain(run / 'supervisord.pid')}",
         f"childlogdir={_plain(data / 'log')}",
+        f"environment={','.join(_settings())}",
         "[rpcinterface:supervisor]",
         "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
         "[supervisorctl]",
         f"serverurl=unix://{_plain(run / 'supervisor.sock')}",
     ]
     broker = _program(data, "broker", [str(mosquitto), "-c", str(run / "mosquitto.conf")], priority=1)
-    services = (line for name in SERVICES for line in _service(data, name))
+    services = (line for name in SERVICES for line in _service(data, name, name == held))
     return "\n".join([*head, *broker, *services]) + "\n"
 
 
-def _service(data: Path, name: str) -> Iterator[str]:
+def _settings() -> Iterator[str]:
+    """What the environment says of this site. supervisord knows no escapes in quotes, and expands % twice here."""
+    for key in sorted(os.environ):
+        if key.startswith("WVR_"):
+            value = os.environ[key].replace("%", "%%%%")
+            quote = "'" if '"' in value else '"'
+            if any(odd in value for odd in (quote, "\n", " #", " ;")):
+                raise Missing(f"supervisord would misread {key}: {value}; leave out quotes, # and ;")
+            yield f"{key}={quote}{value}{quote}"
+
+
+def _service(data: Path, name: str, held: bool) -> Iterator[str]:
     polite = ["nice", "-n", "19"] if name == "trainer" else []
     command = [*polite, str(VENV / "bin/python"), "-m", f"services.{name}.main"]
     yield from _program(data, name, command, priority=10)
     yield f'environment=WVR_HEARTBEAT="{_plain(heartbeat(data, name))}",PYTHONUNBUFFERED="1"'
-    if name == "ingest":
+    if held:
         yield "autostart=false"
 
 

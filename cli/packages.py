@@ -38,12 +38,12 @@ def enter(lock: str) -> None:
 
 def program(name: str, package: str) -> Path:
     """Path of a program; installs its Debian package if it may. Raises Missing."""
-    if found := _which(name):
+    if found := which(name):
         return found
     apt_install(package, why=f"{name} is missing")
     if package == "mosquitto" and Path("/run/systemd/system").is_dir():
-        _as_root("systemctl", "disable", "--now", "mosquitto")
-    if found := _which(name):
+        as_root("systemctl", "disable", "--now", "mosquitto")
+    if found := which(name):
         return found
     raise Missing(f"{name} is not there even after the installation of {package}")
 
@@ -56,19 +56,21 @@ def apt_install(*packages: str, why: str) -> None:
     print(f"{why}: installing {names}", file=sys.stderr, flush=True)
     quiet = ("-qq", "-o", "Dpkg::Use-Pty=0")
     try:
-        _as_root("apt-get", *quiet, "update")
-        _as_root("apt-get", *quiet, "install", "-y", "--no-install-recommends", *packages)
+        as_root("apt-get", *quiet, "update")
+        as_root("apt-get", *quiet, "install", "-y", "--no-install-recommends", *packages)
     except subprocess.CalledProcessError as error:
         raise Missing(f"{why}, and apt-get could not install {names}:\n{error.stdout}") from error
 
 
-def _as_root(*command: str) -> None:
+def as_root(*command: str) -> None:
+    """Runs a command as root, through sudo where needed. Raises CalledProcessError, FileNotFoundError without sudo."""
     sudo = ["sudo"] if os.geteuid() else []
     full = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", *command]
     subprocess.run(full, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def _which(name: str) -> Path | None:
+def which(name: str) -> Path | None:
+    """Path of a program that is installed."""
     found = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", os.defpath), *SBIN)))
     return Path(found) if found else None
 

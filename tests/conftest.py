@@ -26,6 +26,7 @@ class Mosquitto:
     folder: Path
     port: int
     access: str = "allow_anonymous true"
+    persistence: str = "true"
     queue: int = 200_000
     process: subprocess.Popen[bytes] | None = None
 
@@ -34,7 +35,7 @@ class Mosquitto:
         self.folder.mkdir(exist_ok=True)
         conf = self.folder / "mosquitto.conf"
         conf.write_text(
-            f"listener {self.port} 127.0.0.1\n{self.access}\nuser root\npersistence true\n"
+            f"listener {self.port} 127.0.0.1\n{self.access}\nuser root\npersistence {self.persistence}\n"
             f"persistence_location {self.folder}/\nmax_inflight_messages 1000\nmax_queued_messages {self.queue}\n",
             encoding="ascii",
         )

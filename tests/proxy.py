@@ -7,6 +7,8 @@ import socket
 import threading
 from contextlib import suppress
 
+SUBACK, NOT_AUTHORIZED = 0x90, b"\x87"
+
 
 class Proxy:
     """Passes bytes between a port of its own and another one."""
@@ -17,6 +19,8 @@ class Proxy:
         self.port: int = self._listener.getsockname()[1]
         self.swallows = False
         """Takes what the broker says, and passes nothing on: connected, and deaf."""
+        self.refuses = False
+        """Turns its last answer to a subscription into `Not authorized`; Mosquitto's access list never does."""
         self._sockets: list[socket.socket] = []
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
@@ -56,5 +60,8 @@ class Proxy:
                     data = key.fileobj.recv(65536)  # type: ignore[union-attr]
                     if not data:
                         return
+                    if key.fileobj is far and self.refuses and data[0] == SUBACK:
+                        end = 1 + data[1]
+                        data = data[:end] + NOT_AUTHORIZED + data[end + 1 :]
                     if not (self.swallows and key.fileobj is far):
                         key.data.sendall(data)

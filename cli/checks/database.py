@@ -33,7 +33,8 @@ def _sound(settings: Settings) -> Iterator[Finding]:
     try:
         flaw = repair.damage(settings.database, settings.backups)
     except Unavailable as hindrance:
-        yield wrong(f"wvr.db can't be checked: {hindrance}", "look at the locks and the disk")
+        advice = "run ./wvr as the data folder's owner, or with sudo; else look at the locks and the disk"
+        yield wrong(f"wvr.db can't be checked: {hindrance}", advice)
         return
     if flaw:
         yield wrong(f"wvr.db is damaged: {flaw}", "./wvr down, then ./wvr up: the newest sound backup takes its place")
@@ -69,4 +70,7 @@ def _backups(settings: Settings, now: datetime) -> Iterator[Finding]:
     elif age > OLDEST_BACKUP:
         yield wrong(f"the newest backup is {lasting(age.total_seconds())} old", "./wvr backup; ./wvr logs db_writer")
     else:
-        yield ok(f"the newest of {len(found)} backups, {path.name}, is sound")
+        said = (
+            f"the newest of {len(found)} backups, {path.name}, is sound and {lasting(max(0, age.total_seconds()))} old"
+        )
+        yield ok(said)

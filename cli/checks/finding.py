@@ -21,7 +21,7 @@ def ok(what: str) -> Finding:
     return Finding("ok", what)
 
 
-def note(what: str, advice: str = "") -> Finding:
+def note(what: str, advice: str) -> Finding:
     """Worth knowing, and not yet wrong."""
     return Finding("note", what, advice)
 

@@ -32,7 +32,9 @@ def check(settings: Settings, now: datetime, running: bool) -> Iterator[Finding]
         yield wrong(f"stored readings can't be read: {hindrance}", "see what is said of wvr.db")
         return
     if not sensors:
-        yield note("no reading is stored yet", "docs/operations.md says how a meter is connected")
+        yield note("no reading is stored yet", "README.md says how a meter is connected; ./wvr logs ingest")
+    for sensor in sorted(settings.sensors.keys() - set(sensors)) if sensors else ():
+        yield note(f"sensor {sensor} of site.toml has no reading yet", "is it spelled as the meter's file spells it?")
 
 
 def _clock(now: datetime, newest: Path) -> Finding:
@@ -63,14 +65,14 @@ def _sensor(history: History, sensor: str, now: int, running: bool) -> Iterator[
         yield wrong(f"sensor {sensor}: no reading for {lasting(age)}", "look at the meter, its cable or its file")
     else:
         yield ok(f"sensor {sensor}: newest reading {lasting(max(0, age))} ago")
-    yield from _behind(f"sensor {sensor}: verdicts", history.last_verdict(sensor), newest, UNJUDGED, "detector")
-    yield from _behind(f"sensor {sensor}: forecasts", history.issued(sensor), newest, UNFORECAST, "forecaster")
+    verdict, issued = history.last_verdict(sensor), history.issued(sensor)
+    yield _behind(f"sensor {sensor}: verdicts", verdict, newest, now, UNJUDGED, "detector")
+    yield _behind(f"sensor {sensor}: forecasts", issued, newest, now, UNFORECAST, "forecaster")
 
 
-def _behind(what: str, last: int | None, newest: int, most: int, service: str) -> Iterator[Finding]:
+def _behind(what: str, last: int | None, newest: int, now: int, most: int, service: str) -> Finding:
     if last is None:
-        yield note(f"{what}: none yet", f"if that stays so: ./wvr logs {service}")
-    elif newest - last > most:
-        yield wrong(f"{what} are {lasting(newest - last)} behind the readings", f"./wvr status; ./wvr logs {service}")
-    else:
-        yield ok(f"{what} keep up with the readings")
+        return note(f"{what}: none yet", f"if that stays so: ./wvr logs {service}")
+    if newest - last > most:
+        return wrong(f"{what} are {lasting(newest - last)} behind the readings", f"./wvr status; ./wvr logs {service}")
+    return ok(f"{what} keep up with the readings, newest {lasting(max(0, now - last))} ago")

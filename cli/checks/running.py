@@ -1,29 +1,28 @@
-"""Does the broker answer, and what do the services say of themselves."""
+"""Does the broker answer, what does it hold, and what do the services say of themselves."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 
 from cli import compose
+from cli.checks import queues
 from cli.checks.finding import Finding, lasting, note, ok, wrong
-from cli.operator import Operator
+from cli.checks.versions import of_mosquitto
 from cli.place import supervisor
 from cli.setup_site import SERVICES
-from shared.contract.messages import Status
-from shared.runtime.mqtt_bus import MqttBus
-from shared.runtime.reach import hindrance
+from shared.contract.messages import Message, Status, Stored
+from shared.contract.topics import topic_filter
+from shared.contract.wire import WireError, decode
+from shared.runtime.probe import Refused, kept
 from shared.settings import Settings
 from shared.version import VERSION
 
-ANSWER_SECONDS = 10
-LISTEN_SECONDS = 2
 SILENT = 120
 """Seconds; each service says how it is every ten."""
-LONG_QUEUE = 1000
-"""Messages not yet handled: more than a minute's work of the largest site."""
+BACK_SECONDS = 60.0
+"""A service that is deaf for so long ends itself and is started again."""
 
 
 def is_running(settings: Settings) -> bool:
@@ -36,22 +35,63 @@ PASSING = "waiting for the broker"
 
 
 def check(settings: Settings, now: datetime) -> Iterator[Finding]:
-    """Asks the broker for the retained status of each service."""
+    """Asks the broker for what it has retained. Raises OSError when the operator's password may not be read."""
     where = f"{settings.broker.host}:{settings.broker.reached_at}"
-    if why := hindrance(settings.broker):
-        yield wrong(f"the broker at {where} can't be reached: {why}", "./wvr status; ./wvr logs broker; ./wvr up")
-        return
+    topics = (queues.QUEUE, queues.RETAINED, queues.DROPPED, queues.VERSION)
     try:
-        found = statuses(settings)
-    except (SystemExit, OSError) as error:
-        yield wrong(f"the password of the operator can't be read: {error}", "run as the owner of the data folder")
+        found = kept(settings, *topics, *(topic_filter(kind, settings.site.name) for kind in (Status, Stored)))
+    except SystemExit as missing:
+        yield wrong(str(missing), "./wvr up makes passwords; docs/access.md says what certificates it needs")
         return
-    if found is None:
-        yield wrong(f"the broker at {where} refuses the user operator, or hangs", "./wvr down, then ./wvr up")
+    except PermissionError:
+        raise
+    except OSError as error:
+        yield wrong(f"the broker at {where} can't be reached: {error}", "./wvr status; ./wvr logs broker; ./wvr up")
+        return
+    except Refused as refusal:
+        yield wrong(f"the broker at {where}: {refusal}", "./wvr logs broker; ./wvr down, then ./wvr up")
         return
     yield ok(f"the broker at {where} answers and knows the operator")
+    yield from _of_broker(found)
+    status = statuses(found)
     for name in SERVICES:
-        yield from of_service(name, found.get(name), now)
+        yield from of_service(name, status.get(name), now)
+
+
+def online(settings: Settings) -> list[str]:
+    """Services that say so. Raises OSError, Refused."""
+    found = statuses(kept(settings, topic_filter(Status, settings.site.name)))
+    return [name for name in SERVICES if name in found and found[name].state == "online"]
+
+
+def come_back(settings: Settings, since: datetime, names: Collection[str]) -> Iterator[Finding]:
+    """Whether services speak after `since`, when the broker was restarted. Raises OSError, Refused."""
+    until = time.monotonic() + BACK_SECONDS
+    topic, missing = topic_filter(Status, settings.site.name), sorted(names)
+    while missing and time.monotonic() < until:
+        time.sleep(0.5)
+        status = statuses(kept(settings, topic))
+        missing = [name for name in missing if name not in status or not _spoke(status[name], since)]
+    for name in missing:
+        yield wrong(f"{name} did not come back after the broker's restart", f"./wvr logs {name}; ./wvr down, ./wvr up")
+    if not missing:
+        yield ok(f"after the broker's restart {len(names)} services spoke again")
+
+
+def _spoke(status: Status, since: datetime) -> bool:
+    return status.state == "online" and status.at > since
+
+
+def statuses(found: Mapping[str, bytes]) -> dict[str, Status]:
+    """Newest status by service."""
+    return {message.name: message for message in _messages(found) if isinstance(message, Status)}
+
+
+def _of_broker(found: Mapping[str, bytes]) -> Iterator[Finding]:
+    if version := found.get(queues.VERSION):
+        yield of_mosquitto(f"the broker is {version.decode('utf-8', 'replace')}")
+    yield from queues.of_broker(found)
+    yield from queues.of_store(next((one for one in _messages(found) if isinstance(one, Stored)), None))
 
 
 def of_service(name: str, status: Status | None, now: datetime) -> Iterator[Finding]:
@@ -69,27 +109,16 @@ def of_service(name: str, status: Status | None, now: datetime) -> Iterator[Find
     if hindered:
         yield wrong(f"{name}: {status.note}", "docs/operations.md, the table of what each status means")
     if status.version != VERSION:
-        yield note(f"{name} is version {status.version}, this is {VERSION}", "./wvr down, then ./wvr up")
-    if status.lag > LONG_QUEUE:
+        yield wrong(f"{name} is version {status.version}, this is {VERSION}", "./wvr down, then ./wvr up")
+    if status.lag > queues.LONG:
         yield note(f"{name} has {status.lag} messages waiting", f"a backlog; if it doesn't get shorter: {logs}")
     if not hindered:
         yield ok(f"{name} is online, {status.lag} messages waiting, {status.memory_mb:.0f} MB")
 
 
-def statuses(settings: Settings) -> dict[str, Status] | None:
-    """Newest status by service; None when the broker lets nobody in."""
-    bus = MqttBus("operator", settings)
-    opening = threading.Thread(target=bus.open, args=(Operator(),), daemon=True)
-    opening.start()
-    opening.join(ANSWER_SECONDS)
-    if opening.is_alive():
-        return None
-    found: dict[str, Status] = {}
-    until = time.monotonic() + LISTEN_SECONDS
-    while time.monotonic() < until:
-        for delivery in bus.receive(1000, 0.2):
-            delivery.done()
-            if isinstance(delivery.message, Status):
-                found[delivery.message.name] = delivery.message
-    bus.close()
-    return found
+def _messages(found: Mapping[str, bytes]) -> Iterator[Message]:
+    for topic, payload in found.items():
+        try:
+            yield decode(topic, payload)
+        except WireError:
+            continue

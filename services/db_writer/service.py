@@ -137,8 +137,7 @@ class DbWriter:
 
     def _stored(self, mark: Mark) -> Stored:
         self._said = mark
-        boot_id, seq, at = mark
-        seen = self._arrivals.seen
+        boot_id, seq, at, seen = mark
         return Stored(self._site, boot_id, seq, self._local(at), self._judged, len(self._batch), seen)
 
 

@@ -212,8 +212,7 @@ class Spool:
         return ages
 
     def _segments(self, boot_id: str) -> list[Path]:
-        """Files of a spool, oldest first."""
-        return sorted((path for path in _files_of(self._folder) if _boot_of(path) == boot_id), key=_first_of)
+        return _segments_of(self._folder, boot_id)
 
     def _reading(self, line: bytes) -> Reading | None:
         try:
@@ -255,6 +254,21 @@ class NoSpool:
 
     def between(self, first: int, last: int) -> Iterator[Reading]:  # noqa: ARG002
         return iter(())
+
+
+def _segments_of(folder: Path, boot_id: str) -> list[Path]:
+    """Files of a spool, oldest first."""
+    return sorted((path for path in _files_of(folder) if _boot_of(path) == boot_id), key=_first_of)
+
+
+def newest(folder: Path) -> tuple[str, int] | None:
+    """boot_id and number of the newest reading, from outside; None when there is no spool."""
+    segments = _segments_of(folder, _newest_spool(folder))
+    if not segments:
+        return None
+    numbers = [line.split(b",", 1)[0] for line in _lines(segments[-1]) if line.endswith(b"\n")]
+    last = max((int(number) for number in numbers if number.isdigit()), default=_first_of(segments[-1]) - 1)
+    return _boot_of(segments[-1]), last
 
 
 def _line(reading: Reading) -> bytes:

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from shared.contract.messages import Message, Rejected, Response, Status
+from shared.contract.messages import Message, Rejected, Response, Status, Stored
 from shared.contract.topics import PREFIX, filters, topic_filter
 from shared.runtime.service import Service
 
 HEADER = "# Generated from what the services consume and produce; write it again with: ./wvr contract\n"
 EVERYTHING = PREFIX.format(site="+") + "#"
+DOCTOR = "health/doctor"
+"""Below it `./wvr doctor` talks to itself."""
+BESIDES = {
+    "operator": [f"read {topic_filter(Stored)}", f"readwrite {DOCTOR}/#", "read $SYS/broker/#"],
+    "viewer": [f"read {EVERYTHING}"],
+    "broker": ["readwrite health/broker"],
+}
+"""What users may do besides what a service of their name declares."""
 
 
 def access_list(services: Mapping[str, type[Service]]) -> str:
     """The text of broker/acl; users that aren't named may do nothing."""
     users = {name: _service(name, service) for name, service in services.items()}
-    users["viewer"] = [f"read {EVERYTHING}"]
-    users["broker"] = ["readwrite health/broker"]
+    for user, rules in BESIDES.items():
+        users[user] = [*users.get(user, []), *rules]
     return HEADER + "".join(_paragraph(user, rules) for user, rules in users.items())
 
 

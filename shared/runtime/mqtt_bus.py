@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -23,6 +23,7 @@ from shared.contract.wire import WireError, decode, encode
 from shared.runtime.bus import Delivery
 from shared.runtime.complaints import Complaints
 from shared.runtime.health import Presence, heartbeat_file
+from shared.runtime.inbox import Inbox, Packet
 from shared.runtime.log import log
 from shared.runtime.outbox import Outbox, Sent
 from shared.runtime.reach import hindrance, trusting
@@ -46,20 +47,8 @@ COME_BACK_SECONDS = (10.0, 60.0)
 WAITING = "waiting for the broker"
 
 
-class Packet(NamedTuple):
-    """What came, and through which connection of which of the broker's sessions."""
-
-    session: int
-    connection: int
-    content: mqtt.MQTTMessage
-
-
 class MqttBus:
-    """One service's side of the broker. Messages wait in an inbox until they are received.
-
-    After a reconnect the broker delivers again what was not acknowledged, so the old connection's inbox is dropped;
-    a broker that has forgotten the session delivers nothing again, so then it is kept.
-    """
+    """One service's side of the broker."""
 
     def __init__(
         self,
@@ -74,10 +63,7 @@ class MqttBus:
         self._introducing: tuple[type[Message], ...] = ()
         self._presence = Presence(settings.site.name, name, settings.zone)
         self._own_topic = topic_of(self._presence.status("online"))
-        self._inbox: queue.SimpleQueue[Packet] = queue.SimpleQueue()
-        self._connection = 0
-        self._through = (0, 0)
-        """The broker's session and the connection that now deliver."""
+        self._inbox = Inbox()
         self._subscriptions: list[tuple[str, SubscribeOptions]] = []
         self._ready, self._hears = threading.Event(), False
         self._outbox = Outbox()
@@ -96,7 +82,7 @@ class MqttBus:
     @property
     def connections(self) -> int:
         """Number of the broker's connection that now delivers; each new one has a greater one."""
-        return self._through[1]
+        return self._inbox.connection
 
     def open(self, service: Service) -> None:
         """Connects, however long that takes, and subscribes."""
@@ -123,11 +109,9 @@ class MqttBus:
         size = 0
         try:
             while len(deliveries) < most and size < MOST_BYTES:
-                packet = self._inbox.get(block=not deliveries, timeout=wait)
+                packet = self._inbox.get(not deliveries, wait)
                 size += len(packet.content.payload)
-                session, connection = self._through
-                comes_again = packet.session == session and packet.connection != connection
-                if not comes_again and (delivery := self._open_packet(packet)):
+                if not self._inbox.comes_again(packet) and (delivery := self._open_packet(packet)):
                     deliveries.append(delivery)
         except queue.Empty:
             pass
@@ -168,7 +152,7 @@ class MqttBus:
         )
         if authority := self._settings.broker.ca:
             client.tls_set_context(trusting(authority))
-        client.username_pw_set(self._name, _password(self._name, self._settings))
+        client.username_pw_set(self._name, broker_password(self._name, self._settings))
         client.will_set(topic_of(self._presence.status("offline")), encode(self._presence.status("offline")), 1, True)
         client.max_inflight_messages_set(0)  # the outbox has its own limit; paho's loses the order when it reconnects
         client.reconnect_delay_set(1, 5)
@@ -226,7 +210,7 @@ class MqttBus:
             return
         busy = f"busy for {self._watchdog.busy_seconds:.0f} s" if self._watchdog.busy_seconds else ""
         note = "; ".join(filter(None, (self._outbox.refusal, busy or self._note)))
-        status = self._presence.status("online", self._inbox.qsize(), note)
+        status = self._presence.status("online", len(self._inbox), note)
         self._client.publish(self._own_topic, encode(status), qos=0, retain=True)
 
     def _open_packet(self, packet: Packet) -> Delivery | None:
@@ -235,7 +219,7 @@ class MqttBus:
 
         def done() -> None:
             with self._sending:
-                if packet.connection == self._connection:
+                if self._inbox.may_acknowledge(packet):
                     self._client.ack(content.mid, content.qos)
 
         if not content.payload:
@@ -261,9 +245,9 @@ class MqttBus:
     def _on_pre_connect(self, client: mqtt.Client, _: Any) -> None:
         with self._sending:
             self._calm.clear()
-            self._connection += 1
+            self._inbox.connecting()
         with suppress(SystemExit, OSError, UnicodeError):
-            client.username_pw_set(self._name, _password(self._name, self._settings))
+            client.username_pw_set(self._name, broker_password(self._name, self._settings))
 
     def _on_connect_fail(self, _: mqtt.Client, __: Any) -> None:
         self._calm.set()
@@ -274,7 +258,7 @@ class MqttBus:
             return
         if not flags.session_present:
             self._repeats = [time.monotonic() + seconds for seconds in COME_BACK_SECONDS]
-        self._through = (self._through[0] + (not flags.session_present), self._connection)
+        self._inbox.connected(flags.session_present)
         client.subscribe(self._subscriptions)
         self._say(self._outbox.again())
 
@@ -284,13 +268,10 @@ class MqttBus:
         self._calm.set()
 
     def _on_subscribe(self, _: Any, __: Any, ___: int, reasons: list[ReasonCode], ____: Any) -> None:
-        refused = {
-            topic: str(reason)
-            for (topic, _options), reason in zip(self._subscriptions, reasons, strict=False)
-            if reason.is_failure
-        }
+        answers = zip(self._subscriptions, reasons, strict=False)
+        refused = [f"{topic}: {reason}" for (topic, _), reason in answers if reason.is_failure]
         if refused:
-            self._complain(f"the broker refuses to deliver: {refused}; ./wvr up makes its access list")
+            self._complain(f"the broker refuses to deliver {', '.join(refused)}; ./wvr up makes its access list")
         self._hears = not refused
         self._calm.set()
         self._ready.set()
@@ -298,7 +279,7 @@ class MqttBus:
 
     def _on_message(self, client: mqtt.Client, _: Any, content: mqtt.MQTTMessage) -> None:
         if content.topic != self._own_topic:
-            self._inbox.put(Packet(*self._through, content))
+            self._inbox.put(content)
             return
         client.ack(content.mid, content.qos)
         if self._hears and self._is_own_beat(content):
@@ -331,7 +312,8 @@ def _callback_errors(name: str) -> logging.Logger:
     return logger
 
 
-def _password(name: str, settings: Settings) -> str:
+def broker_password(name: str, settings: Settings) -> str:
+    """Of a broker user. Raises SystemExit when there is none, OSError when it may not be read."""
     folder = settings.secrets or settings.data / "secrets" / name
     try:
         return (folder / "password").read_text(encoding="ascii").strip()

@@ -12,7 +12,7 @@ MOST, MOST_BYTES = 5000, 16_000_000
 """Messages and payload on their way at once: far from paho's 65,535 numbers, beyond which it drops silently."""
 WAKE = 500
 """Answers after which the one who waits looks again whether there is room; an empty outbox wakes too."""
-KEPT_SECONDS, KEPT_BYTES = 120.0, 8_000_000
+KEPT_SECONDS, KEPT_BYTES = 120.0, 2_000_000
 """Confirmed messages are kept until Mosquitto has surely saved them (autosave_interval), as far as there is room."""
 
 

@@ -17,7 +17,7 @@ PATIENCE = 10
 """Ticks after which the service goes on without it."""
 MOST_HELD = 20_000
 """Readings that wait; ingest sends no more ahead of what is stored."""
-TRIES = 15
+TRIES = 300
 """Seconds that a start waits for what is missing in stored history."""
 LOOK_BACK = 2
 """Ticks between two looks at what the service owes."""

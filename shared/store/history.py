@@ -45,8 +45,8 @@ class History(Reader):
         return next(((row[0], row[1]) for row in self._rows("SELECT boot_id, seq FROM STORED_TB WHERE site = ?")), None)
 
     def whole(self) -> bool:
-        """Whether nothing newer is stored than the reading up to which all are there."""
-        sql = "SELECT at >= (SELECT max(at) FROM REAL_VAL_TB WHERE site = ?1) FROM STORED_TB WHERE site = ?1"
+        """Whether no reading is known of that is not stored, as behind a gap in ingest's numbers."""
+        sql = "SELECT seq >= seen FROM STORED_TB WHERE site = ?"
         return bool(next((row[0] for row in self._rows(sql)), True))
 
     def readings(self, sensor: str, start: int, stop: int) -> Series:

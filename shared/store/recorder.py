@@ -28,8 +28,8 @@ from shared.store.tables import TABLES, HighWater, Predictions, Readings, Verdic
 from shared.store.trouble import ERRORS
 from shared.store.writable import WritableFile
 
-Mark = tuple[str, int, int]
-"""boot_id, seq and minute (epoch seconds) of the last reading up to which all are stored."""
+Mark = tuple[str, int, int, int]
+"""boot_id, seq and minute (epoch seconds) of the last reading up to which all are stored; newest seq known of."""
 OUTBOX = "outbox"
 """Source of readings taken from the reporter's blocks: two decimals. The exact one replaces it, if it still comes."""
 _MINUTE = (
@@ -74,8 +74,9 @@ class Recorder:
 
     def mark(self, site: str) -> Mark | None:
         """How far the readings of ingest are stored."""
-        found = self._database.execute_sql("SELECT boot_id, seq, at FROM STORED_TB WHERE site = ?", (site,)).fetchone()
-        return (found[0], found[1], found[2]) if found else None
+        sql = "SELECT boot_id, seq, at, seen FROM STORED_TB WHERE site = ?"
+        found = self._database.execute_sql(sql, (site,)).fetchone()
+        return (found[0], found[1], found[2], found[3]) if found else None
 
     def fill(self, verdicts: Sequence[Verdict]) -> int:
         """Stores verdicts with their readings where no reading is stored; returns how many. Raises Unavailable."""

@@ -96,7 +96,7 @@ class HourlyValues(Model):
 
 class HighWater(Model):
     site, boot_id = TextField(primary_key=True), TextField()
-    seq, at = IntegerField(), IntegerField()
+    seq, at, seen = IntegerField(), IntegerField(), IntegerField()
 
     class Meta:
         table_name = "STORED_TB"

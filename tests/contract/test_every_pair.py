@@ -29,7 +29,10 @@ SPEAKERS: tuple[type[Service], ...] = (*DECLARED, Operator)
 DECLARES = {one.name: one for one in SPEAKERS}
 COMMANDS = (*get_args(get_type_hints(Command)["name"]), "unknown")
 NAMES: dict[type[Message], tuple[str, ...]] = {Status: (*ALL, "unknown"), Command: COMMANDS, Response: COMMANDS}
-ALSO: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {"broker": (("health/broker",), ("health/broker",))}
+ALSO: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "broker": (("health/broker",), ("health/broker",)),
+    "operator": (("health/doctor/#",), ("health/doctor/#", "wvr/v1/+/stored", "$SYS/broker/#")),
+}
 """User to filters of what it says and hears besides the services' messages."""
 STRANGE = (
     "wvr",

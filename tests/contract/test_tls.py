@@ -16,6 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from shared.contract.messages import Message, Tick
 from shared.runtime.mqtt_bus import MqttBus
+from shared.runtime.probe import kept
 from shared.runtime.reach import hindrance, trusting
 from shared.settings import Broker, Settings
 from tests.contract.guarded import guarded_broker
@@ -114,6 +115,11 @@ def test_services_talk_by_tls(secured: RunningSite, authority: Path, monkeypatch
     assert heard(detector, 2) == ticks(2)
     detector.close()
     ingest.close()
+
+
+def test_doctor_visits_by_tls(secured: RunningSite, authority: Path) -> None:
+    version = kept(reached(secured, authority, secured.tls_port), "$SYS/broker/version")
+    assert list(version) == ["$SYS/broker/version"]
 
 
 def test_why_a_broker_is_not_reached_is_said(secured: RunningSite, authority: Path, tmp_path: Path) -> None:

@@ -43,6 +43,13 @@ def nobody_says_what_another_produces(site: RunningSite) -> None:
         assert reporter.publish("wvr/v1/test/service/detector", b"{}") == "Not authorized"
 
 
+def the_brokers_memory_outlives_its_restart(site: RunningSite) -> None:
+    """`./wvr doctor --deep` restarts the broker, finds what it must have kept, and every service comes back."""
+    said = site.wvr("doctor", "--deep").stdout
+    assert "was restarted, and had kept a retained message and one for a client who was away" in said, said
+    assert "after the broker's restart 6 services spoke again" in said, said
+
+
 def both_models_are_there(site: RunningSite) -> bool:
     """Whether each channel has a complete model; one that is not better than the profile stays among the versions."""
     return all(any(_is_complete(folder) for folder in _models(site, channel)) for channel in CHANNELS)

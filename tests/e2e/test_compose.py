@@ -165,6 +165,12 @@ def test_the_next_prediction_names_the_new_model(compose_site: RunningSite) -> N
         assert all(following[channel]["model"] == promises.model_in_use(compose_site, channel) for channel in CHANNELS)
 
 
+def test_the_brokers_memory_outlives_its_restart(compose_site: RunningSite) -> None:
+    before = inspect(compose_site, "broker")["State"]["StartedAt"]
+    promises.the_brokers_memory_outlives_its_restart(compose_site)
+    assert inspect(compose_site, "broker")["State"]["StartedAt"] != before
+
+
 def test_a_running_site_goes_back_to_a_backup(compose_site: RunningSite) -> None:
     made = compose_site.wvr("backup")
     assert made.returncode == 0, made.stdout + made.stderr

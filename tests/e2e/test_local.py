@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import configparser
 import os
+import shlex
 import signal
+import subprocess
 from pathlib import Path
 
+from cli import autostart
 from cli.local_files import broker_folder
 from tests.conftest import free_port
 from tests.e2e import promises
@@ -74,6 +78,28 @@ def test_the_doctor_finds_a_running_site_well(local_site: RunningSite) -> None:
     assert "db_writer is online" in said
 
 
+def test_the_brokers_memory_outlives_its_restart(local_site: RunningSite) -> None:
+    before = local_site.process("broker")
+    promises.the_brokers_memory_outlives_its_restart(local_site)
+    assert local_site.process("broker") not in (0, before)
+
+
+def test_after_a_power_cut_systemd_starts_what_ran(local_site: RunningSite) -> None:
+    """What systemd would run, with nothing in the environment, brings all back, ingest too."""
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read_string(autostart.unit(local_site.data))
+    last = local_site.wait_for_alert_after(None)
+    cut_the_power(local_site)
+    command = shlex.split(unit["Service"]["ExecStart"])
+    started = subprocess.Popen(command, cwd=unit["Service"]["WorkingDirectory"], env={"PATH": os.defpath})
+    wait_for(lambda: local_site.wvr("status").returncode == 0, 60, "all is healthy again")
+    local_site.wait_for_alert_after(last)
+    assert local_site.wvr("down").returncode == 0
+    assert started.wait(30) == 0, "what systemd is not to start again"
+    assert local_site.wvr("up", "--local").returncode == 0
+
+
 def test_a_taken_port_is_named(local_site: RunningSite, tmp_path: Path) -> None:
     started = RunningSite.create(tmp_path, local_site.port, simulated(0)).wvr("up", "--local")
     assert started.returncode == 1
@@ -89,6 +115,14 @@ def test_down_stops_all(tmp_path: Path) -> None:
     assert stopped.returncode == 0
     assert site.wvr("status").returncode == 1
     assert not [path for path in Path("/proc").glob("[0-9]*/environ") if str(site.data).encode() in environment(path)]
+
+
+def cut_the_power(site: RunningSite) -> None:
+    """Kills all at once; every file stays as it is."""
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        if str(site.data).encode() in environment(path) and int(path.parent.name) != os.getpid():
+            os.kill(int(path.parent.name), signal.SIGKILL)
+    wait_for(lambda: not site.listens(), what="the broker has gone")
 
 
 def environment(path: Path) -> bytes:

@@ -17,7 +17,7 @@ ANOMALIES = "ANOMALY_TB WHERE kind <> 'silence'"
 """While the site becomes whole, minutes go by without a reading."""
 TABLES = ("OUTLIER_VAL_TB", "PRED_VAL_TB", ANOMALIES, "CRITERIA_TB", "NIGHT_FLOW_VAL_TB", "HOURLY_VAL_TB")
 READINGS = "REAL_VAL_TB", "site, sensor, at, flow_rate, pressure"
-WARM, AWAY, AFTER = 190, 140, 12
+WARM, AWAY, AFTER = 130, 80, 12
 """Minutes; the first forecasts are of 02:00."""
 
 
@@ -34,7 +34,7 @@ def stage(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage
 
 def flow_rate(minute: int) -> float:
     """m³/h; a fault of the meter begins and ends while db_writer is away."""
-    return -5.0 if WARM + 30 <= minute < WARM + 60 else 20.0 + minute % 17 + minute // 60 % 5
+    return -5.0 if WARM + 20 <= minute < WARM + 50 else 20.0 + minute % 17 + minute // 60 % 5
 
 
 def flow_rates(first: int, number: int) -> Iterator[float]:

@@ -20,7 +20,7 @@ ONLY_IN = {
     "ai_edge_litert": ("services/forecaster/interpreter.py", "services/trainer/network.py"),
     "pydantic": ("shared/contract/wire.py", "shared/settings.py"),
     "pydantic_settings": ("shared/settings.py",),
-    "paho": ("shared/runtime/mqtt_bus.py",),
+    "paho": ("shared/runtime/mqtt_bus.py", "shared/runtime/probe.py"),
     "schedule": ("services/ingest/feed.py",),
     "peewee": ("shared/store/",),
     "playhouse": ("shared/store/",),

@@ -3,46 +3,31 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sqlite3
 import subprocess
 import sys
-from dataclasses import replace
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from cli import doctor
-from cli.checks import database, folders, models, readings, running
-from cli.checks.finding import Finding
+from cli.checks import database, folders, models, readings, running, versions
 from cli.setup_site import set_up
 from services.forecaster.manifest import sha256
-from shared.contract.messages import Status
 from shared.domain.features import VERSION as FEATURES
-from shared.settings import Settings
+from shared.settings import Sensor, Settings
 from shared.store import backups
 from shared.store.recorder import Recorder
-from shared.version import VERSION
-from tests.unit.makers import at, reading, verdict
+from tests.unit.cli.findings import notes, wrongs
+from tests.unit.makers import at
 
 NOW = at(30)
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Settings:
-    """A stopped site with ten judged readings and a backup."""
-    settings = Settings(data=tmp_path / "data")
-    set_up(settings.data)
-    recorder = Recorder(settings.database, settings.zone, (0,))
-    recorder.write([*(reading(minute) for minute in range(10)), *(verdict(minute) for minute in range(10))])
-    recorder.close()
-    backups.make(settings.database, settings.backups, NOW, lambda *_: None)
-    return settings
-
-
-def wrongs(found: object) -> str:
-    assert hasattr(found, "__iter__")
-    return "\n".join(one.what for one in found if isinstance(one, Finding) and one.state == "wrong")
 
 
 def test_a_sound_site_has_nothing_wrong(
@@ -123,21 +108,91 @@ def test_a_model_that_is_not_its_manifests(site: Settings) -> None:
     assert "model.tflite is not what the manifest says" in wrongs(models.check(site))
 
 
-def test_what_a_status_means() -> None:
-    well = Status("site1", "detector", "online", VERSION, at(0), at(30), 80.0, 0, "")
-    assert not wrongs(running.of_service("detector", well, NOW))
-    assert "never reported" in wrongs(running.of_service("detector", None, NOW))
-    assert "is offline since" in wrongs(running.of_service("detector", replace(well, state="offline"), NOW))
-    assert "the disk is full" in wrongs(running.of_service("detector", replace(well, note="the disk is full"), NOW))
-    assert "nothing for 30 minutes" in wrongs(running.of_service("detector", replace(well, at=at(0)), NOW))
+def test_a_disk_that_is_read_only(site: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.statvfs(site.data)
+    fields = {name: getattr(real, name) for name in dir(real) if name.startswith("f_")}
+    read_only = type("Disk", (), fields | {"f_flag": real.f_flag | os.ST_RDONLY})
+    monkeypatch.setattr(os, "statvfs", lambda _: read_only)
+    assert "is read-only" in wrongs(folders.check(site))
 
 
-def test_a_broker_that_is_not_there(site: Settings) -> None:
-    unused = site.model_copy(update={"broker": site.broker.model_copy(update={"port": 1})})
-    assert "can't be reached" in wrongs(running.check(unused, NOW))
+def test_a_disk_that_is_slow_or_can_hold_no_more_files(site: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "LEAST_NAMES", 2.0)
+    monkeypatch.setattr(folders, "SLOW_FLUSH", -1.0)
+    found = list(folders.check(site))
+    assert "more files (inodes)" in wrongs(found)
+    assert "to keep a small write" in notes(found)
 
 
-def test_a_broker_that_answers(settings: Settings) -> None:
-    found = list(running.check(settings, NOW))
-    assert found[0].what.endswith("knows the operator")
-    assert "ingest has never reported" in wrongs(found)
+def test_a_sensor_of_site_toml_that_never_reported(site: Settings) -> None:
+    known = site.model_copy(update={"sensors": {"001": Sensor(), "002": Sensor()}})
+    assert "sensor 002 of site.toml has no reading yet" in notes(readings.check(known, at(12), running=True))
+
+
+def test_how_old_verdicts_are(site: Settings) -> None:
+    said = "\n".join(one.what for one in readings.check(site, at(12), running=True))
+    assert "verdicts keep up with the readings, newest 3 minutes ago" in said
+
+
+def test_a_database_of_a_newer_version(site: Settings) -> None:
+    with sqlite3.connect(site.database) as source:
+        source.execute("INSERT INTO schema_migration (name, applied) VALUES ('0099_tomorrow', '2030-01-01')")
+    assert "wvr.db is of a newer WVR (it has 0099_tomorrow)" in wrongs(versions.check(site))
+
+
+def test_a_mosquitto_that_is_too_old() -> None:
+    assert versions.of_mosquitto("mosquitto version 1.6.9").state == "wrong"
+    assert versions.of_mosquitto("mosquitto version 2.0.11").state == "ok"
+
+
+def test_deep_needs_a_running_site(site: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "is_running", lambda _: False)
+    assert "can only be seen while WVR runs" in wrongs(doctor.findings(site, deep=True))
+
+
+def test_everything_that_is_wrong_comes_with_what_to_do(site: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.database.write_bytes(b"no database at all, and long enough to be taken for one".ljust(8192, b"."))
+    shutil.rmtree(site.data / "spool")
+    monkeypatch.setattr(running, "is_running", lambda _: False)
+    monkeypatch.setenv("PATH", "")
+    found = list(doctor.findings(site, deep=True))
+    assert "wvr.db is damaged" in wrongs(found)
+    assert "Docker is not installed" in "\n".join(one.what for one in found)
+    assert all(one.advice for one in found if one.state != "ok")
+
+
+@pytest.fixture
+def foreign_site() -> Iterator[Settings]:
+    """A site in a folder that every user may look into, and only root may write."""
+    with tempfile.TemporaryDirectory(prefix="wvr-") as folder:
+        Path(folder).chmod(0o755)
+        settings = Settings(data=Path(folder) / "data")
+        set_up(settings.data)
+        Recorder(settings.database, settings.zone, (0,)).close()
+        yield settings
+
+
+@contextmanager
+def somebody_else() -> Iterator[None]:
+    """Runs as nobody, with root's way back."""
+    os.setresgid(65534, 65534, 0)
+    os.setresuid(65534, 65534, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+        os.setresgid(0, 0, 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_somebody_elses_data_folder(foreign_site: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "is_running", lambda _: False)
+    assert not wrongs(doctor.findings(foreign_site))
+    with somebody_else():
+        said = wrongs(doctor.findings(foreign_site))
+    assert f"this user may not write {foreign_site.data}" in said
+    foreign_site.data.chmod(0o700)
+    with somebody_else():
+        (finding,) = doctor.findings(foreign_site)
+    assert "the data folder can't be looked at" in finding.what
+    assert "run ./wvr as the data folder's owner" in finding.advice

@@ -5,8 +5,11 @@ from __future__ import annotations
 import configparser
 from pathlib import Path
 
-from cli.local_files import broker_folder, mosquitto_conf, supervisord_conf
-from cli.packages import ROOT
+import pytest
+from supervisor.options import ServerOptions
+
+from cli.local_files import broker_folder, mosquitto_conf, supervisor_conf, supervisord_conf
+from cli.packages import ROOT, Missing
 from cli.setup_site import SERVICES
 from shared.settings import Broker, Settings
 
@@ -39,3 +42,25 @@ def test_every_service_is_started_again_when_it_dies(tmp_path: Path) -> None:
     assert all(conf[f"program:{name}"]["autorestart"] == "true" for name in programs)
     assert conf["program:trainer"]["command"].startswith("nice -n 19 ")
     assert "100%%/log" in conf["program:ingest"]["stdout_logfile"]
+    assert not any("autostart" in conf[f"program:{name}"] for name in programs)
+
+
+def test_a_service_can_be_held_back() -> None:
+    held = supervisord_conf(Path("/data"), Path("/usr/sbin/mosquitto"), held="ingest").split("[program:")
+    assert [one.split("]")[0] for one in held if "autostart=false" in one] == ["ingest"]
+
+
+def test_it_can_be_started_without_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """supervisord itself reads back what was set, whatever is in it."""
+    odd = {"WVR_DATA": "/a b/100%/it's", "WVR_SITE_FILE": 'a "quoted" \\ one, two', "WVR_BIND": "0.0.0.0"}
+    for name, value in odd.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "log").mkdir()
+    (tmp_path / "run").mkdir()
+    supervisor_conf(tmp_path).write_text(supervisord_conf(tmp_path, Path("/usr/sbin/mosquitto")), encoding="utf-8")
+    read = ServerOptions()
+    read.realize(["-c", str(supervisor_conf(tmp_path))])
+    assert odd.items() <= read.configroot.supervisord.environment.items()
+    monkeypatch.setenv("WVR_DATA", '"it\'s"')
+    with pytest.raises(Missing, match="would misread WVR_DATA"):
+        supervisord_conf(tmp_path, Path("/usr/sbin/mosquitto"))

@@ -33,7 +33,8 @@ BACKED_UP, LOST, SPOOLED = 100, 160, 200
 def data(tmp_path: Path) -> Path:
     """A restored site: 100 minutes in the database, 200 in the reporter's files, of which the last 40 come again."""
     recorder = Recorder(tmp_path / "wvr.db", SEOUL, (0,))
-    recorder.write([*map(reading, range(BACKED_UP)), *map(verdict, range(BACKED_UP))], [("site1", ("boot", 99, T0))])
+    mark = ("site1", ("boot", 99, T0, 99))
+    recorder.write([*map(reading, range(BACKED_UP)), *map(verdict, range(BACKED_UP))], [mark])
     backups.make(tmp_path / "wvr.db", tmp_path / "backup", START, lambda *_: None)
     recorder.close()
     (tmp_path / "wvr.db").write_bytes(b"torn" * 5000)

@@ -36,7 +36,7 @@ class Watcher(Listener):
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
+def start(tmp_path: Path, settings: Settings) -> Iterator[Start]:
     """Starts the small service at a port, and waits until it has heard itself."""
     started: list[subprocess.Popen[bytes]] = []
 
@@ -46,7 +46,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
             "-m",
             "tests.unit.shared.runtime.small_service",
             str(port),
-            str(tmp_path),
+            str(settings.secrets),
             str(ROUND),
         ]
         errors = (tmp_path / "errors").open("wb")
@@ -101,6 +101,19 @@ def test_a_connected_service_that_hears_nothing_ends(start: Start, mosquitto: Mo
     assert small.wait(20) == 70
     assert time.monotonic() - began >= (DEAF_ROUNDS - 2) * ROUND
     assert "hears nothing through the broker: ending" in (tmp_path / "errors").read_text(encoding="utf-8")
+    proxy.close()
+
+
+def test_a_service_that_may_not_subscribe_says_so_and_is_started_anew(
+    start: Start, mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    proxy = Proxy(mosquitto.port)
+    small = start(proxy.port)
+    proxy.refuses = True
+    proxy.cut()
+    assert small.wait(20) == 70
+    errors = (tmp_path / "errors").read_text(encoding="utf-8")
+    assert "the broker refuses to deliver wvr/v1/site1/service/small: Not authorized" in errors
     proxy.close()
 
 

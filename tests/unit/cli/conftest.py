@@ -1,0 +1,25 @@
+"""A stopped site for the tests of doctor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cli.setup_site import set_up
+from shared.settings import Settings
+from shared.store import backups
+from shared.store.recorder import Recorder
+from tests.unit.makers import at, reading, verdict
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Settings:
+    """A stopped site with ten judged readings and a backup."""
+    settings = Settings(data=tmp_path / "data")
+    set_up(settings.data)
+    recorder = Recorder(settings.database, settings.zone, (0,))
+    recorder.write([*(reading(minute) for minute in range(10)), *(verdict(minute) for minute in range(10))])
+    recorder.close()
+    backups.make(settings.database, settings.backups, at(30), lambda *_: None)
+    return settings

@@ -12,8 +12,10 @@ from pathlib import Path
 from cli.operator import converse
 from services.ingest.sources.lines import BadLine, read_measurements
 from shared.contract.messages import History, Message, Minute, Progress
+from shared.runtime.register import Register
 from shared.runtime.service import Unavailable
 from shared.settings import Settings, SettingsError, load_settings
+from shared.store.history import History as Stored
 from shared.store.lock import SecondWriter
 from shared.store.recorder import Recorder
 
@@ -53,9 +55,12 @@ def in_parts(minutes: dict[str, list[Minute]], site: str) -> Iterator[History]:
 def _read(file: Path, settings: Settings) -> tuple[dict[str, list[Minute]], list[BadLine]]:
     minutes: dict[str, list[Minute]] = defaultdict(list)
     bad: list[BadLine] = []
+    register = Register(settings.sensors, Stored(settings.database, settings.zone, settings.site.name).sensors)
     for item in read_measurements(file, settings.zone):
         if isinstance(item, BadLine):
-            bad.append(item)
+            bad.append(item._replace(raw=""))
+        elif reason := register.refusal(item.sensor):
+            bad.append(BadLine(file.name, 0, "", reason))
         else:
             minutes[item.sensor].append((item.at, item.flow_rate, item.pressure))
     return minutes, bad

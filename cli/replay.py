@@ -16,8 +16,8 @@ from services.db_writer.service import DbWriter
 from services.detector.service import Detector
 from services.forecaster.main import loader
 from services.forecaster.service import Forecaster
-from services.ingest.feed import RejectedLines
 from services.ingest.past import NoPast
+from services.ingest.rejected import RejectedLines
 from services.ingest.service import Ingest
 from services.ingest.sources.lines import read_measurements
 from services.ingest.spool import NoSpool
@@ -28,6 +28,7 @@ from services.trainer.job import Job
 from services.trainer.runner import InProcess
 from services.trainer.service import Trainer
 from shared.contract.messages import Command, Tick
+from shared.runtime.register import Register
 from shared.runtime.replay import Replay, by_minute
 from shared.settings import Settings, SettingsError, Site, load_settings
 from shared.store.history import History
@@ -83,7 +84,7 @@ def _services(settings: Settings, recorder: Recorder, folder: DeferredFolder) ->
     site, zone = settings.site.name, settings.zone
     history = History(settings.database, zone, site)
     bad_lines = RejectedLines(settings.data / "rejected")
-    ingest = Ingest(site, NoSpool("replay"), "replay", settings.knows, bad_lines, NoPast())
+    ingest = Ingest(site, NoSpool("replay"), "replay", Register(settings.sensors), bad_lines, NoPast())
     job = Job(site, zone, settings.data, settings.training, history, time.monotonic)
     on_command = settings.training.model_copy(update={"automatic": False})
     keen = [

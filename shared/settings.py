@@ -12,10 +12,16 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as EnvironmentSettingsError
 
-from shared.contract.messages import Channel, Name
+from shared.contract.messages import MOST_SENSORS, Channel, Name
+from shared.runtime.files import read_small
 
 ENVIRONMENT = "WVR_"
+LARGEST = 1_000_000
+"""Bytes of site.toml."""
+MOST_TOLD = 50
+"""Wrong settings that are told at once."""
 
 
 class SettingsError(Exception):
@@ -72,10 +78,10 @@ class Ingest(Section):
 
 class Simulator(Section):
     seed: int = Field(1, ge=0)
-    sensors: tuple[Name, ...] = Field(("001",), min_length=1, max_length=64)
-    mean_flow: float = Field(60.0, gt=0)
+    sensors: tuple[Name, ...] = Field(("001",), min_length=1, max_length=MOST_SENSORS)
+    mean_flow: float = Field(60.0, gt=0, le=1e6)
     """m³/h"""
-    mean_pressure: float = Field(4.0, gt=0)
+    mean_pressure: float = Field(4.0, gt=0, le=1e6)
     """bar"""
     history_days: int = Field(365, ge=0, le=1100)
 
@@ -97,14 +103,17 @@ class Training(Section):
     seed: int = Field(1, ge=0)
 
 
+Horizons = Annotated[tuple[Annotated[int, Field(ge=0, le=168)], ...], Field(max_length=169)]
+
+
 class Store(Section):
     retention_days: int = Field(365, ge=35, le=3650)
-    horizons: tuple[Annotated[int, Field(ge=0, le=168)], ...] = (0, 1, 24, 48, 72, 96, 120, 144, 168)
+    horizons: Horizons = (0, 1, 24, 48, 72, 96, 120, 144, 168)
     """Hours ahead that are kept of forecasts older than the newest."""
 
 
 class Reporter(Section):
-    horizons_hours: tuple[Annotated[int, Field(ge=0, le=168)], ...] = (24, 48, 72, 96, 120, 144, 168)
+    horizons_hours: Horizons = (24, 48, 72, 96, 120, 144, 168)
     outbox_days: int = Field(7, ge=1, le=365)
 
 
@@ -135,8 +144,8 @@ class Settings(BaseSettings):
     secrets: Path | None = None
     """Folder with this service's broker password; default data/secrets/<service>."""
     site: Site = Site()
-    sensors: dict[Name, Sensor] = Field(default_factory=dict, max_length=64)
-    """Empty: every sensor is taken, up to 64."""
+    sensors: dict[Name, Sensor] = Field(default_factory=dict, max_length=MOST_SENSORS)
+    """Empty: every sensor is taken, up to MOST_SENSORS."""
     ingest: Ingest = Ingest()
     simulator: Simulator = Simulator()
     detection: Detection = Detection()
@@ -191,24 +200,39 @@ def load_settings(path: Path | None = None) -> Settings:
     """
     named = path or (Path(os.environ["WVR_SITE_FILE"]) if "WVR_SITE_FILE" in os.environ else None)
     file = named or Path("site.toml")
-    if not file.exists():
-        if named:
-            raise SettingsError(f"{file}: there is no such file")
-        text = ""
-    else:
-        text = file.read_text(encoding="utf-8")
+    text = _text_of(file, must_be_there=named is not None)
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"line (\d+)", str(error))
         raise SettingsError(f"{file}:{line[1] if line else 1}: {error}") from error
+    except (RecursionError, ValueError, OverflowError) as error:
+        raise SettingsError(f"{file}:1: no TOML that can be read: {str(error)[:200]}") from error
     for key in ("data", "secrets", "broker"):
         if key in values:
             raise SettingsError(f"{file}:{line_of(text, (key,))}: {key}: belongs to the environment, WVR_{key.upper()}")
     try:
         return Settings(**values)
     except ValidationError as error:
-        raise SettingsError("\n".join(_explain(problem, file, text) for problem in error.errors())) from error
+        told = [_explain(problem, file, text) for problem in error.errors()[:MOST_TOLD]]
+        raise SettingsError("\n".join(told)) from error
+    except EnvironmentSettingsError as error:
+        raise SettingsError(f"environment: {error}: it needs JSON") from error
+
+
+def _text_of(file: Path, must_be_there: bool) -> str:
+    """Raises SettingsError."""
+    try:
+        return read_small(file, LARGEST).decode("utf-8")
+    except FileNotFoundError:
+        if must_be_there:
+            raise SettingsError(f"{file}: there is no such file") from None
+        return ""
+    except OSError as error:
+        raise SettingsError(f"{file}: can't be read: {error}") from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise SettingsError(f"{file}:{line}: no UTF-8 text") from error
 
 
 def _explain(problem: Any, file: Path, text: str) -> str:
@@ -219,8 +243,8 @@ def _explain(problem: Any, file: Path, text: str) -> str:
         message = "there is no such setting"
     variable = ENVIRONMENT + "__".join(keys).upper()
     if variable in os.environ:
-        return f"environment: {variable}: {message} (got {problem['input']!r})"
-    return f"{file}:{line_of(text, keys)}: {key}: {message} (got {problem['input']!r})"
+        return f"environment: {variable}: {message} (got {problem['input']!r:.200})"
+    return f"{file}:{line_of(text, keys)}: {key}: {message} (got {problem['input']!r:.200})"
 
 
 def line_of(text: str, keys: tuple[str, ...]) -> int:

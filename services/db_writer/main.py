@@ -14,6 +14,7 @@ from shared.runtime.mqtt_bus import MqttBus
 from shared.runtime.run import run
 from shared.runtime.service import Unavailable
 from shared.settings import Settings, load_settings
+from shared.store.history import History
 from shared.store.recorder import Recorder
 from shared.store.repair import owed_blocks
 
@@ -32,7 +33,9 @@ def main() -> None:
         lambda at: datetime.fromtimestamp(at, settings.zone),
         Care(site, recorder, copying, outbox, Looking(database, settings.backups)),
     )
-    run(service, MqttBus("db_writer", settings), note=lambda: "; ".join(filter(None, (recorder.note, copying.failure))))
+    stored = History(settings.database, settings.zone, settings.site.name).sensors
+    bus = MqttBus("db_writer", settings, stored)
+    run(service, bus, note=lambda: "; ".join(filter(None, (recorder.note, copying.failure))))
     recorder.close()
 
 

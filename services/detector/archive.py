@@ -67,7 +67,8 @@ class Rebuild:
         stop = self._leave(unjudged, end)
         owed = {one.at: one for one in unjudged if one.at.timestamp() < stop}
         first = min([stop - 60, *(int(at.timestamp()) for at in owed)])
-        criteria = [] if afresh else self._archive.criteria(sensor)
+        stored = [] if afresh else self._archive.criteria(sensor)
+        criteria = [one for one in stored if watch.station.can_go_by(one)]
         known = any(one.valid_from.timestamp() <= first for one in criteria)
         begin = self._begin(first, span[0]) if known else self._midnight(first)
         self._remember(begin)

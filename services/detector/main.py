@@ -11,7 +11,7 @@ from shared.store.history import History
 def main() -> None:
     settings = load_settings()
     history = History(settings.database, settings.zone, settings.site.name)
-    detector, bus = Detector(settings, history), MqttBus("detector", settings)
+    detector, bus = Detector(settings, history), MqttBus("detector", settings, history.sensors)
     run(unbroken(detector, history, detector.owed, lambda: bus.connections), bus)
 
 

@@ -22,6 +22,8 @@ SETTLED_DAYS = 14
 """Days after which what is expected of a day rests on every day of the week; those before tell little of limits."""
 LASTING = 2 * MINUTES
 """An anomaly that outlasts these minutes is the new state of the site, and is learned from."""
+MOST_SPANS = 2000
+"""Anomalies that are remembered."""
 KNOWN_MINUTES = 360
 """Minutes with a value that make a day worth learning from."""
 
@@ -60,11 +62,13 @@ class Memory:
     """(opened, cleared or None) of anomalies, in local minutes since ordinal 0."""
 
     def add(self, day: Day) -> None:
+        if self.days and self.days[-1].number >= day.number:
+            self.forget_from(day.number)
         self.days.append(day)
         while self.days and self.days[0].number <= day.number - KEPT_DAYS:
             self.days.popleft()
         oldest = (day.number - KEPT_DAYS) * MINUTES
-        self.spans = [span for span in self.spans if span[1] is None or span[1] >= oldest]
+        self.spans = [span for span in self.spans if span[1] is None or span[1] >= oldest][-MOST_SPANS:]
 
     def before(self, number: int, most: int) -> list[Day]:
         """Days of the `most` days before one."""
@@ -80,7 +84,8 @@ class Memory:
         for opened, cleared in self.spans:
             end = now if cleared is None else min(cleared, now)
             if opened < now and (lasting or end - opened < LASTING):
-                found.update(range(opened // MINUTES, end // MINUTES + 1))
+                first = max(opened, now - KEPT_DAYS * MINUTES)
+                found.update(range(first // MINUTES, end // MINUTES + 1))
         return found
 
 

@@ -62,10 +62,15 @@ class Order:
         self.newest, self.last_at = minute, reading.at
         self._said = (reading.boot_id, reading.seq)
         self._late = 0
+        self._see(minute)
+        return step
+
+    def _see(self, minute: int) -> None:
+        """Remembers a minute; of too many, those nearest to the newest that counts."""
         self._seen.add(minute)
         if len(self._seen) > 2 * KEPT:
-            self._seen = {one for one in self._seen if one > minute - KEPT}
-        return step
+            newest = self.newest or minute
+            self._seen = set(sorted(self._seen, key=lambda one: abs(one - newest))[:KEPT])
 
     def _leap(self, reading: Reading, minute: int, step: int) -> int:
         last, count = self._ahead or (minute - 1, 0)
@@ -78,7 +83,7 @@ class Order:
             return self._go_on(reading, minute, step)
         self._ahead = (minute, count)
         self.leap = step
-        self._seen.add(minute)
+        self._see(minute)
         return 0
 
     def _fall_back(self, reading: Reading, minute: int, step: int) -> int:
@@ -89,7 +94,7 @@ class Order:
             self.fallen = 1 - step
         self.strange = self._late >= 3
         self.back = self._late >= TURNED_BACK and not self.duplicate
-        self._seen.add(minute)
+        self._see(minute)
         if self.back:
             self.newest, self._late = minute, 0
         if not again:

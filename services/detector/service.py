@@ -25,6 +25,10 @@ from shared.contract.messages import (
 from shared.domain.series import DAY
 from shared.settings import Settings
 
+MOST_HELD = 20_000
+"""Readings of a sensor that wait for predictions; ingest sends no more ahead."""
+MOST_HOURS = 24 * 60
+"""Predictions that are remembered ahead of the readings."""
 PATIENCE = 2
 """Ticks that readings wait for the prediction of their hour."""
 
@@ -108,7 +112,7 @@ class Detector:
         post.silent = 0
         if post.held:
             post.held.append(reading)
-            return iter(())
+            return self._too_many(post) if len(post.held) > MOST_HELD else iter(())
         post.come_back()
         hour = int(reading.at.timestamp()) // 3600
         if hour <= post.hour or hour in post.watch.station.predictions:
@@ -128,6 +132,11 @@ class Detector:
                 post.hour, post.waited = hour, 0
             yield from post.watch.take(post.held.popleft())
 
+    def _too_many(self, post: Post) -> Iterator[Message]:
+        """Readings don't wait for their predictions without limit."""
+        post.hour = self._given_up(post)
+        return self._release(post)
+
     def _foresee(self, prediction: Prediction) -> Iterator[Message]:
         post = self._posts.get(prediction.sensor)
         if post is None:
@@ -135,7 +144,10 @@ class Detector:
         post.come_back()
         hour = int(prediction.issued_at.timestamp()) // 3600
         if hour > post.hour:
-            post.watch.station.predictions[hour] = first_hours(prediction)
+            foreseen = post.watch.station.predictions
+            foreseen[hour] = first_hours(prediction)
+            if len(foreseen) > MOST_HOURS:
+                del foreseen[next(iter(foreseen))]
         return self._release(post)
 
     def _tick(self, at: datetime) -> Iterator[Message]:

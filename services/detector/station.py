@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 
 import numpy as np
@@ -15,6 +16,7 @@ from services.detector.methods.prediction import FirstHours
 from services.detector.usual import day_ahead, recent_unrest
 from shared.contract.messages import NOT_EVALUATED, Criteria
 from shared.domain.series import Floats
+from shared.runtime.log import log
 from shared.settings import Settings
 
 
@@ -22,6 +24,7 @@ class Station:
     """Two gauges, the nights, and the memory they learn from; driven by the local time of the readings."""
 
     def __init__(self, settings: Settings, sensor: str) -> None:
+        self._settings = settings
         limits = settings.sensor(sensor)
         self.site, self.sensor = settings.site.name, sensor
         self._wish = Wish(settings.detection.false_alarms_per_week, settings.detection.stuck_minutes)
@@ -81,6 +84,15 @@ class Station:
         self.pressure.adopt(criteria, None)
         self.flow.adopt(criteria, self.pressure.value)
         self.night = Night(part(criteria, "flow_rate.night"))
+
+    def can_go_by(self, criteria: Criteria) -> bool:
+        """Whether stored criteria hold all that the methods need; somebody may have changed them."""
+        try:
+            Station(self._settings, self.sensor).adopt(criteria)
+        except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+            log("detector", "stored criteria can't be used", logging.ERROR, error, sensor=self.sensor)
+            return False
+        return True
 
     def open_day(self, number: int) -> None:
         """Begins a day: what is expected of it, and the residuals of yesterday."""

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from services.forecaster.manifest import ModelError, read_model
-from shared.domain.features import Inputs, Scaler
+from shared.contract.messages import LARGEST
+from shared.domain.features import AHEAD_WIDTH, PAST, PAST_WIDTH, STEP, Inputs, Scaler
+from shared.domain.profile import AHEAD
 from shared.domain.series import Floats
+
+ASKED = [(1, PAST // STEP, PAST_WIDTH), (1, AHEAD, AHEAD_WIDTH)]
+ANSWERED = [(1, AHEAD, 3)]
+"""Shapes of what goes into a network and comes out of it."""
+LARGEST_WORK = 64_000_000
+"""Bytes of all tensors; ours take 300,000."""
+NOTHING = Inputs(np.zeros(ASKED[0][1:], np.float32), np.zeros(ASKED[1][1:], np.float32), np.zeros(AHEAD))
+"""What each network is asked before it serves."""
 
 
 @dataclass(frozen=True)
@@ -24,28 +37,58 @@ class LiteModel:
     def answer(self, inputs: Inputs) -> Floats:
         """(169, 3) quantiles in scales of the residual."""
         for entry in self.interpreter.get_input_details():
-            wanted = inputs.past if "past" in entry["name"] else inputs.ahead
+            wanted = inputs.past if tuple(entry["shape"][1:]) == inputs.past.shape else inputs.ahead
             self.interpreter.set_tensor(entry["index"], wanted[np.newaxis])
         self.interpreter.invoke()
         answered = self.interpreter.get_tensor(self.interpreter.get_output_details()[0]["index"])
         return np.asarray(answered[0], dtype=np.float64)
 
 
-def open_model(folder: Path) -> LiteModel:
-    """The model that a folder's manifest names. Raises ModelError."""
+def open_model(folder: Path, checksum: str = "") -> LiteModel:
+    """The model that a folder's manifest names, if a checksum is given the one that has it. Raises ModelError."""
     content, manifest = read_model(folder)
-    try:
-        scaler = Scaler(**manifest["scaler"])
-    except TypeError as error:
-        raise ModelError(f"{folder}: scaler: {error}") from error
-    return open_content(content, manifest["id"], scaler)
+    if checksum and manifest["checksum"] != checksum:
+        raise ModelError(f"{folder}: not the model that was announced")
+    return open_content(content, manifest["id"], _scaler(folder, manifest["scaler"]))
+
+
+def _scaler(folder: Path, said: Any) -> Scaler:
+    """The scaler of a manifest. Raises ModelError."""
+    names = [field.name for field in fields(Scaler)]
+    if not isinstance(said, dict) or sorted(said) != sorted(names):
+        raise ModelError(f"{folder}: scaler: needs {', '.join(names)}")
+    if not all(isinstance(said[name], (int, float)) and abs(said[name]) <= LARGEST for name in names):
+        raise ModelError(f"{folder}: scaler: these are not three numbers: {str(said)[:200]}")
+    numbers = {name: float(said[name]) for name in names}
+    if not (numbers["spread"] > 0 and numbers["residual"] > 0):
+        raise ModelError(f"{folder}: scaler: spread and residual must be above 0")
+    return Scaler(**numbers)
 
 
 def open_content(content: bytes, identity: str, scaler: Scaler) -> LiteModel:
     """A network of LiteRT as it lies in model.tflite. Raises ModelError."""
     try:
         interpreter = Interpreter(model_content=content, num_threads=1)
+        wanted, answered = _shapes(interpreter.get_input_details()), _shapes(interpreter.get_output_details())
+        if (wanted, answered) != (ASKED, ANSWERED):
+            raise ModelError(f"{identity}: takes {wanted} and answers {answered}, not {ASKED} and {ANSWERED}")
+        if (size := _bytes_of(interpreter)) > LARGEST_WORK:
+            raise ModelError(f"{identity}: needs {size:,} bytes to work, more than {LARGEST_WORK:,}")
         interpreter.allocate_tensors()
+        model = LiteModel(identity, scaler, interpreter)
+        model.answer(NOTHING)
     except (RuntimeError, ValueError) as error:
-        raise ModelError(f"{identity}: LiteRT can't open it: {error}") from error
-    return LiteModel(identity, scaler, interpreter)
+        raise ModelError(f"{identity}: LiteRT can't run it: {error}") from error
+    return model
+
+
+def _bytes_of(interpreter: Interpreter) -> int:
+    """What all tensors of a network take together."""
+    graphs = range(interpreter.num_subgraphs())
+    tensors = [one for graph in graphs for one in interpreter.get_tensor_details(graph)]
+    return sum(math.prod(map(int, one["shape"])) * np.dtype(one["dtype"]).itemsize for one in tensors)
+
+
+def _shapes(details: Iterable[dict[str, Any]]) -> list[tuple[int, ...]]:
+    """Shapes of the tensors, if they hold single-precision numbers."""
+    return sorted(tuple(int(size) for size in one["shape"]) for one in details if one["dtype"] is np.float32)

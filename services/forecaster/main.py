@@ -17,15 +17,16 @@ from shared.settings import load_settings
 from shared.store.history import History
 
 
-def loader(data: Path) -> Callable[[str], LiteModel | None]:
-    """Opens the model in a folder given relative to the data folder; None when there is none or it can't serve."""
+def loader(data: Path) -> Callable[..., LiteModel | None]:
+    """None when there is no model, it can't serve, is not the announced one, or lies elsewhere than in data/output."""
 
-    def load(path: str) -> LiteModel | None:
-        if not (data / path).exists():
-            return None
+    def load(path: str, checksum: str = "") -> LiteModel | None:
         try:
-            return open_model(data / path)
-        except ModelError as error:
+            folder = (data / path).resolve()
+            if not folder.is_relative_to((data / "output").resolve()):
+                raise ModelError(f"{path[:200]}: lies outside of data/output")
+            return open_model(folder, checksum) if folder.exists() else None
+        except (ModelError, OSError, RuntimeError, ValueError) as error:
             log(Forecaster.name, str(error), logging.WARNING)
             return None
 
@@ -36,7 +37,7 @@ def main() -> None:
     settings = load_settings()
     past = History(settings.database, settings.zone, settings.site.name)
     forecaster = Forecaster(settings.site.name, settings.zone, past, loader(settings.data))
-    bus = MqttBus("forecaster", settings)
+    bus = MqttBus("forecaster", settings, past.sensors)
     run(unbroken(forecaster, past, forecaster.owed, lambda: bus.connections), bus)
 
 

@@ -7,9 +7,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from shared.contract.messages import free_of_separators
 from shared.domain.features import VERSION
+from shared.runtime.files import read_small
 
 NETWORK, MANIFEST = "model.tflite", "manifest.json"
+LARGEST_NETWORK, LARGEST_MANIFEST = 16_000_000, 1_000_000
+"""Bytes; ours have 112,000 and 2,000."""
 
 
 class ModelError(Exception):
@@ -19,13 +23,16 @@ class ModelError(Exception):
 def read_manifest(folder: Path) -> dict[str, Any]:
     """What a model's folder says of it. Raises ModelError."""
     try:
-        manifest: Any = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest: Any = json.loads(read_small(folder / MANIFEST, LARGEST_MANIFEST))
     except FileNotFoundError:
         raise ModelError(f"{folder}: no model yet") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{folder}: {MANIFEST} can't be read: {error}") from error
     if not isinstance(manifest, dict) or not {"id", "checksum", "features", "scaler"} <= manifest.keys():
         raise ModelError(f"{folder}: {MANIFEST} is not whole")
+    identity = manifest["id"]
+    if not (isinstance(identity, str) and 0 < len(identity) <= 64 and free_of_separators(identity)):
+        raise ModelError(f"{folder}: {MANIFEST}: no id: {str(identity)[:80]!r}")
     if manifest["features"] != VERSION:
         raise ModelError(f"{folder}: made for features {manifest['features']}, these are {VERSION}")
     return manifest
@@ -39,8 +46,13 @@ def read_model(folder: Path) -> tuple[bytes, dict[str, Any]]:
     """
     manifest = read_manifest(folder)
     for place in (folder, folder / "versions" / manifest["id"]):
-        network = place / NETWORK
-        if network.exists() and sha256(content := network.read_bytes()) == manifest["checksum"]:
+        try:
+            content = read_small(place / NETWORK, LARGEST_NETWORK)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise ModelError(f"{folder}: {NETWORK} can't be read: {error}") from error
+        if sha256(content) == manifest["checksum"]:
             return content, manifest
     raise ModelError(f"{folder}: {NETWORK} doesn't match the checksum of {MANIFEST}")
 

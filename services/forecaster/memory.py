@@ -113,6 +113,8 @@ class Meter:
             self._note(number)
             self.hours.pop(number - HOURS, None)
         self.closed = max(self.closed, hour)
+        if len(self.hours) > 3 * HOURS:  # after a leap in time, the hours before it
+            self.hours = {number: one for number, one in self.hours.items() if number >= hour - 2 * HOURS}
         order = np.arange(hour - HOURS, hour) % HOURS
         return {channel: self.ring[place, order] for place, channel in enumerate(CHANNELS)}, self.local[order]
 

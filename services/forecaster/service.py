@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from typing import ClassVar, Protocol
 from zoneinfo import ZoneInfo
@@ -18,6 +18,8 @@ MISSED_DAYS = 15
 """Hours without a forecast are made up for this many days back."""
 LONGEST = 168
 """Hours after its last reading for which a silent sensor is still forecast."""
+AT_ONCE = 24
+"""Hours of one sensor that are made up for with one tick; the next ones follow with the next tick."""
 
 
 class Past(Protocol):
@@ -31,6 +33,12 @@ class Past(Protocol):
     def predictions(self, sensor: str) -> Prediction | None: ...
 
 
+class Load(Protocol):
+    """Opens the model in a folder relative to the data folder; with a checksum, only the one that has it."""
+
+    def __call__(self, path: str, checksum: str = "") -> Model | None: ...
+
+
 class Forecaster:
     """Forecasts are driven by a sensor's own readings: the same whether ticks run ahead of them or not."""
 
@@ -39,8 +47,8 @@ class Forecaster:
     produces: ClassVar[tuple[type[Message], ...]] = (Prediction,)
     commands: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, site: str, zone: ZoneInfo, past: Past, load: Callable[[str], Model | None]) -> None:
-        """`load` opens the model in a folder relative to the data folder; None when there is none or it is bad."""
+    def __init__(self, site: str, zone: ZoneInfo, past: Past, load: Load) -> None:
+        """`load`: None when there is no model, or it is bad."""
         self.site = site
         self.zone = zone
         self.past = past
@@ -123,13 +131,15 @@ class Forecaster:
             if meter.newest is not None and meter.issued is not None and hour > meter.issued:
                 complete = meter.newest >= hour * HOUR - MINUTE
                 if complete or meter.pace.silent:
-                    yield from self._through(sensor, meter, min(hour, meter.newest // HOUR + LONGEST), meter.newest)
+                    upto = min(hour, meter.newest // HOUR + LONGEST, meter.issued + AT_ONCE)
+                    yield from self._through(sensor, meter, upto, meter.newest)
 
     def _through(self, sensor: str, meter: Meter, hour: int, newest: int | None) -> Iterator[Message]:
         """Every hour up to `hour` that has no forecast yet; of a long silence the first week and its end."""
         if meter.issued is not None and newest is not None:
             first = max(meter.issued + 1, hour - LONGEST + 1 if hour == newest // HOUR else 0)
-            for missed in range(first, min(hour, newest // HOUR + LONGEST + 1)):
+            last = min(hour, newest // HOUR + LONGEST + 1)
+            for missed in range(max(first, last - 2 * LONGEST), last):
                 yield self._predict(sensor, meter, missed)
         if meter.issued is None or hour > meter.issued:
             yield self._predict(sensor, meter, hour)
@@ -144,7 +154,7 @@ class Forecaster:
         return Prediction(self.site, sensor, datetime.fromtimestamp(hour * HOUR, self.zone), flow_rate, pressure)
 
     def _take_up(self, trained: ModelTrained) -> None:
-        model = self.load(trained.path)
+        model = self.load(trained.path, trained.checksum)
         if model is not None:
             self.models[trained.sensor, trained.channel] = model
             log(self.name, "took up a model", sensor=trained.sensor, channel=trained.channel, model=model.id)

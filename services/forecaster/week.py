@@ -40,7 +40,9 @@ def forecast(model: Model | None, values: Floats, local_hours: Ints, ahead: Ints
     """Quantiles of the 169 local hours `ahead` from the hourly means before them; empty when nothing is known."""
     values, local_hours = values[-MEMORY:], local_hours[-MEMORY:]
     if model and (seen := inputs(values, local_hours, ahead, model.scaler)):
-        return _say(model.id, outlook(seen.base, model.answer(seen), model.scaler), values)
+        answer = model.answer(seen)
+        if np.isfinite(answer).all():
+            return _say(model.id, outlook(seen.base, answer, model.scaler), values)
     usual = profile.learn(values, local_hours)
     return _say("profile", profile.forecast(usual, ahead), values) if usual else Forecast("profile")
 

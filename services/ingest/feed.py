@@ -15,13 +15,12 @@ import schedule
 
 from services.ingest.minutes import Minutes
 from services.ingest.sources import Source
-from services.ingest.sources.lines import BadLine, Measurement
+from services.ingest.sources.lines import Measurement
 from shared.contract.messages import Tick
 from shared.domain.series import MINUTE
 from shared.domain.timing import local_time
 from shared.runtime.bus import Delivery
 from shared.runtime.log import log
-from shared.runtime.service import Unavailable
 
 BATCH = 1000
 MOST_AHEAD = 20_000
@@ -122,23 +121,6 @@ class NewestTick:
     def keep(self, minute: int) -> None:
         with suppress(OSError):
             os.pwrite(self._file, f"{datetime.fromtimestamp(minute * MINUTE, UTC).isoformat()}\n".encode(), 0)
-
-
-class RejectedLines:
-    """data/rejected/: a file for each source file, with the lines that could not be read."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def __call__(self, line: BadLine) -> None:
-        """Raises Unavailable while the disk is full."""
-        path = self._folder / f"{Path(line.file).name}.rejected.txt"
-        try:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(f"{line.number}\t{line.reason}\t{line.raw.rstrip()}\n")
-        except OSError as error:
-            raise Unavailable(f"{path.name} can't be written, readings wait: {error.strerror}") from error
 
 
 def _nothing() -> None:

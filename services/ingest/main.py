@@ -2,15 +2,18 @@
 
 from datetime import datetime
 
-from services.ingest.feed import Feed, NewestTick, RejectedLines
+from services.ingest.feed import Feed, NewestTick
 from services.ingest.minutes import Minutes
 from services.ingest.past import simulated_past
+from services.ingest.rejected import RejectedLines
 from services.ingest.service import Ingest
 from services.ingest.sources import SOURCES
 from services.ingest.spool import Spool
 from shared.runtime.mqtt_bus import MqttBus
+from shared.runtime.register import Register
 from shared.runtime.run import run
 from shared.settings import load_settings
+from shared.store.history import History
 
 
 def main() -> None:
@@ -21,13 +24,14 @@ def main() -> None:
 
     folder, days, megabytes = settings.data / "spool", settings.ingest.spool_days, settings.ingest.spool_mb
     spool = Spool(folder, settings.site.name, days, megabytes)
+    history = History(settings.database, settings.zone, settings.site.name)
     newest = NewestTick(folder / "tick")
     minutes = Minutes(newest.read(), newest.keep)
     service = Ingest(
         settings.site.name,
         spool,
         settings.ingest.source,
-        settings.knows,
+        Register(settings.sensors, history.sensors),
         RejectedLines(settings.data / "rejected"),
         simulated_past(settings, now),
     )

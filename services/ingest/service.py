@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import ClassVar, Protocol
 
+from services.ingest.repeats import Repeats
 from services.ingest.resend import Resend
 from services.ingest.sources.lines import BadLine, Measurement
 from shared.contract.messages import History, Message, Reading, Rejected, Stored, Tick
+from shared.runtime.register import Register
 
-LARGEST = 1e9
-"""m³/h or bar; no meter shows more."""
-MOST_SENSORS = 64
+FARTHEST = 1_000_000
+"""Numbers beyond the spool's own that db_writer may have more of: a power cut took them."""
 
 
 class Past(Protocol):
@@ -53,13 +54,13 @@ class Ingest:
         site: str,
         spool: Spool,
         source: str,
-        knows: Callable[[str], bool],
+        register: Register,
         keep_bad_line: Callable[[BadLine], None],
         past: Past,
     ) -> None:
         self._site, self._spool, self._source = site, spool, source
-        self._knows, self._keep_bad_line, self._past = knows, keep_bad_line, past
-        self._sensors: set[str] = set()
+        self._register, self._keep_bad_line, self._past = register, keep_bad_line, past
+        self._repeats = Repeats()
         self._settled = spool.next - 1
         self._resend = Resend(spool)
         self._tick: Tick | None = None
@@ -87,9 +88,13 @@ class Ingest:
             yield Rejected(self._site, f"{message.file}:{message.number}", message.reason, message.raw[:4000])
         elif isinstance(message, Tick) and (self._tick is None or message.at > self._tick.at):
             self._tick, self._minute_over = message, True
+            self._repeats.minute_over()
             yield replace(message, boot_id=self._spool.boot_id, seq=self._spool.next - 1)
         elif isinstance(message, Stored) and message.boot_id == self._spool.boot_id:
-            self._hear(message)
+            if message.seq > self._spool.next + FARTHEST:
+                yield Rejected(self._site, "stored", f"the spool is at {self._spool.next}", f"{message}")
+            else:
+                self._hear(message)
 
     def settle(self) -> Iterator[Message]:
         """Called first when the past is safe with the broker. Once a minute the spool is flushed."""
@@ -109,7 +114,7 @@ class Ingest:
     def _accept(self, measurement: Measurement) -> Iterator[Message]:
         """A Reading, or why there is none; nothing when the spool has it since before a restart."""
         sensor, flow_rate, pressure = measurement.sensor, measurement.flow_rate, measurement.pressure
-        if reason := self._refusal(sensor, flow_rate, pressure):
+        if reason := self._register.refusal(sensor) or self._repeats.refusal(sensor, measurement.at):
             yield Rejected(self._site, self._source, reason, str(measurement))
         elif not self._spool.has(measurement):
             spool = self._spool
@@ -118,14 +123,3 @@ class Ingest:
             )
             spool.append(reading)
             yield reading
-
-    def _refusal(self, sensor: str, flow_rate: float | None, pressure: float | None) -> str:
-        if sensor not in self._sensors:
-            if not self._knows(sensor):
-                return f"site.toml has no [sensors.{sensor}]"
-            if len(self._sensors) >= MOST_SENSORS:
-                return f"more than {MOST_SENSORS} sensors"
-            self._sensors.add(sensor)
-        if abs(flow_rate or 0.0) > LARGEST or abs(pressure or 0.0) > LARGEST:
-            return f"no meter shows more than {LARGEST:g}"
-        return ""

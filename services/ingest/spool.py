@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
+import re
 import uuid
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
 from services.ingest.sources.parser import Measurement
 from shared.contract.messages import Reading
-from shared.runtime.files import flush_path
+from shared.contract.wire import check
+from shared.runtime.files import flush_path, open_regular
+from shared.runtime.log import log
 from shared.runtime.service import Unavailable
 
 SEGMENT = 2_000_000
@@ -24,6 +29,9 @@ LOUD = 0.8
 PATIENCE = 10
 """Minutes after which readings that the source was expected to give again are no longer expected."""
 DROPPED = "the spool was full: unstored readings were dropped"
+NAME = re.compile(r"[0-9a-f]{12}-[0-9]{12}\.log", re.ASCII)
+LONGEST = 1000
+"""Bytes; no line of ours is as long."""
 PLACED = b"=\n"
 """The source's place was remembered here, once a minute: what comes below may be read from it again."""
 
@@ -42,7 +50,7 @@ class Spool:
         self._spans: dict[Path, int] = {}
         """Minutes in each file that is full."""
         folder.mkdir(parents=True, exist_ok=True)
-        segments = self._segments()
+        segments = self._segments(_newest_spool(folder))
         self.boot_id = _boot_of(segments[-1]) if segments else uuid.uuid4().hex[:12]
         self.next = 0
         """seq of the next reading."""
@@ -52,9 +60,13 @@ class Spool:
         self._minutes = 0
         self._expected: set[Key] = set()
         self._patience = PATIENCE
-        if segments:
-            self._resume(segments[-1])
-        else:
+        try:
+            if segments:
+                self._resume(segments[-1])
+        except OSError as error:
+            log("ingest", "the spool can't be read, a new one is begun", logging.ERROR, reason=str(error))
+            segments, self.boot_id = [], uuid.uuid4().hex[:12]
+        if not segments:
             self._begin()
 
     def append(self, reading: Reading) -> None:
@@ -115,14 +127,20 @@ class Spool:
 
     def between(self, first: int, last: int) -> Iterator[Reading]:
         """Readings with these numbers that are here, in order."""
-        segments = self._segments()
+        segments = self._segments(self.boot_id)
         for segment, follower in zip(segments, [*segments[1:], None], strict=True):
             if (follower and _first_of(follower) <= first) or _first_of(segment) > last:
                 continue
-            for line in segment.read_bytes().splitlines(keepends=True):
-                number = line.split(b",", 1)[0]
-                if number.isdigit() and first <= int(number) <= last and (reading := self._reading(line)):
-                    yield reading
+            try:
+                yield from self._within(segment, first, last)
+            except OSError as error:
+                log("ingest", "a file of the spool can't be read", logging.ERROR, reason=str(error))
+
+    def _within(self, segment: Path, first: int, last: int) -> Iterator[Reading]:
+        for line in _lines(segment):
+            number = line.split(b",", 1)[0]
+            if number.isdigit() and first <= int(number) <= last and (reading := self._reading(line)):
+                yield reading
 
     def _end_minute(self) -> None:
         if self._size:
@@ -144,7 +162,7 @@ class Spool:
     def _resume(self, segment: Path) -> None:
         """Goes on behind the last whole line; what a power cut has torn is cut off."""
         self.next, whole = _first_of(segment), 0
-        for line in segment.read_bytes().splitlines(keepends=True):
+        for line in _lines(segment):
             if line == PLACED:
                 self._expected.clear()
             elif reading := self._reading(line):
@@ -159,7 +177,7 @@ class Spool:
 
     def _trim(self) -> None:
         """Drops what is stored and old; beyond the allowed size the oldest, and says so when it is not stored."""
-        segments = self._segments()
+        segments = self._segments(self.boot_id)
         sizes = {segment: segment.stat().st_size for segment in segments}
         ages = self._ages(segments)
         total = sum(sizes.values())
@@ -184,16 +202,17 @@ class Spool:
         """Minutes that ingest has worked since each full file was ended."""
         for segment in segments[:-1]:
             if segment not in self._spans:
-                self._spans[segment] = segment.read_bytes().splitlines().count(PLACED.strip())
-        self._spans = {segment: self._spans[segment] for segment in segments[:-1]}
+                with suppress(OSError):
+                    self._spans[segment] = sum(line == PLACED for line in _lines(segment))
+        self._spans = {segment: self._spans.get(segment, 0) for segment in segments[:-1]}
         ages, age = {}, self._minutes
         for segment in reversed(segments[:-1]):
             ages[segment] = age
             age += self._spans[segment]
         return ages
 
-    def _segments(self) -> list[Path]:
-        return segments_in(self._folder)
+    def _segments(self, boot_id: str) -> list[Path]:
+        return _segments_of(self._folder, boot_id)
 
     def _reading(self, line: bytes) -> Reading | None:
         try:
@@ -202,11 +221,12 @@ class Spool:
                 return None
             seq, sensor, at, flow_rate, pressure, source = body.split(",")
             values = (float(flow_rate) if flow_rate else None, float(pressure) if pressure else None)
-            return Reading(
-                self._site, sensor, datetime.fromisoformat(at), *values, self.boot_id, int(seq), source
-            )  # fmt: skip
+            moment, number = datetime.fromisoformat(at), int(seq)
+            reading = Reading(self._site, sensor, moment, *values, self.boot_id, number, source)
+            check(reading)
         except ValueError:
             return None
+        return reading
 
 
 class NoSpool:
@@ -236,19 +256,17 @@ class NoSpool:
         return iter(())
 
 
-def segments_in(folder: Path) -> list[Path]:
-    """Files of the newest spool, oldest first."""
-    found = sorted(folder.glob("*-????????????.log"), key=lambda path: (path.stat().st_mtime_ns, path.name))
-    own = [path for path in found if _boot_of(path) == _boot_of(found[-1])]
-    return sorted(own, key=_first_of)
+def _segments_of(folder: Path, boot_id: str) -> list[Path]:
+    """Files of a spool, oldest first."""
+    return sorted((path for path in _files_of(folder) if _boot_of(path) == boot_id), key=_first_of)
 
 
 def newest(folder: Path) -> tuple[str, int] | None:
     """boot_id and number of the newest reading, from outside; None when there is no spool."""
-    segments = segments_in(folder)
+    segments = _segments_of(folder, _newest_spool(folder))
     if not segments:
         return None
-    numbers = [line.split(b",", 1)[0] for line in segments[-1].read_bytes().split(b"\n")[:-1]]
+    numbers = [line.split(b",", 1)[0] for line in _lines(segments[-1]) if line.endswith(b"\n")]
     last = max((int(number) for number in numbers if number.isdigit()), default=_first_of(segments[-1]) - 1)
     return _boot_of(segments[-1]), last
 
@@ -258,6 +276,24 @@ def _line(reading: Reading) -> bytes:
     pressure = "" if reading.pressure is None else repr(reading.pressure)
     body = f"{reading.seq},{reading.sensor},{reading.at.isoformat()},{flow_rate},{pressure},{reading.source}"
     return f"{body},{zlib.crc32(body.encode('utf-8')):08x}\n".encode()
+
+
+def _files_of(folder: Path) -> list[Path]:
+    """What has the name of a spool's file, and is a file."""
+    return [path for path in folder.iterdir() if NAME.fullmatch(path.name) and path.is_file()]
+
+
+def _newest_spool(folder: Path) -> str:
+    """Name of the spool that was written last; empty when there is none."""
+    newest = max(_files_of(folder), key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
+    return _boot_of(newest) if newest else ""
+
+
+def _lines(segment: Path) -> Iterator[bytes]:
+    """Lines with their ends; of what is longer than any of ours, parts. Raises OSError."""
+    with open_regular(segment) as file:
+        while line := file.readline(LONGEST):
+            yield line
 
 
 def _boot_of(segment: Path) -> str:

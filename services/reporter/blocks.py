@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+MOST_LINES, MOST_OPEN = 100_000, 2016
+"""In open blocks, and these: a week of ten sensors, of which one is a week behind; two weeks."""
+
 
 @dataclass
 class Blocks:
@@ -36,7 +39,17 @@ class Blocks:
     def due(self, sensors: int) -> list[str]:
         """Blocks in which each sensor has its ten lines, and those still open behind one, oldest first."""
         full = [block for block, lines in self.lines.items() if len(lines) >= 10 * sensors]
+        over, blocks = sum(map(len, self.lines.values())) - MOST_LINES, len(self.lines) - MOST_OPEN
+        for block in sorted(self.lines) if self.crowded else ():
+            if over > 0 or blocks > 0:
+                full.append(block)
+                over, blocks = over - len(self.lines[block]), blocks - 1
         return self.before(max(full) + "~") if full else []
+
+    @property
+    def crowded(self) -> bool:
+        """Whether there are more open blocks than can be waited for: the oldest go as they are."""
+        return len(self.lines) > MOST_OPEN or sum(map(len, self.lines.values())) > MOST_LINES
 
     def send(self, block: str) -> str:
         """Takes out a block: its text. Nothing comes into it or older ones any more."""

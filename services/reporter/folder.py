@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import suppress
 from pathlib import Path
 
-from shared.runtime.files import write_whole
+from shared.runtime.files import read_small, write_whole
+from shared.runtime.log import log
 from shared.runtime.service import Unavailable
+
+MOST_BLOCKS = 60_000
+"""In outbox/; a year has 52,560."""
+LARGEST = 2_000_000
+"""Bytes of server.txt; 64 sensors with all hours ahead have 1.3 MB."""
 
 
 class SensorFolder:
@@ -23,14 +31,20 @@ class SensorFolder:
             raise Unavailable(f"{name} can't be written, lines wait: {error.strerror}") from error
 
     def read(self, name: str) -> str:
-        path = self._path / name
-        return path.read_text(encoding="utf-8") if path.exists() else ""
+        try:
+            return read_small(self._path / name, LARGEST).decode("utf-8", "replace")
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            log("reporter", "an own file can't be read", logging.ERROR, file=name, reason=str(error))
+            return ""
 
     def prune_outbox(self, before: str, most: int) -> None:
-        names = sorted(path.name for path in (self._path / "outbox").glob("server-*.txt"))
-        for name in names[:-most]:
-            if name < before:
-                (self._path / "outbox" / name).unlink(missing_ok=True)
+        found = sorted((self._path / "outbox").glob("server-*.txt"))
+        kept = [path for path in found[:-most] if path.name >= before] + found[-most:]
+        for path in {*found} - {*kept[-MOST_BLOCKS:]}:
+            with suppress(OSError):
+                path.unlink()
 
 
 class DeferredFolder:

@@ -15,7 +15,8 @@ def main() -> None:
     wanted = settings.reporter
     history = History(settings.database, settings.zone, settings.site.name)
     owed = Owed(history, settings.zone, wanted.outbox_days)
-    run(Reporter(folder, settings.zone, wanted.horizons_hours, wanted.outbox_days, owed), MqttBus("reporter", settings))
+    service = Reporter(folder, settings.zone, wanted.horizons_hours, wanted.outbox_days, owed)
+    run(service, MqttBus("reporter", settings, history.sensors))
 
 
 if __name__ == "__main__":

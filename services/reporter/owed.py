@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from services.reporter.text import minute as minute_of
 from services.reporter.text import time_of
 from shared.contract.messages import FlowChecks, Prediction, PressureChecks, Reading, Verdict
 from shared.domain.series import DAY, HOUR, MINUTE
@@ -48,6 +49,11 @@ class Owed:
         for sensor in self._past.sensors():
             yield from self._ahead(sensor)
 
+    def last(self) -> str:
+        """A minute that no block which was sent can be behind: a day after the newest stored verdict; empty without."""
+        newest = max((self._past.last_verdict(sensor) or 0 for sensor in self._past.sensors()), default=0)
+        return minute_of(datetime.fromtimestamp(newest + DAY, self._zone)) if newest else ""
+
     def minute(self, sensor: str, minute: str) -> tuple[Verdict | None, bool]:
         """The stored verdict of a minute, and whether it is final.
 
@@ -80,6 +86,9 @@ class Owed:
 
 class NothingOwed:
     """For a replay: nothing is ever lost."""
+
+    def last(self) -> str:
+        return ""
 
     def after(self, block: str) -> Sequence[Verdict | Prediction]:  # noqa: ARG002
         return ()

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from services.reporter.blocks import Blocks, block_of, minutes_of
 from services.reporter.now import Now
-from services.reporter.text import alert_line, alert_part, forecast_columns, missing_line
+from services.reporter.text import alert_line, alert_part, forecast_columns, known_line, missing_line
 from shared.contract.messages import Anomaly, Message, Prediction, Stored, Tick, Verdict
 from shared.domain.pace import Pace
 from shared.domain.series import DAY, MINUTE
@@ -42,6 +42,10 @@ class Owed(Protocol):
 
     def after(self, block: str) -> Iterable[Verdict | Prediction]:
         """Verdicts and predictions after a block, in order of time."""
+        ...
+
+    def last(self) -> str:
+        """The last minute that can have been sent, by what is stored; empty when nothing is."""
         ...
 
     def minute(self, sensor: str, minute: str) -> tuple[Verdict | None, bool]:
@@ -86,8 +90,10 @@ class Reporter:
 
     def start(self) -> Iterator[Message]:
         """Takes up the block that was being filled, and those that were missed."""
-        self._blocks.sent = max((block_of(at) for _, at, _ in self._lines_of("server.txt")), default="")
-        for sensor, at, line in (*self._lines_of("server.txt"), *self._lines_of("server.part.txt")):
+        last = self._owed.last() or "~"
+        sent, part = self._lines_of("server.txt", last), self._lines_of("server.part.txt", last)
+        self._blocks.sent = max((block_of(at) for _, at, _ in sent), default="")
+        for sensor, at, line in (*sent, *part):
             self._blocks.put(at, sensor, line)
             self._first_blocks.setdefault(sensor, block_of(at))
             self._alerts[sensor] = (at, alert_part(line))
@@ -136,7 +142,7 @@ class Reporter:
     def _send(self) -> None:
         """Sends the blocks that are due, in order; one that waits for history holds up those behind it."""
         for block in self._blocks.due(len(self._alerts)):
-            if not self._whole(block):
+            if not (self._blocks.crowded or self._whole(block)):
                 break
             self._folder.write(f"outbox/{outbox_name(block)}", self._blocks.text(block))
             self._waits.pop(block, None)
@@ -225,11 +231,11 @@ class Reporter:
             return self._forecasts[sensor].get(at, self._no_forecast)
         return self._no_forecast
 
-    def _lines_of(self, name: str) -> Iterator[tuple[str, str, str]]:
-        """(sensor, minute, line) of a file that an earlier run wrote."""
-        for line in self._folder.read(name).splitlines():
-            sensor, at, *_ = line.split()
-            yield sensor, at, line
+    def _lines_of(self, name: str, last: str) -> list[tuple[str, str, str]]:
+        """(sensor, minute, line) of a file that an earlier run wrote, up to a minute; what others wrote is left out."""
+        lines = self._folder.read(name).split("\n")
+        known = ((known_line(line, len(self._hours)), line) for line in lines)
+        return [(*found, line) for found, line in known if found and found[1] <= last]
 
 
 def outbox_name(block: str) -> str:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from shared.contract.messages import Check, Prediction, Verdict
+from shared.contract.messages import YEARS, Check, Prediction, Verdict, free_of_separators
 
 NULL = "NULL"
+COLUMNS = 11
+"""Of alert.txt."""
 SECOND = "B"
 
 
@@ -55,6 +57,18 @@ def number(value: float | None) -> str:
 def flag(check: Check) -> str:
     """0, 1 or NULL."""
     return NULL if check.flag is None else str(check.flag)
+
+
+def known_line(line: str, hours: int) -> tuple[str, str] | None:
+    """Sensor and minute of a line of server.txt with so many hours ahead; None when it is none."""
+    columns = line.split()
+    if len(columns) != COLUMNS + 2 * hours or len(columns[0]) > 64 or not free_of_separators(columns[0]):
+        return None
+    try:
+        at = datetime.strptime(columns[1], "%Y-%m-%dT%H:%M")  # noqa: DTZ007
+    except ValueError:
+        return None
+    return (columns[0], minute(at)) if at.year in YEARS else None
 
 
 def alert_part(line: str) -> str:

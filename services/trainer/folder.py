@@ -17,10 +17,14 @@ from typing import Any
 
 from services.forecaster.manifest import MANIFEST, NETWORK, ModelError, read_manifest, sha256
 from services.trainer.plan import Trained
-from shared.runtime.files import flush_path
+from shared.runtime.files import flush_path, read_small
 
 KERAS, SCALER = "model.keras", "scaler.joblib"
 FILES = (NETWORK, KERAS, SCALER)
+LARGEST_FILE = 64_000_000
+"""Bytes; none of ours comes near."""
+LAST_SECOND = 4_102_444_800
+"""The year 2100, epoch seconds."""
 KEPT = 12
 """Versions that stay for a rollback."""
 
@@ -60,13 +64,11 @@ def promote(folder: Path, version: str) -> None:
 def mend(folder: Path) -> None:
     """After a kill: removes what was half written and ends an exchange that was half done."""
     for left in (*folder.glob(".*.part"), *folder.glob("versions/.*.part")):
-        shutil.rmtree(left) if left.is_dir() else left.unlink()
+        shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
     with contextlib.suppress(ModelError):
         manifest = read_manifest(folder)
-        whole = all(
-            (folder / name).exists() and sha256((folder / name).read_bytes()) == checksum
-            for name, checksum in manifest["checksums"].items()
-        )
+        sums = manifest.get("checksums")
+        whole = isinstance(sums, dict) and all(_checksum(folder / name) == sums.get(name) for name in FILES)
         if not whole and (folder / "versions" / manifest["id"]).exists():
             promote(folder, manifest["id"])
 
@@ -75,8 +77,28 @@ def in_use(models: Path) -> Iterator[Trained]:
     """What serves, by the manifests under `Learning_lstm/`."""
     for folder in sorted(models.glob("*/*/")):
         with contextlib.suppress(ModelError):
-            manifest = read_manifest(folder)
-            yield Trained(**{name: manifest[name] for name in Trained.__dataclass_fields__})
+            yield _trained(folder, read_manifest(folder))
+
+
+def _trained(folder: Path, manifest: Mapping[str, Any]) -> Trained:
+    """What a manifest says of its training. Raises ModelError where that can't be."""
+    said: dict[str, Any] = {name: manifest.get(name) for name in Trained.__dataclass_fields__}
+    if (said["sensor"], said["channel"]) != (folder.name, folder.parent.name):
+        raise ModelError(f"{folder}: {MANIFEST} is that of another channel")
+    times = [said[name] for name in ("at", "trained_from", "trained_to")]
+    texts = [said[name] for name in ("path", "checksum", "reason")]
+    if not all(isinstance(at, int) and 0 <= at < LAST_SECOND for at in times):
+        raise ModelError(f"{folder}: {MANIFEST}: no times: {times}")
+    if not all(isinstance(text, str) for text in texts) or type(said["promoted"]) is not bool:
+        raise ModelError(f"{folder}: {MANIFEST} is not whole")
+    return Trained(**said)
+
+
+def _checksum(path: Path) -> str:
+    """Empty for what is no file, or too large to be ours."""
+    with contextlib.suppress(OSError):
+        return sha256(read_small(path, LARGEST_FILE))
+    return ""
 
 
 def prune(folder: Path) -> None:
@@ -86,7 +108,7 @@ def prune(folder: Path) -> None:
         used = read_manifest(folder)["id"]
     versions = sorted(path for path in (folder / "versions").glob("[!.]*") if path.name != used)
     for old in versions[: -KEPT or None]:
-        shutil.rmtree(old)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -120,11 +119,6 @@ def answer(network: Network, past: Single, ahead: Single) -> Single:
     """(n, 169, 3) quantiles in scales of the residual."""
     answers: Single = network.predict([past, ahead], batch_size=256, verbose=0)
     return answers
-
-
-def open_keras(path: Path) -> Network:
-    """A network as it was kept in model.keras."""
-    return tf.keras.models.load_model(path, compile=False)
 
 
 def to_litert(network: Network) -> bytes:

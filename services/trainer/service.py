@@ -127,9 +127,9 @@ class Trainer:
         yield from self._poll()
 
     def _begin(self, plan: Plan) -> None:
+        self.runner.begin(plan)
         self.running, self.wanted, self.too_little = plan, None, False
         self.began = self.now
-        self.runner.begin(plan)
 
     def _poll(self) -> Iterator[Message]:
         if self.running:
@@ -145,7 +145,7 @@ class Trainer:
             case Advance():
                 left = record.seconds_left
                 eta = None if left is None else self.now + timedelta(seconds=round(left))
-                yield Progress(self.site, self.now, "training", record.step, record.of, eta, record.text)
+                yield Progress(self.site, self.now, "training", record.step, record.of, eta, record.text[:4000])
             case TooLittle():
                 self.too_little = True
                 log(self.name, "not enough data", sensor=record.sensor, channel=record.channel, text=record.text)

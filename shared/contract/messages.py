@@ -9,25 +9,55 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 
-from annotated_types import Ge, MaxLen, MinLen, Predicate, Unit
+from annotated_types import Ge, Le, MaxLen, MinLen, Predicate, Unit
+
+LARGEST = 1e9
+"""m³/h or bar; no meter shows more."""
+LAST_NUMBER = 999_999_999_999
+"""A reading a second for 30,000 years; twelve digits, as in the file names of the spool."""
+MOST_SENSORS = 64
+"""Sensors of one site."""
+YEARS = range(1970, 2100)
+"""Of all times in messages: with a week before and after them, every calendar and zone can still count."""
 
 
 def free_of_separators(name: str) -> bool:
     """Whether a name can be a level of a topic, a column of a text file and a folder."""
-    return not set(name) & set(" \t\r\n/+#,;\0") and name not in (".", "..")
+    return (
+        name.isprintable()
+        and not set(name) & set(" /+#,;")
+        and name not in (".", "..")
+        and len(name.encode("utf-8")) <= 200
+    )
 
 
-def carries_an_offset(at: datetime) -> bool:
-    """Whether a time is aware."""
-    return at.tzinfo is not None
+def carries_an_offset_in_a_believable_year(at: datetime) -> bool:
+    """Whether a time is aware and of the YEARS."""
+    return at.tzinfo is not None and at.year in YEARS
+
+
+def stays_below(path: str) -> bool:
+    """Whether a path, taken relative to a folder, can't lead out of it."""
+    return not path.startswith("/") and ".." not in path.split("/") and path.isprintable()
+
+
+def a_week_or_nothing(values: tuple[float | None, ...]) -> bool:
+    """Whether quantiles are those of the 169 hours, or none."""
+    return len(values) in (0, 169)
 
 
 Name = Annotated[str, MinLen(1), MaxLen(64), Predicate(free_of_separators)]
-"""A site, sensor or service: no blanks, separators or MQTT wildcards."""
-AwareDatetime = Annotated[datetime, Predicate(carries_an_offset)]
-FlowRate = Annotated[float, Unit("m³/h")]
-Pressure = Annotated[float, Unit("bar")]
-Volume = Annotated[float, Unit("m³")]
+"""A site, sensor or service: printable, no blanks, separators or MQTT wildcards."""
+AwareDatetime = Annotated[datetime, Predicate(carries_an_offset_in_a_believable_year)]
+Figure = Annotated[float, Ge(-1e18), Le(1e18)]
+"""What is reckoned from such values; sums and squares of figures stay finite."""
+Excess = Annotated[Figure, Unit("m³/h")]
+FlowRate = Annotated[float, Ge(-LARGEST), Le(LARGEST), Unit("m³/h")]
+Pressure = Annotated[float, Ge(-LARGEST), Le(LARGEST), Unit("bar")]
+Count = Annotated[int, Ge(0), Le(LAST_NUMBER)]
+Number = Annotated[int, Ge(-1), Le(LAST_NUMBER)]
+"""Of a reading in its spool; -1 before the first."""
+Word = Annotated[str, MaxLen(200)]
 Channel = Literal["flow_rate", "pressure"]
 Method = Literal["system", "value", "prediction", "night"]
 Kind = Literal[
@@ -55,11 +85,11 @@ class Reading:
     """None when the meter gave no value."""
     boot_id: Name
     """The spool that ingest keeps it in; it outlives restarts."""
-    seq: Annotated[int, Ge(0)]
+    seq: Count
     """Counts the readings of one boot_id without a gap."""
     source: Name
     """Where it came from: simulator, file, replay."""
-    after: Annotated[int, Ge(-1)] | None = None
+    after: Number | None = None
     """Sent again: the newest seq before this one that ingest still has; None means seq - 1."""
 
 
@@ -76,8 +106,8 @@ class History:
     site: Name
     sensor: Name
     source: Name
-    part: Annotated[int, Ge(1)]
-    of: Annotated[int, Ge(1)]
+    part: Annotated[int, Ge(1), Le(LAST_NUMBER)]
+    of: Annotated[int, Ge(1), Le(LAST_NUMBER)]
     """All is there once part equals of."""
     minutes: Annotated[tuple[Minute, ...], MinLen(1), MaxLen(5000)]
     """(at, flow_rate, pressure) in order of time."""
@@ -93,9 +123,9 @@ class Tick:
     site: Name
     at: AwareDatetime
     """Start of the minute that has just closed: the tick of 10:04 is sent at 10:05:00."""
-    boot_id: Annotated[str, MaxLen(64)] = ""
+    boot_id: Name | Literal[""] = ""
     """The spool of ingest; empty when it has none."""
-    seq: Annotated[int, Ge(-1)] = -1
+    seq: Number = -1
     """Newest reading of boot_id that was sent before this: by now it has arrived, or was lost."""
 
 
@@ -105,9 +135,9 @@ class Check:
 
     flag: Literal[0, 1] | None = None
     """0 normal, 1 abnormal, None not evaluated."""
-    score: float | None = None
+    score: Figure | None = None
     """The method's statistic, in the unit of limit."""
-    limit: float | None = None
+    limit: Figure | None = None
     """The score from which on the flag is 1."""
 
 
@@ -176,9 +206,9 @@ class Anomaly:
     severity: Literal["info", "warning", "critical"]
     opened_at: AwareDatetime
     cleared_at: AwareDatetime | None
-    peak: float | None
+    peak: Figure | None
     """Farthest value of the channel while open, in the channel's unit."""
-    excess_m3h: FlowRate | None
+    excess_m3h: Excess | None
     """Mean flow above what is usual while open."""
     text: Sentence
 
@@ -186,6 +216,9 @@ class Anomaly:
     def retained(self) -> bool:
         """An open anomaly stays on the broker for late subscribers; a cleared one leaves it."""
         return self.state != "cleared"
+
+
+Curve = Annotated[tuple[Figure, ...], MaxLen(1440)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,15 +233,15 @@ class Criteria:
     valid_from: AwareDatetime
     learned_from: AwareDatetime
     learned_to: AwareDatetime
-    days: Annotated[int, Ge(0)]
+    days: Count
     """Clean days that were learned from."""
-    limits: dict[str, float]
+    limits: Annotated[dict[Word, Figure], MaxLen(500)]
     """"channel.method.name" to limit, in the unit of that method's score."""
-    profiles: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    profiles: Annotated[dict[Word, Curve], MaxLen(200)] = field(default_factory=dict)
     """"channel.name" to learned curve: 168 hours of the week from Monday 00:00, or 24 hours."""
 
 
-Quantiles = Annotated[tuple[float | None, ...], MaxLen(169)]
+Quantiles = Annotated[tuple[Figure | None, ...], MaxLen(169), Predicate(a_week_or_nothing)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +256,14 @@ class Forecast:
     p90: Quantiles = ()
 
 
+def of_one_length(forecast: Forecast) -> bool:
+    """Whether the three quantiles are told for the same hours."""
+    return len(forecast.p10) == len(forecast.p50) == len(forecast.p90)
+
+
+WeekAhead = Annotated[Forecast, Predicate(of_one_length)]
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """The week ahead of one sensor, both channels, made from readings before issued_at."""
@@ -234,8 +275,8 @@ class Prediction:
     sensor: Name
     issued_at: AwareDatetime
     """A full hour."""
-    flow_rate: Forecast
-    pressure: Forecast
+    flow_rate: WeekAhead
+    pressure: WeekAhead
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,13 +290,13 @@ class ModelTrained:
     at: AwareDatetime
     channel: Channel
     id: Name
-    path: Text
+    path: Annotated[str, MaxLen(1000), Predicate(stays_below)]
     """Folder of the model, relative to the data folder."""
     checksum: Annotated[str, MaxLen(64)]
     """SHA-256 of model.tflite."""
     trained_from: AwareDatetime
     trained_to: AwareDatetime
-    metrics: dict[str, float]
+    metrics: Annotated[dict[Word, Figure], MaxLen(100)]
     """Errors on the held-back weeks, of this model and of the one in use."""
     promoted: bool
     reason: Text
@@ -276,8 +317,8 @@ class Progress:
     site: Name
     at: AwareDatetime
     job: Literal["training", "import", "backup"]
-    step: Annotated[int, Ge(0)]
-    of: Annotated[int, Ge(0)]
+    step: Count
+    of: Count
     """The job is done when step equals of; 0 while it waits."""
     eta: AwareDatetime | None
     text: Text
@@ -292,15 +333,15 @@ class Stored:
 
     site: Name
     boot_id: Name
-    seq: Annotated[int, Ge(-1)]
+    seq: Number
     """-1: nothing of boot_id yet."""
     at: AwareDatetime
     """Minute of that reading."""
-    judged: Annotated[int, Ge(-1)]
+    judged: Number
     """Newest seq of boot_id whose verdict is on disk too; -1 before the first."""
-    waiting: Annotated[int, Ge(0)]
+    waiting: Count
     """Messages received and not yet stored."""
-    seen: Annotated[int, Ge(-1)] = -1
+    seen: Number = -1
     """Newest seq of boot_id that is known of; beyond seq, readings are missing and ingest sends them again."""
 
 
@@ -331,8 +372,8 @@ class Status:
     version: Name
     since: AwareDatetime
     at: AwareDatetime
-    memory_mb: Annotated[float, Unit("MB"), Ge(0)]
-    lag: Annotated[int, Ge(0)]
+    memory_mb: Annotated[float, Unit("MB"), Ge(0), Le(1e18)]
+    lag: Count
     """Messages received and not yet handled."""
     note: Text
     """What hinders it, in plain words; empty when all is well."""
@@ -348,7 +389,7 @@ class Command:
     site: Name
     name: Literal["train", "acknowledge", "backup"]
     transaction: Name
-    arguments: dict[str, str] = field(default_factory=dict)
+    arguments: Annotated[dict[Word, Word], MaxLen(16)] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

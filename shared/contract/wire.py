@@ -13,18 +13,26 @@ LARGEST_PAYLOAD = 1_048_576
 """Bytes; the broker refuses more."""
 
 
+MOST_TOLD = 20
+"""Problems of one payload that are told."""
+
+
 class WireError(ValueError):
     """A payload or message that isn't what the contract says; the text tells the field and why."""
 
 
 def encode(message: Message) -> bytes:
-    """JSON of a message, checked as strictly as a foreign one. Raises WireError."""
-    adapter = _ADAPTERS[type(message)]
+    """JSON of a message. Raises WireError when it isn't what the contract says."""
+    check(message)
+    return _ADAPTERS[type(message)].dump_json(message)
+
+
+def check(message: Message) -> None:
+    """Raises WireError when a message isn't what the contract says, as strictly as with a foreign one."""
     try:
-        adapter.validate_python(message, strict=True)
+        _ADAPTERS[type(message)].validate_python(message, strict=True)
     except ValidationError as error:
         raise WireError(_explain(error)) from error
-    return adapter.dump_json(message)
 
 
 def decode(topic: str, payload: bytes | bytearray) -> Message:
@@ -49,7 +57,8 @@ def schema(kind: type[Message]) -> dict[str, Any]:
 
 
 def _explain(error: ValidationError) -> str:
-    problems = (f"{'.'.join(map(str, problem['loc'])) or 'payload'}: {problem['msg']}" for problem in error.errors())
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    problems = (f"{'.'.join(map(str, problem['loc'])) or 'payload'}: {problem['msg']}" for problem in found[:MOST_TOLD])
     return "; ".join(problems)[:2000]
 
 

@@ -1,9 +1,30 @@
-"""Files that a reader never sees half of."""
+"""Files that a reader never sees half of, and files that a stranger may have made."""
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from pathlib import Path
+from typing import BinaryIO
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Opens a file to read; never waits for the other end of a pipe. Raises OSError, also for a pipe or device."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        return os.fdopen(handle, "rb")
+    os.close(handle)
+    raise OSError(errno.EINVAL, "is no regular file", str(path))
+
+
+def read_small(path: Path, most: int) -> bytes:
+    """The content of a file that has at most so many bytes. Raises OSError, also for a larger one."""
+    with open_regular(path) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"is larger than {most} bytes", str(path))
+    return content
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

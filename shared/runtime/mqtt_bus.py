@@ -6,7 +6,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,15 +17,17 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from shared.contract.messages import Anomaly, Message, Rejected, Status
+from shared.contract.messages import Anomaly, History, Message, Reading, Rejected, Status
 from shared.contract.topics import filters, topic_of
 from shared.contract.wire import WireError, decode, encode
 from shared.runtime.bus import Delivery
+from shared.runtime.complaints import Complaints
 from shared.runtime.health import Presence, heartbeat_file
 from shared.runtime.inbox import Inbox, Packet
 from shared.runtime.log import log
 from shared.runtime.outbox import Outbox, Sent
 from shared.runtime.reach import hindrance, trusting
+from shared.runtime.register import Register
 from shared.runtime.service import Service
 from shared.runtime.watchdog import ROUND_SECONDS, Watchdog
 from shared.settings import Settings
@@ -48,8 +50,17 @@ WAITING = "waiting for the broker"
 class MqttBus:
     """One service's side of the broker."""
 
-    def __init__(self, name: str, settings: Settings, round_seconds: float = ROUND_SECONDS) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        stored: Callable[[], Iterable[str]] = tuple,
+        round_seconds: float = ROUND_SECONDS,
+    ) -> None:
+        """`stored`: the sensors that have readings."""
         self._settings, self._name = settings, name
+        self._register, self._complaints = Register(settings.sensors, stored), Complaints()
+        self._introducing: tuple[type[Message], ...] = ()
         self._presence = Presence(settings.site.name, name, settings.zone)
         self._own_topic = topic_of(self._presence.status("online"))
         self._inbox = Inbox()
@@ -75,6 +86,8 @@ class MqttBus:
 
     def open(self, service: Service) -> None:
         """Connects, however long that takes, and subscribes."""
+        if Reading in service.consumes:
+            self._introducing = (Reading, History)
         wanted = [*filters(service.consumes, service.commands, self._settings.site.name), self._own_topic]
         options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE)
         self._subscriptions = [(topic, options) for topic in wanted]
@@ -106,6 +119,10 @@ class MqttBus:
 
     def publish(self, message: Message) -> None:
         self._watchdog.turned()
+        for passed in self._complaints.take(message) if isinstance(message, Rejected) else (message,):
+            self._publish(passed)
+
+    def _publish(self, message: Message) -> None:
         payload, topic = encode(message), topic_of(message)
         said = [Sent(topic, payload, message.retained)]
         if isinstance(message, Anomaly) and not message.retained:
@@ -120,6 +137,8 @@ class MqttBus:
     def beat(self, note: str) -> None:
         self._watchdog.turned()
         self._tell(note)
+        for swallowed in self._complaints.due():
+            self._publish(swallowed)
 
     def close(self) -> None:
         self._watchdog.stop()
@@ -207,13 +226,21 @@ class MqttBus:
             done()
             return None
         try:
-            return Delivery(decode(content.topic, content.payload), done)
+            return Delivery(self._admit(decode(content.topic, content.payload)), done)
         except WireError as error:
             log(self._name, "rejected a payload", logging.WARNING, topic=content.topic, reason=str(error))
             raw = content.payload[:4000].decode("utf-8", "replace")
             self.publish(Rejected(self._settings.site.name, content.topic[:4000], str(error)[:4000], raw[:4000]))
             done()
             return None
+
+    def _admit(self, message: Message) -> Message:
+        """Refuses what belongs to none of the site's sensors: only readings, where they are heard, make one known."""
+        if sensor := getattr(message, "sensor", None):
+            may_be_new = not self._introducing or isinstance(message, self._introducing)
+            if reason := self._register.refusal(sensor, may_be_new):
+                raise WireError(reason)
+        return message
 
     def _on_pre_connect(self, client: mqtt.Client, _: Any) -> None:
         with self._sending:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from shared.contract.messages import Message, Rejected
+from shared.contract.wire import WireError
 from shared.runtime.bus import Bus, Delivery
 from shared.runtime.log import log, start_logging
 from shared.runtime.service import Service, Unavailable
@@ -54,8 +55,8 @@ def serve(
 def work(service: Service, bus: Bus, deliveries: Sequence[Delivery], stop: threading.Event | None = None) -> None:
     """Handles a batch; acknowledges it only when all that follows from it is safe with the broker."""
     for delivery in deliveries:
-        _say(bus, attempt(service, bus, delivery.message, stop))
-    _say(bus, _patiently(service.settle, service, bus, stop))
+        _say(service, bus, attempt(service, bus, delivery.message, stop))
+    _say(service, bus, _patiently(service.settle, service, bus, stop))
     if stop and stop.is_set():
         return
     bus.confirm()
@@ -75,15 +76,14 @@ def attempt(service: Service, bus: Bus, message: Any, stop: threading.Event | No
         return _patiently(lambda: service.handle(message), service, bus, stop)
     except Exception as second:
         log(service.name, "a handler failed twice", logging.ERROR, second, message=type(message).__name__)
-        source = f"{service.name}: {type(message).__name__}"
-        return [Rejected(getattr(message, "site", "unknown"), source, repr(second)[:4000], str(message)[:4000])]
+        return [_rejected(service, message, repr(second))]
 
 
 def _begin(service: Service, bus: Bus, stop: threading.Event) -> None:
     """Publishes what a service says at its start as it comes: a first start's year is too much to hold at once."""
 
     def begin() -> list[Message]:
-        _say(bus, service.start())
+        _say(service, bus, service.start())
         return []
 
     _patiently(begin, service, bus, stop)
@@ -109,6 +109,18 @@ def _patiently(
                 return []
 
 
-def _say(bus: Bus, messages: Iterable[Message]) -> None:
+def _say(service: Service, bus: Bus, messages: Iterable[Message]) -> None:
+    """Publishes; what breaks the contract is rejected in its place, and the service goes on."""
     for message in messages:
-        bus.publish(message)
+        try:
+            bus.publish(message)
+        except WireError as error:
+            kind = type(message).__name__
+            log(service.name, "may not be said", logging.ERROR, message=kind, reason=str(error))
+            bus.publish(_rejected(service, message, f"may not be said: {error}"))
+
+
+def _rejected(service: Service, message: Any, reason: str) -> Rejected:
+    """Of what came in or would have gone out; the site's name may be what is wrong with it."""
+    site, source = getattr(message, "site", "unknown"), f"{service.name}: {type(message).__name__}"
+    return Rejected(site, source, reason[:4000], str(message)[:4000])

@@ -15,6 +15,8 @@ LOOK = 10
 """Batches after a gap was met from which on stored history is asked for what is missing."""
 PATIENCE = 10
 """Ticks after which the service goes on without it."""
+MOST_HELD = 20_000
+"""Readings that wait; ingest sends no more ahead of what is stored."""
 TRIES = 300
 """Seconds that a start waits for what is missing in stored history."""
 LOOK_BACK = 2
@@ -98,6 +100,9 @@ class Unbroken:
                 log(self.name, "readings are missing", logging.WARNING, first=last + 1, last=before)
                 self._looks = self._waited = 0
             self._held.append(reading)
+            if len(self._held) >= MOST_HELD:
+                log(self.name, "goes on without what is missing", logging.ERROR, first=last + 1)
+                yield from self._go_on()
             return
         if reading.boot_id != boot_id:
             yield from self._go_on()

@@ -29,6 +29,8 @@ def listed(folder: Path) -> dict[datetime, Path]:
     """Backups by their local time, oldest first."""
     found = {}
     for path in folder.glob("wvr-*.db"):
+        if not path.is_file():
+            continue
         try:
             found[datetime.strptime(path.stem.removeprefix("wvr-"), STAMP)] = path  # noqa: DTZ007
         except ValueError:

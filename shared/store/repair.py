@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 
-from shared.runtime.files import flush_path, write_whole
+from shared.runtime.files import flush_path, read_small, write_whole
 from shared.runtime.service import Unavailable
 from shared.store.backups import STAMP, flaws, listed
 from shared.store.trouble import hindrance, is_damage
@@ -42,7 +42,9 @@ def heal(database: Path, backups: Path, at: datetime, doubted: bool = False) -> 
 def told(database: Path) -> str:
     """What was said of the last repair, until somebody deletes the damaged file's .txt."""
     notes = sorted(database.parent.glob(f"{database.name}.corrupt-*.txt"))
-    return notes[-1].read_text(encoding="utf-8") if notes else ""
+    with suppress(OSError):
+        return read_small(notes[-1], 10_000).decode("utf-8", "replace")[:1000] if notes else ""
+    return f"{notes[-1].name} can't be read"
 
 
 def damage(database: Path, backups: Path) -> str:

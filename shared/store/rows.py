@@ -95,7 +95,7 @@ def prediction_rows(prediction: Prediction, hours: set[int] | None) -> Iterator[
             yield (prediction.site, prediction.sensor, channel, issued, issued, None, None, None, NOTHING)
         forecast: Forecast = getattr(prediction, channel)
         for k, (p10, p50, p90) in enumerate(zip(forecast.p10, forecast.p50, forecast.p90, strict=True)):
-            if p50 is not None and (hours is None or k in hours):
+            if None not in (p10, p50, p90) and (hours is None or k in hours):
                 key = (prediction.site, prediction.sensor, channel, issued, issued + k * HOUR)
                 yield (*key, p10, p50, p90, forecast.model)
 

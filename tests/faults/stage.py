@@ -25,6 +25,7 @@ from services.reporter.service import Reporter
 from shared.contract.messages import Tick
 from shared.runtime.bus import Delivery
 from shared.runtime.mqtt_bus import MqttBus
+from shared.runtime.register import Register
 from shared.runtime.run import serve
 from shared.runtime.service import Service
 from shared.runtime.unbroken import unbroken
@@ -75,9 +76,9 @@ class Stage:
         makers: dict[str, Callable[[MqttBus], Service]] = {
             "db_writer": self._db_writer,
             "detector": lambda bus: self._unbroken(Detector(settings, self._history()), bus),
-            "forecaster": lambda bus: self._unbroken(Forecaster(site, zone, self._history(), lambda _: None), bus),
+            "forecaster": lambda bus: self._unbroken(Forecaster(site, zone, self._history(), lambda *_: None), bus),
             "reporter": self._reporter,
-            "ingest": lambda _: Ingest(site, self._spool, "file", settings.knows, lambda _: None, NoPast()),
+            "ingest": lambda _: Ingest(site, self._spool, "file", Register(settings.sensors), lambda _: None, NoPast()),
         }
         self.actors = {name: Actor(name, make, settings) for name, make in makers.items()}
 

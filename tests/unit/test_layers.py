@@ -12,6 +12,7 @@ from cli.packages import ROOT
 
 CLOCKS = {"now", "utcnow", "today", "time", "monotonic", "time_ns", "perf_counter", "sleep"}
 FOREIGN = {"pydantic", "paho", "schedule", "peewee", "playhouse", "tensorflow", "keras", "ai_edge_litert"}
+LOADING = {"load", "load_model", "load_weights", "from_pickle", "read_pickle", "eval", "exec"}
 LEARNING = {"pandas", "sklearn", "joblib"}
 ONLY_IN = {
     "tensorflow": ("services/trainer/network.py",),
@@ -75,3 +76,15 @@ def test_no_service_knows_another(path: Path) -> None:
     others = [module for module in imported(path) if module.startswith("services.") and module.split(".")[1] != own]
     allowed = {"trainer": "forecaster"}
     assert not [module for module in others if module.split(".")[1] != allowed.get(own)]
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_nothing_that_can_carry_code_is_ever_loaded(path: Path) -> None:
+    """scaler.joblib and model.keras are for people; manifest.json has the numbers, and model.tflite its checksum."""
+    modules = {module.split(".")[0] for module in imported(path)}
+    assert not modules & {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve"}
+    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    called = {ast.unparse(call.func) for call in calls}
+    own = {"self.load"}  # the forecaster's
+    assert not {one for one in called if one.split(".")[-1] in LOADING} - own
+    assert not [word for call in calls for word in call.keywords if word.arg == "allow_pickle"]

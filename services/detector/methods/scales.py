@@ -7,6 +7,9 @@ from shared.contract.messages import Check
 
 STEP = 0.05
 """Scores are said in these steps."""
+FARTHEST = 1e6
+"""Greater scores are not told apart."""
+MOST_CHECKS = 1000
 
 Rows = list[tuple[int, float, float, float]]
 
@@ -79,10 +82,12 @@ class Scales:
     def check(self) -> Check:
         """The minute's Check; the same object for the same score."""
         flag = self.score >= self.limit
-        step = int(self.score / STEP)
+        step = int(min(self.score, FARTHEST) / STEP)
         key = 2 * step + flag
         found = self._checks.get(key)
         if found is None:
+            if len(self._checks) >= MOST_CHECKS:
+                self._checks.clear()
             said = round(step * STEP, 2)
             said = max(said, self.limit) if flag else said
             found = self._checks[key] = Check(1 if flag else 0, said, self.limit)

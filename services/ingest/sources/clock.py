@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, time, timedelta, timezone
 from zoneinfo import ZoneInfo
 
-YEARS = range(1970, 2100)
+from shared.contract.messages import YEARS
+
 LATE = timedelta(minutes=5)
 """In the hour that comes twice, a smaller step back than this is a late line, not the second hour."""
+MOST_TURNING = 1000
+"""Sensors that are remembered within that hour."""
 DAY = timedelta(days=1)
 MINUTES = [timedelta(minutes=minute) for minute in range(1440)]
 """Adding one is five times as fast as datetime.replace."""
@@ -26,7 +29,8 @@ class SiteClock:
         """Newest minute of each sensor within an hour that came twice; all that must outlive a restart."""
         self._offsets: dict[timedelta, timezone] = {}
         self._days: dict[int, datetime | None] = {}
-        self._text, self._minute = "", datetime.min.replace(tzinfo=UTC)
+        self._text: str | None = None
+        self._minute = datetime.min.replace(tzinfo=UTC)
 
     def minute(self, text: str, sensor: str) -> datetime:
         """The minute of an ISO 8601 text, or `YYYY-MM-DD HH:MM[:SS]`, without an offset in local time.
@@ -51,6 +55,8 @@ class SiteClock:
         if moment.year not in YEARS:
             raise LineError(f"no believable year: {moment.year}")
         local = moment.astimezone(self._zone)
+        if local.year not in YEARS:
+            raise LineError(f"no believable year: {local.year}")
         return local.replace(second=0, microsecond=0, tzinfo=self._offset(local), fold=0)
 
     def _learn(self, moment: datetime) -> datetime | None:
@@ -76,6 +82,8 @@ class SiteClock:
             if before.tzinfo == second or back >= LATE:
                 minute = moment.replace(tzinfo=second)
         if before is None or minute > before or before.date() != moment.date():
+            if before is None and len(self.turning) >= MOST_TURNING:
+                del self.turning[next(iter(self.turning))]
             self.turning[sensor] = minute
         return minute
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from services.ingest.sources.clock import LineError
 from services.ingest.sources.parser import AROUND, Measurement, Parser, is_header
+from shared.runtime.files import open_regular
 
 __all__ = ["BROKEN", "BadLine", "LineError", "Measurement", "Parser", "open_lines", "read_line", "read_measurements"]
 
@@ -35,29 +36,30 @@ def read_measurements(path: Path, zone: ZoneInfo) -> Iterator[Measurement | BadL
     parser, name, number = Parser(zone), path.name, 0
     with open_lines(path) as file:
         try:
-            while raw := whole_line(file):
-                number += 1
-                item = read_line(parser, name, number, raw)
-                if item is not None:
-                    yield item
+            goes_on = False
+            while raw := file.readline(LONGEST):
+                skipped, goes_on = goes_on, is_cut(raw)
+                if not skipped:
+                    number += 1
+                    item = read_line(parser, name, number, raw)
+                    if item is not None:
+                        yield item
         except BROKEN as error:
             yield BadLine(name, number + 1, "", f"can't be read any further: {error}")
 
 
 def open_lines(path: Path) -> BinaryIO:
-    """The bytes of a file, unpacked if it is a .gz."""
-    return io.BufferedReader(gzip.GzipFile(path)) if path.suffix == ".gz" else path.open("rb")
+    """The bytes of a file, unpacked if it is a .gz. Raises OSError, also for what is no regular file."""
+    plain = open_regular(path)
+    if path.suffix != ".gz":
+        return plain
+    plain.close()
+    return io.BufferedReader(gzip.GzipFile(path))
 
 
-def whole_line(file: BinaryIO, unfinished: bool = True) -> bytes:
-    """The next line; of one that is longer than LONGEST only so much, and what lies beyond is skipped.
-
-    Without `unfinished`, a line that has no end yet is not there.
-    """
-    raw = rest = file.readline(LONGEST)
-    while len(rest) == LONGEST and not rest.endswith(b"\n"):
-        rest = file.readline(LONGEST)
-    return raw if unfinished or rest.endswith(b"\n") else b""
+def is_cut(raw: bytes) -> bool:
+    """Whether a line was longer than LONGEST: what follows belongs to it."""
+    return len(raw) == LONGEST and not raw.endswith(b"\n")
 
 
 def read_line(parser: Parser, file: str, number: int, raw: bytes) -> Measurement | BadLine | None:

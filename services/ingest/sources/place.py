@@ -12,13 +12,16 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from shared.runtime.files import write_whole
+from services.ingest.sources.lines import LONGEST
+from shared.runtime.files import read_small, write_whole
 
 HEAD = 1024
 """Bytes at the beginning that tell a file from its successor."""
 
+LARGEST = 20_000_000
+"""Bytes of the file with all places."""
 NOT_ENDED = (-1, -1)
 
 
@@ -40,6 +43,8 @@ class Place:
     ended: tuple[int, int] = NOT_ENDED
     """What `seen` was when nothing more was left to read."""
     renamed: bool = False
+    cut: bool = False
+    """Whether what lies behind the offset belongs to a line that was too long."""
 
     @property
     def packed(self) -> bool:
@@ -67,13 +72,28 @@ def load_places(path: Path) -> tuple[list[Place], dict[str, datetime]]:
     if not path.exists():
         return [], {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        places = [Place(**one) for one in content["files"]]
-        for place in places:
-            place.seen = place.ended = (place.ended[0], place.ended[1])
-        return places, {sensor: datetime.fromisoformat(at) for sensor, at in content["turning"].items()}
-    except (LookupError, TypeError, AttributeError) as error:
+        content = json.loads(read_small(path, LARGEST))
+        turning = {sensor: datetime.fromisoformat(at) for sensor, at in content["turning"].items()}
+        if any(at.tzinfo is None for at in turning.values()):
+            raise ValueError("a time has no offset")
+        return [_place(one) for one in content["files"]], turning
+    except (OSError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(str(error)) from error
+
+
+def _place(said: dict[str, Any]) -> Place:
+    """A place as it was saved. Raises LookupError, TypeError or ValueError."""
+    place = Place(**said)
+    place.seen = place.ended = (place.ended[0], place.ended[1])
+    numbers = (place.inode, place.offset, place.lines, place.head_bytes, *(number + 1 for number in place.ended))
+    if not all(type(number) is int and 0 <= number < 2**63 for number in numbers) or place.head_bytes > HEAD:
+        raise ValueError(f"no place in a file: {numbers}")
+    if not all(isinstance(text, str) for text in (place.name, place.header, place.head)):
+        raise TypeError("a name is no text")
+    if not place.name.isprintable() or len(place.header) > LONGEST:
+        raise ValueError("no name of a file, or no header")
+    place.renamed, place.cut = place.renamed is True, place.cut is True
+    return place
 
 
 def save_places(path: Path, places: list[Place], turning: dict[str, datetime]) -> None:

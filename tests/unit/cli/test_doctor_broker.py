@@ -67,7 +67,7 @@ def test_services_that_do_not_come_back(settings: Settings, monkeypatch: pytest.
 def test_readings_that_wait_in_the_spool(site: Settings) -> None:
     assert "spool is empty" in notes(queues.of_spool(site, running=False))
     lines = "".join(f"{seq},001,,,,file,0\n" for seq in range(3000, 3005))
-    (site.data / "spool/abc-000000003000.log").write_text(f"{lines}=\n3005,001", encoding="ascii")
+    (site.data / "spool/abcabcabcabc-000000003000.log").write_text(f"{lines}=\n3005,001", encoding="ascii")
     assert "3005 readings of ingest's spool are not stored" in notes(queues.of_spool(site, running=True))
     assert "3005 readings" in notes(queues.of_spool(site, running=False))
     with sqlite3.connect(site.database) as source:

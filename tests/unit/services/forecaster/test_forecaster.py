@@ -68,7 +68,7 @@ class Shelf:
     def __init__(self, models: dict[str, ConstantModel] | None = None) -> None:
         self.models = models or {}
 
-    def __call__(self, path: str) -> ConstantModel | None:
+    def __call__(self, path: str, checksum: str = "") -> ConstantModel | None:  # noqa: ARG002
         return self.models.get(path)
 
 

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from services.ingest.feed import RejectedLines
+from services.ingest import repeats
 from services.ingest.past import NoPast, SimulatedPast
+from services.ingest.rejected import RejectedLines
 from services.ingest.service import Ingest
 from services.ingest.sources.lines import BadLine, Measurement
 from services.ingest.sources.simulator import Simulator
 from services.ingest.spool import NoSpool
 from shared.contract.messages import History, Message, Reading, Rejected, Stored, Tick
 from shared.domain.series import DAY, MINUTE
+from shared.runtime.register import Register
 from shared.runtime.service import Unavailable
 from shared.settings import Settings
 from tests.unit.makers import START, at, tick
@@ -24,7 +26,7 @@ SITE = Simulator(1, ("001", "002"), 60.0, 4.0, Settings().zone)
 
 def ingest(bad: list[BadLine] | None = None, knows: tuple[str, ...] = ()) -> Ingest:
     keep = (bad if bad is not None else []).append
-    return Ingest("site1", NoSpool("boot"), "file", lambda sensor: not knows or sensor in knows, keep, NoPast())
+    return Ingest("site1", NoSpool("boot"), "file", Register(knows), keep, NoPast())
 
 
 def told(service: Ingest, *items: Message | Measurement | BadLine) -> list[Message]:
@@ -44,9 +46,9 @@ def test_a_measurement_becomes_a_reading_with_the_next_number() -> None:
 
 
 def test_what_is_refused_takes_no_number() -> None:
-    found = told(ingest(knows=("001",)), measurement(0, 1e12), measurement(0, sensor="002"), measurement(0))
+    found = told(ingest(knows=("001",)), measurement(0, sensor="002"), measurement(0))
     reasons = [message.reason for message in found if isinstance(message, Rejected)]
-    assert reasons == ["no meter shows more than 1e+09", "site.toml has no [sensors.002]"]
+    assert reasons == ["site.toml has no [sensors.002]"]
     assert [message.seq for message in found if isinstance(message, Reading)] == [0]
 
 
@@ -102,6 +104,21 @@ def test_a_first_start_owes_the_days_before_it_to_every_sensor_once(tmp_path: Pa
     assert len(parts(SimulatedPast(SITE, "site1", 8, lambda: START, mark))) == len(found)
     past.done()
     assert not parts(SimulatedPast(SITE, "site1", 8, lambda: START, mark))
+
+
+def test_a_flood_of_minutes_that_were_there_before_is_refused_until_the_next_tick() -> None:
+    service = ingest()
+    found = told(service, *[measurement(0)] * (repeats.MOST + 3), measurement(1))
+    assert [type(message) for message in found] == [Reading] * (repeats.MOST + 1) + [Rejected] * 2 + [Reading]
+    assert "of minutes that were there before" in next(one.reason for one in found if isinstance(one, Rejected))
+    assert [type(message) for message in told(service, tick(0), measurement(0))] == [Tick, Reading]
+
+
+def test_what_is_remembered_of_repeated_minutes_is_limited() -> None:
+    told_before = repeats.Repeats()
+    for day in range(3 * repeats.DAYS):
+        assert told_before.refusal("001", START - timedelta(days=day)) == ""
+    assert len(told_before._minutes["001"]) == repeats.DAYS
 
 
 def test_a_simulated_past_waits_for_a_clock_that_can_be_right(tmp_path: Path) -> None:

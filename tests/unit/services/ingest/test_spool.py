@@ -14,6 +14,7 @@ from services.ingest.service import Ingest
 from services.ingest.sources.parser import Measurement
 from services.ingest.spool import Spool
 from shared.contract.messages import Message, Reading, Stored
+from shared.runtime.register import Register
 from shared.runtime.service import Unavailable
 from tests.unit.makers import START, at, tick
 
@@ -23,7 +24,7 @@ def spool(folder: Path, days: float = 2, megabytes: float = 10) -> Spool:
 
 
 def ingest(kept: Spool) -> Ingest:
-    return Ingest("site1", kept, "file", lambda _: True, lambda _: None, NoPast())
+    return Ingest("site1", kept, "file", Register(), lambda _: None, NoPast())
 
 
 def measurement(minute: int) -> Measurement:

@@ -18,7 +18,7 @@ NAMES = {*FILES, "manifest.json"}
 def keep(place: Path, version: str) -> None:
     """A kept model whose files hold nothing but its name."""
     files = {name: f"{version} {name}".encode() for name in FILES}
-    trained = Trained("001", "flow_rate", 0, version, "output", "", 0, 0, True, "better", {"mae": 1.0})
+    trained = Trained(place.name, "flow_rate", 0, version, "output", "", 0, 0, True, "better", {"mae": 1.0})
     fields = {name: getattr(trained, name) for name in Trained.__dataclass_fields__}
     folder.keep(place, files, {**fields, "features": VERSION, "scaler": {}})
 

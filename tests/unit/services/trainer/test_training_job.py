@@ -9,6 +9,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from services.forecaster.interpreter import open_model
 from services.forecaster.main import loader
@@ -77,7 +78,7 @@ def test_each_channel_has_its_own_scaler(first_training: FirstTraining) -> None:
 
 def test_litert_answers_as_keras_does(first_training: FirstTraining) -> None:
     place = first_training.folder / trained(first_training.records)[0].path
-    keras = network.open_keras(place / "model.keras")
+    keras = tf.keras.models.load_model(place / "model.keras", compile=False)
     lite = open_model(place)
     seen = looks(first_training.past)
     answers = network.answer(keras, np.stack([look.past for look in seen]), np.stack([look.ahead for look in seen]))

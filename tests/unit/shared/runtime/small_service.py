@@ -41,4 +41,4 @@ class Small:
 if __name__ == "__main__":
     port, secrets, seconds = sys.argv[1:]
     settings = Settings(secrets=Path(secrets), broker=Broker(port=int(port)))
-    run(Small(), MqttBus("small", settings, float(seconds)))
+    run(Small(), MqttBus("small", settings, round_seconds=float(seconds)))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 import pytest
 
 from shared.contract.messages import Message, Progress, Rejected, Tick
+from shared.contract.wire import encode
 from shared.runtime.bus import MemoryBroker, MemoryBus
 from shared.runtime.run import work
 from shared.runtime.service import Unavailable
@@ -41,6 +43,23 @@ class Echo:
         if self.locked:
             raise Unavailable("the database is locked")
         return ()
+
+
+class Loose(Echo):
+    """Says what breaks the contract at minute 3."""
+
+    def handle(self, message: Message) -> Iterator[Message]:
+        for said in super().handle(message):
+            assert isinstance(said, Progress)
+            yield replace(said, text="x" * 5000) if said.step == 3 else said
+
+
+class StrictBus(MemoryBus):
+    """Checks what is said, as the live one does."""
+
+    def publish(self, message: Message) -> None:
+        encode(message)
+        super().publish(message)
 
 
 class Watcher(Echo):
@@ -95,3 +114,18 @@ def test_nothing_is_acknowledged_while_the_work_is_not_safe() -> None:
     bus.close()
     bus.open(service)
     assert len(bus.receive(100)) == 5
+
+
+def test_what_may_not_be_said_is_rejected_in_its_place_and_the_service_goes_on() -> None:
+    broker = MemoryBroker()
+    service, bus, watcher = Loose(), StrictBus(broker), MemoryBus(broker)
+    bus.open(service)
+    watcher.open(Watcher())
+    for minute in range(1, 6):
+        broker.publish(Tick("site1", NOON + timedelta(minutes=minute)))
+    work(service, bus, bus.receive(9))
+    said = [delivery.message for delivery in watcher.receive(9)]
+    assert [type(message) for message in said] == [Progress, Progress, Rejected, Progress, Progress]
+    assert said[2].source == "echo: Progress"
+    assert "may not be said: text" in said[2].reason
+    assert not bus.receive(9)

@@ -1,0 +1,83 @@
+"""data/sensor/ and place.json, as a stranger leaves them: FileSource gives items and ends each poll."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from bench.fuzz.absurd import START
+from bench.fuzz.draw import BytesDraw
+from bench.fuzz.targets import Take
+from services.ingest.sources.file import FileSource
+
+ZONE = ZoneInfo("Europe/Berlin")
+NAMES = ("a.csv", "b.csv", "c.csv.gz", "a\nb.csv", "a.csv.1")
+LINE = b"2026-08-03 09:49,001,12.5,4.1\n"
+
+
+def open_target(name: str, folder: Path) -> Take:
+    sensor, place = folder / "sensor", folder / "place.json"
+    sensor.mkdir()
+    return _places(sensor, place) if name == "place.json" else _changes(sensor, place)
+
+
+def _places(sensor: Path, place: Path) -> Take:
+    (sensor / "a.csv").write_bytes(LINE * 3)
+    inode = (sensor / "a.csv").stat().st_ino
+
+    def take(data: bytes) -> None:
+        place.write_bytes(data.replace(b"INODE", str(inode).encode()))
+        source = FileSource(sensor, "*.csv", ZONE, place)
+        assert len(list(source.poll(START, 100))) <= 100
+        source.done()
+        assert not list(FileSource(sensor, "*.csv", ZONE, place).poll(START, 100))
+
+    return take
+
+
+def _changes(sensor: Path, place: Path) -> Take:
+    import atheris
+
+    def take(data: bytes) -> None:
+        draw = BytesDraw(atheris.FuzzedDataProvider(data))
+        for path in (*sensor.iterdir(), place):
+            path.unlink(missing_ok=True)
+        source = FileSource(sensor, "*.csv", ZONE, place)
+        for _ in range(draw.integer(1, 6)):
+            _change(draw, sensor)
+            assert len(list(source.poll(START, 20))) <= 20
+            if draw.integer(0, 1):
+                source.done()
+                source = FileSource(sensor, "*.csv", ZONE, place)
+
+    return take
+
+
+def _change(draw: BytesDraw, sensor: Path) -> None:
+    path = sensor / NAMES[draw.integer(0, len(NAMES) - 1)]
+    content = draw.raw(draw.integer(0, 80)) + LINE * draw.integer(0, 3)
+    match draw.integer(0, 5):
+        case 0:
+            path.write_bytes(content)
+        case 1:
+            path.write_bytes(gzip.compress(content, 1)[: draw.integer(0, 200)])
+        case 2 if path.exists():
+            path.rename(sensor / NAMES[draw.integer(0, len(NAMES) - 1)])
+        case 3:
+            path.unlink(missing_ok=True)
+        case _:
+            with path.open("ab") as file:
+                file.write(content)
+
+
+def seeds(name: str) -> Iterator[bytes]:
+    if name != "place.json":
+        yield LINE * 5 + bytes(range(60))
+        return
+    place = {"name": "a.csv", "inode": 0, "offset": 30, "lines": 1, "header": "", "head_bytes": 30, "head": "0" * 64}
+    whole = {"files": [{**place, "seen": [1, 2], "ended": [1, 2]}], "turning": {"001": "2016-10-30T02:30+01:00"}}
+    yield json.dumps(whole).replace('"inode": 0', '"inode": INODE').encode()
+    yield b'{"files": [], "turning": {}}'

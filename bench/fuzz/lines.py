@@ -1,0 +1,61 @@
+"""Lines of any source: a measurement that can be said, a bad line with its reason, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from bench.fuzz.targets import Take
+from services.ingest.sources.clock import LineError, SiteClock
+from services.ingest.sources.lines import BadLine, read_line
+from services.ingest.sources.parser import Measurement, Parser
+from shared.contract.messages import Reading
+from shared.contract.wire import check
+
+ZONES = [ZoneInfo(name) for name in ("Asia/Seoul", "Europe/Berlin", "Australia/Lord_Howe", "America/St_Johns")]
+
+
+def open_target(name: str, _: Path) -> Take:
+    """A file: many lines, a header among them. A serial port: the four fields, line by line, nothing remembered."""
+    return _file if name == "lines of a file" else _serial
+
+
+def _file(data: bytes) -> None:
+    parser = Parser(SiteClock(ZONES[len(data) % len(ZONES)]))
+    for number, raw in enumerate(data.splitlines(keepends=True), 1):
+        item = read_line(parser, "a.csv", number, raw)
+        if isinstance(item, BadLine):
+            assert item.reason
+            assert len(item.raw) <= 4 * 4000
+        elif item is not None:
+            _may_be_said(item)
+
+
+SERIAL = Parser(ZONES[1])
+
+
+def _serial(data: bytes) -> None:
+    try:
+        found = SERIAL.parse(data.decode("utf-8", "replace"))
+    except LineError:
+        return
+    _may_be_said(found)
+
+
+def _may_be_said(item: Measurement) -> None:
+    check(Reading("site1", item.sensor, item.at, item.flow_rate, item.pressure, "boot", 0, "file"))
+
+
+def seeds(name: str) -> Iterator[bytes]:
+    lines = (
+        b"2026-08-03 09:49,001,12.5,4.1",
+        b"2026-08-03T09:49:00+09:00;001;;4.1",
+        b"2016-10-30 02:30\t001\tNULL\t1e3",
+        b"2026-08-03 09:49 001 nan 4.1",
+        '2099-12-31T23:59Z,"급수-1",-0,4'.encode(),
+    )
+    yield from lines
+    if name == "lines of a file":
+        yield b"timestamp,sensor,flow_rate,pressure\n" + b"\n".join(lines)
+        yield b"\xef\xbb\xbfsensor;pressure;at\n001;4;2026-08-03 09:49\n\0\0\n"

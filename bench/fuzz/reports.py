@@ -1,0 +1,64 @@
+"""alert.txt, server.txt and server.part.txt, as a stranger leaves them: the reporter starts, and goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from bench.fuzz.absurd import START
+from bench.fuzz.draw import BytesDraw
+from bench.fuzz.targets import Take
+from services.reporter.owed import NothingOwed
+from services.reporter.service import Reporter
+from shared.contract.messages import Check, FlowChecks, PressureChecks, Reading, Tick, Verdict
+
+HOURS = (24, 48)
+ZONE = ZoneInfo("Asia/Seoul")
+LINE = b"001  2026-11-23T23:05  12.34  4.11  0 0 0 1  0 0 NULL  1.00 2.00  NULL NULL\n"
+
+
+class _Kept(dict[str, str]):
+    """The folder, in memory."""
+
+    def write(self, name: str, text: str) -> None:
+        self[name] = text
+
+    def read(self, name: str) -> str:
+        return self.get(name, "")
+
+    def prune_outbox(self, before: str, most: int) -> None: ...
+
+
+def open_target(_: str, __: Path) -> Take:
+    import atheris
+
+    def take(data: bytes) -> None:
+        draw = BytesDraw(atheris.FuzzedDataProvider(data))
+        folder = _Kept()
+        for name in ("server.txt", "server.part.txt"):
+            content = LINE * draw.integer(0, 12) + draw.raw(draw.integer(0, 300))
+            folder[name] = content.decode("utf-8", "replace")
+        reporter = Reporter(folder, ZONE, HOURS, 7, NothingOwed())
+        list(reporter.start())
+        for minute in range(0, 24, 6):
+            list(reporter.handle(_verdict(minute)))
+            list(reporter.handle(Tick("site1", START + timedelta(minutes=minute))))
+            list(reporter.settle())
+        assert "001  " in folder["alert.txt"]
+
+    return take
+
+
+def _verdict(minute: int) -> Verdict:
+    at = START + timedelta(minutes=minute)
+    reading = Reading("site1", "001", at, 12.34, None, "boot", minute, "file")
+    found = Verdict("site1", "001", at, reading, FlowChecks(Check(0)), PressureChecks())
+    return replace(found, pressure=PressureChecks(Check(1)))
+
+
+def seeds(_: str) -> Iterator[bytes]:
+    yield LINE * 4 + bytes([60, 2, 60, 2])
+    yield LINE.replace(b"2026", b"2099") * 4 + bytes([200, 0, 200, 0])

@@ -1,0 +1,133 @@
+"""Valid and absurd messages, handled by each service as at its broker: it goes on, and may say what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from bench.fuzz.absurd import NAMES, START, Draw, message, moment
+from bench.fuzz.draw import BytesDraw
+from bench.fuzz.targets import Take
+from services.db_writer.service import DbWriter
+from services.detector.service import Detector
+from services.forecaster.main import loader
+from services.forecaster.service import Forecaster
+from services.ingest.past import NoPast
+from services.ingest.service import Ingest
+from services.ingest.sources.lines import BadLine, Measurement
+from services.ingest.spool import NoSpool
+from services.reporter.folder import SensorFolder
+from services.reporter.owed import Owed
+from services.reporter.service import Reporter
+from services.trainer.runner import InProcess
+from services.trainer.service import Trainer
+from shared.contract.messages import Command, History, Message, Reading, Rejected
+from shared.contract.wire import encode
+from shared.runtime.bus import Delivery
+from shared.runtime.register import Register
+from shared.runtime.run import work
+from shared.runtime.service import Service
+from shared.runtime.unbroken import unbroken
+from shared.settings import Settings
+from shared.store.history import History as Stored
+from shared.store.recorder import Recorder
+
+
+class Strict:
+    """The side of the broker that checks what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[Message] = []
+
+    def open(self, service: Service) -> None: ...
+    def receive(self, most: int, wait: float) -> list[Delivery]:  # noqa: ARG002
+        return []
+
+    def publish(self, said: Message) -> None:
+        encode(said)
+        self.said.append(said)
+
+    def confirm(self) -> None: ...
+    def beat(self, note: str) -> None: ...
+    def close(self) -> None: ...
+
+
+class Stage:
+    """One service that lives through all inputs, behind the limits that a broker's messages pass."""
+
+    def __init__(self, service: Service) -> None:
+        self.service, self.bus = service, Strict()
+        self.register = Register()
+        self.introducing = (Reading, History) if Reading in service.consumes else ()
+
+    def take(self, items: Sequence[Message | Measurement | BadLine]) -> list[Message]:
+        """What was said; fails when a handler did."""
+        work(self.service, self.bus, [Delivery(item, lambda: None) for item in items if self._admitted(item)])
+        said, self.bus.said = self.bus.said, []
+        for one in said:
+            assert not (isinstance(one, Rejected) and one.source.startswith(self.service.name)), one
+        return said
+
+    def _admitted(self, item: Message | Measurement | BadLine) -> bool:
+        sensor = getattr(item, "sensor", None)
+        new = not self.introducing or isinstance(item, self.introducing)
+        return sensor is None or isinstance(item, Measurement) or not self.register.refusal(sensor, new)
+
+
+def make(name: str, folder: Path) -> Service:
+    """A service with everything around it empty."""
+    settings = Settings(data=folder)
+    site, zone = settings.site.name, settings.zone
+    past = Stored(settings.database, zone, site)
+    makers: dict[str, Callable[[], Service]] = {
+        "ingest": lambda: Ingest(site, NoSpool("001"), "file", Register(), lambda _: None, NoPast()),
+        "detector": lambda: _behind_gaps(Detector(settings, past), past),
+        "forecaster": lambda: _behind_gaps(Forecaster(site, zone, past, loader(folder)), past),
+        "trainer": lambda: Trainer(site, zone, settings.training, InProcess(lambda _: ()), START),
+        "db_writer": lambda: DbWriter(
+            Recorder(settings.database, zone, (0, 24)), site, 365, lambda at: datetime.fromtimestamp(at, zone)
+        ),
+        "reporter": lambda: Reporter(SensorFolder(folder), zone, (24, 48), 7, Owed(past, zone, 7)),
+    }
+    return makers[name]()
+
+
+def _behind_gaps(service: Detector | Forecaster, past: Stored) -> Service:
+    return unbroken(service, past, service.owed, lambda: 1)
+
+
+def items(draw: Draw, service: Service, number: int) -> list[Message | Measurement | BadLine]:
+    """So many of what the service is handed."""
+    kinds = [kind for kind in service.consumes if kind is not Command]
+    found: list[Message | Measurement | BadLine] = []
+    for _ in range(number):
+        choice = draw.integer(0, 9)
+        if service.name == "ingest" and choice < 7:
+            found.append(_read(draw) if choice else BadLine(draw.text(40), draw.integer(0, 9), draw.text(40), "bad"))
+        else:
+            found.append(message(draw, kinds))
+    return found
+
+
+def _read(draw: Draw) -> Measurement:
+    name = NAMES[draw.integer(0, len(NAMES) - 1)] if draw.integer(0, 5) else f"s{draw.integer(0, 999)}"
+    return Measurement(name, moment(draw), draw.number() % 1e9, None)
+
+
+def open_target(name: str, folder: Path) -> Take:
+    import atheris
+
+    stage = Stage(make(name, folder))
+    list(stage.service.start())
+
+    def take(data: bytes) -> None:
+        draw = BytesDraw(atheris.FuzzedDataProvider(data))
+        stage.take(items(draw, stage.service, draw.integer(1, 30)))
+
+    return take
+
+
+def seeds(_: str) -> Iterator[bytes]:
+    yield bytes(range(256)) * 4
+    yield bytes(1000)

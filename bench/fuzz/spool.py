@@ -1,0 +1,55 @@
+"""data/spool/ after a power cut, or after a stranger: numbering goes on, and what is whole comes back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+from bench.fuzz.absurd import START
+from bench.fuzz.draw import BytesDraw
+from bench.fuzz.targets import Take
+from services.ingest.spool import Spool, _line
+from shared.contract.messages import Reading
+from shared.contract.wire import check
+
+BOOT = "0123456789ab"
+NAMES = (f"{BOOT}-000000000000.log", f"{BOOT}-000000000002.log", f"{BOOT}-999999999999.log", "x-aaaaaaaaaaaa.log")
+
+
+def open_target(_: str, folder: Path) -> Take:
+    import atheris
+
+    def take(data: bytes) -> None:
+        draw = BytesDraw(atheris.FuzzedDataProvider(data))
+        for path in folder.iterdir():
+            path.unlink()
+        for name in NAMES[: draw.integer(1, len(NAMES))]:
+            (folder / name).write_bytes(_segment(draw))
+        spool = Spool(folder, "site1", 2.0, 10.0)
+        first = spool.next
+        reading = Reading("site1", "001", START, 1.0, None, spool.boot_id, min(first, 10**12 - 1), "file")
+        spool.append(reading)
+        spool.stored(draw.integer(-1, 10))
+        spool.placed()
+        for kept in spool.between(0, 10**12):
+            check(kept)
+        os.close(spool._file)
+
+    return take
+
+
+def _segment(draw: BytesDraw) -> bytes:
+    """Lines of ours and of others, torn somewhere."""
+    ours = [draw.integer(-4, 5) for _ in range(4)]
+    whole = b"".join(_line(_reading(seq)) if seq >= 0 else draw.raw(draw.integer(0, 60)) for seq in ours)
+    return whole[: draw.integer(0, len(whole))]
+
+
+def _reading(seq: int) -> Reading:
+    return Reading("site1", "001", START + timedelta(minutes=seq), 12.5, None, BOOT, seq, "file")
+
+
+def seeds(_: str) -> Iterator[bytes]:
+    yield b"".join(_line(_reading(seq)) for seq in range(4)) + b"=\n" + bytes([3, 1] * 20)

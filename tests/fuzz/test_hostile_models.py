@@ -1,0 +1,161 @@
+"""A model serves only if it is whole, small, of the right shape, the announced one, and below data/output."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.fuzz.models import MAKE
+from bench.fuzz.services import make
+from services.forecaster.interpreter import open_model
+from services.forecaster.main import loader
+from services.forecaster.manifest import LARGEST_NETWORK, ModelError, sha256
+from services.trainer.folder import in_use, mend, prune
+from shared.contract.messages import ModelTrained
+from shared.contract.wire import WireError, decode, encode
+from shared.domain.features import VERSION, Scaler
+from tests.fuzz.test_hostile_files import bounded
+from tests.unit.makers import at
+
+PLACE = "output/Learning_lstm/flow_rate/001"
+OTHER = """
+import sys, pathlib
+import tensorflow as tf
+entry = tf.keras.Input((3, 5), batch_size=1, name="past")
+network = tf.keras.Model([entry], tf.keras.layers.Dense(2)(entry))
+pathlib.Path(sys.argv[1]).write_bytes(tf.lite.TFLiteConverter.from_keras_model(network).convert())
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bytes]:
+    """Networks of LiteRT: ours, untrained, and one of other shapes."""
+    folder = tmp_path_factory.mktemp("networks")
+
+    def network(name: str) -> bytes:
+        path = folder / name
+        if not path.exists():
+            script = {"ours": MAKE, "other": OTHER}[name]
+            subprocess.run([sys.executable, "-c", script, str(path)], check=True, capture_output=True)
+        return path.read_bytes()
+
+    return network
+
+
+def lay(data: Path, network: bytes, **changed: Any) -> Path:
+    """A model's folder."""
+    folder = data / PLACE
+    folder.mkdir(parents=True)
+    (folder / "model.tflite").write_bytes(network)
+    fields = {
+        "id": "m1", "checksum": sha256(network), "features": VERSION, "scaler": asdict(Scaler(10.0, 5.0, 1.0)),
+        "sensor": "001", "channel": "flow_rate", "at": 0, "path": PLACE, "trained_from": 0, "trained_to": 0,
+        "promoted": True, "reason": "better", "metrics": {"mae": 1.0}, **changed,
+    }  # fmt: skip
+    (folder / "manifest.json").write_text(json.dumps(fields))
+    return folder
+
+
+def test_a_whole_model_serves_and_with_a_changed_byte_it_does_not(tmp_path: Path, made: Callable[[str], bytes]) -> None:
+    folder = lay(tmp_path, made("ours"))
+    assert loader(tmp_path)(PLACE).id == "m1"  # type: ignore[union-attr]
+    network = bytearray(made("ours"))
+    network[-1] ^= 1
+    (folder / "model.tflite").write_bytes(network)
+    assert loader(tmp_path)(PLACE) is None
+    with pytest.raises(ModelError, match="doesn't match the checksum"):
+        open_model(folder)
+
+
+def test_a_model_that_was_not_announced_does_not_serve(tmp_path: Path, made: Callable[[str], bytes]) -> None:
+    lay(tmp_path, made("ours"))
+    assert loader(tmp_path)(PLACE, sha256(made("ours"))) is not None
+    assert loader(tmp_path)(PLACE, "0" * 64) is None
+
+
+def test_a_network_of_other_shapes_does_not_serve(tmp_path: Path, made: Callable[[str], bytes]) -> None:
+    with pytest.raises(ModelError, match=r"takes \[\(1, 3, 5\)\]"):
+        open_model(lay(tmp_path, made("other")))
+
+
+def test_a_model_elsewhere_than_in_data_output_does_not_serve(tmp_path: Path, made: Callable[[str], bytes]) -> None:
+    folder = lay(tmp_path / "data", made("ours"))
+    elsewhere = folder.rename(tmp_path / "data/elsewhere")
+    folder.symlink_to(elsewhere)
+    load = loader(tmp_path / "data")
+    for path in ("elsewhere", "output/../elsewhere", str(elsewhere), PLACE, "..", "", "\0", "x" * 300):
+        assert load(path) is None
+
+
+@pytest.mark.parametrize("path", ["../../etc", "/etc", "output/../../x", "a\nb"])
+def test_a_path_that_leads_out_of_the_data_folder_is_refused_at_the_broker(path: str) -> None:
+    trained = ModelTrained(
+        "site1", "001", at(0), "flow_rate", "m1", PLACE, "0" * 64, at(0), at(0), {}, True, "better"
+    )
+    with pytest.raises(WireError, match="stays_below"):
+        encode(replace(trained, path=path))
+    payload = json.loads(encode(trained)) | {"path": path}
+    with pytest.raises(WireError, match="stays_below"):
+        decode("wvr/v1/site1/001/model", json.dumps(payload).encode())
+
+
+def test_a_network_of_a_gigabyte_is_not_read(tmp_path: Path) -> None:
+    folder = lay(tmp_path, b"")
+    with (folder / "model.tflite").open("wb") as file:
+        file.truncate(1_000_000_000)
+    with bounded(megabytes=4 * LARGEST_NETWORK / 1e6), pytest.raises(ModelError, match="larger than"):
+        open_model(folder)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"id": 5}, {"id": "../.."}, {"id": ""}, {"id": None}, {"checksum": None}, {"checksum": 7}, {"features": "1"},
+        {"scaler": None}, {"scaler": {}}, {"scaler": {"center": "a", "spread": 1, "residual": 1}},
+        {"scaler": {"center": 0, "spread": 0, "residual": 1}},
+        {"scaler": {"center": 0, "spread": 1, "residual": 1e400}},
+        {"scaler": {"center": float("nan"), "spread": 1, "residual": 1}},
+        {"scaler": {"center": 10**400, "spread": 1, "residual": 1}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_manifest_that_makes_no_sense_is_named_and_nothing_else_happens(
+    changed: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = lay(tmp_path, b"network", **changed)
+    with pytest.raises(ModelError, match="001"):
+        open_model(folder)
+    assert loader(tmp_path)(PLACE) is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"sensor": "002"}, {"channel": "depth"}, {"at": "now"}, {"at": 10**20}, {"trained_to": None}, {"path": 1},
+        {"promoted": "yes"}, {"checksums": {"../../x": ""}}, {"checksums": [1]}, {"reason": None},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_trainer_starts_and_mends_whatever_a_manifest_says(changed: dict[str, Any], tmp_path: Path) -> None:
+    folder = lay(tmp_path, b"network", **changed)
+    (folder / "versions").mkdir()
+    (folder / "versions/stray").touch()
+    assert all(trained.sensor == "001" for trained in in_use(tmp_path / "output/Learning_lstm"))
+    mend(folder)
+    prune(folder)
+    assert list(make("trainer", tmp_path).start()) is not None
+
+
+def test_a_manifest_without_end_is_not_read(tmp_path: Path) -> None:
+    folder = lay(tmp_path, b"network")
+    for content in (b"[" * 500_000, b" " * 2_000_000):
+        (folder / "manifest.json").write_bytes(content)
+        with bounded(megabytes=50), pytest.raises(ModelError, match="can't be read"):
+            open_model(folder)

@@ -71,7 +71,7 @@ def test_readings_that_wait_in_the_spool(site: Settings) -> None:
     assert "3005 readings of ingest's spool are not stored" in notes(queues.of_spool(site, running=True))
     assert "3005 readings" in notes(queues.of_spool(site, running=False))
     with sqlite3.connect(site.database) as source:
-        source.execute("INSERT INTO STORED_TB (site, boot_id, seq, at) VALUES ('site1', 'abc', 3003, 0)")
+        source.execute("INSERT INTO STORED_TB (site, boot_id, seq, at) VALUES ('site1', 'abcabcabcabc', 3003, 0)")
     assert [one.what[:22] for one in queues.of_spool(site, running=True)] == ["1 readings are on thei"]
     with sqlite3.connect(site.database) as source:
         source.execute("UPDATE STORED_TB SET seq = 3004")

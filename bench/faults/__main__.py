@@ -20,7 +20,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--pause", type=float, default=4.0, help="longest pause before a fault, seconds")
     parser.add_argument("--wait", type=float, default=600.0, help="seconds that the site has at the end")
-    parser.add_argument("--keep", type=Path, help="a folder for the logs of the site")
+    parser.add_argument("--keep", type=Path, help="a new folder for a copy of the site's data")
     wanted = parser.parse_args()
     minutes = wanted.minutes or 200 * max(wanted.faults, 1)
     with tempfile.TemporaryDirectory(prefix="wvr-faults-") as name:
@@ -34,7 +34,7 @@ def main() -> int:
                 waited = str(error)
             outcome = campaign.outcome(folder)
             if wanted.keep:
-                shutil.copytree(frail.site.data / "log", wanted.keep, dirs_exist_ok=True)
+                shutil.copytree(frail.site.data, wanted.keep, ignore=shutil.ignore_patterns("run", "secrets"))
     rows = [(f"fault: {kind}", str(count), "", "") for kind, count in sorted(campaign.done.items())]
     rows += [(f"kept: {one.name}", str(one.expected), str(one.missing), str(one.differ)) for one in outcome]
     pace = f"{campaign.readings} readings in {took:.0f} s, {minutes * 60 / took:.0f} times as fast as life"

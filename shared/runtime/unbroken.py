@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import Protocol, cast
 
-from shared.contract.messages import Message, Reading, Tick
+from shared.contract.messages import Message, Progress, Reading, Tick
 from shared.runtime.log import log
 from shared.runtime.service import Service, Unavailable
 
@@ -27,6 +28,10 @@ QUIET = 20
 
 class Stored(Protocol):
     """Stored history."""
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Meanwhile all that is read is of one instant."""
+        ...
 
     def mark(self) -> tuple[str, int] | None:
         """Up to which number of which spool all readings are there."""
@@ -59,22 +64,32 @@ class Unbroken:
         self._debt: Hashable = None
 
     def start(self) -> Iterator[Message]:
-        """What is stored before the service looks is what it will know at least."""
-        if not self._stored.whole() and self._tries < TRIES:
-            self._tries += 1
-            raise Unavailable("readings are missing in stored history; they are being sent again")
-        return self._start()
+        with self._stored.snapshot():
+            if not self._stored.whole() and self._tries < TRIES:
+                self._tries += 1
+                raise Unavailable("readings are missing in stored history; they are being sent again")
+            yield from self._start()
 
     def _start(self) -> Iterator[Message]:
+        """Within a snapshot: what the service then knows is what is stored up to the mark."""
         self._last = self._stored.mark() or self._last
-        return iter(self._service.start())
+        yield from self._service.start()
 
     def handle(self, message: Message) -> Iterable[Message]:
         if isinstance(message, Reading):
             return self._read(message)
         if isinstance(message, Tick):
             return self._tick(message)
+        if isinstance(message, Progress):
+            return self._look_anew(message)
         return self._service.handle(message)
+
+    def _look_anew(self, progress: Progress) -> Iterator[Message]:
+        """An import may make the service begin anew: then it knows what is stored up to the mark."""
+        with self._stored.snapshot():
+            if progress.job == "import" and progress.step == progress.of:
+                self._last = self._stored.mark() or self._last
+            yield from self._service.handle(progress)
 
     def settle(self) -> Iterator[Message]:
         if self._held:
@@ -125,18 +140,22 @@ class Unbroken:
 
     def _catch_up(self) -> Iterator[Message]:
         """Starts anew when all that is missing is stored."""
-        mark, first = self._stored.mark(), min(reading.seq for reading in self._held)
-        if mark and mark[0] == self._last[0] and mark[1] >= first - 1 and self._stored.whole():
+        first = min(reading.seq for reading in self._held)
+        with self._stored.snapshot():
+            mark = self._stored.mark()
+            if not mark or mark[0] != self._last[0] or mark[1] < first - 1 or not self._stored.whole():
+                return
             log(self.name, "takes what was missing from stored history", logging.WARNING, up_to=mark[1])
             yield from self._start()
-            yield from self._release()
+        yield from self._release()
 
     def _look_back(self) -> Iterator[Message]:
         """Makes up for what is owed at two looks in a row; the first time it may be on its way."""
-        debt = self._owed()
-        if debt and debt == self._debt and self._stored.whole():
-            log(self.name, "makes up for what it owes", logging.WARNING, debt=str(debt))
-            yield from self._start()
+        with self._stored.snapshot():
+            debt = self._owed()
+            if debt and debt == self._debt and self._stored.whole():
+                log(self.name, "makes up for what it owes", logging.WARNING, debt=str(debt))
+                yield from self._start()
         self._debt = debt
 
     def _go_on(self) -> Iterator[Message]:

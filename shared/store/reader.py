@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,24 @@ class Reader:
         self._database: SqliteDatabase | None = None
         self._file = 0
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Meanwhile all that is read is of one instant, whatever db_writer stores; not if the file is replaced."""
+        database = self._begin()
+        try:
+            yield
+        finally:
+            if database is not None and database is self._database:
+                with suppress(*ERRORS):
+                    database.rollback()
+
+    def _begin(self) -> SqliteDatabase | None:
+        with self._explained():
+            database = self._open()
+            if database is not None:
+                database.begin("DEFERRED")
+            return database
+
     def _local(self, at: int) -> datetime:
         return datetime.fromtimestamp(at, self._zone)
 
@@ -30,9 +49,15 @@ class Reader:
         return next((row[0] for row in self._rows(sql, *keys)), None)
 
     def _rows(self, sql: str, *keys: Any) -> Iterator[tuple[Any, ...]]:
-        try:
+        with self._explained():
             database = self._open()
             return iter(database.execute_sql(sql, (self._site, *keys)).fetchall()) if database else iter(())
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Errors of the database become Unavailable where waiting helps, and the next try begins anew."""
+        try:
+            yield
         except ERRORS as error:
             self._leave()
             what = DAMAGED if is_damage(error) else hindrance(error, self._path)

@@ -217,3 +217,25 @@ def test_what_a_verdict_called_a_fault_is_not_sound(recorder: Recorder, history:
     sound = history.sound_readings("001", T0, T0 + DAY)
     assert np.isnan(sound.flow_rate).tolist() == [False, True, False]
     assert sound.pressure.tolist() == [4.11] * 3
+
+
+def test_a_snapshot_is_of_one_instant(recorder: Recorder, history: History) -> None:
+    recorder.write([reading(0)])
+    with history.snapshot():
+        assert history.span("001") == (T0, T0)
+        recorder.write([reading(1)])
+        assert history.span("001") == (T0, T0)
+    assert history.span("001") == (T0, T0 + 60)
+
+
+def test_a_snapshot_of_nothing_or_of_what_is_replaced_meanwhile_does_no_harm(tmp_path: Path) -> None:
+    past = History(tmp_path / "wvr.db", SEOUL, "site1")
+    with past.snapshot():
+        assert past.sensors() == []
+        recorder = Recorder(tmp_path / "wvr.db", SEOUL, HORIZONS)
+        recorder.write([reading(0)])
+    with past.snapshot():
+        assert past.sensors() == ["001"]
+        recorder.close()
+        (tmp_path / "wvr.db").rename(tmp_path / "old.db")
+        assert past.sensors() == []

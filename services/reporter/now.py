@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from services.reporter.blocks import block_of
-from services.reporter.text import place
+from services.reporter.text import place, time_of
 from shared.domain.present import Present
 from shared.domain.series import DAY, HOUR
 
+TEN_MINUTES = timedelta(minutes=10)
 AHEAD = HOUR
 """A line so far ahead of now, by a meter's wrong clock, gives way to the next one, whatever its time."""
 TURNED_BACK = 10
@@ -59,6 +60,10 @@ class Now:
     def block(self, seconds: int) -> str:
         """The block of that minute."""
         return block_of(self.place(seconds))
+
+    def is_next(self, block: str, before: str) -> bool:
+        """Whether a block is the one after another."""
+        return block == block_of(self.place_of(time_of(f"{before}0", self._zone).astimezone(UTC) + TEN_MINUTES))
 
     def place_of(self, at: datetime) -> str:
         """The place of any minute."""

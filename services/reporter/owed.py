@@ -40,14 +40,29 @@ class Owed:
         for sensor in self._past.sensors():
             newest = self._past.last_verdict(sensor)
             if newest is not None:
-                begin = self._at(f"{block}0") + 10 * MINUTE if block else 0
+                begin = self._end(block) if block else 0
                 found += self._past.verdicts(sensor, max(begin, newest - self._days * DAY), newest + 1)
-        for verdict in sorted(found, key=lambda one: (one.at, one.sensor)):
+        yield from self._in_order(found)
+        for sensor in self._past.sensors():
+            yield from self._ahead(sensor)
+
+    def between(self, sent: str, block: str) -> tuple[Sequence[Verdict | Prediction], bool]:
+        """What `after` gives, up to another block; and whether it is final: not while a reading there is not judged."""
+        stop = self._at(f"{block}0")
+        span = (max(self._end(sent), stop - self._days * DAY), stop)
+        sensors = self._past.sensors()
+        found = [verdict for sensor in sensors for verdict in self._past.verdicts(sensor, *span)]
+        unjudged = any(True for sensor in sensors for _ in self._past.unjudged(sensor, *span))
+        return list(self._in_order(found)), not unjudged
+
+    def _in_order(self, verdicts: list[Verdict]) -> Iterator[Verdict | Prediction]:
+        for verdict in sorted(verdicts, key=lambda one: (one.at, one.sensor)):
             if verdict.at.minute == 0 and (known := self._past.predictions(verdict.sensor, _seconds(verdict.at))):
                 yield known
             yield verdict
-        for sensor in self._past.sensors():
-            yield from self._ahead(sensor)
+
+    def _end(self, block: str) -> int:
+        return self._at(f"{block}0") + 10 * MINUTE
 
     def last(self) -> str:
         """A minute that no block which was sent can be behind: a day after the newest stored verdict; empty without."""
@@ -92,6 +107,9 @@ class NothingOwed:
 
     def after(self, block: str) -> Sequence[Verdict | Prediction]:  # noqa: ARG002
         return ()
+
+    def between(self, sent: str, block: str) -> tuple[Sequence[Verdict | Prediction], bool]:  # noqa: ARG002
+        return (), True
 
     def minute(self, sensor: str, minute: str) -> tuple[Verdict | None, bool]:  # noqa: ARG002
         return None, True

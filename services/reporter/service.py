@@ -48,6 +48,10 @@ class Owed(Protocol):
         """The last minute that can have been sent, by what is stored; empty when nothing is."""
         ...
 
+    def between(self, sent: str, block: str) -> tuple[Sequence[Verdict | Prediction], bool]:
+        """Verdicts and predictions between two blocks, and whether that is final."""
+        ...
+
     def minute(self, sensor: str, minute: str) -> tuple[Verdict | None, bool]:
         """The verdict of a minute, and whether that is final."""
         ...
@@ -142,10 +146,11 @@ class Reporter:
     def _send(self) -> None:
         """Sends the blocks that are due, in order; one that waits for history holds up those behind it."""
         for block in self._blocks.due(len(self._alerts)):
-            if not (self._blocks.crowded or self._whole(block)):
+            if not (self._blocks.crowded or (self._follows(block) and self._whole(block))):
                 break
             self._folder.write(f"outbox/{outbox_name(block)}", self._blocks.text(block))
             self._waits.pop(block, None)
+            self._waits.pop(f"before {block}", None)
             self._newest_block = self._blocks.send(block)
 
     def _take_prediction(self, prediction: Prediction) -> None:
@@ -172,6 +177,22 @@ class Reporter:
         for block in self._blocks.before(now.block(0)):
             if self._whole(block):
                 self._changed = True
+
+    def _follows(self, block: str) -> bool:
+        """Whether history owes nothing of what lies between the block that was sent last and this one."""
+        if not self._blocks.sent or self._now.is_next(block, self._blocks.sent):
+            return True
+        key = f"before {block}"
+        if key not in self._asked:
+            messages, final = self._owed.between(self._blocks.sent, block)
+            for message in messages:
+                list(self.handle(message))
+            if self._blocks.before(block):
+                return False
+            if not (final and not self._gap):
+                self._waits[key] = self._waits.get(key, 0) + 1
+            self._asked[key] = (final and not self._gap) or self._waits[key] > PATIENCE
+        return self._asked[key]
 
     def _whole(self, block: str) -> bool:
         """Whether a block has all that it can have; what is missing is looked up, once a tick."""

@@ -52,7 +52,7 @@ def whole(stage: Stage, folder: Path) -> None:
 
     wait_for(is_whole, 30, "all tables are whole", pause=1.0)
     assert rows(stage.settings, *READINGS) == rows(calm, *READINGS)
-    assert blocks(stage.settings) == blocks(calm)
+    assert blocks(stage.settings).items() >= blocks(calm).items()
 
 
 def test_a_full_queue_of_db_writer_loses_nothing(stage: Stage, mosquitto: Mosquitto, tmp_path: Path) -> None:

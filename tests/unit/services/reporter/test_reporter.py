@@ -24,12 +24,16 @@ class Kept(NothingOwed):
 
     def __init__(self, blocks: dict[str, list[Verdict | Prediction]] | None = None) -> None:
         self.blocks = blocks or {}
+        self.jumps: dict[str, list[Verdict | Prediction]] = {}
         self.verdicts: dict[str, Verdict] = {}
         self.forecasts: dict[str, Prediction] = {}
         self.final = False
 
     def after(self, block: str) -> list[Verdict | Prediction]:
         return self.blocks.get(block, [])
+
+    def between(self, sent: str, block: str) -> tuple[list[Verdict | Prediction], bool]:  # noqa: ARG002
+        return self.jumps.pop(block, []), self.final
 
     def minute(self, sensor: str, minute: str) -> tuple[Verdict | None, bool]:  # noqa: ARG002
         return self.verdicts.get(minute), minute in self.verdicts or self.final
@@ -303,3 +307,20 @@ def test_a_full_disk_is_no_fault_of_the_verdict(tmp_path: Path) -> None:
     (tmp_path / ".alert.txt.part").mkdir()
     with pytest.raises(Unavailable, match="can't be written, lines wait"):
         folder.write("alert.txt", "")
+
+
+def test_blocks_of_which_the_broker_forgot_every_line_come_from_history(tmp_path: Path) -> None:
+    history = Kept()
+    service = reporter(tmp_path, history)
+    tell(service, prediction(0), *(verdict(minute) for minute in range(10)))
+    history.jumps["2026-11-23T23:3"] = [verdict(minute) for minute in range(10, 30)]
+    tell(service, *(verdict(minute) for minute in range(30, 40)), tick(40))
+    names = sorted(path.name[-8:-4] for path in (tmp_path / "outbox").iterdir())
+    assert names == ["2300", "2310", "2320", "2330"]
+
+
+def test_a_site_that_was_off_owes_no_blocks(tmp_path: Path) -> None:
+    history = Kept()
+    history.final = True
+    tell(reporter(tmp_path, history), *(verdict(minute) for minute in (*range(10), *range(600, 610))))
+    assert len(list((tmp_path / "outbox").iterdir())) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,11 @@ from shared.contract.messages import (
     Sentence,
     Verdict,
 )
-from shared.domain.series import HOUR, Series
+from shared.domain.series import DAY, HOUR, Series
 from shared.store.reader import Reader
 
+STRAYS = 5
+"""So many readings in a row do not yet confirm that a meter's time has leapt ahead."""
 PAST_SOURCES = ("import", "history")
 """Readings from here are learned from, and not judged one by one."""
 
@@ -36,9 +39,12 @@ class History(Reader):
         return [row[0] for row in self._rows("SELECT DISTINCT sensor FROM HOURLY_VAL_TB WHERE site = ? ORDER BY 1")]
 
     def span(self, sensor: str) -> tuple[int, int] | None:
-        """First and last reading, epoch seconds."""
-        found = list(self._rows("SELECT min(at), max(at) FROM REAL_VAL_TB WHERE site = ? AND sensor = ?", sensor))
-        return None if not found or found[0][0] is None else (found[0][0], found[0][1])
+        """First and last reading, epoch seconds; not a few strays that a wrong clock put days ahead of all others."""
+        first = self._one("SELECT min(at) FROM REAL_VAL_TB WHERE site = ? AND sensor = ?", sensor)
+        sql = f"SELECT at FROM REAL_VAL_TB WHERE site = ? AND sensor = ? ORDER BY at DESC LIMIT {STRAYS + 1}"
+        newest = [row[0] for row in self._rows(sql, sensor)]
+        behind = [at for ahead, at in pairwise(newest) if ahead - at > DAY]
+        return None if first is None else (first, min(behind, default=newest[0]))
 
     def mark(self) -> tuple[str, int] | None:
         """Up to which number of which spool of ingest all readings are stored."""

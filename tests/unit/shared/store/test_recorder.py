@@ -239,3 +239,11 @@ def test_a_snapshot_of_nothing_or_of_what_is_replaced_meanwhile_does_no_harm(tmp
         recorder.close()
         (tmp_path / "wvr.db").rename(tmp_path / "old.db")
         assert past.sensors() == []
+
+
+def test_a_few_readings_of_another_year_are_not_the_newest(recorder: Recorder, history: History) -> None:
+    assert history.span("001") is None
+    recorder.write([reading(minute) for minute in (*range(10), 600_000, 600_001)])
+    assert history.span("001") == (T0, T0 + 540)
+    recorder.write([reading(600_002 + minute) for minute in range(10)])
+    assert history.span("001") == (T0, T0 + 600_011 * 60)

@@ -155,7 +155,7 @@ def watching_alert(site: RunningSite) -> Iterator[list[datetime]]:
             if now is not None and now not in minutes[-1:]:
                 minutes.append(now)
 
-    thread = threading.Thread(target=watch)
+    thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     try:
         yield minutes

@@ -148,7 +148,7 @@ def test_a_flapping_broker_loses_nothing_and_keeps_the_newest_state(connect: Con
             said.append(ticks(number, number + 1)[0])
             say(speaker, said[-1], step(number))
 
-    thread = threading.Thread(target=speak)
+    thread = threading.Thread(target=speak, daemon=True)
     thread.start()
     try:
         for restart in range(10):
@@ -187,7 +187,7 @@ def test_a_backlog_while_the_broker_is_away_waits_for_room_and_arrives(
     monkeypatch.setattr("shared.runtime.outbox.MOST", 500)
     listener, speaker = connect(Listener()), connect(Speaker())
     mosquitto.stop()
-    thread = threading.Thread(target=say, args=(speaker, *ticks(0, 3000)))
+    thread = threading.Thread(target=say, args=(speaker, *ticks(0, 3000)), daemon=True)
     thread.start()
     wait_for(lambda: len(speaker._outbox._open) == 500, what="a full outbox")
     mosquitto.start()
@@ -266,7 +266,7 @@ def test_a_refused_message_is_not_safe_is_told_and_arrives_when_it_may(
 ) -> None:
     listener, watcher, speaker = (guarded_connect(service) for service in (Listener(), StatusListener(), Speaker()))
     guarded.let(rights="wvr/v1/+/response/+")
-    thread = threading.Thread(target=say, args=(speaker, *ticks(0, 3)))
+    thread = threading.Thread(target=say, args=(speaker, *ticks(0, 3)), daemon=True)
     thread.start()
     text = "the broker refuses wvr/v1/site1/tick: Not authorized"
     wait_for(lambda: text in caplog.text, what="a complaint")

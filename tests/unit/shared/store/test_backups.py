@@ -60,7 +60,7 @@ def test_a_copy_made_while_minutes_are_written_is_of_one_instant(
         except BaseException as error:
             failed.append(error)
 
-    thread = threading.Thread(target=copy)
+    thread = threading.Thread(target=copy, daemon=True)
     thread.start()
     minute = 3000
     while thread.is_alive():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from bench.speed.records import ZONE
 from shared.store.export import export
 
 TABLES = ("readings", "verdicts", "anomalies", "predictions", "night_flow", "criteria")
@@ -35,7 +36,7 @@ def compare(data: Path, calm: Path, last: datetime, folder: Path) -> Iterator[Co
     for table in TABLES:
         wanted, found = (_rows(one, table, last, folder) for one in (calm, data))
         yield _compare(table, wanted, found)
-    since = f"server-{datetime.now() - timedelta(days=6, hours=20):%Y%m%dT%H%M}.txt"  # noqa: DTZ005
+    since = f"server-{datetime.now(ZONE) - timedelta(days=6, hours=20):%Y%m%dT%H%M}.txt"
     yield _compare("outbox", *(_blocks(one, since) for one in (calm, data)))
 
 

@@ -37,7 +37,8 @@ class Resend:
     def hear(self, stored: Stored) -> None:
         """Takes what db_writer says of this spool."""
         if stored.seq < self._stored:
-            self._sent = self._goal = stored.seq
+            # An older database has taken the place of the one that had these.
+            self._sent, self._goal = stored.seq, self._stored
         if stored.seq != self._stored:
             self._waited = 0
         self._stored, self._seen = stored.seq, max(stored.seen, stored.seq)

@@ -55,6 +55,11 @@ def test_a_running_site_goes_back_to_a_backup_and_loses_nothing(fed: FedSite, tm
     with closing(sqlite3.connect(backup)) as database, database:
         for table in ("REAL_VAL_TB", "OUTLIER_VAL_TB"):
             database.execute(f"DELETE FROM {table} WHERE at >= ? AND at < ?", (first, last))
+    # Nor does ingest say again what it has said within the last two minutes: it is a new one.
+    told = fed.site.process("ingest")
+    os.kill(told, signal.SIGKILL)
+    wait_for(lambda: fed.site.process("ingest") not in (0, told), 30, "ingest runs again")
+    wait_for(lambda: fed.site.wvr("status").returncode == 0, 60, "all is healthy again")
 
     restored = fed.site.wvr("restore", str(backup))
     assert restored.returncode == 0, restored.stdout + restored.stderr

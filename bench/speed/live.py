@@ -66,7 +66,7 @@ def backlog(site: RunningSite) -> tuple[float, list[float]]:
     for number in itertools.count(1):
         at, written = now + timedelta(minutes=number), time.perf_counter()
         write_lines(site.data / "sensor/new.csv", "new", [at])
-        _until(lambda: _is_stored(database, "new", at))  # noqa: B023
+        _until(lambda: _is_stored(database, "new", at), 60)  # noqa: B023
         found.append(1000 * (time.perf_counter() - written))
         if _judged(database, "week") == WEEK:
             return time.perf_counter() - began, found

@@ -19,7 +19,7 @@ from shared.domain.series import DAY, HOUR, Series
 from shared.domain.timing import local_seconds, offset_seconds
 
 EPOCH = datetime(1970, 1, 1).toordinal()  # noqa: DTZ001
-UNJUDGED_DAYS = 15
+UNJUDGED_DAYS = 100
 """Stored readings without a verdict are judged this many days back."""
 LONGEST = 60 * DAY
 """An anomaly that has been open for longer is taken up as it was last said; of others each minute is run again."""

@@ -44,6 +44,8 @@ class Post:
         self.waited = 0
         self.silent = 0
         """Ticks since the last reading."""
+        self.judged = 0
+        """Epoch seconds before which history has every verdict."""
 
     def come_back(self) -> None:
         """Forgets the hour of a reading that leapt ahead and was passed: predictions of hours before it are awaited."""
@@ -87,8 +89,10 @@ class Detector:
         """The oldest stored reading without a verdict, or an anomaly that history takes for open; empty: nothing."""
         for sensor, post in self._posts.items():
             if span := self._archive.span(sensor):
-                for reading in self._archive.unjudged(sensor, span[1] - UNJUDGED_DAYS * DAY, span[1] + 1):
+                since = max(span[1] - UNJUDGED_DAYS * DAY, post.judged)
+                for reading in self._archive.unjudged(sensor, since, span[1] + 1):
                     return f"{sensor} {reading.at.isoformat()}"
+                post.judged = span[1] - DAY
                 known = {alarm.said.id for alarm in post.watch.alarms.open.values()}
                 for anomaly in self._archive.anomalies(sensor, span[1]):
                     if anomaly.state != "cleared" and anomaly.id not in known:

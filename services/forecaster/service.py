@@ -14,7 +14,7 @@ from shared.contract.messages import CHANNELS, Channel, Message, ModelTrained, P
 from shared.domain.series import DAY, HOUR, MINUTE, Series
 from shared.runtime.log import log
 
-MISSED_DAYS = 15
+MISSED_DAYS = 100
 """Hours without a forecast are made up for this many days back."""
 LONGEST = 168
 """Hours after its last reading for which a silent sensor is still forecast."""

@@ -78,7 +78,7 @@ def spoken(tree: ast.AST, file: str) -> Iterator[ast.expr]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and node.args and ast.unparse(node.func).split(".")[-1] in RAISED:
             yield node.args[0]
-        elif isinstance(node, ast.FunctionDef) and ((file, node.name) in SPEAKERS or node.name in NOTES):
+        elif isinstance(node, ast.FunctionDef) and ((file, node.name) in SPEAKERS or node.name in NOTES - {"refusal"}):
             yield from (one.value for one in ast.walk(node) if isinstance(one, ast.Return) and one.value)
 
 

@@ -18,7 +18,7 @@ OTHERS = (
 
 def family_days(year: int) -> dict[date, str]:
     """Days around Seollal and Chuseok: people cook and bathe the day before, and many are away."""
-    found = {}
+    found: dict[date, str] = {}
     for name, days in (("seollal", SEOLLAL), ("chuseok", CHUSEOK)):
         found |= {days[year] + timedelta(days=offset): name for offset in (-1, 0, 1)}
     return found

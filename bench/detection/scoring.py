@@ -15,8 +15,13 @@ from shared.domain.series import DAY, WEEK
 SYSTEM_KINDS = ("silence", "stuck", "out_of_range", "clock")
 """Kinds of alarm that speak of the meter: they find a fault, never a loss of water."""
 LOSS_KINDS = ("burst", "leak")
+WITHIN = {"leak": 14 * DAY}
+"""A loss of this kind counts as found only so soon after its onset; others while they last."""
 LARGE = 0.10
 """Bursts of this share of the mean flow and more are counted apart, too."""
+
+LUCKY = 0.9
+"""With a greater chance of a lucky hit nothing can be said of recall."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +71,16 @@ class Score:
         )
 
     def recall(self, *kinds: str) -> float:
-        """Share of the events of these kinds that were found, corrected for lucky hits; NaN without events."""
+        """Share of the events of these kinds that were found, corrected for lucky hits.
+
+        NaN without events, and where so many alarms are false that most finds are luck.
+        """
         number = sum(self.events[kind] for kind in kinds)
         if not number:
             return math.nan
         hit = sum(self.hits[kind] for kind in kinds) / number
         chance = sum(self.luck.get(kind, 0.0) for kind in kinds) / number
-        return max(0.0, (hit - chance) / (1 - chance)) if chance < 1 else 0.0
+        return max(0.0, (hit - chance) / (1 - chance)) if chance < LUCKY else math.nan
 
     @property
     def false_per_week(self) -> float:
@@ -100,7 +108,7 @@ def score(alarms: Sequence[Alarm], events: Sequence[Event], start: int, stop: in
     """Scores one site's alarms from `start` (where the limits have been set) up to `stop`, epoch seconds.
 
     Events that begin before `start` only excuse alarms. A burst of at least `large` counts as `burst` and as
-    `large_burst`. An event is found when an alarm of a kind that can mean it bothers someone while it lasts.
+    `large_burst`. An event is found when an alarm of a kind that can mean it bothers someone in its window.
     """
     found = Score()
     found.weeks = _clean_seconds(events, start, stop) / WEEK
@@ -118,7 +126,8 @@ def score(alarms: Sequence[Alarm], events: Sequence[Event], start: int, stop: in
 def _count(
     found: Score, event: Event, moments: Sequence[tuple[int, str]], losses: Sequence[Event], large: float
 ) -> None:
-    during = [(at, kind) for at, kind in moments if event.start <= at < event.stop + _grace(event)]
+    window = _window(event)
+    during = [(at, kind) for at, kind in moments if event.start <= at < event.start + window]
     for kind in {kind for _, kind in during}:
         found.named[event.kind, kind] += 1
     if event.kind in LEGITIMATE:
@@ -132,7 +141,7 @@ def _count(
     names = [event.kind, *(["large_burst"] if event.kind == "burst" and event.size >= large else [])]
     for name in names:
         found.events[name] += 1
-        found.luck[name] = found.luck.get(name, 0.0) + 1 - math.exp(-rate * (event.stop + _grace(event) - event.start))
+        found.luck[name] = found.luck.get(name, 0.0) + 1 - math.exp(-rate * window)
         if fitting:
             found.hits[name] += 1
             found.delays.setdefault(name, []).append((fitting[0] - event.start) / 60)
@@ -146,11 +155,11 @@ def _rate(found: Score, event: Event) -> float:
     return fitting / (found.weeks * WEEK) if found.weeks else 0.0
 
 
-def _grace(event: Event) -> int:
-    """Seconds after its end in which an alarm still counts: a fault's end is a change, too, and silence is told late."""
-    if event.kind == "leak":
-        return 0
-    return 1800 if event.kind in LOSSES else 3600
+def _window(event: Event) -> int:
+    """Seconds from onset in which an alarm finds an event: the end of a fault shows, too, and silence is told late."""
+    if event.kind in WITHIN:
+        return min(event.stop - event.start, WITHIN[event.kind])
+    return event.stop - event.start + (1800 if event.kind in LOSSES else 3600)
 
 
 def _clean_seconds(events: Iterable[Event], start: int, stop: int) -> int:

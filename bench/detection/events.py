@@ -92,6 +92,8 @@ def _placed(rng: np.random.Generator, kind: str, wish: Wish, span: tuple[int, in
     """An event at a free place of the span; None when 200 tries found none."""
     for _ in range(200):
         length = _log_uniform(rng, wish.hours) * HOUR
+        if length >= span[1] - span[0]:
+            continue
         start = int(rng.uniform(span[0], span[1] - length)) // MINUTE * MINUTE
         stop = start + max(int(length) // MINUTE, 1) * MINUTE
         size = _log_uniform(rng, wish.size) * (rng.choice((-1.0, 1.0)) if kind in ("rezoning", "big_user") else 1.0)

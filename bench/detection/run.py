@@ -11,6 +11,7 @@ from bench.detection import wvr
 from bench.detection.baselines import BASELINES
 from bench.detection.baselines.grid import shown
 from bench.detection.events import CLEAN_DAYS
+from bench.detection.faults import Lines
 from bench.detection.scoring import Alarm, Score, score
 from bench.detection.simulator import Grade, Record, make_record
 from shared.domain.series import DAY, MINUTE
@@ -32,9 +33,13 @@ def alarms(detector: str, record: Record) -> list[Alarm]:
     """A detector's alarms on a record."""
     if detector in BASELINES:
         return BASELINES[detector](shown(record))
+    return in_folder(detector, record.lines)
+
+
+def in_folder(detector: str, lines: Lines) -> list[Alarm]:
+    """WVR's alarms on lines that a logger wrote, in a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="wvr-bench-") as name:
-        run = wvr.by_command if detector == WVR else wvr.in_process
-        return run(record.lines, Path(name))
+        return (wvr.by_command if detector == WVR else wvr.in_process)(lines, Path(name))
 
 
 def score_of(record: Record, found: Sequence[Alarm]) -> Score:

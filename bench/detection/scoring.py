@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -17,6 +17,9 @@ SYSTEM_KINDS = ("silence", "stuck", "out_of_range", "clock")
 LOSS_KINDS = ("burst", "leak")
 WITHIN = {"leak": 14 * DAY}
 """A loss of this kind counts as found only so soon after its onset; others while they last."""
+EARLY = 300
+"""Seconds before an event's onset in which an alarm belongs to it: a clock that goes wrong shows a while before."""
+BURST_SIZES = (0.02, 0.05, 0.10, 0.20)
 LARGE = 0.10
 """Bursts of this share of the mean flow and more are counted apart, too."""
 
@@ -104,47 +107,56 @@ class Score:
         return statistics.median(self.delays[kind]) if self.delays.get(kind) else math.nan
 
 
-def score(alarms: Sequence[Alarm], events: Sequence[Event], start: int, stop: int, large: float = LARGE) -> Score:
+def names_of(event: Event) -> list[str]:
+    """What an event is counted as: its kind; bursts also by size, and those of 10 % of the mean flow and more."""
+    if event.kind != "burst":
+        return [event.kind]
+    lower = max(size for size in BURST_SIZES if size <= max(event.size, BURST_SIZES[0]))
+    return ["burst", f"burst_{100 * lower:.0f}", *(["large_burst"] if event.size >= LARGE else [])]
+
+
+def score(
+    alarms: Sequence[Alarm],
+    events: Sequence[Event],
+    start: int,
+    stop: int,
+    names: Callable[[Event], list[str]] = names_of,
+) -> Score:
     """Scores one site's alarms from `start` (where the limits have been set) up to `stop`, epoch seconds.
 
-    Events that begin before `start` only excuse alarms. A burst of at least `large` counts as `burst` and as
-    `large_burst`. An event is found when an alarm of a kind that can mean it bothers someone in its window.
+    Events that begin before `start` only excuse alarms. An event is found when an alarm of a kind that can mean it
+    bothers someone in its window. `names`: what an event is counted as.
     """
     found = Score()
     found.weeks = _clean_seconds(events, start, stop) / WEEK
-    moments = [(at, alarm.kind) for alarm in alarms for at in alarm.moments() if start <= at < stop]
+    moments = sorted((at, alarm.kind) for alarm in alarms for at in alarm.moments() if start <= at < stop)
     for at, kind in moments:
-        if not any(event.start <= at < event.settled for event in events):
+        if not any(event.start - EARLY <= at < event.settled for event in events):
             found.false += 1
             found.false_kinds[kind] += 1
     losses = [event for event in events if event.kind in LOSSES]
-    for event in (event for event in events if event.start >= start and event.start < stop):
-        _count(found, event, sorted(moments), losses, large)
+    for event in (event for event in events if start <= event.start < stop):
+        window = _window(event)
+        during = [(at, kind) for at, kind in moments if -EARLY <= at - event.start < window]
+        if event.kind not in LEGITIMATE:
+            _count_found(found, event, during, names(event))
+        elif not any(loss.start < event.stop and event.start < loss.settled for loss in losses):
+            found.events[event.kind] += 1
+            found.called_loss += any(kind in LOSS_KINDS for _, kind in during)
+            found.named.update({(event.kind, kind) for _, kind in during})
     return found
 
 
-def _count(
-    found: Score, event: Event, moments: Sequence[tuple[int, str]], losses: Sequence[Event], large: float
-) -> None:
-    window = _window(event)
-    during = [(at, kind) for at, kind in moments if event.start <= at < event.start + window]
-    for kind in {kind for _, kind in during}:
-        found.named[event.kind, kind] += 1
-    if event.kind in LEGITIMATE:
-        if any(loss.start < event.stop and event.start < loss.settled for loss in losses):
-            return
-        found.events[event.kind] += 1
-        found.called_loss += any(kind in LOSS_KINDS for _, kind in during)
-        return
+def _count_found(found: Score, event: Event, during: Sequence[tuple[int, str]], names: Iterable[str]) -> None:
     fitting = [at for at, kind in during if event.kind not in LOSSES or kind not in SYSTEM_KINDS]
-    rate = _rate(found, event)
-    names = [event.kind, *(["large_burst"] if event.kind == "burst" and event.size >= large else [])]
+    luck = 1 - math.exp(-_rate(found, event) * _window(event))
     for name in names:
+        found.named.update({(name, kind) for _, kind in during})
         found.events[name] += 1
-        found.luck[name] = found.luck.get(name, 0.0) + 1 - math.exp(-rate * window)
+        found.luck[name] = found.luck.get(name, 0.0) + luck
         if fitting:
             found.hits[name] += 1
-            found.delays.setdefault(name, []).append((fitting[0] - event.start) / 60)
+            found.delays.setdefault(name, []).append(max(0, fitting[0] - event.start) / 60)
 
 
 def _rate(found: Score, event: Event) -> float:

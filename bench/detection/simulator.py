@@ -80,7 +80,7 @@ def make_record(seed: int, grade: Grade, days: int = 365) -> Record:
     site = make_site(seed, grade)
     rng = np.random.default_rng((seed, GRADES.index(grade), 2))
     at = site.first + np.arange(days * 1440, dtype=np.int64) * MINUTE
-    events = plan(rng, site.first, days, site.grade == "hard") if days > 100 else []
+    events = plan(rng, site.first, days, site.grade == "hard")
     heat = _heat(rng, site, at, events)
     shifts = rng.normal(0.0, site.habits.jitter, days)
     usual = expected(site.habits, at, heat, np.clip(shifts, -1.5, 1.5))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from bench.detection.events import FAULTS, HARMLESS, LEGITIMATE, LOSSES
-from bench.detection.scoring import Score
+from bench.detection.events import FAULTS, HARMLESS, LEGITIMATE
+from bench.detection.scoring import BURST_SIZES, Score
 from bench.detection.simulator import Grade
 
 Pooled = Mapping[tuple[str, Grade], Score]
@@ -44,17 +44,23 @@ def method_rows(pooled: Pooled, grades: Sequence[Grade]) -> list[tuple[str, ...]
 def kind_rows(pooled: Pooled, detector: str, grades: Sequence[Grade]) -> list[tuple[str, ...]]:
     """What one detector made of each kind of event, and its false alarms by kind."""
     rows: list[tuple[str, ...]] = []
-    for kind in ("large_burst", *LOSSES, *FAULTS, *HARMLESS, *LEGITIMATE):
+    bursts = [f"burst_{100 * size:.0f}" for size in BURST_SIZES]
+    for kind in (*bursts, "leak", *FAULTS, *HARMLESS, *LEGITIMATE):
         for grade in grades:
             one = pooled[detector, grade]
             if one.events[kind]:
                 found = "" if kind in LEGITIMATE else f"{one.hits[kind]}"
-                rows.append((kind.replace("_", " "), grade, str(one.events[kind]), found, _names(one, kind)))
+                rows.append((_title(kind), grade, str(one.events[kind]), found, _names(one, kind)))
     for grade in grades:
         one = pooled[detector, grade]
         kinds = ", ".join(f"{kind} {number}" for kind, number in one.false_kinds.most_common())
         rows.append(("nothing", grade, f"{one.weeks:.0f} weeks", "", kinds))
     return rows
+
+
+def _title(kind: str) -> str:
+    name, _, size = kind.partition("burst_")
+    return f"burst of {size} % and more" if size and not name else kind.replace("_", " ")
 
 
 def _names(one: Score, kind: str) -> str:

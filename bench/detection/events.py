@@ -83,7 +83,7 @@ def plan(rng: np.random.Generator, first: int, days: int, hard: bool) -> list[Ev
                 taken.append(_smaller(event) if hard and kind in LOSSES else event)
     if rng.random() < 0.3:
         kind = str(rng.choice(("burst", "flushing", "dropout", "high_demand")))
-        early = _placed(rng, kind, WISHES[kind], (first + 5 * DAY, first + CLEAN_DAYS * DAY), taken)
+        early = _placed(rng, kind, WISHES[kind], (first + 5 * DAY, first + min(CLEAN_DAYS, days) * DAY), taken)
         taken += [early] if early is not None else []
     return sorted(taken, key=lambda event: event.start)
 

@@ -29,7 +29,7 @@ class Pipes:
     exponent: float
     """N1 of FAVAD: leakage goes with pressure to this power (May, 1994; Lambert, 2001)."""
     near: float
-    """How much more a burst's flow lowers the gauge than the same flow as demand: the burst may be near the gauge."""
+    """Pressure that a burst takes, in parts of what the same flow takes as demand: it may be near the gauge or far."""
     noise: float
     """Spread of a minute's pressure from all else, bar."""
 
@@ -42,7 +42,7 @@ class Pipes:
             loss=float(np.exp(rng.uniform(*np.log((0.01, 0.10) if hard else (0.02, 0.20))))),
             night_drop=float(rng.uniform(0.04, 0.25)),
             exponent=float(rng.uniform(0.5, 1.5)),
-            near=float(rng.uniform(1.0, 3.0)),
+            near=float(rng.uniform(0.3, 2.0)),
             noise=float(np.exp(rng.uniform(*np.log((0.02, 0.10) if hard else (0.005, 0.03))))),
         )
 

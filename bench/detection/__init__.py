@@ -1,0 +1,1 @@
+"""How well WVR finds what matters and keeps quiet otherwise, on simulated and real records."""

@@ -1,0 +1,110 @@
+"""WVR's own alarms on a record: by the command, or faster by the same services without what stores and reports."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import os
+import subprocess
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import ClassVar
+
+from bench.detection.faults import Lines
+from bench.detection.scoring import Alarm
+from cli.packages import ROOT
+from services.detector.service import Detector
+from services.forecaster.service import Forecaster
+from services.ingest.feed import RejectedLines
+from services.ingest.past import NoPast
+from services.ingest.service import Ingest
+from services.ingest.sources.lines import read_measurements
+from services.ingest.spool import NoSpool
+from shared.contract.messages import Anomaly, Message, Tick
+from shared.runtime.replay import Replay, by_minute
+from shared.settings import Settings, load_settings
+from shared.store.history import History
+from shared.store.recorder import Recorder
+
+
+def by_command(lines: Lines, folder: Path) -> list[Alarm]:
+    """Alarms as `./wvr replay` and `./wvr export anomalies` give them; fills the folder. Raises CalledProcessError."""
+    lines.write(folder / "record.csv")
+    _wvr("replay", str(folder / "record.csv"), "--data", str(folder / "data"))
+    _wvr("export", "anomalies", "--data", str(folder / "data"), "--out", str(folder / "anomalies.csv"))
+    end = int(lines.at.max()) + 60
+    with (folder / "anomalies.csv").open(encoding="utf-8") as file:
+        return sorted((_alarm(row, end) for row in csv.DictReader(file)), key=lambda alarm: alarm.start)
+
+
+def in_process(lines: Lines, folder: Path) -> list[Alarm]:
+    """The same alarms in less time: nothing is stored, so nothing can be exported."""
+    lines.write(folder / "record.csv")
+    logging.disable(logging.INFO)
+    settings = load_settings().model_copy(update={"data": folder})
+    Recorder(settings.database, settings.zone, settings.store.horizons).close()
+    listener = Listener()
+    ingest, forecaster, detector = _services(settings)
+    stage = Replay([ingest, forecaster, detector], listener)
+    for items, minute in by_minute(read_measurements(folder / "record.csv", settings.zone)):
+        stage.feed(ingest, [*items, *([] if minute is None else [Tick(settings.site.name, minute)])])
+    stage.store()
+    return listener.alarms(int(lines.at.max()) + 60)
+
+
+class Listener:
+    """Hears the anomalies, in the place of db_writer."""
+
+    name: ClassVar[str] = "listener"
+    consumes: ClassVar[tuple[type[Message], ...]] = (Anomaly,)
+    produces: ClassVar[tuple[type[Message], ...]] = ()
+    commands: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self) -> None:
+        self._heard: dict[str, Anomaly] = {}
+
+    def start(self) -> Iterator[Message]:
+        return iter(())
+
+    def handle(self, message: Message) -> Iterator[Message]:
+        if isinstance(message, Anomaly):
+            self._heard[message.id] = message
+        return iter(())
+
+    def settle(self) -> Iterator[Message]:
+        return iter(())
+
+    def alarms(self, end: int) -> list[Alarm]:
+        """What was heard, in order of time; what is still open lasts until `end`, epoch seconds."""
+        found = [
+            Alarm(
+                said.kind,
+                int(said.opened_at.timestamp()),
+                int(said.cleared_at.timestamp()) if said.cleared_at else end,
+                said.channel,
+            )
+            for said in self._heard.values()
+        ]
+        return sorted(found, key=lambda alarm: alarm.start)
+
+
+def _services(settings: Settings) -> tuple[Ingest, Forecaster, Detector]:
+    site, zone = settings.site.name, settings.zone
+    history = History(settings.database, zone, site)
+    bad_lines = RejectedLines(settings.data / "rejected")
+    return (
+        Ingest(site, NoSpool("bench"), "bench", settings.knows, bad_lines, NoPast()),
+        Forecaster(site, zone, history, lambda _: None),
+        Detector(settings, history),
+    )
+
+
+def _alarm(row: dict[str, str], end: int) -> Alarm:
+    start = int(datetime.fromisoformat(row["opened_at"]).timestamp())
+    stop = int(datetime.fromisoformat(row["cleared_at"]).timestamp()) if row["cleared_at"] else end
+    return Alarm(row["kind"], start, stop, row["channel"])
+
+
+def _wvr(*arguments: str) -> None:
+    subprocess.run([ROOT / "wvr", *arguments], env=os.environ, stdout=subprocess.DEVNULL, check=True)

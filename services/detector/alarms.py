@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from services.detector.findings import SEVERITIES, Finding, key_of
-from services.detector.sentences import sentence
+from services.detector.sentences import Loss, sentence
 from shared.contract.messages import Anomaly, Kind, Sentence
 
 UPDATED_EACH = timedelta(hours=1)
@@ -26,6 +26,9 @@ CALM: dict[Kind, int] = {
     "leak": 1,
 }
 """Calm minutes (for a leak: nights) after which an anomaly is cleared."""
+FLUSHING = timedelta(hours=3)
+"""Mains are flushed and fires are put out within these."""
+NAMEABLE = ("step", "pressure_drop")
 WAITING_KINDS = ("spike", "deviation")
 
 
@@ -39,6 +42,8 @@ class Alarm:
     calm: int = 0
     minutes: int = 0
     total: float = 0.0
+    doubt: float | None = None
+    since: int = 0
 
 
 class Alarms:
@@ -48,6 +53,18 @@ class Alarms:
         self.site, self.sensor = site, sensor
         self.open: dict[str, Alarm] = {}
         self._waiting: dict[str, tuple[Finding, int]] = {}
+
+    def unnamed(self, at: datetime) -> bool:
+        """Whether what is unusual has been there for longer than mains are flushed, and is not called a burst yet."""
+        alarm = self.open.get("usual")
+        return alarm is not None and alarm.said.kind in NAMEABLE and at - alarm.said.opened_at >= FLUSHING
+
+    def name_burst(self, at: datetime) -> Iterator[Anomaly]:
+        """Says that what has lasted into the night in full is a burst."""
+        alarm = self.open["usual"]
+        alarm.said = replace(alarm.said, kind="burst", severity="critical")
+        alarm.said = self._renewed(alarm, at)
+        yield alarm.said
 
     @property
     def idle(self) -> bool:
@@ -135,7 +152,7 @@ class Alarms:
             self.site, self.sensor, name[-64:], at, finding.channel, finding.method, finding.kind, "opened", False,
             finding.severity, at, None, finding.value, finding.flow, Sentence("", ""),
         )  # fmt: skip
-        alarm = Alarm(said, finding.key, finding.excess, 0, 1, finding.flow or 0.0)
+        alarm = Alarm(said, finding.key, finding.excess, 0, 1, finding.flow or 0.0, finding.doubt, finding.since)
         alarm.said = replace(said, text=self._text(alarm, said))
         self.open[finding.key] = alarm
         return alarm.said
@@ -163,7 +180,9 @@ class Alarms:
     def _text(self, alarm: Alarm, said: Anomaly) -> Sentence:
         if said.kind == "clock" and alarm.excess is None:
             return said.text
-        return sentence(said.kind, self.sensor, said.channel, said.peak, alarm.excess, said.excess_m3h, said.opened_at)
+        began = said.opened_at - timedelta(minutes=alarm.since)
+        loss = Loss(said.excess_m3h, alarm.doubt, began, said.at)
+        return sentence(said.kind, self.sensor, said.channel, said.peak, alarm.excess, loss)
 
 
 def _clearer(first: Finding, now: Finding) -> Finding:

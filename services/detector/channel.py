@@ -36,15 +36,15 @@ class Gauge:
         """Goes by new criteria; a run or a gap of the meter goes on."""
         learned = {method: part(criteria, f"{self.channel}.{method}") for method in METHODS}
         self.system = System(learned["system"], self._allowed).take_over(self.system)
-        self.value = Value(learned["value"], partner)
+        self.value = Value(learned["value"], partner).take_over(self.value)
         self.prediction = Prediction(learned["prediction"])
 
-    def open_day(self, usual: list[float], yesterday: list[float], unrest: float) -> None:
-        """Begins a day with what is expected of it, the residuals of the day before, and unrest."""
+    def open_day(self, usual: list[float], past: list[float], unrest: float) -> None:
+        """Begins a day with what is expected of it, the residuals of the two days before, and unrest."""
         self.minutes = [math.nan] * MINUTES
         self.forecasts = [None] * 24
         self.usual = usual if usual and usual[0] == usual[0] else []
-        self.value.open_day(self.usual, yesterday, unrest)
+        self.value.open_day(self.usual, past, unrest)
         self.prediction.open_day(self.usual)
 
     def open_hour(self, hour: int, forecast: Quantiles | None) -> None:

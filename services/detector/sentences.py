@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from shared.contract.messages import Channel, Kind, Sentence
@@ -31,12 +32,14 @@ TEXTS: dict[Kind, tuple[str, str]] = {
         "{channel} of {sensor} jumped to {value} {unit} for a moment. Inspect the meter if it comes again.",
     ),
     "step": (
-        "{sensor} {channel} 값이 평소보다 {excess} {unit} 벗어나 계속됩니다. 밸브 조작이나 대량 사용을 확인하세요.",
-        "{channel} of {sensor} stays {excess} {unit} off the usual. Ask about valve work or a large user.",
+        "{sensor} {channel} 값이 {at}부터 평소보다 {excess} {unit} 벗어나 계속됩니다 ({size_ko}). "
+        "관 세척, 밸브 조작, 대량 사용이 없다면 파열을 의심하고 현장을 확인하세요.",
+        "{channel} of {sensor} stays {excess} {unit} off the usual since {at} ({size_en}). "
+        "Ask about flushing, valve work and large users; if there are none, look for a burst.",
     ),
     "burst": (
-        "{sensor} 파열이 의심됩니다: 유량이 평소보다 {flow} m³/h 많습니다. 현장에서 관로를 확인하세요.",
-        "Burst suspected at {sensor}: flow is {flow} m³/h off the usual. Send a crew to look at the mains.",
+        "{sensor} 파열이 의심됩니다: {at}부터 {size_ko}. 밤에도 줄지 않았습니다. 현장에서 관로를 확인하세요.",
+        "Burst suspected at {sensor}: {size_en} since {at}, at night too. Send a crew to look at the mains.",
     ),
     "pressure_drop": (
         "{sensor} 수압이 평소보다 {excess} bar 벗어났고 유량은 그대로입니다. 공급 측 펌프와 밸브를 확인하세요.",
@@ -53,27 +56,44 @@ TEXTS: dict[Kind, tuple[str, str]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """How much flow an anomaly adds."""
+
+    flow: float | None
+    """m³/h"""
+    doubt: float | None
+    """Half the width of the interval of `flow`, m³/h."""
+    began: datetime
+    now: datetime
+
+    def words(self) -> tuple[str, str]:
+        """Flow with its interval, and the water so far, in Korean and English."""
+        if self.flow is None:
+            return "유량 모름", "flow unknown"
+        about = _number(self.flow, signed=True) + (f" ± {self.doubt:.2g}" if self.doubt else "")
+        water = self.flow * (self.now - self.began).total_seconds() / 3600
+        return f"유량 {about} m³/h, 지금까지 약 {water:.2g} m³", f"flow {about} m³/h, {water:.2g} m³ so far"
+
+
 def sentence(
-    kind: Kind,
-    sensor: str,
-    channel: Channel,
-    value: float | None,
-    excess: float | None,
-    flow: float | None,
-    at: datetime,
+    kind: Kind, sensor: str, channel: Channel, value: float | None, excess: float | None, loss: Loss
 ) -> Sentence:
-    """Both texts of a kind; value and excess in the channel's unit, flow the excess in m³/h, `at` when it began.
+    """Both texts of a kind; value and excess in the channel's unit, loss as it began and is.
 
     Of a clock the excess is minutes: so many back (negative), or ahead and back again.
     """
     leap_ko, leap_en = _leap(excess)
+    size_ko, size_en = loss.words()
     numbers = {
         "sensor": sensor,
         "unit": UNITS[channel],
         "value": _number(value),
         "excess": _number(excess, signed=True),
-        "flow": _number(flow, signed=True),
-        "at": f"{at:%Y-%m-%d %H:%M}",
+        "flow": _number(loss.flow, signed=True),
+        "at": f"{loss.began:%Y-%m-%d %H:%M}",
+        "size_ko": size_ko,
+        "size_en": size_en,
         "leap_ko": leap_ko,
         "leap_en": leap_en,
     }

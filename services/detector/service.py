@@ -113,7 +113,7 @@ class Detector:
         post = self._posts.get(reading.sensor)
         if post is None:
             post = self._posts[reading.sensor] = Post(Watch(self._settings, reading.sensor))
-        post.silent = 0
+        post.watch.silent_minutes, post.silent = post.silent or post.watch.silent_minutes, 0
         if post.held:
             post.held.append(reading)
             return self._too_many(post) if len(post.held) > MOST_HELD else iter(())

@@ -10,7 +10,7 @@ import numpy as np
 from services.detector import criteria as learning
 from services.detector.channel import Gauge
 from services.detector.criteria import Wish, part
-from services.detector.memory import MINUTES, Day, Memory, ten_minute_means
+from services.detector.memory import MINUTES, Day, Memory, Singles, ten_minute_means
 from services.detector.methods.night import END, KEPT, Night
 from services.detector.methods.prediction import FirstHours
 from services.detector.usual import day_ahead, recent_unrest
@@ -83,7 +83,9 @@ class Station:
         self.criteria = criteria
         self.pressure.adopt(criteria, None)
         self.flow.adopt(criteria, self.pressure.value)
+        opened = self.night.opened
         self.night = Night(part(criteria, "flow_rate.night"))
+        self.night.opened = opened
 
     def can_go_by(self, criteria: Criteria) -> bool:
         """Whether stored criteria hold all that the methods need; somebody may have changed them."""
@@ -95,15 +97,15 @@ class Station:
         return True
 
     def open_day(self, number: int) -> None:
-        """Begins a day: what is expected of it, and the residuals of yesterday."""
+        """Begins a day: what is expected of it, and the residuals of the two days before."""
         usual = day_ahead(self.memory, number)
-        before = self.memory.before(number, 1)
+        before = {day.number: day for day in self.memory.before(number, 2)}
         for row, gauge in enumerate((self.flow, self.pressure)):
-            residuals = (before[-1].values[row] - before[-1].usual[row]).tolist() if before else []
-            gauge.open_day(usual[row].tolist(), residuals, recent_unrest(self.memory, number, row))
+            past = np.concatenate([_residuals(before.get(number - ago), row) for ago in (2, 1)]).tolist()
+            gauge.open_day(usual[row].tolist(), past, recent_unrest(self.memory, number, row))
         self.number, self.hour, self.night_closed = number, -1, False
-        if self.night.standing is NOT_EVALUATED and before:
-            self._judge_night(before[-1].tens[0], number - 1)
+        if self.night.standing is NOT_EVALUATED and number - 1 in before:
+            self._judge_night(before[number - 1].tens[0], number - 1)
 
     def close_night(self) -> None:
         """Judges the night that is over."""
@@ -113,3 +115,8 @@ class Station:
     def _judge_night(self, morning: Floats, number: int) -> None:
         disturbed = self.memory.disturbed(number * MINUTES + END)
         self.night.close_night(self.memory.before(number, KEPT), morning, number, disturbed)
+
+
+def _residuals(day: Day | None, row: int) -> Singles:
+    """(1440,) what was seen of a day minus what was expected; NaN for a day without readings."""
+    return day.values[row] - day.usual[row] if day else np.full(MINUTES, np.nan, dtype=np.float32)

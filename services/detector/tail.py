@@ -38,5 +38,5 @@ def limit_for(maxima: Floats, per_day: float) -> float:
     length = float(above.sum() + beyond * above[-1]) / len(above) if len(above) else typical
     weight = len(finite) / (len(finite) + EXPECTED_DAYS)
     length = weight * length + (1 - weight) * max(EXPECTED_LENGTH * abs(float(median)), typical)
-    small = 1.0 + 1.0 / np.sqrt(len(finite)) + 8.0 / len(finite)
+    small = 1.0 + 8.0 / len(finite)
     return float(start + length * max(float(np.log((1 - part) / per_day)), 1.0) * small)

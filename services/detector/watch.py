@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from services.detector.alarms import Alarms
 from services.detector.channel import UNMEASURED, Checks, Gauge
-from services.detector.findings import Finding, findings, leak, near
+from services.detector.findings import Finding, findings, key_of, leak, near
 from services.detector.memory import MINUTES
 from services.detector.methods.night import END
 from services.detector.order import Order
@@ -24,6 +26,7 @@ from shared.contract.messages import (
 )
 from shared.settings import Settings
 
+MINUTE = timedelta(minutes=1)
 FAR = timedelta(days=1)
 """From the last reading; a silence that a tick puts farther away is one of the tick's clock."""
 
@@ -37,6 +40,10 @@ class Watch:
         self.station = Station(settings, sensor)
         self.alarms = Alarms(self.site, sensor)
         self.order = Order()
+        self._ended: deque[Anomaly] = deque(maxlen=8)
+        """The newest that were cleared; they were over sooner if the meter's clock comes back from a leap."""
+        self.silent_minutes = 0
+        """Ticks of the newest silence; a silence doesn't last as long as the meter's clock leapt in it."""
 
     def take(self, reading: Reading) -> Iterator[Message]:
         """Judges a reading: its Verdict, and what opens, changes or clears with it. A duplicate yields nothing."""
@@ -77,14 +84,37 @@ class Watch:
         )
         if high[0].flag or high[1].flag or high[2].flag or low[0].flag or low[1].flag or low[2].flag:
             found = findings(station.flow, station.pressure, high, low, self._silence)
-            yield from self._alarm(reading.at, found, bool(found))
+            yield from self._alarm(reading.at, found, bool(found) or self._goes_on())
         elif not self.alarms.idle:
-            yield from self._alarm(reading.at, [], near(high[1], high[2], low[1], low[2]))
+            yield from self._alarm(reading.at, [], near(high[1], high[2], low[1], low[2]) or self._goes_on())
+        if minute < END and self.alarms.unnamed(reading.at) and station.flow.value.in_full():
+            yield from self._told(self.alarms.name_burst(reading.at))
+
+    def _goes_on(self) -> bool:
+        """Whether what opened the alarm is still there."""
+        alarm = self.alarms.open.get("usual")
+        gauge = self.station.pressure if alarm and alarm.said.channel == "pressure" else self.station.flow
+        return alarm is not None and gauge.value.goes_on()
+
+    def _told(self, anomalies: Iterable[Anomaly]) -> Iterator[Anomaly]:
+        for anomaly in anomalies:
+            self.note(anomaly)
+            yield anomaly
 
     def _alarm(self, at: datetime, found: list[Finding], is_near: bool) -> Iterator[Anomaly]:
         for anomaly in self.alarms.see(at, found, is_near):
             self.note(anomaly)
+            if key_of(anomaly.channel, anomaly.kind) == "usual":
+                self._hold(anomaly)
             yield anomaly
+
+    def _hold(self, anomaly: Anomaly) -> None:
+        """Keeps what was the level before an alarm until it is cleared."""
+        for gauge in (self.station.flow, self.station.pressure):
+            if anomaly.state == "opened" and anomaly.method == "value":
+                gauge.value.hold()
+            elif anomaly.state == "cleared":
+                gauge.value.held = None
 
     def note(self, anomaly: Anomaly) -> None:
         """Remembers when something was wrong, so that it isn't learned from."""
@@ -92,6 +122,7 @@ class Watch:
         if anomaly.state == "opened":
             self.station.memory.spans.append((opened, None))
         elif anomaly.state == "cleared":
+            self._ended.append(anomaly)
             cleared = local_minute(anomaly.at)
             spans = self.station.memory.spans
             spans[:] = [(start, cleared if start == opened and end is None else end) for start, end in spans]
@@ -111,7 +142,8 @@ class Watch:
 
     def _speaks_again(self, at: datetime) -> Iterator[Anomaly]:
         for key in [key for key in self.alarms.open if key.endswith(".silence")]:
-            for anomaly in self.alarms.calm(at, key):
+            opened, lasted = self.alarms.open[key].said.opened_at, self.silent_minutes * MINUTE
+            for anomaly in self.alarms.calm(opened + lasted if at - opened > lasted + FAR else at, key):
                 self.note(anomaly)
                 yield anomaly
 
@@ -126,13 +158,18 @@ class Watch:
         if self.order.leap:
             yield from self._speaks_again(reading.at)
         if self.order.strange:
-            yield from self._alarm(self.order.last_at or reading.at, [strange(-self.order.fallen)], True)
+            last = self.order.last_at
+            yield from self._alarm(last + MINUTE if last else reading.at, [strange(-self.order.fallen)], True)
         if self.order.back:
             self.station.memory.forget_from(reading.at.toordinal())
             self.station.number = 0
+            for ended in self._ended:
+                if ended.at > reading.at:
+                    yield replace(ended, at=reading.at, cleared_at=min(ended.at, max(ended.opened_at, reading.at)))
             for anomaly in self.alarms.turn_back(reading.at):
                 self.note(anomaly)
                 yield anomaly
+            self._ended.clear()
 
     def _close_night(self, at: datetime) -> Iterator[Anomaly]:
         station = self.station
@@ -141,8 +178,11 @@ class Watch:
         found: list[Anomaly] = []
         if standing.flag and ("usual" not in self.alarms.open or "night" in self.alarms.open):
             found += self.alarms.found(at, leak(station.night, sum(usual) / len(usual) if usual else 0.0))
-        elif standing.flag == 0 and not near(standing) and "night" in self.alarms.open:
+            if station.night.opened is None:
+                station.night.hold()
+        elif "night" in self.alarms.open and standing.flag == 0 and not (near(standing) and station.night.goes_on()):
             found += self.alarms.calm(at, "night")
+            station.night.opened = None
         for anomaly in found:
             self.note(anomaly)
             yield anomaly

@@ -26,8 +26,12 @@ CALM_SLOTS = 18
 NIGHTS = (1, 2, 4, 8, 14)
 """Nights that are looked at together."""
 BASELINE = 28
+LATELY = 8
+"""Nights just before that must be lower, too: what has lasted is usual."""
 LEAST_RISE = 2.5
 """No rise of fewer spreads is called one."""
+STILL = 0.5
+"""Part of a rise that the last night must show."""
 ENOUGH = 4
 """Nights that a baseline needs."""
 KEPT = max(NIGHTS) + BASELINE
@@ -56,6 +60,7 @@ def calm_hours(nights: Floats) -> int:
 def rises(flows: Floats, clean: Mask) -> Floats:
     """(len(NIGHTS),) how far the last nights are above the weeks before them, m³/h; NaN where unknown.
 
+    What the last night shows less than half of is over, and no rise of it.
     flows: night minimum flows by day, weekends made like other nights, oldest first; clean: which make a baseline.
     """
     found = np.full(len(NIGHTS), np.nan)
@@ -63,7 +68,11 @@ def rises(flows: Floats, clean: Mask) -> Floats:
         latest, before = flows[-count:], flows[-count - BASELINE : -count]
         base = _base(before, clean[-count - BASELINE : -count])
         if len(base) >= max(ENOUGH, count // 2) and 2 * np.count_nonzero(~np.isnan(latest)) > count:
-            found[place] = np.nanmean(latest) - np.median(base)
+            lately = flows[-count - LATELY : -count]
+            lately = lately[~np.isnan(lately)]
+            level = max(np.median(base), np.median(lately)) if len(lately) else np.median(base)
+            rise = np.nanmean(latest) - level
+            found[place] = rise if math.isnan(flows[-1]) else min(rise, (flows[-1] - level) / STILL)
     return found
 
 
@@ -140,6 +149,19 @@ class Night:
         self.rise = 0.0
         """m³/h above the weeks before, of the most telling number of nights."""
         self.flow = math.nan
+        self.opened: tuple[float, float] | None = None
+        """Level before and rise, m³/h, when the open alarm began."""
+
+    def hold(self) -> None:
+        """Keeps the level of before, for as long as an alarm is open."""
+        self.opened = self.flow - self.rise, self.rise
+
+    def goes_on(self) -> bool:
+        """Whether the last night is still nearer to what opened an alarm than to the level before it."""
+        if self.opened is None or math.isnan(self.flow):
+            return self.opened is not None
+        level, rise = self.opened
+        return self.flow - level >= STILL * rise
 
     def close_night(self, days: list[Day], morning: Floats, number: int, disturbed: set[int]) -> None:
         """Judges the night that ended on day `number` with this (144,) morning; days: the closed ones before it."""

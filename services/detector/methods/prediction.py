@@ -68,6 +68,8 @@ class Prediction:
     def __init__(self, learned: Learned | None) -> None:
         self.scales = Scales(WINDOWS, learned)
         self._width = learned.limits["width"] if learned else 0.0
+        self._scale = learned.profiles["scale"] if learned else (1.0,) * 24
+        self._hour = 0
         self._shape: list[float] = []
         self._expected = math.nan
         self._inverse = 0.0
@@ -93,10 +95,11 @@ class Prediction:
             scales.skip(1)
             return NOT_EVALUATED
         shape = self._shape[minute] if self._shape else 0.0
-        scales.take((value - expected - shape) * self._inverse, minute // 60)
+        self._hour = minute // 60
+        scales.take((value - expected - shape) * self._inverse, self._hour)
         return scales.check()
 
     def excess(self) -> float:
         """Mean excess over the farthest window, in the channel's unit."""
-        sums, window = self.scales.sums, self.scales.window
-        return (sums[-1] - sums[-1 - window]) / window / self._inverse if self._inverse else 0.0
+        scales = self.scales
+        return scales.mean(scales.window) * self._scale[self._hour] / self._inverse if self._inverse else 0.0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from services.detector.methods.spreads import CLIP, Learned
+import math
+
+from services.detector.methods.spreads import BEFORE, CLIP, Learned
 from shared.contract.messages import Check
 
 STEP = 0.05
@@ -11,7 +13,8 @@ FARTHEST = 1e6
 """Greater scores are not told apart."""
 MOST_CHECKS = 1000
 
-Rows = list[tuple[int, float, float, float]]
+Row = tuple[int, int, int, int, float, float, float, float, float, float, float]
+"""Places in sums where a window and the levels before it begin, the weights of the five sums, 1 / limit up and down."""
 
 
 class Scales:
@@ -19,64 +22,83 @@ class Scales:
 
     def __init__(self, windows: tuple[int, ...], learned: Learned | None) -> None:
         self.windows = windows
-        self.sums = [0.0] * (max(windows) + 1)
+        self.reach = max(windows) + max(BEFORE)
+        self.sums = [0.0] * (self.reach + 1)
+        """Running sum of the residuals, each in parts of what is usual at its hour."""
         self.standing = [0.0] * len(windows)
         self.score = 0.0
-        self.window = windows[0]
+        self.place = 0
         self.up = True
         self.limit = learned.limits["limit"] if learned else 0.0
         self._learned = learned
         self._hours = [_hour(windows, learned, hour, 1.0) for hour in range(24)] if learned else []
-        self._hours_now: Rows = []
-        self._clip = [CLIP * spread for spread in learned.profiles["spread_1"]] if learned else []
+        self._hours_now: list[Row] = []
+        self._inverse = [1.0 / scale for scale in learned.profiles["scale"]] if learned else [1.0] * 24
+        self._clip = [CLIP * spread for spread in learned.profiles["spread_1"]] if learned else [math.inf] * 24
         self._checks: dict[int, Check] = {}
 
-    def open_day(self, yesterday: list[float], wider: float = 1.0) -> None:
-        """Begins a day with the residuals of the one before (NaN or nothing: usual), so that memory stays finite.
+    @property
+    def window(self) -> int:
+        """Minutes of the farthest window."""
+        return self.windows[self.place]
+
+    def open_day(self, past: list[float], wider: float = 1.0) -> None:
+        """Begins a day with the residuals of whole days before it (NaN: usual), so that memory stays finite.
 
         wider: how much wider than when they were learned the spreads are now.
         """
         if self._learned:
             self._hours = [_hour(self.windows, self._learned, hour, wider) for hour in range(24)]
-        longest = max(self.windows)
-        self.sums = [0.0] * (longest + 1)
-        for minute, residual in enumerate(yesterday):
-            self.sums.append(self.sums[-1] + (self._cut(residual, minute // 60) if residual == residual else 0.0))
+        self.sums = [0.0] * max(self.reach + 1 - len(past), 1)
+        for minute, residual in enumerate(past):
+            self.sums.append(self.sums[-1] + (self._cut(residual, minute // 60 % 24) if residual == residual else 0.0))
 
     def skip(self, minutes: int) -> None:
         """Passes minutes without a value."""
         self.sums.extend([self.sums[-1]] * minutes)
 
     def _cut(self, residual: float, hour: int) -> float:
-        if not self._clip:
-            return residual
-        clip = self._clip[hour]
-        return clip if residual > clip else max(residual, -clip)
+        scaled, clip = residual * self._inverse[hour], self._clip[hour]
+        return clip if scaled > clip else max(scaled, -clip)
 
     def take(self, residual: float, hour: int) -> None:
         """Sets standing, score, window and side for this minute."""
         sums, standing = self.sums, self.standing
-        clip = self._clip[hour]
-        cut = clip if residual > clip else max(residual, -clip)
-        now = sums[-1] + cut
+        scaled, clip = residual * self._inverse[hour], self._clip[hour]
+        last = sums[-1]
+        now = last + (clip if scaled > clip else max(scaled, -clip))
         sums.append(now)
         best, which = 0.0, 0
         self._hours_now = hours = self._hours[hour]
-        for place, (back, inverse, up, down) in enumerate(hours):
-            far = (residual if back == -2 else now - sums[back]) * inverse
+        for place, (begin, hour_ago, six_ago, day_ago, own, all_, one, six, day, up, down) in enumerate(hours):
+            end = last + scaled if begin == -2 else now
+            far = end * own - sums[begin] * all_ + sums[hour_ago] * one + sums[six_ago] * six + sums[day_ago] * day
             standing[place] = far
             score = far * up if far > 0.0 else far * down
             if score > best:
                 best, which = score, place
-        self.score, self.window, self.up = best, self.windows[which], standing[which] > 0.0
+        self.score, self.place, self.up = best, which, standing[which] > 0.0
+
+    def mean(self, window: int) -> float:
+        """Mean of the last minutes in parts of what is usual."""
+        return (self.sums[-1] - self.sums[-1 - window]) / window
+
+    def level(self) -> float:
+        """What was expected of the farthest window from the level before it, in parts of what is usual."""
+        if not self._learned:
+            return 0.0
+        window, sums = self.window, self.sums
+        end = sums[-1 - window]
+        carried = self._learned.profiles[f"level_{window}"]
+        return sum(part * (end - sums[-1 - window - span]) / span for part, span in zip(carried, BEFORE, strict=True))
 
     def look_longer(self) -> None:
         """Points to the longest window beyond its limit instead of the farthest one: what lasts is no spike."""
         hours = self._hours_now
         for place in range(len(self.windows) - 1, -1, -1):
             far = self.standing[place]
-            if (far * hours[place][2] if far > 0.0 else far * hours[place][3]) >= self.limit:
-                self.window, self.up = self.windows[place], far > 0.0
+            if (far * hours[place][-2] if far > 0.0 else far * hours[place][-1]) >= self.limit:
+                self.place, self.up = place, far > 0.0
                 return
 
     def check(self) -> Check:
@@ -98,11 +120,17 @@ class Scales:
         return bool(self._hours)
 
 
-def _hour(windows: tuple[int, ...], learned: Learned, hour: int, wider: float) -> Rows:
-    """(place in sums, 1 / (spread * window), 1 / limit up, -1 / limit down) of each window."""
+def _hour(windows: tuple[int, ...], learned: Learned, hour: int, wider: float) -> list[Row]:
+    """The row of each window."""
     rows = []
     for window in windows:
-        spread = learned.profiles[f"spread_{window}"][hour] * window * wider
-        limits = learned.limits
-        rows.append((-1 - window, 1.0 / spread, 1.0 / limits[f"up_{window}"], -1.0 / limits[f"down_{window}"]))
+        spread = learned.profiles[f"spread_{window}"][hour] * wider
+        own = 1.0 / (spread * window)
+        one, six, day = (
+            part / (span * spread) for part, span in zip(learned.profiles[f"level_{window}"], BEFORE, strict=True)
+        )
+        begin = -1 - window
+        hour_ago, six_ago, day_ago = (begin - span for span in BEFORE)
+        up, down = 1.0 / learned.limits[f"up_{window}"], -1.0 / learned.limits[f"down_{window}"]
+        rows.append((begin, hour_ago, six_ago, day_ago, own, own + one + six + day, one, six, day, up, down))
     return rows

@@ -18,8 +18,13 @@ CLIP = 10.0
 """Spreads of a single minute at which it is cut, so that one wild minute is no burst."""
 LOWEST = 0.5
 """Lowest limit of the farthest window in parts of its own limit."""
+SINGLE = 0.1
+"""Part of its share of the false alarms that a single minute may use: a spike is the meter's, not the water's."""
 LEAST = 3.0
 """No mean is called far within so many spreads."""
+BEFORE = (60, 360, 1440)
+"""Minutes before a window whose level is expected to go on in it, as far as it did on clean days."""
+LEARNED_EACH, RIDGE = 7, 0.01
 ONE_SIDE = 1.2816
 """Standard deviations of the 80 % quantile of absolute normal values."""
 
@@ -58,16 +63,54 @@ class Standings:
 
 
 def standings(residuals: Floats, clean: Mask, windows: tuple[int, ...]) -> Standings:
-    """Moving means of (n, 1440) residuals in their own spread on clean days; NaN counts as usual."""
-    single = spread_by_hour(residuals, clean, np.nan)
-    filled = np.nan_to_num(np.clip(residuals, *(sign * CLIP * np.repeat(single, 60) for sign in (-1, 1))))
-    curves, found = {"spread_1": _curve(single)}, {}
+    """Moving means of (n, 1440) residuals beyond the level before them, in their own spread on clean days.
+
+    Residuals are first divided by what is usual at their hour, so that a quiet night counts more than a busy morning.
+    NaN counts as usual.
+    """
+    scale = np.array(_curve(spread_by_hour(_of_ten(residuals), clean, np.nan)))
+    scaled = residuals / np.repeat(scale, 60)
+    single = np.array(_curve(spread_by_hour(scaled, clean, np.nan)))
+    filled = np.nan_to_num(np.clip(scaled, *(sign * CLIP * np.repeat(single, 60) for sign in (-1, 1))))
+    curves, found = {"scale": _curve(scale), "spread_1": _curve(single)}, {}
     for window in windows:
-        means = np.nan_to_num(residuals) if window == 1 else moving_means(filled, window)
-        spread = single if window == 1 else spread_by_hour(means, clean, float(single.mean()) / window)
+        means = np.nan_to_num(scaled) if window == 1 else moving_means(filled, window)
+        before = levels(filled, window)
+        curves[f"level_{window}"] = carried = _carried(means[clean], before[:, clean])
+        beyond = means - np.tensordot(np.array(carried), before, 1)
+        spread = spread_by_hour(beyond, clean, float(single.mean()) / window)
         curves[f"spread_{window}"] = _curve(spread)
-        found[window] = means / np.repeat(np.array(curves[f"spread_{window}"]), 60)
+        found[window] = beyond / np.repeat(np.array(curves[f"spread_{window}"]), 60)
     return Standings(curves, found)
+
+
+def _of_ten(residuals: Floats) -> Floats:
+    """Means of ten minutes, at each of them, of (n, 1440); NaN where none is known."""
+    tens = residuals.reshape(len(residuals), -1, 10)
+    known = ~np.isnan(tens)
+    means = np.where(known, tens, 0.0).sum(axis=2) / np.maximum(known.sum(axis=2), 1)
+    return np.repeat(np.where(known.any(axis=2), means, np.nan), 10, axis=1)
+
+
+def levels(filled: Floats, window: int) -> Floats:
+    """(len(BEFORE), n, 1440) means of the hour, six hours and day before a window of minutes."""
+    sums = np.concatenate([np.zeros(window + max(BEFORE)), np.cumsum(filled.ravel())])
+    end = len(sums) - window
+    ends = sums[max(BEFORE) : end]
+    return np.array([((ends - sums[max(BEFORE) - span : end - span]) / span).reshape(filled.shape) for span in BEFORE])
+
+
+def _carried(means: Floats, before: Floats) -> tuple[float, ...]:
+    """How much of each level before a window goes on in it: least squares, hardly moved by what stands out."""
+    target, given = means.ravel()[::LEARNED_EACH], before.reshape(len(BEFORE), -1)[:, ::LEARNED_EACH]
+    rows = np.vstack([target, given])
+    far = 4.0 * np.quantile(np.abs(rows), 0.8, axis=1, keepdims=True) / ONE_SIDE
+    rows = np.clip(rows, -far, far)
+    square = rows[1:] @ rows[1:].T
+    ridge = RIDGE * float(np.trace(square)) / len(BEFORE)
+    if not ridge:
+        return (0.0,) * len(BEFORE)
+    return _curve(np.linalg.solve(square + ridge * np.eye(len(BEFORE)), rows[1:] @ rows[0]))
 
 
 def moving_means(filled: Floats, window: int) -> Floats:
@@ -99,7 +142,8 @@ def learn_sides(found: Standings, days: Days, up: float, down: float) -> dict[st
     limits = {}
     for window, far in found.by_window.items():
         for side, sign, rate in (("up", 1, up), ("down", -1, down)):
-            limit = limit_for(daily_maxima(sign * far, days), rate / len(found.by_window))
+            part = SINGLE if window == 1 else 1.0
+            limit = limit_for(daily_maxima(sign * far, days), rate * part / len(found.by_window))
             limits[f"{side}_{window}"] = _round(max(limit, LEAST))
     return limits
 

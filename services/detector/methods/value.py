@@ -7,6 +7,7 @@ standings (Fisher, 1936), with their correlation on clean days.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -28,15 +29,20 @@ from services.detector.usual import unrest_of
 from shared.contract.messages import NOT_EVALUATED, Check
 from shared.domain.series import Floats
 
-WINDOWS = (1, 15, 60, 180, 720)
+WINDOWS = (1, 10, 30, 60, 180, 720)
 """Minutes: a spike, a large burst, and ever smaller ones."""
-HOUR_PLACE = WINDOWS.index(60)
+HOUR = 60
+HOUR_PLACE = WINDOWS.index(HOUR)
 STILL = 0.5
-"""Spreads that the last hour must be off, for what a longer window shows to last."""
-JOINT_FROM = 15
+"""Spreads that the last hour must be off, for what a longer window shows to last; and part of what opened an alarm."""
+FULL = 0.6
+"""Part of an excess, in the channel's unit, that is the same one."""
+AGAINST = 0.3
+"""Part of a step that must also be one against the usual day: the end of an excess is none."""
+JOINT_FROM = 10
 WIDEST = 3.0
 """Spreads follow a season's unrest up to this many times what was learned."""
-DOWN_SHARE = 0.3
+DOWN_SHARE = 0.1
 """Share of the false alarms that goes to the side which is no burst (flow down, pressure up)."""
 
 
@@ -78,6 +84,17 @@ def _joint(flow: Standings, pressure: Standings, window: int) -> tuple[Floats, f
     return np.where(both, (up + down) * slope, 0.0), slope
 
 
+@dataclass(frozen=True)
+class Held:
+    """What an open alarm began with, in parts of what is usual."""
+
+    level: float
+    """Expected without what opened it."""
+    size: float
+    excess: float
+    """In the channel's unit."""
+
+
 class Value:
     """Running side, of one channel. Flow rate has pressure as its partner, which takes the minute first."""
 
@@ -86,15 +103,26 @@ class Value:
         self.usual: list[float] = []
         self.residual = math.nan
         self.joint = False
+        self.held: Held | None = None
         self.partner = partner
+        self._hour = 0
+        self._scale = learned.profiles["scale"] if learned else (1.0,) * 24
+        self._spread = learned.profiles[f"spread_{HOUR}"] if learned else (0.0,) * 24
         self._unrest = learned.limits["unrest"] if learned else 0.0
         self._rows = _joint_rows(learned) if partner and partner.scales.ready() else []
 
-    def open_day(self, usual: list[float], yesterday: list[float], unrest: float) -> None:
-        """Begins a day with what is expected of its 1440 minutes, yesterday's residuals, and recent unrest."""
+    def take_over(self, before: Value) -> Value:
+        """Goes on with what an open alarm began with under older criteria."""
+        if before.held:
+            part = sum(before._scale) / sum(self._scale)
+            self.held = Held(before.held.level * part, before.held.size * part, before.held.excess)
+        return self
+
+    def open_day(self, usual: list[float], past: list[float], unrest: float) -> None:
+        """Begins a day with what is expected of its 1440 minutes, residuals of days before, and recent unrest."""
         self.usual = usual
         wider = unrest / self._unrest if self._unrest and unrest == unrest else 1.0
-        self.scales.open_day(yesterday, min(max(wider, 1.0), WIDEST))
+        self.scales.open_day(past, min(max(wider, 1.0), WIDEST))
 
     def check(self, minute: int, value: float | None) -> Check:
         """The Check of a value at a minute of the day."""
@@ -104,10 +132,11 @@ class Value:
             scales.skip(1)
             return NOT_EVALUATED
         self.residual = residual = value - usual
+        self._hour = hour = minute // 60
         if not scales.limit:
             scales.sums.append(scales.sums[-1] + residual)
             return NOT_EVALUATED
-        scales.take(residual, minute // 60)
+        scales.take(residual, hour)
         self.joint = False
         if self._rows:
             self._look_jointly()
@@ -122,18 +151,51 @@ class Value:
             flow = scales.standing[place]
             if flow > 1.0 and pressure[place] < -1.0 and (flow - pressure[place]) * weight > scales.score:
                 scales.score = (flow - pressure[place]) * weight
-                scales.window, scales.up, self.joint = WINDOWS[place], True, True
+                scales.place, scales.up, self.joint = place, True, True
 
     def lasts(self) -> bool:
-        """Whether what the farthest window shows is still so: a long window looks back on what is over."""
+        """Whether the farthest window shows something that is so now, and not the end of what lifted the level before.
+
+        A long window looks back on what is over.
+        """
         scales = self.scales
-        last_hour = scales.standing[HOUR_PLACE]
-        return scales.window <= 60 or (last_hour if scales.up else -last_hour) >= STILL
+        if scales.window == 1:
+            return True
+        sign = 1.0 if scales.up else -1.0
+        mean = sign * scales.mean(min(scales.window, HOUR))
+        return mean >= AGAINST * (mean - sign * scales.level()) and sign * scales.standing[HOUR_PLACE] >= STILL * (
+            scales.window > HOUR
+        )
+
+    def hold(self) -> None:
+        """Keeps the level of before, for as long as an alarm is open."""
+        level = self.scales.level()
+        size = self.scales.mean(min(self.scales.window, HOUR)) - level
+        self.held = Held(level, size, size * self._scale[self._hour])
+
+    def goes_on(self) -> bool:
+        """Whether the last hour is still nearer to what opened an alarm than to the level before it."""
+        held = self.held
+        return held is not None and held.size != 0.0 and (self.scales.mean(HOUR) - held.level) / held.size >= STILL
+
+    def in_full(self) -> bool:
+        """Whether what opened an alarm is still there in m³/h: more demand is less at night, a broken main is not."""
+        held = self.held
+        if held is None or held.excess <= 0.0:
+            return False
+        return (self.scales.mean(HOUR) - held.level) * self._scale[self._hour] >= FULL * held.excess
 
     def excess(self) -> float:
-        """Mean residual now, over at most an hour of the window that is farthest, in the channel's unit."""
-        window = min(self.scales.window, 60)
-        return self.residual if window == 1 else (self.scales.sums[-1] - self.scales.sums[-1 - window]) / window
+        """How far an hour's mean, or that of a shorter farthest window, is above the level before, channel's unit."""
+        window = min(self.scales.window, HOUR)
+        if window == 1:
+            return self.residual
+        level = self.held.level if self.held else self.scales.level()
+        return (self.scales.mean(window) - level) * self._scale[self._hour]
+
+    def doubt(self) -> float:
+        """Half the width of the interval that holds the excess in nine of ten cases, in the channel's unit."""
+        return 1.645 * self._spread[self._hour] * self._scale[self._hour]
 
 
 def _joint_rows(learned: Learned | None) -> list[tuple[int, float]]:

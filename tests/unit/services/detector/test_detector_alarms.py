@@ -12,7 +12,7 @@ from tests.unit.services.detector.fakes import MINUTE, Forecasts, anomalies, det
 from tests.unit.services.detector.site import DAY, MONDAY, SHAPES, Site, make_site
 
 START = 64 * DAY + 9 * 60
-NIGHT = 64 * DAY + 2 * 60
+NIGHT = 64 * DAY + 40
 
 
 def site(days: int = 66, shape: str = "homes", seed: int = 12) -> Site:
@@ -61,17 +61,19 @@ def test_an_event_is_called_by_its_name(scene: str, expected: tuple[str, str]) -
 
 
 def test_a_burst_is_one_anomaly_with_a_life() -> None:
-    assert [kind for _, kind in after("burst", NIGHT)] == ["burst"]
+    assert [kind for _, kind in after("burst", NIGHT)] == ["step"]
     (first,) = [one for one in opened(said_of("burst")) if one.at >= since(NIGHT)]
     life = [one for one in anomalies(said_of("burst")) if one.id == first.id]
     assert life[0].state == "opened"
     assert life[-1].state == "cleared"
     assert {one.state for one in life[1:-1]} == {"updated"}
     assert len(life) < 25
+    assert [one.kind for one in life if one.at - first.at < 3 * 60 * MINUTE] == ["step"] * 4
+    assert life[-1].kind == "burst"
+    assert "burst" in life[-1].text.en.lower()
     assert (first.at - since(NIGHT)) <= 30 * MINUTE
     assert life[-1].excess_m3h == pytest.approx(30, rel=0.4)
     assert "m³/h" in first.text.ko
-    assert "burst" in first.text.en.lower()
 
 
 def test_a_quiet_site_is_left_alone() -> None:

@@ -16,7 +16,7 @@ from tests.unit.services.detector.fakes import replay as judged
 from tests.unit.services.detector.site import SHAPES, make_site
 
 NINE = 9 * 60 + 6
-"""Readings up to 09:05 of the first day."""
+"""Readings up to 09:06 of the first day."""
 READINGS = make_site(SHAPES["homes"], 2, seed=4).readings()
 
 
@@ -40,8 +40,8 @@ def test_how_far_the_clock_went_back_and_when(back: int, korean: str, english: s
     said = judged(detector(), [*READINGS[:NINE], *moved(READINGS[NINE : NINE + 30], -back)])
     assert clocks(said) == [
         (
-            f"001 계측 시각이 2025-03-03 09:05에 {korean}. 계측기 시계를 맞추세요.",
-            f"The clock of 001 {english} at 2025-03-03 09:05. Set the meter's clock.",
+            f"001 계측 시각이 2025-03-03 09:06에 {korean}. 계측기 시계를 맞추세요.",
+            f"The clock of 001 {english} at 2025-03-03 09:06. Set the meter's clock.",
         )
     ]
     known = [one.at for one in verdicts(said)]

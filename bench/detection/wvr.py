@@ -16,12 +16,13 @@ from bench.detection.scoring import Alarm
 from cli.packages import ROOT
 from services.detector.service import Detector
 from services.forecaster.service import Forecaster
-from services.ingest.feed import RejectedLines
 from services.ingest.past import NoPast
+from services.ingest.rejected import RejectedLines
 from services.ingest.service import Ingest
 from services.ingest.sources.lines import read_measurements
 from services.ingest.spool import NoSpool
 from shared.contract.messages import Anomaly, Message, Tick
+from shared.runtime.register import Register
 from shared.runtime.replay import Replay, by_minute
 from shared.settings import Settings, load_settings
 from shared.store.history import History
@@ -94,8 +95,8 @@ def _services(settings: Settings) -> tuple[Ingest, Forecaster, Detector]:
     history = History(settings.database, zone, site)
     bad_lines = RejectedLines(settings.data / "rejected")
     return (
-        Ingest(site, NoSpool("bench"), "bench", settings.knows, bad_lines, NoPast()),
-        Forecaster(site, zone, history, lambda _: None),
+        Ingest(site, NoSpool("bench"), "bench", Register(settings.sensors), bad_lines, NoPast()),
+        Forecaster(site, zone, history, lambda *_: None),
         Detector(settings, history),
     )
 

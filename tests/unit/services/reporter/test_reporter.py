@@ -24,6 +24,7 @@ class Kept(NothingOwed):
 
     def __init__(self, blocks: dict[str, list[Verdict | Prediction]] | None = None) -> None:
         self.blocks = blocks or {}
+        self.known: set[str] = set()
         self.jumps: dict[str, list[Verdict | Prediction]] = {}
         self.verdicts: dict[str, Verdict] = {}
         self.forecasts: dict[str, Prediction] = {}
@@ -31,6 +32,9 @@ class Kept(NothingOwed):
 
     def after(self, block: str) -> list[Verdict | Prediction]:
         return self.blocks.get(block, [])
+
+    def sensors(self) -> set[str]:
+        return self.known
 
     def between(self, sent: str, block: str) -> tuple[list[Verdict | Prediction], bool]:  # noqa: ARG002
         return self.jumps.pop(block, []), self.final
@@ -324,3 +328,13 @@ def test_a_site_that_was_off_owes_no_blocks(tmp_path: Path) -> None:
     history.final = True
     tell(reporter(tmp_path, history), *(verdict(minute) for minute in (*range(10), *range(600, 610))))
     assert len(list((tmp_path / "outbox").iterdir())) == 2
+
+
+def test_a_new_sites_first_block_waits_for_every_sensor_that_history_knows(tmp_path: Path) -> None:
+    history = Kept()
+    history.final, history.known = True, {"001", "002"}
+    service = reporter(tmp_path, history)
+    tell(service, *(verdict(minute) for minute in range(10)))
+    assert not (tmp_path / "server.txt").exists()
+    tell(service, *(verdict(minute, sensor="002") for minute in range(10)), tick(10), tick(11))
+    assert len((tmp_path / "server.txt").read_text().splitlines()) == 20

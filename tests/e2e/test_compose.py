@@ -151,20 +151,6 @@ def test_a_restarted_trainer_trains_and_alert_misses_no_minute(compose_site: Run
     assert all(later - earlier == timedelta(minutes=1) for earlier, later in pairwise(minutes))
 
 
-def test_the_next_prediction_names_the_new_model(compose_site: RunningSite) -> None:
-    wait_for(lambda: promises.both_models_are_there(compose_site), 600, "both models")
-    with listening(compose_site, "ingest") as meter, listening(compose_site, "viewer") as viewer:
-        wait_for(lambda: viewer.messages("prediction"), what="the newest prediction")
-        newest = viewer.messages("prediction")[-1]
-        at = datetime.fromisoformat(newest["issued_at"]) + timedelta(hours=1)
-        reading = {"site": "test", "sensor": "001", "at": at.isoformat(), "flow_rate": 50.0, "pressure": 4.0}
-        reading |= {"boot_id": "test", "seq": 1, "source": "replay"}
-        assert meter.publish("wvr/v1/test/001/reading", json.dumps(reading).encode()) == "Success"
-        wait_for(lambda: len(viewer.messages("prediction")) > 1, what="the prediction of the next hour")
-        following = viewer.messages("prediction")[-1]
-        assert all(following[channel]["model"] == promises.model_in_use(compose_site, channel) for channel in CHANNELS)
-
-
 def test_the_brokers_memory_outlives_its_restart(compose_site: RunningSite) -> None:
     before = inspect(compose_site, "broker")["State"]["StartedAt"]
     promises.the_brokers_memory_outlives_its_restart(compose_site)
@@ -180,3 +166,18 @@ def test_a_running_site_goes_back_to_a_backup(compose_site: RunningSite) -> None
     assert "ingest goes on" in restored.stdout
     promises.every_service_is_healthy(compose_site)
     compose_site.wait_for_alert_after(compose_site.alert_minute())
+
+
+def test_the_next_prediction_names_the_new_model(compose_site: RunningSite) -> None:
+    """The last one: alert.txt then tells of the hour to come, whose first reading it makes up."""
+    wait_for(lambda: promises.both_models_are_there(compose_site), 600, "both models")
+    with listening(compose_site, "ingest") as meter, listening(compose_site, "viewer") as viewer:
+        wait_for(lambda: viewer.messages("prediction"), what="the newest prediction")
+        newest = viewer.messages("prediction")[-1]
+        at = datetime.fromisoformat(newest["issued_at"]) + timedelta(hours=1)
+        reading = {"site": "test", "sensor": "001", "at": at.isoformat(), "flow_rate": 50.0, "pressure": 4.0}
+        reading |= {"boot_id": "test", "seq": 1, "source": "replay"}
+        assert meter.publish("wvr/v1/test/001/reading", json.dumps(reading).encode()) == "Success"
+        wait_for(lambda: len(viewer.messages("prediction")) > 1, what="the prediction of the next hour")
+        following = viewer.messages("prediction")[-1]
+        assert all(following[channel]["model"] == promises.model_in_use(compose_site, channel) for channel in CHANNELS)

@@ -110,7 +110,7 @@ class Unbroken:
     def _read(self, reading: Reading) -> Iterator[Message]:
         boot_id, last = self._last
         if reading.boot_id == boot_id and reading.seq <= last:
-            # Said again. A service may have forgotten that it had this one, and what it never had it owes: see _look_back.
+            # Said again: it may be older than what a service remembers; what it never had it owes (_look_back).
             return
         before = reading.seq - 1 if reading.after is None else reading.after
         if reading.boot_id == boot_id and before > last:

@@ -10,10 +10,8 @@ import pytest
 from bench.faults.campaign import Campaign
 from bench.faults.site import frail_site
 
-FAULTS = int(os.environ.get("WVR_FAULTS", "0"))
+FAULTS = int(os.environ.get("WVR_FAULTS", "12"))
 SECONDS = 420
-
-pytestmark = pytest.mark.skipif(not FAULTS, reason="takes minutes: WVR_FAULTS=12 ./wvr test tests/faults")
 
 
 @pytest.mark.parametrize("seed", [1])

@@ -77,7 +77,7 @@ class Rebuild:
         if station.criteria:
             yield station.criteria
         station.open_day(datetime.fromtimestamp(begin, self._zone).toordinal())
-        self._foresee(begin, span[1] + 60)
+        foresee(self._archive, watch, begin, span[1] + 60)
         yield from self._run_again(self._archive.readings(sensor, begin, stop), begin, first, owed)
 
     def _leave(self, unjudged: list[Reading], stop: int) -> int:
@@ -161,12 +161,6 @@ class Rebuild:
             local = datetime.fromtimestamp(at, self._zone)
             yield Reading(watch.site, watch.sensor, local, _value(flow_rate), _value(pressure), "stored", 0, "stored")
 
-    def _foresee(self, start: int, stop: int) -> None:
-        """Hands the watch the stored predictions of some hours."""
-        found = self._archive.first_hours(self._watch.sensor, start // HOUR * HOUR, stop)
-        for issued, quantiles in found.items():
-            self._watch.station.predictions[issued // HOUR] = quantiles.get("flow_rate"), quantiles.get("pressure")
-
     def _remember(self, begin: int) -> None:
         """Folds the days before `begin` into memory; sets runs, gaps and order as the last of them left them."""
         watch, sensor, shift = self._watch, self._watch.sensor, offset_seconds(begin, self._zone)
@@ -203,6 +197,13 @@ class Rebuild:
                 if channel in quantiles:
                     day[row, hour % 24] = quantiles[channel]
         return found
+
+
+def foresee(archive: Archive, watch: Watch, start: int, stop: int) -> None:
+    """Hands a watch the stored predictions of the hours of [start, stop) epoch seconds that it has not heard of."""
+    for issued, quantiles in archive.first_hours(watch.sensor, start // HOUR * HOUR, stop).items():
+        found = quantiles.get("flow_rate"), quantiles.get("pressure")
+        watch.station.predictions.setdefault(issued // HOUR, found)
 
 
 def _hour(reading: Reading) -> int:

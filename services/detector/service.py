@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import ClassVar
 
-from services.detector.archive import UNJUDGED_DAYS, Archive, Rebuild
+from services.detector.archive import UNJUDGED_DAYS, Archive, Rebuild, foresee
 from services.detector.methods.prediction import first_hours
 from services.detector.watch import Watch
 from shared.contract.messages import (
@@ -160,7 +160,9 @@ class Detector:
             post.silent += 1
             if post.held:
                 post.waited += 1
-                if post.waited >= PATIENCE:
+                foresee(self._archive, post.watch, *_span(post.held))
+                yield from self._release(post)
+                if post.held and post.waited >= PATIENCE:
                     post.hour = self._given_up(post)
                     yield from self._release(post)
             if post.silent == self._settings.detection.silence_minutes:
@@ -181,3 +183,9 @@ class Detector:
                 return
         text = f"no open anomaly has the id {wanted!r}"
         yield Response(command.site, command.name, command.transaction, False, text)
+
+
+def _span(held: Iterable[Reading]) -> tuple[int, int]:
+    """Epoch seconds of the first of some readings and behind the last."""
+    minutes = [int(reading.at.timestamp()) for reading in held]
+    return min(minutes), max(minutes) + 1

@@ -39,13 +39,8 @@ class Hours:
     values: Floats
     local: Ints
     """Local hours, AHEAD more of them than values."""
-
-    @property
-    def days(self) -> int:
-        """Days of which at least half of the hours are known."""
-        days = (self.local[: len(self.values)] - self.local[0]) // 24
-        known = np.bincount(days, weights=~np.isnan(self.values)) if len(days) else np.zeros(0)
-        return int(np.count_nonzero(known >= 12))
+    days: int
+    """Days of readings, anomalies among them: those of which at least half of the hours are known."""
 
     def look(self, hour: int, scaler: Scaler) -> Inputs | None:
         """What the network would have seen at the start of an hour (its index)."""
@@ -80,7 +75,12 @@ def gather(past: Past, sensor: str, channels: tuple[str, ...], stop: int, zone: 
     for channel in channels:
         values = hourly_means(readings.at, readings.channel(channel), start, stop).values
         if not np.isnan(values).all():
-            yield Hours(sensor, channel, start, _without(values, spans, start), local)
+            yield Hours(sensor, channel, start, _without(values, spans, start), local, _days(values, local))
+
+
+def _days(values: Floats, local: Ints) -> int:
+    days = (local[: len(values)] - local[0]) // 24
+    return int(np.count_nonzero(np.bincount(days, weights=~np.isnan(values)) >= 12))
 
 
 def _without(values: Floats, spans: list[tuple[int, int]], start: int) -> Floats:

@@ -56,6 +56,10 @@ class KeptArchive(EmptyArchive):
         self._predictions = {int(one.issued_at.timestamp()): one for one in self._said if isinstance(one, Prediction)}
         self._verdicts = {one.at for one in self._said if isinstance(one, Verdict)}
 
+    def foretell(self, *predictions: Prediction) -> None:
+        """Stores predictions too."""
+        self._predictions |= {int(one.issued_at.timestamp()): one for one in predictions}
+
     def sensors(self) -> list[str]:
         return sorted({one.sensor for one in self.kept})
 

@@ -204,3 +204,14 @@ def test_all_that_is_said_can_go_over_the_wire() -> None:
         assert wire.decode(topic_of(message), wire.encode(message)) == message
     (*_, criteria) = [one for one in undisturbed() if isinstance(one, Criteria)]
     assert wire.decode(topic_of(criteria), wire.encode(criteria)) == criteria
+
+
+def test_a_stored_prediction_that_got_lost_on_its_way_is_found() -> None:
+    some = list(readings()[: 3 * 60])
+    archive = KeptArchive([], [])
+    watch = detector(archive)
+    said = [message for one in some for message in watch.handle(one)]
+    assert verdicts(said) == []
+    archive.foretell(*(foretold(one.at, 20.0, 4.0) for one in some[::60]))
+    found = verdicts(watch.handle(Tick("site1", some[-1].at)))
+    assert [one.reading for one in found] == some

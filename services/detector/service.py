@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from services.detector.archive import UNJUDGED_DAYS, Archive, Rebuild, foresee
@@ -29,8 +29,13 @@ MOST_HELD = 20_000
 """Readings of a sensor that wait for predictions; ingest sends no more ahead."""
 MOST_HOURS = 24 * 60
 """Predictions that are remembered ahead of the readings."""
-PATIENCE = 2
-"""Ticks that readings wait for the prediction of their hour."""
+PATIENCE, BACKLOG_PATIENCE = 2, 10
+"""Ticks that readings wait for the prediction of their hour: those of now, and those of a backlog, where ticks may come at
+
+once and a forecaster that lost something needs several to find it.
+"""
+BACKLOG = timedelta(hours=1)
+"""From a tick's time; readings farther from it are no longer live."""
 
 
 class Post:
@@ -138,7 +143,7 @@ class Detector:
 
     def _too_many(self, post: Post) -> Iterator[Message]:
         """Readings don't wait for their predictions without limit."""
-        post.hour = self._given_up(post)
+        post.hour = self._given_up(post, whole=False)
         return self._release(post)
 
     def _foresee(self, prediction: Prediction) -> Iterator[Message]:
@@ -162,17 +167,21 @@ class Detector:
                 post.waited += 1
                 foresee(self._archive, post.watch, *_span(post.held))
                 yield from self._release(post)
-                if post.held and post.waited >= PATIENCE:
-                    post.hour = self._given_up(post)
+                is_backlog = bool(post.held) and abs(at - post.held[0].at) > BACKLOG
+                if post.held and post.waited >= (BACKLOG_PATIENCE if is_backlog else PATIENCE):
+                    post.hour = self._given_up(post, whole=is_backlog)
                     yield from self._release(post)
             if post.silent == self._settings.detection.silence_minutes:
                 yield from post.watch.silent(at)
 
-    def _given_up(self, post: Post) -> int:
-        """The hour that goes without a prediction, and all before one that has its own: predictions come in order."""
+    def _given_up(self, post: Post, whole: bool) -> int:
+        """The last hour that goes without a prediction: all before one that has its own, since they come in order;
+
+        without such a one the first that waits, or all that wait.
+        """
         first, last = (int(reading.at.timestamp()) // 3600 for reading in (post.held[0], post.held[-1]))
         later = [hour for hour in post.watch.station.predictions if first < hour <= last]
-        return max(first, min(later) - 1) if later else first
+        return max(first, min(later) - 1 if later else last if whole else first)
 
     def _acknowledge(self, command: Command) -> Iterator[Message]:
         wanted = command.arguments.get("id", "")

@@ -87,6 +87,17 @@ def test_a_reading_waits_no_longer_than_two_ticks() -> None:
     assert [len(verdicts(one)) for one in said] == [0, 0, 0, 2]
 
 
+def test_a_backlog_waits_longer_since_its_ticks_may_come_at_once_and_then_no_more_for_any_hour() -> None:
+    watch = detector()
+    some = list(readings()[: 3 * 60])
+    now = some[-1].at + timedelta(hours=5)
+    said = [message for one in some for message in watch.handle(one)]
+    for minute in range(9):
+        said += watch.handle(Tick("site1", now + minute * MINUTE))
+    assert verdicts(said) == []
+    assert [one.reading for one in verdicts(watch.handle(Tick("site1", now + 9 * MINUTE)))] == some
+
+
 def test_a_prediction_that_comes_too_late_changes_nothing() -> None:
     watch = detector()
     first, second, third, *_ = readings()

@@ -30,9 +30,9 @@ MOST_HELD = 20_000
 MOST_HOURS = 24 * 60
 """Predictions that are remembered ahead of the readings."""
 PATIENCE, BACKLOG_PATIENCE = 2, 10
-"""Ticks that readings wait for the prediction of their hour: those of now, and those of a backlog, where ticks may come at
+"""Ticks that readings wait for the prediction of their hour: those of now, and those of a backlog.
 
-once and a forecaster that lost something needs several to find it.
+There ticks may come at once, and a forecaster that lost something needs several to find it.
 """
 BACKLOG = timedelta(hours=1)
 """From a tick's time; readings farther from it are no longer live."""

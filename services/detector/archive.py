@@ -129,16 +129,19 @@ class Rebuild:
                 watch.note(replace(anomaly, state="opened"))
                 watch.note(anomaly)
         said: dict[str, Anomaly] = {}
+        since = min(first, int(series.at[-1]) if len(series) else first) - HOUR
         for reading in self._minutes(series):
             for message in watch.take(owed.get(reading.at) or reading):
                 if isinstance(message, Anomaly):
                     said[message.id] = message
+                    if message.at.timestamp() >= since:
+                        yield from _lacking(message, stored.get(message.id))
                 elif not isinstance(message, Verdict) or reading.at in owed:
                     yield message
-        yield from self._anomalies(stored, said, min(first, int(series.at[-1]) - HOUR) if len(series) else first)
+        yield from self._still_open(stored, said)
 
-    def _anomalies(self, stored: dict[str, Anomaly], said: dict[str, Anomaly], since: int) -> Iterator[Anomaly]:
-        """Open anomalies, and what history lacks of those of the last time."""
+    def _still_open(self, stored: dict[str, Anomaly], said: dict[str, Anomaly]) -> Iterator[Anomaly]:
+        """Open anomalies, and the ends of those that history takes for open."""
         alarms = self._watch.alarms
         for anomaly in stored.values():
             if anomaly.state != "cleared" and anomaly.id not in said:
@@ -147,12 +150,9 @@ class Rebuild:
             known = stored.get(alarm.said.id)
             alarm.said = replace(alarm.said, acknowledged=bool(known and known.acknowledged))
             yield alarm.said
-        still_open = {alarm.said.id for alarm in alarms.open.values()}
         for anomaly in said.values():
-            known = stored.get(anomaly.id)
-            lacks = known is None or known.at < anomaly.at
-            if lacks and anomaly.id not in still_open and anomaly.at.timestamp() >= since:
-                yield replace(anomaly, acknowledged=bool(known and known.acknowledged))
+            if anomaly.state == "cleared" and (known := stored.get(anomaly.id)) and known.state != "cleared":
+                yield from _lacking(anomaly, known)
 
     def _minutes(self, series: Series) -> Iterator[Reading]:
         watch = self._watch
@@ -197,6 +197,15 @@ class Rebuild:
                 if channel in quantiles:
                     day[row, hour % 24] = quantiles[channel]
         return found
+
+
+def _lacking(anomaly: Anomaly, known: Anomaly | None) -> Iterator[Anomaly]:
+    """An anomaly when history lacks it, or knows only what was before.
+
+    Said among the verdicts, not behind them: what gets lost on the way then takes later verdicts with it, and is owed.
+    """
+    if known is None or known.at < anomaly.at:
+        yield replace(anomaly, acknowledged=bool(known and known.acknowledged))
 
 
 def foresee(archive: Archive, watch: Watch, start: int, stop: int) -> None:

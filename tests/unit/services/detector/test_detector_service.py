@@ -179,6 +179,17 @@ def test_stored_readings_without_a_verdict_are_judged_at_the_start() -> None:
     assert found == [one for one in verdicts(undisturbed()) if until <= one.at < readings()[cut].at]
 
 
+@pytest.mark.parametrize("part", [0.3, 0.5, 0.7, 0.9])
+def test_what_a_kill_cuts_off_while_it_makes_up_for_days_is_made_up_for_by_the_next_start(part: float) -> None:
+    until = readings()[19 * DAY].at
+    stored = [one for one in undisturbed() if isinstance(one, Prediction) or _at(one) < until]
+    first = list(detector(KeptArchive(list(readings()), stored)).start())
+    heard = [*stored, *first[: int(len(first) * part)]]
+    second = detector(KeptArchive(list(readings()), heard)).start()
+    newest = {one.id: one for one in anomalies([*heard, *second])}
+    assert newest == {one.id: one for one in anomalies(undisturbed())}
+
+
 def test_a_first_start_with_a_stored_past_learns_at_once() -> None:
     archive = KeptArchive(list(readings()[: 20 * DAY]), [], judged=False)
     (criteria,) = [one for one in detector(archive).start() if isinstance(one, Criteria)]

@@ -66,6 +66,10 @@ Kind = Literal[
 Text = Annotated[str, MaxLen(4000)]
 
 CHANNELS: tuple[Channel, Channel] = ("flow_rate", "pressure")
+PROFILE = "profile"
+"""Stands in the place of a model's id where the hour-of-week profile forecasts."""
+SCORED = (1, 24, 168)
+"""Hours ahead at which forecasts are held against what came: the values k of a Prediction."""
 
 
 @dataclass(frozen=True, slots=True)

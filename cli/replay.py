@@ -27,6 +27,7 @@ from services.reporter.service import Reporter
 from services.trainer.job import Job
 from services.trainer.runner import InProcess
 from services.trainer.service import Trainer
+from services.trainer.shelf import Shelf
 from shared.contract.messages import Command, Tick
 from shared.runtime.register import Register
 from shared.runtime.replay import Replay, by_minute
@@ -90,7 +91,7 @@ def _services(settings: Settings, recorder: Recorder, folder: DeferredFolder) ->
     keen = [
         Forecaster(site, zone, history, loader(settings.data)),
         Detector(settings, history),
-        Trainer(site, zone, on_command, InProcess(job.train), datetime.fromtimestamp(0, zone)),
+        Trainer(site, zone, on_command, InProcess(job.train), datetime.fromtimestamp(0, zone), Shelf(settings.data)),
         Reporter(folder, zone, settings.reporter.horizons_hours, settings.reporter.outbox_days, NothingOwed()),
     ]
     keep = settings.store.retention_days

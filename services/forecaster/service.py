@@ -10,7 +10,17 @@ from zoneinfo import ZoneInfo
 
 from services.forecaster.memory import HOURS, Meter
 from services.forecaster.week import Model, forecast, hours_ahead
-from shared.contract.messages import CHANNELS, Channel, Message, ModelTrained, Prediction, Progress, Reading, Tick
+from shared.contract.messages import (
+    CHANNELS,
+    PROFILE,
+    Channel,
+    Message,
+    ModelTrained,
+    Prediction,
+    Progress,
+    Reading,
+    Tick,
+)
 from shared.domain.series import DAY, HOUR, MINUTE, Series
 from shared.runtime.log import log
 
@@ -155,7 +165,10 @@ class Forecaster:
 
     def _take_up(self, trained: ModelTrained) -> None:
         model = self.load(trained.path, trained.checksum)
-        if model is not None:
+        if trained.id == PROFILE and model is None:
+            self.models.pop((trained.sensor, trained.channel), None)
+            log(self.name, "goes back to the profile", sensor=trained.sensor, channel=trained.channel)
+        elif model is not None:
             self.models[trained.sensor, trained.channel] = model
             log(self.name, "took up a model", sensor=trained.sensor, channel=trained.channel, model=model.id)
         else:

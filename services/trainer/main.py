@@ -6,12 +6,11 @@ import os
 import sys
 import time
 from datetime import datetime
-from functools import partial
 
-from services.trainer.folder import in_use
 from services.trainer.plan import plan_from_text, to_line
 from services.trainer.runner import ChildProcess
 from services.trainer.service import Trainer
+from services.trainer.shelf import Shelf
 from shared.runtime.mqtt_bus import MqttBus
 from shared.runtime.run import run
 from shared.settings import load_settings
@@ -24,8 +23,7 @@ def main() -> None:
     settings = load_settings()
     runner = ChildProcess()
     now = datetime.now(settings.zone).replace(microsecond=0)
-    serving = partial(in_use, settings.models)
-    trainer = Trainer(settings.site.name, settings.zone, settings.training, runner, now, serving)
+    trainer = Trainer(settings.site.name, settings.zone, settings.training, runner, now, Shelf(settings.data))
     try:
         run(trainer, MqttBus("trainer", settings))
     finally:

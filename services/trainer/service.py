@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
-from typing import ClassVar
+from datetime import date, datetime, timedelta
+from typing import ClassVar, Protocol
 from zoneinfo import ZoneInfo
 
+from services.forecaster.manifest import ModelError
 from services.trainer.plan import Advance, Ended, Failed, Plan, Record, TooLittle, Trained
 from services.trainer.runner import Runner
+from services.trainer.telling import BY_OPERATOR, in_use_now, told
 from shared.contract.messages import CHANNELS, Command, Message, ModelTrained, Progress, Response, Tick
 from shared.domain.present import FAR
 from shared.runtime.log import log
@@ -18,8 +20,22 @@ from shared.settings import Training
 
 NIGHT = 3
 """Local hour at which it looks whether there is something to train."""
+AGAIN = timedelta(days=7)
+"""After a candidate was refused, the next one is trained: there is a week more to learn from, and to judge by."""
 SLACK = timedelta(minutes=2)
 """Messages carry full minutes, so an import may seem a little older than it is."""
+
+
+class Models(Protocol):
+    """The kept models."""
+
+    def in_use(self) -> Iterable[Trained]:
+        """What serves."""
+        ...
+
+    def use(self, wanted: str, at: int, why: str, sensor: str = "", channel: str = "") -> list[Trained]:
+        """Puts a kept version, or "profile", into use. Raises ModelError, and then nothing has changed."""
+        ...
 
 
 class Trainer:
@@ -28,7 +44,7 @@ class Trainer:
     name: ClassVar[str] = "trainer"
     consumes: ClassVar[tuple[type[Message], ...]] = (Tick, Progress, Command)
     produces: ClassVar[tuple[type[Message], ...]] = (ModelTrained, Progress, Response)
-    commands: ClassVar[tuple[str, ...]] = ("train",)
+    commands: ClassVar[tuple[str, ...]] = ("train", "use")
 
     def __init__(
         self,
@@ -37,27 +53,31 @@ class Trainer:
         training: Training,
         runner: Runner,
         now: datetime,
-        in_use: Callable[[], Iterable[Trained]] = tuple,
+        shelf: Models,
     ) -> None:
-        """`now` is when it was started; `in_use` gives what was trained and serves."""
+        """`now` is when it was started."""
         self.site = site
         self.zone = zone
         self.training = training
         self.runner = runner
         self.now = now.astimezone(zone)
-        self.in_use = in_use
+        self.shelf = shelf
         self.running: Plan | None = None
         self.wanted: Plan | None = None
         self.too_little = False
         self.imported: datetime | None = None
         self.began = self.now
         self.night = self._date(self.now)
+        self.again: date | None = None
+        """When a refused candidate is followed by the next one."""
+        self.choices: list[Command] = []
+        """Models to be put into use when the present training has ended."""
         self.ticks = False
         """Whether one has come: before, the time is only that of the machine."""
 
     def start(self) -> Iterator[Message]:
-        for trained in self.in_use():
-            yield self._model_trained(trained)
+        for trained in self.shelf.in_use():
+            yield self._told(trained)
         if self.training.automatic:
             yield from self._want(Plan(self._seconds()))
 
@@ -66,6 +86,8 @@ class Trainer:
             yield from self._go_on(message.at + timedelta(minutes=1))
         elif isinstance(message, Command) and message.name == "train":
             yield self._answer(message)
+        elif isinstance(message, Command) and message.name == "use":
+            yield from self._choose(message)
         elif isinstance(message, Progress) and message.job == "import" and message.step == message.of > 0:
             self.imported = message.at
             yield from self._after_import()
@@ -96,7 +118,8 @@ class Trainer:
             return
         yearly = (self.night.month, self.night.day) == (self.training.month, 1)
         yearly = yearly and self.night - before == timedelta(days=1)
-        if self.training.automatic and (yearly or self.too_little):
+        again = self.again is not None and self.night >= self.again
+        if self.training.automatic and (yearly or again or self.too_little):
             yield from self._want(Plan(self._seconds()))
 
     def _after_import(self) -> Iterator[Message]:
@@ -119,6 +142,28 @@ class Trainer:
             self._begin(wanted)
         return Response(self.site, "train", command.transaction, True, text)
 
+    def _choose(self, command: Command) -> Iterator[Message]:
+        """A training that is running may be about to promote its own; the operator's choice comes after it."""
+        if not self.running:
+            yield from self._put_into_use(command)
+            return
+        self.choices.append(command)
+        text = f"{command.arguments.get('id', '')} will be in use when the present training has ended"
+        yield Response(self.site, "use", command.transaction, True, text)
+
+    def _put_into_use(self, command: Command) -> Iterator[Message]:
+        wanted, sensor, channel = (command.arguments.get(name, "") for name in ("id", "sensor", "channel"))
+        try:
+            used = self.shelf.use(wanted, self._seconds(), BY_OPERATOR, sensor, channel)
+        except (ModelError, OSError) as error:
+            log(self.name, "no other model is in use", logging.ERROR, text=str(error))
+            yield Response(self.site, "use", command.transaction, False, str(error)[:4000])
+            return
+        for trained in used:
+            log(self.name, "in use", model=trained.id, sensor=trained.sensor, channel=trained.channel)
+            yield self._told(trained)
+        yield Response(self.site, "use", command.transaction, True, in_use_now(wanted, used)[:4000])
+
     def _want(self, plan: Plan) -> Iterator[Message]:
         if self.running:
             self.wanted = plan
@@ -128,13 +173,15 @@ class Trainer:
 
     def _begin(self, plan: Plan) -> None:
         self.runner.begin(plan)
-        self.running, self.wanted, self.too_little = plan, None, False
+        self.running, self.wanted, self.too_little, self.again = plan, None, False, None
         self.began = self.now
 
     def _poll(self) -> Iterator[Message]:
         if self.running:
             for record in self.runner.poll():
                 yield from self._say(record)
+        while self.choices and not self.running:
+            yield from self._put_into_use(self.choices.pop(0))
         if not self.running and self.wanted:
             yield from self._want(replace(self.wanted, at=self._seconds()))
         if not self.running:
@@ -155,23 +202,17 @@ class Trainer:
                 yield self._waiting(f"training failed: {record.text}")
             case Trained():
                 log(self.name, "trained", model=record.id, promoted=record.promoted, reason=record.reason)
-                yield self._model_trained(record)
+                if not record.promoted:
+                    self.again = self.night + AGAIN
+                yield self._told(record)
             case Ended():
                 self.running = None
 
     def _waiting(self, text: str) -> Progress:
         return Progress(self.site, self.now, "training", 0, 0, None, text[:4000])
 
-    def _model_trained(self, trained: Trained) -> ModelTrained:
-        at, first, last = (self._local(seconds) for seconds in (trained.at, trained.trained_from, trained.trained_to))
-        channel = next(channel for channel in CHANNELS if channel == trained.channel)
-        return ModelTrained(
-            self.site, trained.sensor, at, channel, trained.id, trained.path, trained.checksum,
-            first, last, trained.metrics, trained.promoted, trained.reason,
-        )  # fmt: skip
+    def _told(self, trained: Trained) -> ModelTrained:
+        return told(trained, self.site, self.zone)
 
     def _seconds(self) -> int:
         return int(self.now.timestamp())
-
-    def _local(self, seconds: int) -> datetime:
-        return datetime.fromtimestamp(seconds, UTC).astimezone(self.zone)

@@ -63,6 +63,7 @@ Method = Literal["system", "value", "prediction", "night"]
 Kind = Literal[
     "silence", "stuck", "out_of_range", "clock", "spike", "step", "burst", "pressure_drop", "deviation", "leak"
 ]
+Order = Literal["train", "use", "acknowledge", "backup"]
 Text = Annotated[str, MaxLen(4000)]
 
 CHANNELS: tuple[Channel, Channel] = ("flow_rate", "pressure")
@@ -285,13 +286,17 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class ModelTrained:
-    """A training has ended; promoted says whether the model serves from now on."""
+    """A training has ended, or another model was put into use; promoted says whether it serves from now on.
+
+    With the id "profile" no model serves from now on: the profile forecasts.
+    """
 
     topic: ClassVar = "{sensor}/model"
 
     site: Name
     sensor: Name
     at: AwareDatetime
+    """When it was trained, or put into use again."""
     channel: Channel
     id: Name
     path: Annotated[str, MaxLen(1000), Predicate(stays_below)]
@@ -301,7 +306,10 @@ class ModelTrained:
     trained_from: AwareDatetime
     trained_to: AwareDatetime
     metrics: Annotated[dict[Word, Figure], MaxLen(100)]
-    """Errors on the held-back weeks, of this model and of the one in use."""
+    """Errors on the held-back weeks: its own, `used_…` of what was in use, `profile_…` of the profile; `…_chance_24h`:
+
+    near 0 it surely is better than that one at this horizon, near 1 worse.
+    """
     promoted: bool
     reason: Text
 
@@ -391,7 +399,7 @@ class Command:
     retained: ClassVar = False
 
     site: Name
-    name: Literal["train", "acknowledge", "backup"]
+    name: Order
     transaction: Name
     arguments: Annotated[dict[Word, Word], MaxLen(16)] = field(default_factory=dict)
 
@@ -404,7 +412,7 @@ class Response:
     retained: ClassVar = False
 
     site: Name
-    name: Literal["train", "acknowledge", "backup"]
+    name: Order
     transaction: Name
     ok: bool
     text: Text

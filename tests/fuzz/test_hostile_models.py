@@ -138,6 +138,7 @@ def test_a_manifest_that_makes_no_sense_is_named_and_nothing_else_happens(
     [
         {"sensor": "002"}, {"channel": "depth"}, {"at": "now"}, {"at": 10**20}, {"trained_to": None}, {"path": 1},
         {"promoted": "yes"}, {"checksums": {"../../x": ""}}, {"checksums": [1]}, {"reason": None},
+        {"metrics": {"mae": "much"}}, {"metrics": None}, {"id": "profile", "scaler": None},
     ],
     ids=str,
 )  # fmt: skip

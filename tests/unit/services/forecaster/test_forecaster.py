@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -280,6 +280,16 @@ def test_a_model_that_cannot_be_opened_leaves_the_old_one_in_use() -> None:
     shelf.models.clear()
     (after,) = said(service, [trained(), *minutes(0, 60), tick(59)])
     assert after.flow_rate.model == "old"
+
+
+def test_the_profile_is_taken_up_at_once_unless_a_model_serves_again_by_now() -> None:
+    shelf = Shelf({"output/Learning_lstm/flow_rate/001": ConstantModel("old")})
+    service = forecaster(StoredPast(series(minutes(-3 * WEEK, 0)), NOW), shelf)
+    list(service.start())
+    (stale,) = said(service, [replace(trained(), id="profile", checksum=""), *minutes(0, 60), tick(59)])
+    shelf.models.clear()
+    (after,) = said(service, [replace(trained(), id="profile", checksum=""), *minutes(60, 120), tick(119)])
+    assert (stale.flow_rate.model, after.flow_rate.model) == ("old", "profile")
 
 
 def test_the_newest_model_is_in_use_from_the_start() -> None:

@@ -107,6 +107,11 @@ class Meter:
         if self.newest is None or at > self.newest:
             self.newest = at
 
+    def mean(self, number: int, channel: Channel) -> float:
+        """Mean of an hour, NaN while too little of it is known."""
+        hour = self.hours.get(number)
+        return hour.mean(CHANNELS.index(channel)) if hour else np.nan
+
     def before(self, hour: int) -> tuple[dict[Channel, Floats], NDArray[np.int64]]:
         """Hourly means of the nine weeks before an hour, newest last, by channel; and the local hours of them."""
         for number in range(max(self.closed, hour - HOURS), hour):

@@ -270,6 +270,33 @@ WeekAhead = Annotated[Forecast, Predicate(of_one_length)]
 
 
 @dataclass(frozen=True, slots=True)
+class Score:
+    """An earlier forecast of an hour that has come, and how good the forecasts of the two weeks up to it were."""
+
+    at: AwareDatetime
+    """Start of the hour."""
+    channel: Channel
+    horizon: Annotated[int, Ge(0), Le(168)]
+    """Hours from issue to `at`: the value k of that Prediction."""
+    model: Name
+    """Which made it."""
+    error: Figure
+    """p50 minus the mean that came, in the channel's unit."""
+    inside: bool
+    """Whether what came lay from p10 to p90."""
+    profile_error: Figure | None
+    """The same of what the profile would have forecast then; None when it could not."""
+    hours: Count
+    """Scored hours of the two weeks."""
+    mae: Figure
+    """Their mean absolute error, in the channel's unit."""
+    coverage: Annotated[float, Ge(0), Le(1)]
+    """Share of them that lay from p10 to p90; 0.8 is right."""
+    profile_mae: Figure | None
+    """What the profile's would have been."""
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """The week ahead of one sensor, both channels, made from readings before issued_at."""
 
@@ -282,6 +309,8 @@ class Prediction:
     """A full hour."""
     flow_rate: WeekAhead
     pressure: WeekAhead
+    scores: Annotated[tuple[Score, ...], MaxLen(2000)] = ()
+    """Of the hour before issued_at, and of others in the week before it whose readings came late."""
 
 
 @dataclass(frozen=True, slots=True)

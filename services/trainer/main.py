@@ -7,6 +7,7 @@ import sys
 import time
 from datetime import datetime
 
+from services.trainer.keeper import Keeper
 from services.trainer.plan import plan_from_text, to_line
 from services.trainer.runner import ChildProcess
 from services.trainer.service import Trainer
@@ -23,9 +24,12 @@ def main() -> None:
     settings = load_settings()
     runner = ChildProcess()
     now = datetime.now(settings.zone).replace(microsecond=0)
-    trainer = Trainer(settings.site.name, settings.zone, settings.training, runner, now, Shelf(settings.data))
+    site, zone = settings.site.name, settings.zone
+    past = History(settings.database, zone, site)
+    keeper = Keeper(site, zone, Shelf(settings.data), past)
+    trainer = Trainer(site, zone, settings.training, runner, now, keeper)
     try:
-        run(trainer, MqttBus("trainer", settings))
+        run(trainer, MqttBus("trainer", settings), note=lambda: keeper.note)
     finally:
         runner.stop()
 

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from typing import ClassVar, Protocol
+from typing import ClassVar
 from zoneinfo import ZoneInfo
 
-from services.forecaster.manifest import ModelError
+from services.trainer.keeper import Keeper
 from services.trainer.plan import Advance, Ended, Failed, Plan, Record, TooLittle, Trained
 from services.trainer.runner import Runner
-from services.trainer.telling import BY_OPERATOR, in_use_now, told
-from shared.contract.messages import CHANNELS, Command, Message, ModelTrained, Progress, Response, Tick
+from shared.contract.messages import (
+    CHANNELS,
+    Command,
+    Message,
+    ModelTrained,
+    Prediction,
+    Progress,
+    Response,
+    Tick,
+)
 from shared.domain.present import FAR
 from shared.runtime.log import log
 from shared.settings import Training
@@ -26,23 +34,11 @@ SLACK = timedelta(minutes=2)
 """Messages carry full minutes, so an import may seem a little older than it is."""
 
 
-class Models(Protocol):
-    """The kept models."""
-
-    def in_use(self) -> Iterable[Trained]:
-        """What serves."""
-        ...
-
-    def use(self, wanted: str, at: int, why: str, sensor: str = "", channel: str = "") -> list[Trained]:
-        """Puts a kept version, or "profile", into use. Raises ModelError, and then nothing has changed."""
-        ...
-
-
 class Trainer:
     """Trains at every start, yearly, after an import and on command; each night looks again while data was missing."""
 
     name: ClassVar[str] = "trainer"
-    consumes: ClassVar[tuple[type[Message], ...]] = (Tick, Progress, Command)
+    consumes: ClassVar[tuple[type[Message], ...]] = (Tick, Progress, Command, Prediction)
     produces: ClassVar[tuple[type[Message], ...]] = (ModelTrained, Progress, Response)
     commands: ClassVar[tuple[str, ...]] = ("train", "use")
 
@@ -53,7 +49,7 @@ class Trainer:
         training: Training,
         runner: Runner,
         now: datetime,
-        shelf: Models,
+        keeper: Keeper,
     ) -> None:
         """`now` is when it was started."""
         self.site = site
@@ -61,7 +57,7 @@ class Trainer:
         self.training = training
         self.runner = runner
         self.now = now.astimezone(zone)
-        self.shelf = shelf
+        self.keeper = keeper
         self.running: Plan | None = None
         self.wanted: Plan | None = None
         self.too_little = False
@@ -76,8 +72,7 @@ class Trainer:
         """Whether one has come: before, the time is only that of the machine."""
 
     def start(self) -> Iterator[Message]:
-        for trained in self.shelf.in_use():
-            yield self._told(trained)
+        yield from self.keeper.start()
         if self.training.automatic:
             yield from self._want(Plan(self._seconds()))
 
@@ -88,6 +83,8 @@ class Trainer:
             yield self._answer(message)
         elif isinstance(message, Command) and message.name == "use":
             yield from self._choose(message)
+        elif isinstance(message, Prediction):
+            yield from self._judge(message)
         elif isinstance(message, Progress) and message.job == "import" and message.step == message.of > 0:
             self.imported = message.at
             yield from self._after_import()
@@ -145,24 +142,18 @@ class Trainer:
     def _choose(self, command: Command) -> Iterator[Message]:
         """A training that is running may be about to promote its own; the operator's choice comes after it."""
         if not self.running:
-            yield from self._put_into_use(command)
+            yield from self.keeper.choose(command, self._seconds())
             return
         self.choices.append(command)
         text = f"{command.arguments.get('id', '')} will be in use when the present training has ended"
         yield Response(self.site, "use", command.transaction, True, text)
 
-    def _put_into_use(self, command: Command) -> Iterator[Message]:
-        wanted, sensor, channel = (command.arguments.get(name, "") for name in ("id", "sensor", "channel"))
-        try:
-            used = self.shelf.use(wanted, self._seconds(), BY_OPERATOR, sensor, channel)
-        except (ModelError, OSError) as error:
-            log(self.name, "no other model is in use", logging.ERROR, text=str(error))
-            yield Response(self.site, "use", command.transaction, False, str(error)[:4000])
-            return
-        for trained in used:
-            log(self.name, "in use", model=trained.id, sensor=trained.sensor, channel=trained.channel)
-            yield self._told(trained)
-        yield Response(self.site, "use", command.transaction, True, in_use_now(wanted, used)[:4000])
+    def _judge(self, prediction: Prediction) -> Iterator[Message]:
+        """Where a model was put aside, a better one is asked for."""
+        for put_aside in list(self.keeper.judge(prediction, busy=self.running is not None)):
+            yield put_aside
+            if self.training.automatic:
+                yield from self._want(Plan(self._seconds(), (put_aside.sensor,), (put_aside.channel,)))
 
     def _want(self, plan: Plan) -> Iterator[Message]:
         if self.running:
@@ -181,7 +172,7 @@ class Trainer:
             for record in self.runner.poll():
                 yield from self._say(record)
         while self.choices and not self.running:
-            yield from self._put_into_use(self.choices.pop(0))
+            yield from self.keeper.choose(self.choices.pop(0), self._seconds())
         if not self.running and self.wanted:
             yield from self._want(replace(self.wanted, at=self._seconds()))
         if not self.running:
@@ -204,15 +195,12 @@ class Trainer:
                 log(self.name, "trained", model=record.id, promoted=record.promoted, reason=record.reason)
                 if not record.promoted:
                     self.again = self.night + AGAIN
-                yield self._told(record)
+                yield self.keeper.tell(record)
             case Ended():
                 self.running = None
 
     def _waiting(self, text: str) -> Progress:
         return Progress(self.site, self.now, "training", 0, 0, None, text[:4000])
-
-    def _told(self, trained: Trained) -> ModelTrained:
-        return told(trained, self.site, self.zone)
 
     def _seconds(self) -> int:
         return int(self.now.timestamp())

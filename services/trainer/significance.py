@@ -8,6 +8,8 @@ from shared.domain.series import Floats, Ints
 
 FEWEST = 5
 """Days without which nothing is sure."""
+LASTING = 3
+"""Days after which good and bad luck are taken to be forgotten, where the forecasts themselves don't overlap longer."""
 
 
 def chance(differences: Floats, days: Ints, hours: int) -> float:
@@ -15,21 +17,23 @@ def chance(differences: Floats, days: Ints, hours: int) -> float:
 
     `differences`: its losses minus the other's, `hours` ahead, NaN where unknown; `days`: the day of each. Near 0 the
     first is better, near 1 it is worse. Method: Diebold and Mariano (1995) on daily means, so that the hours of one
-    day count once, with the variance of Newey and West (1987) and the small-sample correction and t distribution of
-    Harvey, Leybourne and Newbold (1997).
+    day count once. Their variance is that of the slowest cosines (Lazarus, Lewis, Stock and Watson 2018), as few as
+    fit the days over which luck lasts, with the t distribution of as many degrees: so it is right for few and
+    overlapping forecasts, too (Coroneo and Iacone 2020).
     """
     from scipy.special import stdtr  # the trainer's service needs it once a day
 
     daily = _daily(differences, days)
-    count, span = len(daily), -(-hours // 24)
+    count = len(daily)
     if count < FEWEST:
         return 0.5
-    spread = _variance(daily, max(span, int(np.ceil(np.cbrt(count)))))
+    degrees = max(1, count // max(LASTING, -(-hours // 24)))
+    waves = np.cos(np.pi * np.outer(np.arange(1, degrees + 1), np.arange(count) + 0.5) / count)
+    spread = float(np.mean(2 / count * (waves @ daily) ** 2))
     mean = float(daily.mean())
     if spread <= 1e-12 * mean**2:
         return 0.5 if mean == 0 else float(mean > 0)
-    corrected = max(0.0, (count + 1 - 2 * span + span * (span - 1) / count) / count)
-    return float(stdtr(count - 1, mean * np.sqrt(corrected * count / spread)))
+    return float(stdtr(degrees, mean * np.sqrt(count / spread)))
 
 
 def _daily(differences: Floats, days: Ints) -> Floats:
@@ -37,13 +41,3 @@ def _daily(differences: Floats, days: Ints) -> Floats:
     _, place = np.unique(days[known], return_inverse=True)
     means: Floats = np.bincount(place, differences[known]) / np.bincount(place)
     return means
-
-
-def _variance(daily: Floats, lags: int) -> float:
-    """Long-run variance with Bartlett's weights, never negative."""
-    count, centred = len(daily), daily - daily.mean()
-    lags = min(lags, count - 1)
-    return float(
-        centred @ centred / count
-        + sum(2 * (1 - lag / (lags + 1)) * centred[lag:] @ centred[:-lag] / count for lag in range(1, lags + 1))
-    )

@@ -103,8 +103,8 @@ def test_the_profile_gives_way_to_what_is_likely_better_and_never_to_what_is_wor
 
 
 def test_the_hours_of_one_day_are_no_evidence_of_their_own() -> None:
-    hours = np.random.default_rng(5).normal(-0.1, 1.0, 480)
-    days = np.repeat(np.random.default_rng(6).normal(-0.1, 1.0, 20), 24)
+    hours = np.random.default_rng(5).normal(-0.15, 1.0, 480)
+    days = np.repeat(np.random.default_rng(6).normal(-0.15, 1.0, 20), 24)
     assert chance(hours, np.arange(480) // 24, 1) < 0.05
     assert 0.05 < chance(days, np.arange(480) // 24, 1) < 0.95
 

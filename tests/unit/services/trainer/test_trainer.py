@@ -1,15 +1,16 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import pytest
 
 from services.forecaster.manifest import ModelError
+from services.trainer.keeper import Keeper
 from services.trainer.plan import Advance, Ended, Failed, Plan, Record, TooLittle, Trained
 from services.trainer.runner import InProcess
 from services.trainer.service import Trainer
-from shared.contract.messages import Command, Message, ModelTrained, Progress, Response, Tick
+from shared.contract.messages import Command, Message, ModelTrained, Progress, Response, Score, Tick
 from shared.settings import Settings, Training
 from tests.unit.makers import START
 
@@ -50,8 +51,28 @@ class WrittenShelf:
         return self.used
 
 
+@dataclass
+class WrittenPast:
+    """Stored scores of sensor 001."""
+
+    stored: list[Score] = field(default_factory=list)
+
+    def sensors(self) -> list[str]:
+        return ["001"] if self.stored else []
+
+    def last_scored(self, sensor: str) -> int | None:  # noqa: ARG002
+        return max((int(one.at.timestamp()) for one in self.stored), default=None)
+
+    def scores(self, sensor: str, start: int, stop: int) -> list[Score]:  # noqa: ARG002
+        return [one for one in self.stored if start <= one.at.timestamp() < stop]
+
+
+def keeper(shelf: WrittenShelf | None = None, past: WrittenPast | None = None) -> Keeper:
+    return Keeper("site1", ZONE, shelf or WrittenShelf(), past or WrittenPast())
+
+
 def trainer(runner: WrittenRunner, training: Training | None = None, shelf: WrittenShelf | None = None) -> Trainer:
-    return Trainer("site1", ZONE, training or Training(), runner, START, shelf or WrittenShelf())
+    return Trainer("site1", ZONE, training or Training(), runner, START, keeper(shelf))
 
 
 def started(runner: WrittenRunner, *records: Record) -> Trainer:
@@ -222,7 +243,7 @@ def test_an_import_older_than_the_last_training_is_not_trained_on_again() -> Non
 
 
 def test_in_one_process_a_command_ends_with_the_trained_model() -> None:
-    service = Trainer("site1", ZONE, Training(automatic=False), InProcess(lambda _: [TRAINED]), START, WrittenShelf())
+    service = Trainer("site1", ZONE, Training(automatic=False), InProcess(lambda _: [TRAINED]), START, keeper())
     said = tell(service, command())
     assert [type(one) for one in said] == [Response, ModelTrained]
 
@@ -230,7 +251,7 @@ def test_in_one_process_a_command_ends_with_the_trained_model() -> None:
 @pytest.mark.parametrize("year", [1970, 2027])
 def test_a_start_on_a_wrong_clock_is_done_again_when_a_tick_tells_the_time(year: int) -> None:
     runner = WrittenRunner()
-    service = Trainer("site1", ZONE, Training(), runner, START.replace(year=year), WrittenShelf())
+    service = Trainer("site1", ZONE, Training(), runner, START.replace(year=year), keeper())
     list(service.start())
     runner.records = [TOO_LITTLE, Ended()]
     tell(service, clock("2026-11-24 10:04"))

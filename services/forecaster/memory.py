@@ -131,13 +131,14 @@ class Meter:
 
     def recall(self, past: Series) -> None:
         """Takes over stored readings; an hour that memory knows better stays."""
+        if not len(past):
+            return
         numbers, starts = np.unique(past.at // HOUR, return_index=True)
         for number, start, stop in zip(numbers.tolist(), starts, [*starts[1:], len(past)], strict=True):
             stored = _hour(past, slice(start, stop))
             if number not in self.hours or stored.seen.bit_count() > self.hours[number].seen.bit_count():
                 self.hours[number] = stored
-        if len(past):
-            self.newest = max(self.newest or 0, int(past.at[-1]))
+        self.newest = max(self.newest or 0, int(past.at[-1]))
         self.closed = 0
 
 

@@ -26,7 +26,7 @@ from shared.contract.messages import (
     Tick,
 )
 from shared.domain.foreseen import Foreseen
-from shared.domain.profile import AHEAD
+from shared.domain.profile import AHEAD, WEEK_HOURS
 from shared.domain.series import DAY, HOUR, MINUTE, Series
 from shared.runtime.log import log
 
@@ -210,7 +210,9 @@ class Forecaster:
         if span := self.past.span(sensor):
             newest = span[1] // HOUR + 1
             first = min(newest, oldest or newest) - HOURS
-            meter.recall(self.past.readings(sensor, first * HOUR, newest * HOUR))
+            for start in range(first, newest, WEEK_HOURS):  # at once they would take 20 MB
+                stop = min(start + WEEK_HOURS, newest)
+                meter.recall(self.past.readings(sensor, start * HOUR, stop * HOUR))
         return meter
 
     def _recall_scores(self, sensor: str, oldest: int | None) -> None:

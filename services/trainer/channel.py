@@ -105,13 +105,14 @@ def _usual(hours: Hours, hour: int) -> Floats:
 def _keep(hours: Hours, data: Path, files: dict[str, bytes], trained: Trained, scaler: Scaler, site: str) -> Trained:
     """Writes the model's folder; puts it into use if it was promoted."""
     place = data / place_of(hours)
-    folder.mend(place)
     if not trained.promoted:
         trained = replace(trained, path=f"{trained.path}/versions/{trained.id}")
-    folder.keep(place, files, {**asdict(trained), "site": site, "features": VERSION, "scaler": asdict(scaler)})
-    if trained.promoted:
-        folder.promote(place, trained.id)
-    folder.prune(place)
+    with folder.alone(place):
+        folder.mend(place)
+        folder.keep(place, files, {**asdict(trained), "site": site, "features": VERSION, "scaler": asdict(scaler)})
+        if trained.promoted:
+            folder.promote(place, trained.id)
+        folder.prune(place)
     return trained
 
 

@@ -9,6 +9,7 @@ into use, there is a manifest alone, that says so.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -32,6 +33,18 @@ KEPT = 12
 """Versions that stay for a rollback."""
 SAID = ("at", "path", "promoted", "reason")
 """What the manifest in use may say otherwise than that of its version: when it was put into use again, and why."""
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Meanwhile no other process changes a channel's models: a training whose trainer was killed, or ./wvr models."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def keep(folder: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> Path:

@@ -28,8 +28,8 @@ from shared.settings import Training
 
 NIGHT = 3
 """Local hour at which it looks whether there is something to train."""
-AGAIN = timedelta(days=7)
-"""After a candidate was refused, the next one is trained: there is a week more to learn from, and to judge by."""
+AT_ONCE, AGAIN = timedelta(days=1), timedelta(days=7)
+"""After a training failed, and after a candidate was refused: then there is a week more to learn from and to judge."""
 SLACK = timedelta(minutes=2)
 """Messages carry full minutes, so an import may seem a little older than it is."""
 
@@ -65,7 +65,7 @@ class Trainer:
         self.began = self.now
         self.night = self._date(self.now)
         self.again: date | None = None
-        """When a refused candidate is followed by the next one."""
+        """The night on which a training that failed or was of no use is followed by the next one."""
         self.choices: list[Command] = []
         """Models to be put into use when the present training has ended."""
         self.ticks = False
@@ -190,11 +190,12 @@ class Trainer:
                 yield self._waiting(record.text)
             case Failed():
                 log(self.name, "training failed", logging.ERROR, text=record.text)
+                self.again = self.night + AT_ONCE
                 yield self._waiting(f"training failed: {record.text}")
             case Trained():
                 log(self.name, "trained", model=record.id, promoted=record.promoted, reason=record.reason)
                 if not record.promoted:
-                    self.again = self.night + AGAIN
+                    self.again = self.again or self.night + AGAIN
                 yield self.keeper.tell(record)
             case Ended():
                 self.running = None

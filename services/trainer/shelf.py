@@ -30,7 +30,8 @@ class Shelf:
     def in_use(self) -> Iterator[Trained]:
         """What serves, by the manifests; ends what a kill has left half done."""
         for place in self._places():
-            folder.mend(place)
+            with folder.alone(place):
+                folder.mend(place)
         return folder.in_use(self._models)
 
     def kept(self) -> Iterator[Kept]:
@@ -65,14 +66,15 @@ class Shelf:
         return [self._exchange(place, wanted, at, why) for place in places]
 
     def _exchange(self, place: Path, wanted: str, at: int, why: str) -> Trained:
-        folder.mend(place)
         said = {"at": at, "path": place.relative_to(self._data).as_posix(), "promoted": True, "reason": why}
-        if wanted == PROFILE:
-            span = {"trained_from": at, "trained_to": at, "metrics": {}}
-            folder.retire(place, {"sensor": place.name, "channel": place.parent.name, **span, **said})
-        else:
-            folder.promote(place, wanted, said)
-        return folder.trained_of(place, read_manifest(place))
+        with folder.alone(place):
+            folder.mend(place)
+            if wanted == PROFILE:
+                span = {"trained_from": at, "trained_to": at, "metrics": {}}
+                folder.retire(place, {"sensor": place.name, "channel": place.parent.name, **span, **said})
+            else:
+                folder.promote(place, wanted, said)
+            return folder.trained_of(place, read_manifest(place))
 
     def _places(self) -> list[Path]:
         return sorted(self._models.glob("*/*/"))

@@ -305,3 +305,12 @@ def test_a_refused_candidate_is_followed_by_another_a_week_later() -> None:
     assert len(runner.begun) == 1
     tell(service, clock("2026-11-30 02:59"), clock("2026-11-30 12:00"), clock("2026-12-07 12:00"))
     assert len(runner.begun) == 2
+
+
+def test_a_training_that_failed_is_tried_again_the_next_night() -> None:
+    runner = WrittenRunner()
+    service = started(runner, Failed("the training process ended with code -9"), replace(TRAINED, promoted=False))
+    tell(service, clock("2026-11-24 02:58"))
+    assert len(runner.begun) == 1
+    tell(service, clock("2026-11-24 03:00"), clock("2026-11-24 12:00"))
+    assert len(runner.begun) == 2

@@ -9,7 +9,7 @@ from functools import partial
 from typing import ClassVar, Protocol
 from zoneinfo import ZoneInfo
 
-from services.forecaster.memory import HOURS, Meter
+from services.forecaster.memory import REMEMBERED, Meter
 from services.forecaster.scores import LATE, WINDOW, Scores
 from services.forecaster.week import Model, forecast, hours_ahead
 from shared.contract.messages import (
@@ -209,7 +209,7 @@ class Forecaster:
         meter = self.meters.get(sensor) or self._meet(sensor)
         if span := self.past.span(sensor):
             newest = span[1] // HOUR + 1
-            first = min(newest, oldest or newest) - HOURS
+            first = min(newest, oldest or newest) - REMEMBERED
             for start in range(first, newest, WEEK_HOURS):  # at once they would take 20 MB
                 stop = min(start + WEEK_HOURS, newest)
                 meter.recall(self.past.readings(sensor, start * HOUR, stop * HOUR))

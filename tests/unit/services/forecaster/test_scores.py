@@ -112,3 +112,14 @@ def test_a_restart_loses_no_score(stop: int) -> None:
     restarted = forecaster(past, shelf)
     again: list[Message] = list(restarted.start())
     assert [*again, *said(restarted, readings[stop + 1 :])] == [one for one in whole if one.issued_at > cut]
+
+
+def test_what_the_profile_would_have_said_can_be_made_again_for_two_weeks() -> None:
+    service = forecaster(StoredPast(series(minutes(-10 * 7 * 24 * 60, 0))))
+    list(service.start())
+    meter, hour = service.meters["001"], NOW // HOUR
+    then = {ahead: meter.before(hour + ahead) for ahead in (0, 168, 336)}
+    for ahead, (values, local_hours) in then.items():
+        again = meter.before(hour + ahead)
+        assert again[0]["flow_rate"] == pytest.approx(values["flow_rate"], nan_ok=True)
+        assert again[1].tolist() == local_hours.tolist()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from shared.contract.messages import Command, History, Message, Progress, Response, Status
+from shared.contract.messages import Command, History, Message, Order, Progress, Response, Status
 from shared.runtime.mqtt_bus import MqttBus
 from shared.settings import Settings
 
@@ -45,7 +45,7 @@ def converse(settings: Settings, say: Iterable[Message], heard: Callable[[Messag
         bus.close()
 
 
-def ask(settings: Settings, name: Literal["train", "backup"], job: str) -> int:
+def ask(settings: Settings, name: Order, job: str = "", **arguments: str) -> int:
     """Sends a command, shows its job's progress and its answer; exit code 0 when it went well."""
     transaction = uuid.uuid4().hex[:12]
     answers: list[Response] = []
@@ -57,7 +57,7 @@ def ask(settings: Settings, name: Literal["train", "backup"], job: str) -> int:
             answers.append(message)
         return bool(answers)
 
-    converse(settings, [Command(settings.site.name, name, transaction)], heard)
+    converse(settings, [Command(settings.site.name, name, transaction, arguments)], heard)
     print(answers[-1].text)
     return 0 if answers[-1].ok else 1
 

@@ -25,8 +25,10 @@ from services.reporter.folder import DeferredFolder
 from services.reporter.owed import NothingOwed
 from services.reporter.service import Reporter
 from services.trainer.job import Job
+from services.trainer.keeper import Keeper
 from services.trainer.runner import InProcess
 from services.trainer.service import Trainer
+from services.trainer.shelf import Shelf
 from shared.contract.messages import Command, Tick
 from shared.runtime.register import Register
 from shared.runtime.replay import Replay, by_minute
@@ -87,10 +89,11 @@ def _services(settings: Settings, recorder: Recorder, folder: DeferredFolder) ->
     ingest = Ingest(site, NoSpool("replay"), "replay", Register(settings.sensors), bad_lines, NoPast())
     job = Job(site, zone, settings.data, settings.training, history, time.monotonic)
     on_command = settings.training.model_copy(update={"automatic": False})
+    beginning, keeper = datetime.fromtimestamp(0, zone), Keeper(site, zone, Shelf(settings.data), history)
     keen = [
         Forecaster(site, zone, history, loader(settings.data)),
         Detector(settings, history),
-        Trainer(site, zone, on_command, InProcess(job.train), datetime.fromtimestamp(0, zone)),
+        Trainer(site, zone, on_command, InProcess(job.train), beginning, keeper),
         Reporter(folder, zone, settings.reporter.horizons_hours, settings.reporter.outbox_days, NothingOwed()),
     ]
     keep = settings.store.retention_days

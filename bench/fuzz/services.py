@@ -20,8 +20,10 @@ from services.ingest.spool import NoSpool
 from services.reporter.folder import SensorFolder
 from services.reporter.owed import Owed
 from services.reporter.service import Reporter
+from services.trainer.keeper import Keeper
 from services.trainer.runner import InProcess
 from services.trainer.service import Trainer
+from services.trainer.shelf import Shelf
 from shared.contract.messages import Command, History, Message, Reading, Rejected
 from shared.contract.wire import encode
 from shared.runtime.bus import Delivery
@@ -84,7 +86,9 @@ def make(name: str, folder: Path) -> Service:
         "ingest": lambda: Ingest(site, NoSpool("001"), "file", Register(), lambda _: None, NoPast()),
         "detector": lambda: _behind_gaps(Detector(settings, past), past),
         "forecaster": lambda: _behind_gaps(Forecaster(site, zone, past, loader(folder)), past),
-        "trainer": lambda: Trainer(site, zone, settings.training, InProcess(lambda _: ()), START),
+        "trainer": lambda: Trainer(
+            site, zone, settings.training, InProcess(lambda _: ()), START, Keeper(site, zone, Shelf(folder), past)
+        ),
         "db_writer": lambda: DbWriter(
             Recorder(settings.database, zone, (0, 24)), site, 365, lambda at: datetime.fromtimestamp(at, zone)
         ),

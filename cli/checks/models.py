@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cli.checks.finding import Finding, note, ok, wrong
 from services.forecaster.manifest import ModelError, read_manifest, sha256
+from shared.contract.messages import PROFILE
 from shared.settings import Settings
 
 
@@ -23,6 +24,10 @@ def _model(folder: Path) -> Finding:
     name = f"model {folder.parent.name}/{folder.name}"
     try:
         manifest = read_manifest(folder)
+        if manifest["id"] == PROFILE:
+            return note(
+                f"{name}: the profile forecasts: {str(manifest.get('reason'))[:200]}", "./wvr models lists others"
+            )
         sums = {"model.tflite": manifest["checksum"], **manifest.get("checksums", {})}
         bad = [file for file, checksum in sums.items() if sha256((folder / file).read_bytes()) != checksum]
     except (ModelError, OSError) as error:

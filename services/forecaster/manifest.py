@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from shared.contract.messages import free_of_separators
+from shared.contract.messages import PROFILE, free_of_separators
 from shared.domain.features import VERSION
 from shared.runtime.files import read_small
 
@@ -45,6 +45,8 @@ def read_model(folder: Path) -> tuple[bytes, dict[str, Any]]:
     whole under `versions/`. Raises ModelError when there is none, or it isn't whole, or of another version.
     """
     manifest = read_manifest(folder)
+    if manifest["id"] == PROFILE:
+        raise ModelError(f"{folder}: the profile is in use: {str(manifest.get('reason'))[:200]}")
     for place in (folder, folder / "versions" / manifest["id"]):
         try:
             content = read_small(place / NETWORK, LARGEST_NETWORK)

@@ -11,10 +11,12 @@ from shared.contract.messages import CHANNELS, Channel
 from shared.domain.pace import Pace
 from shared.domain.present import Present
 from shared.domain.series import HOUR, MINUTE, Floats, Series
-from shared.domain.timing import offset_seconds
+from shared.domain.timing import local_seconds, offset_seconds
 
 HOURS = 9 * 168
-"""Hours that are remembered."""
+"""Hours that a forecast looks back."""
+REMEMBERED = HOURS + 2 * 168
+"""Hours that are remembered, so that forecasts of the last two weeks can be made again."""
 TURNED_BACK = 60
 """New readings in a row, each more than an hour late, after which the meter's clock is taken to have been set back."""
 KNOWN_MINUTES = 30
@@ -98,7 +100,7 @@ class Meter:
         number = at // HOUR
         hour = self.hours.get(number)
         if hour is None:
-            if self.newest is not None and number <= self.newest // HOUR - HOURS:
+            if self.newest is not None and number <= self.newest // HOUR - REMEMBERED:
                 return
             hour = self.hours[number] = Hour()
         hour.add(at % HOUR // MINUTE, (flow_rate, pressure))
@@ -107,16 +109,29 @@ class Meter:
         if self.newest is None or at > self.newest:
             self.newest = at
 
+    def mean(self, number: int, channel: Channel) -> float:
+        """Mean of an hour, NaN while too little of it is known."""
+        hour = self.hours.get(number)
+        return hour.mean(CHANNELS.index(channel)) if hour else np.nan
+
     def before(self, hour: int) -> tuple[dict[Channel, Floats], NDArray[np.int64]]:
         """Hourly means of the nine weeks before an hour, newest last, by channel; and the local hours of them."""
+        if hour < self.closed:
+            return self._again(hour)
         for number in range(max(self.closed, hour - HOURS), hour):
             self._note(number)
-            self.hours.pop(number - HOURS, None)
+            self.hours.pop(number - REMEMBERED, None)
         self.closed = max(self.closed, hour)
         if len(self.hours) > 3 * HOURS:  # after a leap in time, the hours before it
             self.hours = {number: one for number, one in self.hours.items() if number >= hour - 2 * HOURS}
         order = np.arange(hour - HOURS, hour) % HOURS
         return {channel: self.ring[place, order] for place, channel in enumerate(CHANNELS)}, self.local[order]
+
+    def _again(self, hour: int) -> tuple[dict[Channel, Floats], NDArray[np.int64]]:
+        """The same for an hour of the last two weeks, whose oldest hours the ring has no more."""
+        numbers = np.arange(hour - HOURS, hour)
+        means = {channel: np.array([self.mean(number, channel) for number in numbers.tolist()]) for channel in CHANNELS}
+        return means, local_seconds(numbers * HOUR, self.zone) // HOUR
 
     def _note(self, number: int) -> None:
         hour, slot = self.hours.get(number), number % HOURS
@@ -126,13 +141,14 @@ class Meter:
 
     def recall(self, past: Series) -> None:
         """Takes over stored readings; an hour that memory knows better stays."""
+        if not len(past):
+            return
         numbers, starts = np.unique(past.at // HOUR, return_index=True)
         for number, start, stop in zip(numbers.tolist(), starts, [*starts[1:], len(past)], strict=True):
             stored = _hour(past, slice(start, stop))
             if number not in self.hours or stored.seen.bit_count() > self.hours[number].seen.bit_count():
                 self.hours[number] = stored
-        if len(past):
-            self.newest = max(self.newest or 0, int(past.at[-1]))
+        self.newest = max(self.newest or 0, int(past.at[-1]))
         self.closed = 0
 
 

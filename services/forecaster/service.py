@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from functools import partial
 from typing import ClassVar, Protocol
 from zoneinfo import ZoneInfo
 
-from services.forecaster.memory import HOURS, Meter
+from services.forecaster.memory import REMEMBERED, Meter
+from services.forecaster.scores import LATE, WINDOW, Scores
 from services.forecaster.week import Model, forecast, hours_ahead
-from shared.contract.messages import CHANNELS, Channel, Message, ModelTrained, Prediction, Progress, Reading, Tick
+from shared.contract.messages import (
+    CHANNELS,
+    PROFILE,
+    Channel,
+    Forecast,
+    Message,
+    ModelTrained,
+    Prediction,
+    Progress,
+    Reading,
+    Score,
+    Tick,
+)
+from shared.domain.foreseen import Foreseen
+from shared.domain.profile import AHEAD, WEEK_HOURS
 from shared.domain.series import DAY, HOUR, MINUTE, Series
 from shared.runtime.log import log
 
@@ -31,6 +47,8 @@ class Past(Protocol):
     def issued(self, sensor: str) -> int | None: ...
     def unforecast(self, sensor: str, start: int, stop: int) -> list[int]: ...
     def predictions(self, sensor: str) -> Prediction | None: ...
+    def forecasts_of(self, sensor: str, start: int, stop: int) -> Iterable[Foreseen]: ...
+    def scores(self, sensor: str, start: int, stop: int) -> Iterable[Score]: ...
 
 
 class Load(Protocol):
@@ -55,12 +73,14 @@ class Forecaster:
         self.load = load
         self.meters: dict[str, Meter] = {}
         self.models: dict[tuple[str, Channel], Model] = {}
+        self.scores: dict[str, Scores] = {}
 
     def start(self) -> Iterator[Message]:
         """Rebuilds the memory from stored history; yields the forecasts that it lacks, and last the newest one."""
         for sensor in self.past.sensors():
             missed = self._missed(sensor)
             meter = self._recall(sensor, min(missed, default=None))
+            self._recall_scores(sensor, min(missed, default=None))
             for hour in missed:
                 yield self._predict(sensor, meter, hour)
             issued = self.past.issued(sensor)
@@ -151,11 +171,26 @@ class Forecaster:
         flow_rate, pressure = (
             forecast(self.models.get((sensor, channel)), values[channel], local_hours, ahead) for channel in CHANNELS
         )
-        return Prediction(self.site, sensor, datetime.fromtimestamp(hour * HOUR, self.zone), flow_rate, pressure)
+        scores = self.scores[sensor]
+        told = tuple(scores.judge(hour))
+        for channel, week in zip(CHANNELS, (flow_rate, pressure), strict=True):
+            scores.expect(hour, channel, week)
+        return Prediction(self.site, sensor, self._local(hour * HOUR), flow_rate, pressure, told)
+
+    def _usual(self, meter: Meter, hour: int, channel: Channel) -> Forecast:
+        """What the profile would forecast at the start of an hour of the last two weeks."""
+        values, local_hours = meter.before(hour)
+        return forecast(None, values[channel], local_hours, hours_ahead(hour, self.zone))
+
+    def _local(self, at: int) -> datetime:
+        return datetime.fromtimestamp(at, self.zone)
 
     def _take_up(self, trained: ModelTrained) -> None:
         model = self.load(trained.path, trained.checksum)
-        if model is not None:
+        if trained.id == PROFILE and model is None:
+            self.models.pop((trained.sensor, trained.channel), None)
+            log(self.name, "goes back to the profile", sensor=trained.sensor, channel=trained.channel)
+        elif model is not None:
             self.models[trained.sensor, trained.channel] = model
             log(self.name, "took up a model", sensor=trained.sensor, channel=trained.channel, model=model.id)
         else:
@@ -163,6 +198,7 @@ class Forecaster:
 
     def _meet(self, sensor: str) -> Meter:
         meter = self.meters[sensor] = Meter(self.zone)
+        self.scores[sensor] = Scores(meter.mean, partial(self._usual, meter), self._local)
         for channel in CHANNELS:
             if model := self.load(f"output/Learning_lstm/{channel}/{sensor}"):
                 self.models[sensor, channel] = model
@@ -173,6 +209,18 @@ class Forecaster:
         meter = self.meters.get(sensor) or self._meet(sensor)
         if span := self.past.span(sensor):
             newest = span[1] // HOUR + 1
-            first = min(newest, oldest or newest) - HOURS
-            meter.recall(self.past.readings(sensor, first * HOUR, newest * HOUR))
+            first = min(newest, oldest or newest) - REMEMBERED
+            for start in range(first, newest, WEEK_HOURS):  # at once they would take 20 MB
+                stop = min(start + WEEK_HOURS, newest)
+                meter.recall(self.past.readings(sensor, start * HOUR, stop * HOUR))
         return meter
+
+    def _recall_scores(self, sensor: str, oldest: int | None) -> None:
+        """Takes over the stored forecasts that wait for their hour, or from the hour `oldest` on waited for it."""
+        issued = self.past.issued(sensor)
+        if issued is None:
+            return
+        first = (min(issued // HOUR, oldest or issued // HOUR) - LATE) * HOUR
+        stop = issued + AHEAD * HOUR
+        scored = self.past.scores(sensor, first - WINDOW * HOUR, stop)
+        self.scores[sensor].recall(self.past.forecasts_of(sensor, first, stop), scored)

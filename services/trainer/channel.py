@@ -82,13 +82,14 @@ def judge(hours: Hours, candidate: LiteModel, held: Ints, seen: list[Inputs], pl
     """Champion against challenger on the held-back hours; the profile is the champion while no model serves."""
     truth = np.stack([hours.truth(int(hour), end) for hour in held])
     own = np.stack([_quantiles(candidate, look) for look in seen])
+    usual, days = np.stack([_usual(hours, int(hour)) for hour in held]), held // 24
     try:
         champion = open_model(place)
     except ModelError:
-        return decide(truth, own, np.stack([_usual(hours, int(hour)) for hour in held]), "the profile")
+        return decide(truth, own, usual, "the profile", days)
     used_looks = (hours.look(int(hour), champion.scaler) for hour in held)
     used = np.stack([_quantiles(champion, look) for look in used_looks if look])
-    return decide(truth, own, used, champion.id)
+    return decide(truth, own, used, champion.id, days, usual)
 
 
 def _quantiles(model: LiteModel, look: Inputs) -> Floats:
@@ -104,13 +105,14 @@ def _usual(hours: Hours, hour: int) -> Floats:
 def _keep(hours: Hours, data: Path, files: dict[str, bytes], trained: Trained, scaler: Scaler, site: str) -> Trained:
     """Writes the model's folder; puts it into use if it was promoted."""
     place = data / place_of(hours)
-    folder.mend(place)
     if not trained.promoted:
         trained = replace(trained, path=f"{trained.path}/versions/{trained.id}")
-    folder.keep(place, files, {**asdict(trained), "site": site, "features": VERSION, "scaler": asdict(scaler)})
-    if trained.promoted:
-        folder.promote(place, trained.id)
-    folder.prune(place)
+    with folder.alone(place):
+        folder.mend(place)
+        folder.keep(place, files, {**asdict(trained), "site": site, "features": VERSION, "scaler": asdict(scaler)})
+        if trained.promoted:
+            folder.promote(place, trained.id)
+        folder.prune(place)
     return trained
 
 

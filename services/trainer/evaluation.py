@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared.domain.series import Floats
+from services.trainer.significance import chance
+from shared.contract.messages import SCORED
+from shared.domain.series import Floats, Ints
 
-HORIZONS = (1, 24, 168)
-"""Hours ahead that are told one by one: the first, the 24th and the 168th hour of a forecast."""
 LEVELS = np.array([0.1, 0.5, 0.9])
+SURE, LIKELY = 0.05, 0.25
+"""Chances of a mere accident below which a difference is sure, or likely."""
 
 
 @dataclass(frozen=True)
@@ -22,28 +24,95 @@ class Decision:
     metrics: dict[str, float]
 
 
+@dataclass(frozen=True)
+class Duel:
+    """A candidate against one rival, at each horizon that is known (hours ahead)."""
+
+    ratios: dict[int, float]
+    """Mean error of its rival's."""
+    chances: dict[int, float]
+    """Near 0 the candidate is better, near 1 worse."""
+
+    def better(self, level: float) -> bool:
+        """Whether it is so at one horizon at least; it has so many tries (Bonferroni)."""
+        return any(one < level / len(self.chances) for one in self.chances.values())
+
+    @property
+    def worse(self) -> list[int]:
+        """Horizons at which it surely is, each by itself."""
+        return [hours for hours, one in self.chances.items() if one > 1 - SURE]
+
+
 def errors(truth: Floats, quantiles: Floats) -> dict[str, float]:
     """Errors of forecasts (n, 169, 3) against what came (n, 169), in the channel's unit; unknown hours don't count."""
     missed = np.abs(truth - quantiles[..., 1])
     inside = (quantiles[..., 0] <= truth) & (truth <= quantiles[..., 2])
     difference = truth[..., None] - quantiles
     pinball = np.maximum(LEVELS * difference, (LEVELS - 1) * difference)
-    told = {f"mae_{hours}h": float(np.nanmean(missed[:, hours - 1])) for hours in HORIZONS if _known(truth, hours)}
+    told = {f"mae_{hours}h": float(np.nanmean(missed[:, hours])) for hours in _known(missed)}
     coverage = float(inside[~np.isnan(truth)].mean())
     return {"mae": float(np.nanmean(missed)), **told, "pinball": float(np.nanmean(pinball)), "coverage": coverage}
 
 
-def _known(truth: Floats, hours: int) -> bool:
-    return not bool(np.isnan(truth[:, hours - 1]).all())
+def duel(truth: Floats, own: Floats, other: Floats, days: Ints) -> Duel:
+    """Compares the errors of two sets of forecasts (n, 169, 3) that were issued at the same hours of `days` (n)."""
+    mine, its = np.abs(truth - own[..., 1]), np.abs(truth - other[..., 1])
+    known = _known(mine + its)
+    both = {hours: ~np.isnan(mine[:, hours] + its[:, hours]) for hours in known}
+    ratios = {
+        hours: float(mine[both[hours], hours].mean() / max(its[both[hours], hours].mean(), 1e-12)) for hours in known
+    }
+    return Duel(ratios, {hours: chance(mine[:, hours] - its[:, hours], days, hours) for hours in known})
 
 
-def decide(truth: Floats, candidate: Floats, used: Floats, name: str) -> Decision:
-    """Promotes a candidate whose pinball loss and mean error, taken together, are below those of `name` in use."""
+def decide(
+    truth: Floats, candidate: Floats, used: Floats, name: str, days: Ints, usual: Floats | None = None
+) -> Decision:
+    """Whether a candidate takes the place of what is in use, called `name`; `usual` is the profile's, where it isn't.
+
+    It must be better taken as a whole (pinball loss and mean error together), surely better at one horizon, so that
+    no luck of a few days changes the model, and surely worse at none, neither than what is in use nor than the
+    profile. The profile gives way to what is likely better, since it is put back when every day's scores show an
+    error. A refused candidate is followed by another a week later: who is better is found out sooner or later.
+    """
     own, other = errors(truth, candidate), errors(truth, used)
     ratios = [own[metric] / max(other[metric], 1e-12) for metric in ("pinball", "mae")]
-    promoted = sum(ratios) / len(ratios) < 1.0
+    rivals = {name: duel(truth, candidate, used, days)}
+    if usual is not None:
+        rivals["the profile"] = duel(truth, candidate, usual, days)
+    lower = sum(ratios) / len(ratios) < 1.0
+    refusals = [f"surely worse than {rival} {_at(one.worse)}" for rival, one in rivals.items() if one.worse]
+    if not lower:
+        refusals.insert(0, "not lower as a whole")
+    elif not rivals[name].better(SURE if usual is not None else LIKELY):
+        refusals.append("what is better may be luck")
     reason = (
-        f"{'better' if promoted else 'not better'} than {name} on {len(truth)} held-back hours: "
+        f"{'not better' if refusals else 'better'} than {name} on {len(truth)} held-back hours: "
         f"pinball {ratios[0]:.3f}, mean error {ratios[1]:.3f} of its"
     )
-    return Decision(promoted, reason, {**own, **{f"used_{metric}": value for metric, value in other.items()}})
+    reason = "; ".join([f"{reason}{_told(rivals[name])}", *refusals])
+    metrics = {**own, **_named("used", other, rivals[name])}
+    if usual is not None:
+        metrics |= _named("profile", errors(truth, usual), rivals["the profile"])
+    else:
+        metrics |= _named("profile", other, rivals[name])
+    return Decision(not refusals, reason, metrics)
+
+
+def _known(missed: Floats) -> list[int]:
+    return [hours for hours in SCORED if not np.isnan(missed[:, hours]).all()]
+
+
+def _told(one: Duel) -> str:
+    return "".join(
+        f", at {hours} h {ratio:.3f} (chance {one.chances[hours]:.3f})" for hours, ratio in one.ratios.items()
+    )
+
+
+def _at(horizons: list[int]) -> str:
+    return "at " + ", ".join(f"{hours} h" for hours in horizons)
+
+
+def _named(rival: str, found: dict[str, float], one: Duel) -> dict[str, float]:
+    chances = {f"{rival}_chance_{hours}h": value for hours, value in one.chances.items()}
+    return {**{f"{rival}_{metric}": value for metric, value in found.items()}, **chances}

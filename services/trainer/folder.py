@@ -2,12 +2,14 @@
 
 `Learning_lstm/{channel}/{sensor}/` holds model.tflite, model.keras, scaler.joblib and manifest.json under these names.
 A model is written beside and renamed to `versions/{id}`; then its files replace those in use, manifest last. Killed
-between two of them, the old manifest still names a model that is whole under `versions/`.
+between two of them, the old manifest still names a model that is whole under `versions/`. Where the profile was put
+into use, there is a manifest alone, that says so.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -17,6 +19,8 @@ from typing import Any
 
 from services.forecaster.manifest import MANIFEST, NETWORK, ModelError, read_manifest, sha256
 from services.trainer.plan import Trained
+from shared.contract.messages import PROFILE
+from shared.domain.features import VERSION
 from shared.runtime.files import flush_path, read_small
 
 KERAS, SCALER = "model.keras", "scaler.joblib"
@@ -27,6 +31,20 @@ LAST_SECOND = 4_102_444_800
 """The year 2100, epoch seconds."""
 KEPT = 12
 """Versions that stay for a rollback."""
+SAID = ("at", "path", "promoted", "reason")
+"""What the manifest in use may say otherwise than that of its version: when it was put into use again, and why."""
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Meanwhile no other process changes a channel's models: a training whose trainer was killed, or ./wvr models."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def keep(folder: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> Path:
@@ -46,10 +64,10 @@ def keep(folder: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any]) 
     return final
 
 
-def promote(folder: Path, version: str) -> None:
-    """Puts a kept version into use, file by file, manifest last."""
+def promote(folder: Path, version: str, told: Mapping[str, Any] | None = None) -> None:
+    """Puts a kept version into use, file by file, manifest last; `told` is said of it besides, or otherwise."""
     source = folder / "versions" / version
-    for name in (*FILES, MANIFEST):
+    for name in FILES if told else (*FILES, MANIFEST):
         beside = folder / f".{name}.part"
         beside.unlink(missing_ok=True)
         try:
@@ -58,6 +76,33 @@ def promote(folder: Path, version: str) -> None:
             shutil.copyfile(source / name, beside)
         beside.replace(folder / name)
         beside.unlink(missing_ok=True)  # renaming onto a link of the same file does nothing
+    if told:
+        _exchange(folder, {**read_manifest(source), **told})
+    flush_path(folder)
+
+
+def retire(folder: Path, told: Mapping[str, Any]) -> None:
+    """Puts the profile into use; the versions stay. The manifest goes first: from then on no model serves."""
+    _exchange(folder, {"id": PROFILE, "checksum": "", "features": VERSION, "scaler": {}, **told})
+    mend(folder)
+
+
+def whole(version: Path) -> dict[str, Any]:
+    """Manifest of a kept version. Raises ModelError when its files are not those of its checksums, or of another id."""
+    manifest = read_manifest(version)
+    sums = manifest.get("checksums")
+    sums = sums if isinstance(sums, dict) else {}
+    bad = [name for name in FILES if not sums.get(name) or _checksum(version / name) != sums[name]]
+    if bad or manifest["id"] != version.name or manifest["checksum"] != sums[NETWORK]:
+        raise ModelError(f"{version}: {', '.join(bad) or MANIFEST} doesn't match the checksums of {MANIFEST}")
+    return manifest
+
+
+def _exchange(folder: Path, manifest: Mapping[str, Any]) -> None:
+    beside = folder / f".{MANIFEST}.part"
+    beside.unlink(missing_ok=True)
+    _write(beside, json.dumps(manifest, indent=1, ensure_ascii=False).encode())
+    beside.replace(folder / MANIFEST)
     flush_path(folder)
 
 
@@ -67,28 +112,35 @@ def mend(folder: Path) -> None:
         shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
     with contextlib.suppress(ModelError):
         manifest = read_manifest(folder)
+        if manifest["id"] == PROFILE:
+            for name in FILES:
+                (folder / name).unlink(missing_ok=True)
+            return
         sums = manifest.get("checksums")
-        whole = isinstance(sums, dict) and all(_checksum(folder / name) == sums.get(name) for name in FILES)
-        if not whole and (folder / "versions" / manifest["id"]).exists():
-            promote(folder, manifest["id"])
+        same = isinstance(sums, dict) and all(_checksum(folder / name) == sums.get(name) for name in FILES)
+        if not same and (folder / "versions" / manifest["id"]).exists():
+            promote(folder, manifest["id"], {name: manifest[name] for name in SAID if name in manifest})
 
 
 def in_use(models: Path) -> Iterator[Trained]:
     """What serves, by the manifests under `Learning_lstm/`."""
     for folder in sorted(models.glob("*/*/")):
         with contextlib.suppress(ModelError):
-            yield _trained(folder, read_manifest(folder))
+            yield trained_of(folder, read_manifest(folder))
 
 
-def _trained(folder: Path, manifest: Mapping[str, Any]) -> Trained:
-    """What a manifest says of its training. Raises ModelError where that can't be."""
+def trained_of(folder: Path, manifest: Mapping[str, Any]) -> Trained:
+    """What a manifest of a channel's folder says of its training. Raises ModelError where that can't be."""
     said: dict[str, Any] = {name: manifest.get(name) for name in Trained.__dataclass_fields__}
     if (said["sensor"], said["channel"]) != (folder.name, folder.parent.name):
         raise ModelError(f"{folder}: {MANIFEST} is that of another channel")
     times = [said[name] for name in ("at", "trained_from", "trained_to")]
     texts = [said[name] for name in ("path", "checksum", "reason")]
+    figures = said["metrics"].values() if isinstance(said["metrics"], dict) else [None]
     if not all(isinstance(at, int) and 0 <= at < LAST_SECOND for at in times):
         raise ModelError(f"{folder}: {MANIFEST}: no times: {times}")
+    if not all(isinstance(one, int | float) for one in figures):
+        raise ModelError(f"{folder}: {MANIFEST}: metrics are no figures")
     if not all(isinstance(text, str) for text in texts) or type(said["promoted"]) is not bool:
         raise ModelError(f"{folder}: {MANIFEST} is not whole")
     return Trained(**said)

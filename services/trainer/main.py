@@ -6,12 +6,12 @@ import os
 import sys
 import time
 from datetime import datetime
-from functools import partial
 
-from services.trainer.folder import in_use
+from services.trainer.keeper import Keeper
 from services.trainer.plan import plan_from_text, to_line
 from services.trainer.runner import ChildProcess
 from services.trainer.service import Trainer
+from services.trainer.shelf import Shelf
 from shared.runtime.mqtt_bus import MqttBus
 from shared.runtime.run import run
 from shared.settings import load_settings
@@ -24,10 +24,12 @@ def main() -> None:
     settings = load_settings()
     runner = ChildProcess()
     now = datetime.now(settings.zone).replace(microsecond=0)
-    serving = partial(in_use, settings.models)
-    trainer = Trainer(settings.site.name, settings.zone, settings.training, runner, now, serving)
+    site, zone = settings.site.name, settings.zone
+    past = History(settings.database, zone, site)
+    keeper = Keeper(site, zone, Shelf(settings.data), past)
+    trainer = Trainer(site, zone, settings.training, runner, now, keeper)
     try:
-        run(trainer, MqttBus("trainer", settings))
+        run(trainer, MqttBus("trainer", settings), note=lambda: keeper.note)
     finally:
         runner.stop()
 

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import ClassVar
 from zoneinfo import ZoneInfo
 
+from services.trainer.keeper import Keeper
 from services.trainer.plan import Advance, Ended, Failed, Plan, Record, TooLittle, Trained
 from services.trainer.runner import Runner
-from shared.contract.messages import CHANNELS, Command, Message, ModelTrained, Progress, Response, Tick
+from shared.contract.messages import (
+    CHANNELS,
+    Command,
+    Message,
+    ModelTrained,
+    Prediction,
+    Progress,
+    Response,
+    Tick,
+)
 from shared.domain.present import FAR
 from shared.runtime.log import log
 from shared.settings import Training
 
 NIGHT = 3
 """Local hour at which it looks whether there is something to train."""
+AT_ONCE, AGAIN = timedelta(days=1), timedelta(days=7)
+"""After a training failed, and after a candidate was refused: then there is a week more to learn from and to judge."""
 SLACK = timedelta(minutes=2)
 """Messages carry full minutes, so an import may seem a little older than it is."""
 
@@ -26,9 +38,9 @@ class Trainer:
     """Trains at every start, yearly, after an import and on command; each night looks again while data was missing."""
 
     name: ClassVar[str] = "trainer"
-    consumes: ClassVar[tuple[type[Message], ...]] = (Tick, Progress, Command)
+    consumes: ClassVar[tuple[type[Message], ...]] = (Tick, Progress, Command, Prediction)
     produces: ClassVar[tuple[type[Message], ...]] = (ModelTrained, Progress, Response)
-    commands: ClassVar[tuple[str, ...]] = ("train",)
+    commands: ClassVar[tuple[str, ...]] = ("train", "use")
 
     def __init__(
         self,
@@ -37,27 +49,30 @@ class Trainer:
         training: Training,
         runner: Runner,
         now: datetime,
-        in_use: Callable[[], Iterable[Trained]] = tuple,
+        keeper: Keeper,
     ) -> None:
-        """`now` is when it was started; `in_use` gives what was trained and serves."""
+        """`now` is when it was started."""
         self.site = site
         self.zone = zone
         self.training = training
         self.runner = runner
         self.now = now.astimezone(zone)
-        self.in_use = in_use
+        self.keeper = keeper
         self.running: Plan | None = None
         self.wanted: Plan | None = None
         self.too_little = False
         self.imported: datetime | None = None
         self.began = self.now
         self.night = self._date(self.now)
+        self.again: date | None = None
+        """The night on which a training that failed or was of no use is followed by the next one."""
+        self.choices: list[Command] = []
+        """Models to be put into use when the present training has ended."""
         self.ticks = False
         """Whether one has come: before, the time is only that of the machine."""
 
     def start(self) -> Iterator[Message]:
-        for trained in self.in_use():
-            yield self._model_trained(trained)
+        yield from self.keeper.start()
         if self.training.automatic:
             yield from self._want(Plan(self._seconds()))
 
@@ -66,6 +81,10 @@ class Trainer:
             yield from self._go_on(message.at + timedelta(minutes=1))
         elif isinstance(message, Command) and message.name == "train":
             yield self._answer(message)
+        elif isinstance(message, Command) and message.name == "use":
+            yield from self._choose(message)
+        elif isinstance(message, Prediction):
+            yield from self._judge(message)
         elif isinstance(message, Progress) and message.job == "import" and message.step == message.of > 0:
             self.imported = message.at
             yield from self._after_import()
@@ -96,7 +115,8 @@ class Trainer:
             return
         yearly = (self.night.month, self.night.day) == (self.training.month, 1)
         yearly = yearly and self.night - before == timedelta(days=1)
-        if self.training.automatic and (yearly or self.too_little):
+        again = self.again is not None and self.night >= self.again
+        if self.training.automatic and (yearly or again or self.too_little):
             yield from self._want(Plan(self._seconds()))
 
     def _after_import(self) -> Iterator[Message]:
@@ -119,6 +139,22 @@ class Trainer:
             self._begin(wanted)
         return Response(self.site, "train", command.transaction, True, text)
 
+    def _choose(self, command: Command) -> Iterator[Message]:
+        """A training that is running may be about to promote its own; the operator's choice comes after it."""
+        if not self.running:
+            yield from self.keeper.choose(command, self._seconds())
+            return
+        self.choices.append(command)
+        text = f"{command.arguments.get('id', '')} will be in use when the present training has ended"
+        yield Response(self.site, "use", command.transaction, True, text)
+
+    def _judge(self, prediction: Prediction) -> Iterator[Message]:
+        """Where a model was put aside, a better one is asked for."""
+        for put_aside in list(self.keeper.judge(prediction, busy=self.running is not None)):
+            yield put_aside
+            if self.training.automatic:
+                yield from self._want(Plan(self._seconds(), (put_aside.sensor,), (put_aside.channel,)))
+
     def _want(self, plan: Plan) -> Iterator[Message]:
         if self.running:
             self.wanted = plan
@@ -128,13 +164,15 @@ class Trainer:
 
     def _begin(self, plan: Plan) -> None:
         self.runner.begin(plan)
-        self.running, self.wanted, self.too_little = plan, None, False
+        self.running, self.wanted, self.too_little, self.again = plan, None, False, None
         self.began = self.now
 
     def _poll(self) -> Iterator[Message]:
         if self.running:
             for record in self.runner.poll():
                 yield from self._say(record)
+        while self.choices and not self.running:
+            yield from self.keeper.choose(self.choices.pop(0), self._seconds())
         if not self.running and self.wanted:
             yield from self._want(replace(self.wanted, at=self._seconds()))
         if not self.running:
@@ -152,26 +190,18 @@ class Trainer:
                 yield self._waiting(record.text)
             case Failed():
                 log(self.name, "training failed", logging.ERROR, text=record.text)
+                self.again = self.night + AT_ONCE
                 yield self._waiting(f"training failed: {record.text}")
             case Trained():
                 log(self.name, "trained", model=record.id, promoted=record.promoted, reason=record.reason)
-                yield self._model_trained(record)
+                if not record.promoted:
+                    self.again = self.again or self.night + AGAIN
+                yield self.keeper.tell(record)
             case Ended():
                 self.running = None
 
     def _waiting(self, text: str) -> Progress:
         return Progress(self.site, self.now, "training", 0, 0, None, text[:4000])
 
-    def _model_trained(self, trained: Trained) -> ModelTrained:
-        at, first, last = (self._local(seconds) for seconds in (trained.at, trained.trained_from, trained.trained_to))
-        channel = next(channel for channel in CHANNELS if channel == trained.channel)
-        return ModelTrained(
-            self.site, trained.sensor, at, channel, trained.id, trained.path, trained.checksum,
-            first, last, trained.metrics, trained.promoted, trained.reason,
-        )  # fmt: skip
-
     def _seconds(self) -> int:
         return int(self.now.timestamp())
-
-    def _local(self, seconds: int) -> datetime:
-        return datetime.fromtimestamp(seconds, UTC).astimezone(self.zone)

@@ -63,9 +63,14 @@ Method = Literal["system", "value", "prediction", "night"]
 Kind = Literal[
     "silence", "stuck", "out_of_range", "clock", "spike", "step", "burst", "pressure_drop", "deviation", "leak"
 ]
+Order = Literal["train", "use", "acknowledge", "backup"]
 Text = Annotated[str, MaxLen(4000)]
 
 CHANNELS: tuple[Channel, Channel] = ("flow_rate", "pressure")
+PROFILE = "profile"
+"""Stands in the place of a model's id where the hour-of-week profile forecasts."""
+SCORED = (1, 24, 168)
+"""Hours ahead at which forecasts are held against what came: the values k of a Prediction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +270,33 @@ WeekAhead = Annotated[Forecast, Predicate(of_one_length)]
 
 
 @dataclass(frozen=True, slots=True)
+class Score:
+    """An earlier forecast of an hour that has come, and how good the forecasts of the two weeks up to it were."""
+
+    at: AwareDatetime
+    """Start of the hour."""
+    channel: Channel
+    horizon: Annotated[int, Ge(0), Le(168)]
+    """Hours from issue to `at`: the value k of that Prediction."""
+    model: Name
+    """Which made it."""
+    error: Figure
+    """p50 minus the mean that came, in the channel's unit."""
+    inside: bool
+    """Whether what came lay from p10 to p90."""
+    profile_error: Figure | None
+    """The same of what the profile would have forecast then; None when it could not."""
+    hours: Count
+    """Scored hours of the two weeks."""
+    mae: Figure
+    """Their mean absolute error, in the channel's unit."""
+    coverage: Annotated[float, Ge(0), Le(1)]
+    """Share of them that lay from p10 to p90; 0.8 is right."""
+    profile_mae: Figure | None
+    """What the profile's would have been."""
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """The week ahead of one sensor, both channels, made from readings before issued_at."""
 
@@ -277,17 +309,23 @@ class Prediction:
     """A full hour."""
     flow_rate: WeekAhead
     pressure: WeekAhead
+    scores: Annotated[tuple[Score, ...], MaxLen(2000)] = ()
+    """Of the hour before issued_at, and of others in the week before it whose readings came late."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelTrained:
-    """A training has ended; promoted says whether the model serves from now on."""
+    """A training has ended, or another model was put into use; promoted says whether it serves from now on.
+
+    With the id "profile" no model serves from now on: the profile forecasts.
+    """
 
     topic: ClassVar = "{sensor}/model"
 
     site: Name
     sensor: Name
     at: AwareDatetime
+    """When it was trained, or put into use again."""
     channel: Channel
     id: Name
     path: Annotated[str, MaxLen(1000), Predicate(stays_below)]
@@ -297,7 +335,10 @@ class ModelTrained:
     trained_from: AwareDatetime
     trained_to: AwareDatetime
     metrics: Annotated[dict[Word, Figure], MaxLen(100)]
-    """Errors on the held-back weeks, of this model and of the one in use."""
+    """Errors on the held-back weeks: its own, `used_…` of what was in use, `profile_…` of the profile; `…_chance_24h`:
+
+    near 0 it surely is better than that one at this horizon, near 1 worse.
+    """
     promoted: bool
     reason: Text
 
@@ -387,7 +428,7 @@ class Command:
     retained: ClassVar = False
 
     site: Name
-    name: Literal["train", "acknowledge", "backup"]
+    name: Order
     transaction: Name
     arguments: Annotated[dict[Word, Word], MaxLen(16)] = field(default_factory=dict)
 
@@ -400,7 +441,7 @@ class Response:
     retained: ClassVar = False
 
     site: Name
-    name: Literal["train", "acknowledge", "backup"]
+    name: Order
     transaction: Name
     ok: bool
     text: Text

@@ -22,6 +22,8 @@ QUERIES = {
         text_ko || ' / ' || text_en AS text FROM ANOMALY_TB ORDER BY site, sensor, opened_at, id""",
     "predictions": """SELECT site, sensor, channel, issued_at, at, p10, p50, p90, model FROM PRED_VAL_TB
         WHERE p50 IS NOT NULL ORDER BY 1, 2, 3, 4, 5""",
+    "scores": """SELECT site, sensor, channel, at, horizon, model, error, inside, profile_error, hours, mae, coverage,
+        profile_mae FROM SCORE_TB ORDER BY 1, 2, 3, 4, 5""",
     "night_flow": "SELECT site, sensor, at, flow_rate, pressure, minutes FROM NIGHT_FLOW_VAL_TB ORDER BY 1, 2, 3",
     "criteria": """SELECT site, sensor, valid_from, learned_from, learned_to, days, limits, profiles FROM CRITERIA_TB
         ORDER BY 1, 2, 3""",

@@ -11,6 +11,7 @@ import numpy as np
 
 from shared.contract.messages import (
     CHANNELS,
+    SCORED,
     Anomaly,
     Check,
     Criteria,
@@ -19,9 +20,11 @@ from shared.contract.messages import (
     Prediction,
     PressureChecks,
     Reading,
+    Score,
     Sentence,
     Verdict,
 )
+from shared.domain.foreseen import Foreseen
 from shared.domain.series import DAY, HOUR, Series
 from shared.store.reader import Reader
 
@@ -107,7 +110,32 @@ class History(Reader):
             WHERE site = ? AND sensor = ? AND channel IN ('flow_rate', 'pressure') AND issued_at = ?"""
         rows = list(self._rows(sql, sensor, issued))
         flow_rate, pressure = (_forecast([row for row in rows if row[0] == channel], issued) for channel in CHANNELS)
-        return Prediction(self._site, sensor, self._local(issued), flow_rate, pressure) if rows else None
+        scores = tuple(self.scores(sensor, issued - HOUR, issued))
+        return Prediction(self._site, sensor, self._local(issued), flow_rate, pressure, scores) if rows else None
+
+    def scores(self, sensor: str, start: int, stop: int) -> list[Score]:
+        """How good the forecasts of the hours in [start, stop) were, in order of channel, time and horizon."""
+        sql = """SELECT channel, at, horizon, model, error, inside, profile_error, hours, mae, coverage, profile_mae
+            FROM SCORE_TB WHERE site = ? AND sensor = ? AND channel IN ('flow_rate', 'pressure')
+            AND at >= ? AND at < ? ORDER BY channel, at, horizon"""
+        return [
+            Score(self._local(at), channel, horizon, model, error, bool(inside), *figures)
+            for channel, at, horizon, model, error, inside, *figures in self._rows(sql, sensor, start, stop)
+        ]
+
+    def last_scored(self, sensor: str) -> int | None:
+        """Newest hour whose forecasts were scored."""
+        newest = "SELECT max(at) AS at FROM SCORE_TB WHERE site = ?1 AND sensor = ?2 AND channel ="
+        return self._one(f"SELECT max(at) FROM ({newest} 'flow_rate' UNION ALL {newest} 'pressure')", sensor)
+
+    def forecasts_of(self, sensor: str, start: int, stop: int) -> Iterator[Foreseen]:
+        """What was forecast of the hours in [start, stop), at the horizons that are scored."""
+        horizons = ", ".join(str(hours * HOUR) for hours in SCORED)
+        sql = f"""SELECT channel, issued_at, at, model, p10, p50, p90 FROM PRED_VAL_TB
+            WHERE site = ?1 AND sensor = ?2 AND channel IN ('flow_rate', 'pressure') AND issued_at >= ?3 - {168 * HOUR}
+            AND issued_at < ?4 AND at >= ?3 AND at < ?4 AND at - issued_at IN ({horizons}) AND p50 IS NOT NULL
+            ORDER BY at, channel, issued_at DESC"""
+        return (Foreseen(*row) for row in self._rows(sql, sensor, start, stop))
 
     def first_hours(self, sensor: str, start: int, stop: int) -> dict[int, dict[str, tuple[float, float, float]]]:
         """p10, p50, p90 by channel of the hours in [start, stop) as predicted when they began."""

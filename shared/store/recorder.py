@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from peewee import SqliteDatabase
 
 from shared.contract.messages import (
+    SCORED,
     Anomaly,
     Criteria,
     History,
@@ -24,7 +25,7 @@ from shared.contract.messages import (
 from shared.store import lock, rows
 from shared.store.retention import forget
 from shared.store.summaries import Summaries
-from shared.store.tables import TABLES, HighWater, Predictions, Readings, Verdicts, put
+from shared.store.tables import TABLES, HighWater, Predictions, Readings, Scores, Verdicts, put
 from shared.store.trouble import ERRORS
 from shared.store.writable import WritableFile
 
@@ -44,7 +45,7 @@ class Recorder:
     def __init__(self, path: Path, zone: ZoneInfo, horizons: Iterable[int]) -> None:
         """Opens, mends or makes the database. Raises SecondWriter, Unavailable."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._horizons = {0, *horizons}
+        self._horizons = {0, *SCORED, *horizons}
         self._summaries = Summaries(zone)
         self._lock = lock.take(path)
         try:
@@ -133,6 +134,7 @@ class Recorder:
             whole = key not in seen and self._thin_older(*key, rows.seconds(prediction.issued_at))
             seen.add(key)
             self._many(put(Predictions), rows.prediction_rows(prediction, None if whole else self._horizons))
+            self._many(put(Scores), rows.score_rows(prediction))
 
     def _thin_older(self, site: str, sensor: str, issued: int) -> bool:
         """Keeps of the forecast that was newest only the horizons; False when a newer one than `issued` is stored."""

@@ -6,8 +6,10 @@ import sqlite3
 
 from shared.domain.series import HOUR
 
-AGED = {"REAL_VAL_TB": "at", "OUTLIER_VAL_TB": "at", "PRED_VAL_TB": "issued_at"}
+AGED = {"REAL_VAL_TB": "at", "OUTLIER_VAL_TB": "at", "PRED_VAL_TB": "issued_at", "SCORE_TB": "at"}
 """Table to the column that says how old a row is. Hourly values, nights and anomalies stay for ever."""
+BY_CHANNEL = {"PRED_VAL_TB", "SCORE_TB"}
+"""Those whose key has the channel before the time."""
 KEY = "WHERE site = ?1 AND sensor = ?2"
 HOURS = f"SELECT at FROM HOURLY_VAL_TB {KEY} ORDER BY at DESC"
 
@@ -36,7 +38,7 @@ def _forget(connection: sqlite3.Connection, sensor: tuple[str, str], before: int
     before = min(before, full[0] + HOUR)
     deleted = 0
     for table, column in AGED.items():
-        for channel in ("flow_rate", "pressure") if table == "PRED_VAL_TB" else (None,):
+        for channel in ("flow_rate", "pressure") if table in BY_CHANNEL else (None,):
             key = KEY + (f" AND channel = '{channel}'" if channel else "") + f" AND {column} >= {EARLIEST}"
             first = connection.execute(f"SELECT min({column}) FROM {table} {key}", sensor).fetchone()[0]
             if first is not None and first < before:

@@ -100,6 +100,14 @@ def prediction_rows(prediction: Prediction, hours: set[int] | None) -> Iterator[
                 yield (*key, p10, p50, p90, forecast.model)
 
 
+def score_rows(prediction: Prediction) -> Iterator[Row]:
+    """Rows of SCORE_TB."""
+    for score in prediction.scores:
+        key = (prediction.site, prediction.sensor, score.channel, seconds(score.at), score.horizon)
+        told = (score.model, score.error, score.inside, score.profile_error)
+        yield (*key, *told, score.hours, score.mae, score.coverage, score.profile_mae)
+
+
 def criteria_row(criteria: Criteria) -> Row:
     """Row of CRITERIA_TB."""
     return (

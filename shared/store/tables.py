@@ -53,6 +53,19 @@ class Predictions(Model):
         primary_key = CompositeKey("site", "sensor", "channel", "issued_at", "at")
 
 
+class Scores(Model):
+    site, sensor, channel = TextField(), TextField(), TextField()
+    at, horizon = IntegerField(), IntegerField()
+    model, error, inside = TextField(), FloatField(), BooleanField()
+    profile_error = FloatField(null=True)
+    hours, mae, coverage = IntegerField(), FloatField(), FloatField()
+    profile_mae = FloatField(null=True)
+
+    class Meta:
+        table_name = "SCORE_TB"
+        primary_key = CompositeKey("site", "sensor", "channel", "at", "horizon")
+
+
 class NightFlow(Model):
     site, sensor, at = TextField(), TextField(), IntegerField()
     flow_rate, pressure = FloatField(null=True), FloatField(null=True)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from services.forecaster.service import Forecaster
-from shared.contract.messages import Channel, Message, ModelTrained, Prediction, Progress, Reading
+from shared.contract.messages import SCORED, Channel, Message, ModelTrained, Prediction, Progress, Reading, Score
 from shared.domain.features import Inputs, Scaler
+from shared.domain.foreseen import Foreseen
 from shared.domain.pace import PATIENCE
 from shared.domain.series import HOUR, Floats, Series
 from tests.unit.makers import START, at, prediction, reading, tick
@@ -29,6 +30,8 @@ class StoredPast:
     last_issued: int | None = None
     missed: list[int] = field(default_factory=list)
     newest: Prediction | None = None
+    stored: list[Prediction] = field(default_factory=list)
+    """Predictions whose forecasts and scores are stored."""
 
     def sensors(self) -> list[str]:
         return ["001"] if len(self.series) else []
@@ -48,6 +51,20 @@ class StoredPast:
 
     def predictions(self, sensor: str) -> Prediction | None:
         return self.newest if sensor == "001" else None
+
+    def forecasts_of(self, sensor: str, start: int, stop: int) -> list[Foreseen]:
+        found = []
+        for one in self.stored:
+            issued = int(one.issued_at.timestamp())
+            for channel, week in (("flow_rate", one.flow_rate), ("pressure", one.pressure)):
+                for k in SCORED if week.p50 else ():
+                    quantiles = (week.p10[k], week.p50[k], week.p90[k])
+                    found.append(Foreseen(channel, issued, issued + k * HOUR, week.model, *quantiles))  # type: ignore[arg-type]
+        return [one for one in found if sensor == "001" and start <= one.at < stop]
+
+    def scores(self, sensor: str, start: int, stop: int) -> list[Score]:
+        found = [score for one in self.stored for score in one.scores if sensor == "001"]
+        return [score for score in found if start <= score.at.timestamp() < stop]
 
 
 @dataclass
@@ -215,7 +232,8 @@ def test_one_reading_with_a_clock_far_ahead_stops_no_forecast() -> None:
 def test_hours_missed_while_it_was_off_are_caught_up_at_the_start() -> None:
     stored = minutes(0, 3000)
     never_off = said(forecaster(), stored)
-    past = StoredPast(series(stored), int(at(2400).timestamp()))
+    kept = [one for one in never_off if one.issued_at <= at(2400)]
+    past = StoredPast(series(stored), int(at(2400).timestamp()), stored=kept)
     caught_up = list(forecaster(past).start())
     assert caught_up == [one for one in never_off if one.issued_at > at(2400)]
 
@@ -236,7 +254,8 @@ def test_a_first_start_on_imported_history_forecasts_the_present_hour() -> None:
 def test_after_a_restart_it_goes_on_as_if_it_had_never_been_off() -> None:
     readings = minutes(0, 6000)
     never_off = said(forecaster(), readings)
-    past = StoredPast(series(readings[:4321]), int(at(4320).timestamp()))
+    kept = [one for one in never_off if one.issued_at <= at(4320)]
+    past = StoredPast(series(readings[:4321]), int(at(4320).timestamp()), stored=kept)
     restarted = forecaster(past)
     assert list(restarted.start()) == []
     assert said(restarted, readings[4300:]) == [one for one in never_off if one.issued_at > at(4320)]
@@ -280,6 +299,16 @@ def test_a_model_that_cannot_be_opened_leaves_the_old_one_in_use() -> None:
     shelf.models.clear()
     (after,) = said(service, [trained(), *minutes(0, 60), tick(59)])
     assert after.flow_rate.model == "old"
+
+
+def test_the_profile_is_taken_up_at_once_unless_a_model_serves_again_by_now() -> None:
+    shelf = Shelf({"output/Learning_lstm/flow_rate/001": ConstantModel("old")})
+    service = forecaster(StoredPast(series(minutes(-3 * WEEK, 0)), NOW), shelf)
+    list(service.start())
+    (stale,) = said(service, [replace(trained(), id="profile", checksum=""), *minutes(0, 60), tick(59)])
+    shelf.models.clear()
+    (after,) = said(service, [replace(trained(), id="profile", checksum=""), *minutes(60, 120), tick(119)])
+    assert (stale.flow_rate.model, after.flow_rate.model) == ("old", "profile")
 
 
 def test_the_newest_model_is_in_use_from_the_start() -> None:
@@ -331,7 +360,8 @@ def test_hours_that_history_lacks_are_made_up_for_as_they_would_have_been() -> N
     readings = minutes(0, 3 * 24 * 60)
     undisturbed = {one.issued_at: one for one in said(forecaster(), readings)}
     lost = [50, 51, 60]
-    past = StoredPast(series(readings), NOW + 71 * HOUR, [NOW + hour * HOUR for hour in lost])
+    kept = [one for issued_at, one in undisturbed.items() if issued_at not in [at(60 * hour) for hour in lost]]
+    past = StoredPast(series(readings), NOW + 71 * HOUR, [NOW + hour * HOUR for hour in lost], stored=kept)
     service = forecaster(past)
     made = [message for message in service.start() if isinstance(message, Prediction)]
     assert made == [undisturbed[at(60 * hour)] for hour in lost]

@@ -10,6 +10,8 @@ from services.forecaster.manifest import ModelError, read_manifest, read_model
 from services.trainer import folder
 from services.trainer.folder import FILES
 from services.trainer.plan import Trained
+from services.trainer.shelf import Shelf
+from shared.contract.messages import PROFILE
 from shared.domain.features import VERSION
 
 NAMES = {*FILES, "manifest.json"}
@@ -71,6 +73,49 @@ def test_a_model_that_was_not_promoted_leaves_the_one_in_use_alone(tmp_path: Pat
     assert read_model(tmp_path)[1]["id"] == "a"
 
 
+def whole_and_mended(place: Path) -> str:
+    """The id of what serves: of a model that is whole, or the profile; after mending nothing half done is left."""
+    used = in_use_of(place)
+    folder.mend(place)
+    assert in_use_of(place) == used
+    names = {"manifest.json"} if used == PROFILE else NAMES
+    assert {path.name for path in place.iterdir()} == {*names, "versions"}
+    assert all((place / name).read_text().startswith(used) for name in FILES if used != PROFILE)
+    return used
+
+
+def in_use_of(place: Path) -> str:
+    identity = read_manifest(place)["id"]
+    if identity == PROFILE:
+        with pytest.raises(ModelError, match="the profile is in use"):
+            read_model(place)
+    else:
+        assert read_model(place)[0] == f"{identity} model.tflite".encode()
+    return str(identity)
+
+
+@pytest.mark.parametrize("step", range(30))
+@pytest.mark.parametrize("wanted", ["a", PROFILE])
+def test_killed_at_any_step_of_a_rollback_a_whole_model_or_the_profile_is_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, wanted: str
+) -> None:
+    place = tmp_path / "output/Learning_lstm/flow_rate/001"
+    for version in ("a", "b"):
+        keep(place, version)
+        folder.promote(place, version)
+    ended = True
+    with monkeypatch.context() as patch:
+        killed_at(patch, step)
+        try:
+            Shelf(tmp_path).use(wanted, 60, "put into use by a test")
+        except Killed:
+            ended = False
+    assert whole_and_mended(place) in ((wanted,) if ended else (wanted, "b"))
+    (told,) = Shelf(tmp_path).use(wanted, 120, "put into use by a test")
+    assert (told.id, told.at, told.reason) == (wanted, 120, "put into use by a test")
+    assert whole_and_mended(place) == wanted
+
+
 @pytest.mark.parametrize("step", range(26))
 def test_killed_at_any_step_a_whole_model_is_in_use_and_the_next_training_mends_the_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
@@ -126,3 +171,55 @@ def test_what_is_in_use_is_told_from_the_manifests(tmp_path: Path) -> None:
         folder.promote(tmp_path / "flow_rate" / sensor, f"model-{sensor}")
     keep(tmp_path / "pressure" / "001", "never-promoted")
     assert [trained.id for trained in folder.in_use(tmp_path)] == ["model-001", "model-002"]
+
+
+def two_kept(data: Path) -> Path:
+    """A channel with the versions a and b, of which b is in use."""
+    place = data / "output/Learning_lstm/flow_rate/001"
+    for version in ("a", "b"):
+        keep(place, version)
+        folder.promote(place, version)
+    return place
+
+
+def test_the_shelf_lists_every_version_and_which_one_serves(tmp_path: Path) -> None:
+    two_kept(tmp_path)
+    shelf = Shelf(tmp_path)
+    assert [(kept.trained.id, kept.used) for kept in shelf.kept()] == [("a", False), ("b", True)]
+    shelf.use("a", 60, "why")
+    assert [(kept.trained.id, kept.used, kept.trained.reason) for kept in shelf.kept()] == [
+        ("a", True, "why"),
+        ("b", False, "better"),
+    ]
+    shelf.use(PROFILE, 60, "why")
+    assert [(kept.trained.id, kept.used) for kept in shelf.kept()] == [("a", False), ("b", False), (PROFILE, True)]
+    assert [trained.id for trained in shelf.in_use()] == [PROFILE]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_version_that_is_not_whole_is_not_put_into_use(tmp_path: Path, name: str) -> None:
+    place = two_kept(tmp_path)
+    (place / "versions/a" / name).unlink()
+    (place / "versions/a" / name).write_text("other")
+    with pytest.raises(ModelError, match=f"{name} doesn't match"):
+        Shelf(tmp_path).use("a", 60, "why")
+    assert whole_and_mended(place) == "b"
+
+
+@pytest.mark.parametrize("wanted", ["c", "..", "", ".a.part", "../b", "../../../../../etc"])
+def test_only_a_kept_version_can_be_put_into_use(tmp_path: Path, wanted: str) -> None:
+    place = two_kept(tmp_path)
+    with pytest.raises(ModelError, match="no model"):
+        Shelf(tmp_path).use(wanted, 60, "why")
+    with pytest.raises(ModelError, match="no model"):
+        Shelf(tmp_path).use("a", 60, "why", channel="pressure")
+    assert whole_and_mended(place) == "b"
+
+
+def test_the_profile_in_use_outlives_the_pruning_of_versions(tmp_path: Path) -> None:
+    place = two_kept(tmp_path)
+    Shelf(tmp_path).use(PROFILE, 60, "why")
+    folder.prune(place)
+    assert whole_and_mended(place) == PROFILE
+    folder.promote(place, "b")
+    assert whole_and_mended(place) == "b"

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import pytest
 
+from services.forecaster.manifest import ModelError
+from services.trainer.keeper import Keeper
 from services.trainer.plan import Advance, Ended, Failed, Plan, Record, TooLittle, Trained
 from services.trainer.runner import InProcess
 from services.trainer.service import Trainer
-from shared.contract.messages import Command, Message, ModelTrained, Progress, Response, Tick
+from shared.contract.messages import Command, Message, ModelTrained, Progress, Response, Score, Tick
 from shared.settings import Settings, Training
 from tests.unit.makers import START
 
@@ -32,8 +34,45 @@ class WrittenRunner:
         return records
 
 
-def trainer(runner: WrittenRunner, training: Training | None = None, in_use: Iterable[Trained] = ()) -> Trainer:
-    return Trainer("site1", ZONE, training or Training(), runner, START, lambda: in_use)
+class WrittenShelf:
+    """Models that a test writes by hand; each put into use is told."""
+
+    def __init__(self, *used: Trained) -> None:
+        self.used = list(used)
+
+    def in_use(self) -> list[Trained]:
+        return self.used
+
+    def use(self, wanted: str, at: int, why: str, sensor: str = "", channel: str = "") -> list[Trained]:
+        if wanted == "unknown":
+            raise ModelError("there is no model unknown")
+        found = Trained(sensor or "001", channel or "pressure", at, wanted, "output/x", "0", at, at, True, why)
+        self.used = [found]
+        return self.used
+
+
+@dataclass
+class WrittenPast:
+    """Stored scores of sensor 001."""
+
+    stored: list[Score] = field(default_factory=list)
+
+    def sensors(self) -> list[str]:
+        return ["001"] if self.stored else []
+
+    def last_scored(self, sensor: str) -> int | None:  # noqa: ARG002
+        return max((int(one.at.timestamp()) for one in self.stored), default=None)
+
+    def scores(self, sensor: str, start: int, stop: int) -> list[Score]:  # noqa: ARG002
+        return [one for one in self.stored if start <= one.at.timestamp() < stop]
+
+
+def keeper(shelf: WrittenShelf | None = None, past: WrittenPast | None = None) -> Keeper:
+    return Keeper("site1", ZONE, shelf or WrittenShelf(), past or WrittenPast())
+
+
+def trainer(runner: WrittenRunner, training: Training | None = None, shelf: WrittenShelf | None = None) -> Trainer:
+    return Trainer("site1", ZONE, training or Training(), runner, START, keeper(shelf))
 
 
 def started(runner: WrittenRunner, *records: Record) -> Trainer:
@@ -68,7 +107,7 @@ def test_every_start_trains() -> None:
 
 
 def test_a_start_tells_again_what_is_in_use() -> None:
-    (said,) = trainer(WrittenRunner(), in_use=[TRAINED]).start()
+    (said,) = trainer(WrittenRunner(), shelf=WrittenShelf(TRAINED)).start()
     assert isinstance(said, ModelTrained)
     assert (said.id, said.channel, said.at) == ("m", "pressure", START)
 
@@ -204,7 +243,7 @@ def test_an_import_older_than_the_last_training_is_not_trained_on_again() -> Non
 
 
 def test_in_one_process_a_command_ends_with_the_trained_model() -> None:
-    service = Trainer("site1", ZONE, Training(automatic=False), InProcess(lambda _: [TRAINED]), START)
+    service = Trainer("site1", ZONE, Training(automatic=False), InProcess(lambda _: [TRAINED]), START, keeper())
     said = tell(service, command())
     assert [type(one) for one in said] == [Response, ModelTrained]
 
@@ -212,7 +251,7 @@ def test_in_one_process_a_command_ends_with_the_trained_model() -> None:
 @pytest.mark.parametrize("year", [1970, 2027])
 def test_a_start_on_a_wrong_clock_is_done_again_when_a_tick_tells_the_time(year: int) -> None:
     runner = WrittenRunner()
-    service = Trainer("site1", ZONE, Training(), runner, START.replace(year=year))
+    service = Trainer("site1", ZONE, Training(), runner, START.replace(year=year), keeper())
     list(service.start())
     runner.records = [TOO_LITTLE, Ended()]
     tell(service, clock("2026-11-24 10:04"))
@@ -227,4 +266,51 @@ def test_a_leap_over_the_turn_of_the_year_is_no_reason_to_train() -> None:
     tell(service, clock("2026-11-24 10:00"), clock("2027-01-01 03:00"), clock("2027-01-01 12:00"))
     assert len(runner.begun) == 1
     tell(service, clock("2027-12-31 12:00"), clock("2028-01-01 03:00"))
+    assert len(runner.begun) == 2
+
+
+def use(wanted: str, **arguments: str) -> Command:
+    return Command("site1", "use", "t-8", {"id": wanted, **arguments})
+
+
+def test_a_model_that_the_operator_chooses_is_in_use_at_once_and_told_before_the_answer() -> None:
+    said = tell(started(WrittenRunner()), use("old", channel="flow_rate"))
+    assert [type(one) for one in said] == [ModelTrained, Response]
+    assert isinstance(said[0], ModelTrained)
+    assert (said[0].id, said[0].channel, said[0].promoted) == ("old", "flow_rate", True)
+    assert said[1] == Response("site1", "use", "t-8", True, "old is in use: 001 flow_rate")
+
+
+def test_a_choice_that_cannot_be_had_is_refused_with_the_reason() -> None:
+    assert tell(started(WrittenRunner()), use("unknown")) == [
+        Response("site1", "use", "t-8", False, "there is no model unknown")
+    ]
+
+
+def test_a_choice_during_a_training_comes_after_what_that_promotes() -> None:
+    runner = WrittenRunner()
+    service = trainer(runner)
+    list(service.start())
+    (said,) = tell(service, use("old"))
+    assert isinstance(said, Response)
+    assert said.ok
+    runner.records = [TRAINED, Ended()]
+    assert [one.id for one in service.settle() if isinstance(one, ModelTrained)] == ["m", "old"]
+
+
+def test_a_refused_candidate_is_followed_by_another_a_week_later() -> None:
+    runner = WrittenRunner()
+    service = started(runner, replace(TRAINED, promoted=False))
+    tell(service, clock("2026-11-29 12:00"))
+    assert len(runner.begun) == 1
+    tell(service, clock("2026-11-30 02:59"), clock("2026-11-30 12:00"), clock("2026-12-07 12:00"))
+    assert len(runner.begun) == 2
+
+
+def test_a_training_that_failed_is_tried_again_the_next_night() -> None:
+    runner = WrittenRunner()
+    service = started(runner, Failed("the training process ended with code -9"), replace(TRAINED, promoted=False))
+    tell(service, clock("2026-11-24 02:58"))
+    assert len(runner.begun) == 1
+    tell(service, clock("2026-11-24 03:00"), clock("2026-11-24 12:00"))
     assert len(runner.begun) == 2

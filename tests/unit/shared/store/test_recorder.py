@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from shared.contract.messages import Anomaly, Check, Criteria, Forecast, Message, Sentence
+from shared.contract.messages import Anomaly, Check, Criteria, Forecast, Message, Score, Sentence
 from shared.contract.messages import History as Past
 from shared.domain.series import DAY
 from shared.runtime.service import Unavailable
@@ -102,7 +102,7 @@ def test_of_older_forecasts_only_the_horizons_are_kept(recorder: Recorder, tmp_p
     recorder.write([prediction(0), prediction(60)])
     recorder.write([prediction(120)])
     found = rows(tmp_path, "SELECT issued_at, count(*) FROM PRED_VAL_TB WHERE channel = 'pressure' GROUP BY 1")
-    assert found == [(T0, 3), (T0 + 3600, 3), (T0 + 7200, 169)]
+    assert found == [(T0, 4), (T0 + 3600, 4), (T0 + 7200, 169)]
 
 
 def test_forecasts_that_are_made_up_for_come_thin_and_leave_the_newest_whole(
@@ -111,7 +111,26 @@ def test_forecasts_that_are_made_up_for_come_thin_and_leave_the_newest_whole(
     recorder.write([prediction(0)])
     recorder.write([prediction(180), prediction(60), prediction(120)])
     found = rows(tmp_path, "SELECT issued_at, count(*) FROM PRED_VAL_TB WHERE channel = 'pressure' GROUP BY 1")
-    assert found == [(T0, 3), (T0 + 3600, 3), (T0 + 7200, 3), (T0 + 10_800, 169)]
+    assert found == [(T0, 4), (T0 + 3600, 4), (T0 + 7200, 4), (T0 + 10_800, 169)]
+
+
+def test_scores_come_back_with_their_prediction_and_by_their_hours(recorder: Recorder, history: History) -> None:
+    first, second = (
+        Score(at(minute), "flow_rate", 24, "m-1", -0.5, True, 0.75, 12, 0.4, 0.83, None) for minute in (0, 60)
+    )
+    recorder.write([replace(prediction(60), scores=(first,)), replace(prediction(120), scores=(second,))])
+    assert history.scores("001", T0, T0 + 7200) == [first, second]
+    assert history.scores("001", T0, T0 + 3600) == [first]
+    assert history.last_scored("001") == T0 + 3600
+    assert (newest := history.predictions("001"))
+    assert newest.scores == (second,)
+
+
+def test_stored_forecasts_of_an_hour_are_those_that_are_scored(recorder: Recorder, history: History) -> None:
+    recorder.write([prediction(0), prediction(60)])
+    found = list(history.forecasts_of("001", T0 + 24 * 3600, T0 + 26 * 3600))
+    told = [(one.channel, (one.at - one.issued_at) // 3600, one.p10, one.p50, one.p90) for one in found]
+    assert told == [("flow_rate", 24, 23, 24, 25), ("pressure", 24, 3.5, 4, 4.5)] * 2
 
 
 @pytest.mark.usefixtures("recorder")

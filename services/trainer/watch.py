@@ -1,0 +1,90 @@
+"""Whether a model that serves has become worse than the profile, by two weeks of its scores."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from services.trainer.significance import chance
+from shared.contract.messages import CHANNELS, PROFILE, SCORED, Channel, Prediction, Score
+from shared.domain.series import DAY, HOUR, Floats
+
+WEEKS, REMEMBERED = 14 * DAY, 15 * DAY
+"""Seconds that a model is judged by, and those that are remembered: it must have forecast before them."""
+ENOUGH = 0.6
+"""Share of the hours of two weeks that must be known, so that it can be judged at a horizon."""
+SURE = 0.01
+"""Chance of a mere accident below which it is worse; less than for a candidate, since it is judged each night."""
+NIGHT = 3
+"""Local hour at which it is judged, once a day: each look more is a chance more to be wrong."""
+WORSE = "worse than the profile for two weeks"
+
+
+class Worse(NamedTuple):
+    """A model that should not serve any more."""
+
+    sensor: str
+    channel: Channel
+    why: str
+
+
+class Known(NamedTuple):
+    """Absolute errors in one hour."""
+
+    model: str
+    own: float
+    usual: float
+
+
+class Watch:
+    """Remembers what every Prediction says of those before it."""
+
+    def __init__(self) -> None:
+        self._known: defaultdict[tuple[str, str, int], dict[int, Known]] = defaultdict(dict)
+        """(sensor, channel, horizon) to the start of an hour."""
+
+    def recall(self, sensor: str, scores: Iterable[Score]) -> None:
+        """Takes stored scores, or those that a Prediction brings."""
+        for one in scores:
+            if one.profile_error is not None:
+                of_horizon = self._known[sensor, one.channel, one.horizon]
+                of_horizon[int(one.at.timestamp())] = Known(one.model, abs(one.error), abs(one.profile_error))
+
+    def take(self, prediction: Prediction) -> Iterator[Worse]:
+        """Once a day, the models that forecast and should not."""
+        self.recall(prediction.sensor, prediction.scores)
+        if prediction.issued_at.hour != NIGHT:
+            return
+        now = int(prediction.issued_at.timestamp())
+        for channel, model in zip(CHANNELS, (prediction.flow_rate.model, prediction.pressure.model), strict=True):
+            self._forget(prediction.sensor, channel, now)
+            if model != PROFILE and (why := self._worse(prediction.sensor, channel, model, now)):
+                yield Worse(prediction.sensor, channel, why)
+
+    def _worse(self, sensor: str, channel: str, model: str, now: int) -> str:
+        """In words that a model is worse taken as a whole, and surely at one horizon; empty when it isn't."""
+        ratios, chances = {}, []
+        for hours in SCORED:
+            its = {at: one for at, one in self._known[sensor, channel, hours].items() if one.model == model}
+            known = {at: one for at, one in its.items() if at >= now - WEEKS}
+            if len(its) > len(known) >= ENOUGH * WEEKS / HOUR:
+                own, usual = _errors(known)
+                ratios[hours] = own.mean() / max(usual.mean(), 1e-12)
+                chances.append(chance(own - usual, (now - HOUR - np.array(list(known))) // DAY, hours))
+        if not ratios or sum(ratios.values()) <= len(ratios) or max(chances) < 1 - SURE / len(chances):
+            return ""
+        told = ", ".join(f"{ratio:.2f} at {hours} h" for hours, ratio in ratios.items())
+        return f"{model} was {WORSE}: mean error {told} of its"
+
+    def _forget(self, sensor: str, channel: str, now: int) -> None:
+        for hours in SCORED:
+            of_horizon = self._known[sensor, channel, hours]
+            for at in [at for at in of_horizon if at < now - REMEMBERED]:
+                del of_horizon[at]
+
+
+def _errors(known: dict[int, Known]) -> tuple[Floats, Floats]:
+    return np.array([one.own for one in known.values()]), np.array([one.usual for one in known.values()])

@@ -1,0 +1,103 @@
+"""`./wvr models` of a stopped site; with the stack running: tests/unit/services/trainer/test_trainer.py and e2e."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from cli import models
+from services.forecaster.main import loader
+from services.forecaster.manifest import read_manifest
+from services.trainer import folder
+from services.trainer.folder import FILES
+from shared.domain.features import VERSION
+from shared.settings import Settings
+from shared.store.recorder import Recorder
+
+METRICS = {"mae_1h": 1.0, "profile_mae_1h": 2.0, "mae_24h": 3.0, "profile_mae_24h": 4.0}
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stopped site whose flow rate has the models old and young, of which young is in use."""
+    monkeypatch.setenv("WVR_DATA", str(tmp_path))
+    place = tmp_path / "output/Learning_lstm/flow_rate/001"
+    for identity, at in (("old", 1_780_000_000), ("young", 1_790_000_000)):
+        said = {"sensor": "001", "channel": "flow_rate", "at": at, "trained_from": at - 86_400, "trained_to": at}
+        said |= {"path": "output/Learning_lstm/flow_rate/001", "promoted": True, "reason": "better than the profile"}
+        files = {name: f"{identity} {name}".encode() for name in FILES}
+        folder.keep(place, files, {**said, "id": identity, "metrics": METRICS, "features": VERSION, "scaler": {}})
+        folder.promote(place, identity)
+    return place
+
+
+def stored(data: Path) -> list[tuple[str, int, str]]:
+    with sqlite3.connect(data / "wvr.db") as database:
+        return database.execute("SELECT id, promoted, reason FROM MODEL_TB ORDER BY id").fetchall()
+
+
+def test_the_list_says_of_each_model_what_there_is_to_know(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert place.exists()
+    assert models.main([]) == 0
+    _, old, young = capsys.readouterr().out.splitlines()
+    assert old.split()[:5] == ["001", "flow_rate", "old", "2026-05-28", "2026-05-29"]
+    assert "0.50 0.75 -" in old
+    assert old.endswith("better than the profile")
+    assert "since" in young
+    assert "since" not in old
+
+
+def test_a_rollback_of_a_stopped_site_is_stored_and_the_next_one_brings_the_newer_back(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert models.main(["use", "old"]) == 0
+    assert read_manifest(place)["id"] == "old"
+    assert models.main(["use", "young"]) == 0
+    assert read_manifest(place)["id"] == "young"
+    assert "young is in use: 001 flow_rate" in capsys.readouterr().out
+    assert stored(tmp_path) == [(name, 1, "put into use by the operator") for name in ("old", "young")]
+
+
+def test_with_the_profile_in_use_no_model_is_loaded(place: Path, tmp_path: Path) -> None:
+    assert models.main(["use", "profile"]) == 0
+    assert loader(tmp_path)("output/Learning_lstm/flow_rate/001") is None
+    assert stored(tmp_path) == [("profile", 1, "put into use by the operator")]
+    assert {path.name for path in place.iterdir()} == {"manifest.json", "versions"}
+
+
+def test_what_cannot_be_used_is_said_and_changes_nothing(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert models.main(["use", "never"]) == 1
+    assert models.main(["use", "old", "--sensor", "002"]) == 1
+    (place / "versions/old/model.keras").unlink()
+    assert models.main(["use", "old"]) == 1
+    assert capsys.readouterr().err.count("wvr models:") == 3
+    assert read_manifest(place)["id"] == "young"
+
+
+def test_with_the_site_running_its_trainer_is_asked(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, str]] = []
+
+    def ask(_: Settings, name: str, **arguments: str) -> int:
+        asked.append({"name": name, **arguments})
+        return 0
+
+    monkeypatch.setattr(models, "ask", ask)
+    recorder = Recorder(tmp_path / "wvr.db", Settings().zone, (0,))
+    assert models.main(["use", "old", "--channel", "flow_rate"]) == 0
+    recorder.close()
+    assert asked == [{"name": "use", "id": "old", "sensor": "", "channel": "flow_rate"}]
+    assert read_manifest(place)["id"] == "young"
+
+
+def test_without_models_the_list_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WVR_DATA", str(tmp_path))
+    assert models.main([]) == 0
+    assert "forecasts follow the week's profile" in capsys.readouterr().out
+    assert models.main(["use", "profile"]) == 0
+    assert models.main(["use", "profile", "--sensor", "001"]) == 1

@@ -63,6 +63,7 @@ class Station:
         if self.number:
             self.close_day()
         number = at.toordinal()
+        self.memory.take_back(number)
         learned_on = self.criteria.valid_from.toordinal() if self.criteria else None
         if decided := self.decided.pop(number, None):
             self.adopt(decided)

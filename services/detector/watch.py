@@ -130,7 +130,7 @@ class Watch:
     def silent(self, at: datetime) -> Iterator[Anomaly]:
         """Opens the anomaly of a sensor that says nothing; `at` is a tick's."""
         last = self.order.last_at
-        if last and abs(at - last) > FAR:
+        if last and abs(at - last) > FAR and not self.order.set_back:
             at = last + timedelta(minutes=self._silence)
         flow, pressure = self.station.flow, self.station.pressure
         channel = flow.channel if flow.system.measured else pressure.channel
@@ -158,10 +158,9 @@ class Watch:
         if self.order.leap:
             yield from self._speaks_again(reading.at)
         if self.order.strange:
-            last = self.order.last_at
-            yield from self._alarm(last + MINUTE if last else reading.at, [strange(-self.order.fallen)], True)
+            yield from self._strange(reading.at)
         if self.order.back:
-            self.station.memory.forget_from(reading.at.toordinal())
+            self.station.memory.set_aside(reading.at.toordinal())
             self.station.number = 0
             for ended in self._ended:
                 if ended.at > reading.at:
@@ -170,6 +169,14 @@ class Watch:
                 self.note(anomaly)
                 yield anomaly
             self._ended.clear()
+
+    def _strange(self, at: datetime) -> Iterator[Anomaly]:
+        """The clock went back: from a leap it comes back to the true time, else the time before was true."""
+        last, leap = self.order.last_at, self.order.came_back
+        if leap or last is None:
+            yield from self._alarm(at, [strange(leap or -self.order.fallen)], True)
+        else:
+            yield from self._alarm(last + MINUTE, [strange(-self.order.fallen)], True)
 
     def _close_night(self, at: datetime) -> Iterator[Anomaly]:
         station = self.station

@@ -12,7 +12,7 @@ from shared.contract.messages import Anomaly, Kind, Sentence
 
 UPDATED_EACH = timedelta(hours=1)
 PATIENCE = 30
-"""Minutes that a spike or a mere deviation waits whether it becomes something clearer."""
+"""Minutes that a mere deviation waits whether it becomes something clearer."""
 CALM: dict[Kind, int] = {
     "silence": 1,
     "stuck": 5,
@@ -29,7 +29,7 @@ CALM: dict[Kind, int] = {
 FLUSHING = timedelta(hours=3)
 """Mains are flushed and fires are put out within these."""
 NAMEABLE = ("step", "pressure_drop")
-WAITING_KINDS = ("spike", "deviation")
+WAITING_KINDS = ("deviation",)
 
 
 @dataclass
@@ -83,7 +83,7 @@ class Alarms:
             yield from self.found(at, finding)
         for key in [key for key in self._waiting if key not in found]:
             if not near:
-                yield from self._wait(at, key)
+                del self._waiting[key]
         for key in [key for key in self.open if key not in found and key != "night"]:
             if key != "usual" or not near:
                 yield from self.calm(at, key)
@@ -134,17 +134,6 @@ class Alarms:
 
     def _cleared(self, alarm: Alarm, at: datetime) -> Anomaly:
         return replace(self._renewed(alarm, at), state="cleared", cleared_at=at)
-
-    def _wait(self, at: datetime, key: str) -> Iterator[Anomaly]:
-        """A spike that is over is said; a deviation that is over was none."""
-        finding, minutes = self._waiting[key]
-        if finding.kind != "spike":
-            del self._waiting[key]
-        elif minutes < PATIENCE:
-            self._waiting[key] = (finding, minutes + 10)
-        else:
-            del self._waiting[key]
-            yield self._open(at, finding)
 
     def _open(self, at: datetime, finding: Finding) -> Anomaly:
         name = f"{self.sensor}-{finding.channel}-{finding.kind}-{at:%Y%m%dT%H%M}"

@@ -356,5 +356,3 @@ def test_a_pipe_is_never_waited_for(tmp_path: Path) -> None:
         open_regular(tmp_path / "pipe")
     with bounded(), pytest.raises(OSError, match="no regular file"):
         read_small(Path("/dev/zero"), 100)
-
-

@@ -96,9 +96,7 @@ def test_a_model_elsewhere_than_in_data_output_does_not_serve(tmp_path: Path, ma
 
 @pytest.mark.parametrize("path", ["../../etc", "/etc", "output/../../x", "a\nb"])
 def test_a_path_that_leads_out_of_the_data_folder_is_refused_at_the_broker(path: str) -> None:
-    trained = ModelTrained(
-        "site1", "001", at(0), "flow_rate", "m1", PLACE, "0" * 64, at(0), at(0), {}, True, "better"
-    )
+    trained = ModelTrained("site1", "001", at(0), "flow_rate", "m1", PLACE, "0" * 64, at(0), at(0), {}, True, "better")
     with pytest.raises(WireError, match="stays_below"):
         encode(replace(trained, path=path))
     payload = json.loads(encode(trained)) | {"path": path}

@@ -34,7 +34,7 @@ class Scales:
         self._hours = [_hour(windows, learned, hour, 1.0) for hour in range(24)] if learned else []
         self._hours_now: list[Row] = []
         self._inverse = [1.0 / scale for scale in learned.profiles["scale"]] if learned else [1.0] * 24
-        self._clip = [CLIP * spread for spread in learned.profiles["spread_1"]] if learned else [math.inf] * 24
+        self._clip = [CLIP * spread for spread in learned.profiles["single"]] if learned else [math.inf] * 24
         self._checks: dict[int, Check] = {}
 
     @property
@@ -71,8 +71,7 @@ class Scales:
         best, which = 0.0, 0
         self._hours_now = hours = self._hours[hour]
         for place, (begin, hour_ago, six_ago, day_ago, own, all_, one, six, day, up, down) in enumerate(hours):
-            end = last + scaled if begin == -2 else now
-            far = end * own - sums[begin] * all_ + sums[hour_ago] * one + sums[six_ago] * six + sums[day_ago] * day
+            far = now * own - sums[begin] * all_ + sums[hour_ago] * one + sums[six_ago] * six + sums[day_ago] * day
             standing[place] = far
             score = far * up if far > 0.0 else far * down
             if score > best:

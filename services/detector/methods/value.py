@@ -1,4 +1,4 @@
-"""value (실측값): the reading against what is usual at this minute, over 1 minute to 12 hours.
+"""value (실측값): the reading against what is usual at this minute, over 10 minutes to 12 hours, and single spikes.
 
 Flow up with pressure down together is a burst even where each alone would pass: a linear discriminant on the two
 standings (Fisher, 1936), with their correlation on clean days.
@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.detector.memory import Past
+from services.detector.methods import spikes
 from services.detector.methods.scales import Scales
+from services.detector.methods.spikes import Spikes
 from services.detector.methods.spreads import (
     LEAST,
     LOWEST,
@@ -29,8 +31,8 @@ from services.detector.usual import unrest_of
 from shared.contract.messages import NOT_EVALUATED, Check
 from shared.domain.series import Floats
 
-WINDOWS = (1, 10, 30, 60, 180, 720)
-"""Minutes: a spike, a large burst, and ever smaller ones."""
+WINDOWS = (10, 30, 60, 180, 720)
+"""Minutes: a large burst, and ever smaller ones."""
 HOUR = 60
 HOUR_PLACE = WINDOWS.index(HOUR)
 STILL = 0.5
@@ -39,7 +41,8 @@ FULL = 0.6
 """Part of an excess, in the channel's unit, that is the same one."""
 AGAINST = 0.3
 """Part of a step that must also be one against the usual day: the end of an excess is none."""
-JOINT_FROM = 10
+SPIKES = 0.1
+"""Part of the false alarms that single minutes may raise beside: a spike is the meter's, not the water's."""
 WIDEST = 3.0
 """Spreads follow a season's unrest up to this many times what was learned."""
 DOWN_SHARE = 0.1
@@ -59,14 +62,15 @@ def learn(past: Past, partner: Past | None, per_day: float, rising: bool) -> Lea
     limits = learn_sides(found, days, *rates)
     together = farthest(found, limits)
     if partner is not None and (other := _partner(partner)) is not None:
-        for window in (window for window in WINDOWS if window >= JOINT_FROM):
+        for window in WINDOWS:
             joint, slope = _joint(found, other, window)
-            limit = max(limit_for(daily_maxima(joint, days), per_day / (len(WINDOWS) - 1)), LEAST)
+            limit = max(limit_for(daily_maxima(joint, days), per_day / len(WINDOWS)), LEAST)
             limits |= {f"joint_{window}": float(f"{limit:.6g}"), f"together_{window}": slope}
             together = np.maximum(together, joint / limits[f"joint_{window}"])
     limits["unrest"] = float(f"{np.median(unrest_of(past.tens[days.calm], past.usual[days.calm])):.6g}")
     limits["limit"] = float(f"{max(limit_for(daily_maxima(together, days), per_day), LOWEST):.6g}")
-    return Learned(limits, found.learned)
+    spikes_learned = spikes.learn(past.residuals, days, *(SPIKES * rate for rate in rates))
+    return Learned(limits | spikes_learned.limits, found.learned | spikes_learned.profiles)
 
 
 def _partner(past: Past) -> Standings | None:
@@ -99,10 +103,11 @@ class Value:
     """Running side, of one channel. Flow rate has pressure as its partner, which takes the minute first."""
 
     def __init__(self, learned: Learned | None, partner: Value | None = None) -> None:
-        self.scales = Scales(WINDOWS, learned)
+        self.scales, self.spikes = Scales(WINDOWS, learned), Spikes(learned)
         self.usual: list[float] = []
         self.residual = math.nan
-        self.joint = False
+        self.joint = self.far = self.spiked = False
+        """What of it is beyond its limit: flow and pressure together; a window; the minute before alone."""
         self.held: Held | None = None
         self.partner = partner
         self._hour = 0
@@ -123,13 +128,19 @@ class Value:
         self.usual = usual
         wider = unrest / self._unrest if self._unrest and unrest == unrest else 1.0
         self.scales.open_day(past, min(max(wider, 1.0), WIDEST))
+        self.spikes.open_day(past)
+
+    def skip(self, minutes: int) -> None:
+        """Passes minutes without a value."""
+        self.scales.skip(minutes)
+        self.spikes.skip()
 
     def check(self, minute: int, value: float | None) -> Check:
         """The Check of a value at a minute of the day."""
         scales = self.scales
         if value is None or not self.usual or (usual := self.usual[minute]) != usual:
             self.residual = math.nan
-            scales.skip(1)
+            self.skip(1)
             return NOT_EVALUATED
         self.residual = residual = value - usual
         self._hour = hour = minute // 60
@@ -140,6 +151,11 @@ class Value:
         self.joint = False
         if self._rows:
             self._look_jointly()
+        self.far = scales.score >= scales.limit
+        standing_out = self.spikes.take(residual, hour)
+        self.spiked = standing_out >= 1.0
+        if self.spiked:
+            scales.score = max(scales.score, standing_out * scales.limit)
         return scales.check()
 
     def _look_jointly(self) -> None:
@@ -159,8 +175,6 @@ class Value:
         A long window looks back on what is over.
         """
         scales = self.scales
-        if scales.window == 1:
-            return True
         sign = 1.0 if scales.up else -1.0
         mean = sign * scales.mean(min(scales.window, HOUR))
         return mean >= AGAINST * (mean - sign * scales.level()) and sign * scales.standing[HOUR_PLACE] >= STILL * (
@@ -188,8 +202,6 @@ class Value:
     def excess(self) -> float:
         """How far an hour's mean, or that of a shorter farthest window, is above the level before, channel's unit."""
         window = min(self.scales.window, HOUR)
-        if window == 1:
-            return self.residual
         level = self.held.level if self.held else self.scales.level()
         return (self.scales.mean(window) - level) * self._scale[self._hour]
 

@@ -14,7 +14,7 @@ from services.detector.methods.spreads import Learned
 from services.detector.usual import day_ahead
 from shared.contract.messages import CHANNELS, Criteria
 
-AGES = (2, 4, 7, 14, 28, 56, 91)
+AGES = (2, 3, 4, 5, 7, 10, 14, 21, 28, 42, 56, 91)
 """Days of readings after which criteria are learned; from then on with each quarter of the year."""
 SHARES = {
     "flow_rate.system": 0.02,

@@ -23,6 +23,8 @@ LEAST = 3.0
 BEFORE = (60, 360, 1440)
 """Minutes before a window whose level is expected to go on in it, as far as it did on clean days."""
 LEARNED_EACH, RIDGE = 7, 0.01
+FEW, WIDER = 10.0, 0.6
+"""Days and power of that caution: four times as wide after a day, a half after ten, a twentieth after three months."""
 ONE_SIDE = 1.2816
 """Standard deviations of the 80 % quantile of absolute normal values."""
 
@@ -41,6 +43,11 @@ class Days:
 
     known: Mask
     calm: Mask
+
+
+def caution(days: Days) -> float:
+    """How much wider limits are while few days are known: they don't show what other days of a week or season bring."""
+    return float((1.0 + FEW / max(days.calm.sum(), 1)) ** WIDER)
 
 
 def days_of(past: Past, residuals: Floats) -> Days | None:

@@ -20,10 +20,12 @@ from services.detector.methods.spreads import (
     LOWEST,
     Learned,
     Standings,
+    caution,
     daily_maxima,
     days_of,
     farthest,
     learn_sides,
+    rounded,
     standings,
 )
 from services.detector.tail import limit_for
@@ -65,10 +67,11 @@ def learn(past: Past, partner: Past | None, per_day: float, rising: bool) -> Lea
         for window in WINDOWS:
             joint, slope = _joint(found, other, window)
             limit = max(limit_for(daily_maxima(joint, days), per_day / len(WINDOWS)), LEAST)
-            limits |= {f"joint_{window}": float(f"{limit:.6g}"), f"together_{window}": slope}
+            limits |= {f"joint_{window}": rounded(limit), f"together_{window}": slope}
             together = np.maximum(together, joint / limits[f"joint_{window}"])
-    limits["unrest"] = float(f"{np.median(unrest_of(past.tens[days.calm], past.usual[days.calm])):.6g}")
-    limits["limit"] = float(f"{max(limit_for(daily_maxima(together, days), per_day), LOWEST):.6g}")
+    limits["unrest"] = rounded(float(np.median(unrest_of(past.tens[days.calm], past.usual[days.calm]))))
+    limit = max(limit_for(daily_maxima(together, days), per_day), LOWEST) * caution(days)
+    limits["limit"] = rounded(limit)
     spikes_learned = spikes.learn(past.residuals, days, *(SPIKES * rate for rate in rates))
     return Learned(limits | spikes_learned.limits, found.learned | spikes_learned.profiles)
 
@@ -84,7 +87,7 @@ def _joint(flow: Standings, pressure: Standings, window: int) -> tuple[Floats, f
     both = (up > 1.0) & (down > 1.0)
     usual = (np.abs(up) < 4.0) & (np.abs(down) < 4.0) & (up != 0.0) & (down != 0.0)
     related = float(np.corrcoef(up[usual], down[usual])[0, 1]) if usual.sum() > 100 else 0.0
-    slope = float(f"{1.0 / math.sqrt(2.0 + 2.0 * min(max(related, -0.5), 0.95)):.6g}")
+    slope = rounded(1.0 / math.sqrt(2.0 + 2.0 * min(max(related, -0.5), 0.95)))
     return np.where(both, (up + down) * slope, 0.0), slope
 
 

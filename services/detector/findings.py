@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from services.detector.channel import Checks, Gauge
+from services.detector.methods.drift import Shift
 from services.detector.methods.night import Night
+from services.detector.sentences import Wording
 from shared.contract.messages import Channel, Check, Kind, Method
 
 NEAR = 0.7
@@ -41,6 +43,8 @@ class Finding:
     """Half the width of the interval that holds `flow` in nine of ten cases, m³/h."""
     since: int = 0
     """Minutes ago that it began, as far as can be told."""
+    wording: Wording | None = None
+    """Another sentence than that of the kind."""
 
 
 def key_of(channel: Channel, kind: Kind) -> str:
@@ -73,6 +77,15 @@ def findings(flow: Gauge, pressure: Gauge, flow_checks: Checks, pressure_checks:
     return found
 
 
+def drifting(gauge: Gauge, shift: Shift) -> Finding:
+    """The finding of a meter whose level leaves the other's."""
+    key = f"{gauge.channel}.drift"
+    last = gauge.system.last
+    return Finding(
+        key, gauge.channel, "value", "step", "warning", last, shift.size, since=shift.minutes, wording="drift"
+    )
+
+
 def near(*checks: Check) -> bool:
     """Whether any score is not yet calm."""
     return any(check.flag is not None and (check.score or 0.0) >= NEAR * (check.limit or 0.0) for check in checks)
@@ -97,8 +110,6 @@ def _spike(gauge: Gauge) -> Finding:
 
 def _flow_value(flow: Gauge, check: Check) -> Finding:
     value = flow.value
-    if not value.joint:
-        value.scales.look_longer()
     excess = value.excess()
     ratio = (check.score or 0.0) / (check.limit or 1.0)
     severity = _severity(flow, excess, ratio)
@@ -110,7 +121,6 @@ def _flow_value(flow: Gauge, check: Check) -> Finding:
 
 def _pressure_value(flow: Gauge, pressure: Gauge, check: Check) -> Finding:
     value = pressure.value
-    value.scales.look_longer()
     excess = value.excess()
     kind: Kind = "step" if value.scales.up else "pressure_drop"
     ratio = (check.score or 0.0) / (check.limit or 1.0)
@@ -130,7 +140,7 @@ def _pressure_value(flow: Gauge, pressure: Gauge, check: Check) -> Finding:
 
 
 def _deviation(gauge: Gauge) -> Finding:
-    gauge.prediction.scales.look_longer()
+    next(gauge.prediction.scales.beyond(), None)
     excess = gauge.prediction.excess()
     flow = excess if gauge.channel == "flow_rate" else None
     return Finding("usual", gauge.channel, "prediction", "deviation", "info", gauge.system.last, excess, flow)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from services.detector.alarms import Alarms
 from services.detector.channel import UNMEASURED, Checks, Gauge
-from services.detector.findings import Finding, findings, key_of, leak, near
+from services.detector.findings import Finding, drifting, findings, key_of, leak, near
 from services.detector.memory import MINUTES
 from services.detector.methods.night import END
 from services.detector.order import Order
@@ -56,6 +56,7 @@ class Watch:
         if at.toordinal() != station.number:
             if criteria := station.turn_day(at):
                 yield criteria
+            yield from self._judge_levels(at)
         elif step > 1:
             station.flow.skip(step - 1)
             station.pressure.skip(step - 1)
@@ -177,6 +178,17 @@ class Watch:
             yield from self._alarm(at, [strange(leap or -self.order.fallen)], True)
         else:
             yield from self._alarm(last + MINUTE, [strange(-self.order.fallen)], True)
+
+    def _judge_levels(self, at: datetime) -> Iterator[Anomaly]:
+        """Says which meter's level has drifted by the end of a day; what another alarm tells of is not said twice."""
+        for gauge, shift in self.station.shifts:
+            key = f"{gauge.channel}.drift"
+            busy = key not in self.alarms.open and ("usual" in self.alarms.open or "night" in self.alarms.open)
+            if shift is None or busy:
+                said = self.alarms.clear(at, key)
+            else:
+                said = self.alarms.found(at, drifting(gauge, shift))
+            yield from self._told(said)
 
     def _close_night(self, at: datetime) -> Iterator[Anomaly]:
         station = self.station

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from services.detector.methods.spreads import BEFORE, CLIP, Learned
 from shared.contract.messages import Check
@@ -91,14 +92,14 @@ class Scales:
         carried = self._learned.profiles[f"level_{window}"]
         return sum(part * (end - sums[-1 - window - span]) / span for part, span in zip(carried, BEFORE, strict=True))
 
-    def look_longer(self) -> None:
-        """Points to the longest window beyond its limit instead of the farthest one: what lasts is no spike."""
+    def beyond(self) -> Iterator[int]:
+        """Points to each window beyond its limit in turn, from the longest on."""
         hours = self._hours_now
         for place in range(len(self.windows) - 1, -1, -1):
             far = self.standing[place]
             if (far * hours[place][-2] if far > 0.0 else far * hours[place][-1]) >= self.limit:
                 self.place, self.up = place, far > 0.0
-                return
+                yield place
 
     def check(self) -> Check:
         """The minute's Check; the same object for the same score."""

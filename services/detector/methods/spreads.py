@@ -45,9 +45,9 @@ class Days:
     calm: Mask
 
 
-def caution(days: Days) -> float:
+def caution(days: int) -> float:
     """How much wider limits are while few days are known: they don't show what other days of a week or season bring."""
-    return float((1.0 + FEW / max(days.calm.sum(), 1)) ** WIDER)
+    return float((1.0 + FEW / max(days, 1)) ** WIDER)
 
 
 def days_of(past: Past, residuals: Floats) -> Days | None:

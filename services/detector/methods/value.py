@@ -70,7 +70,7 @@ def learn(past: Past, partner: Past | None, per_day: float, rising: bool) -> Lea
             limits |= {f"joint_{window}": rounded(limit), f"together_{window}": slope}
             together = np.maximum(together, joint / limits[f"joint_{window}"])
     limits["unrest"] = rounded(float(np.median(unrest_of(past.tens[days.calm], past.usual[days.calm]))))
-    limit = max(limit_for(daily_maxima(together, days), per_day), LOWEST) * caution(days)
+    limit = max(limit_for(daily_maxima(together, days), per_day), LOWEST) * caution(int(days.calm.sum()))
     limits["limit"] = rounded(limit)
     spikes_learned = spikes.learn(past.residuals, days, *(SPIKES * rate for rate in rates))
     return Learned(limits | spikes_learned.limits, found.learned | spikes_learned.profiles)
@@ -173,16 +173,21 @@ class Value:
                 scales.place, scales.up, self.joint = place, True, True
 
     def lasts(self) -> bool:
-        """Whether the farthest window shows something that is so now, and not the end of what lifted the level before.
+        """Whether a window beyond its limit shows something that is so now; points to the longest that does.
 
-        A long window looks back on what is over.
+        A long window looks back on what is over, and the end of what lifted the level before is nothing new.
         """
+        if self.joint:
+            return self._is_so_now()
+        return any(self._is_so_now() for _ in self.scales.beyond())
+
+    def _is_so_now(self) -> bool:
         scales = self.scales
         sign = 1.0 if scales.up else -1.0
         mean = sign * scales.mean(min(scales.window, HOUR))
-        return mean >= AGAINST * (mean - sign * scales.level()) and sign * scales.standing[HOUR_PLACE] >= STILL * (
-            scales.window > HOUR
-        )
+        size = mean - sign * scales.level()
+        still = scales.window <= HOUR or sign * scales.standing[HOUR_PLACE] >= STILL
+        return size > self._spread[self._hour] and mean >= AGAINST * size and still
 
     def hold(self) -> None:
         """Keeps the level of before, for as long as an alarm is open."""

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from services.detector.findings import SEVERITIES, Finding, key_of
-from services.detector.sentences import Loss, sentence
+from services.detector.sentences import Loss, Wording, sentence
 from shared.contract.messages import Anomaly, Kind, Sentence
 
 UPDATED_EACH = timedelta(hours=1)
 PATIENCE = 30
-"""Minutes that a spike or a mere deviation waits whether it becomes something clearer."""
+"""Minutes that a mere deviation waits whether it becomes something clearer."""
 CALM: dict[Kind, int] = {
     "silence": 1,
     "stuck": 5,
@@ -29,7 +29,9 @@ CALM: dict[Kind, int] = {
 FLUSHING = timedelta(hours=3)
 """Mains are flushed and fires are put out within these."""
 NAMEABLE = ("step", "pressure_drop")
-WAITING_KINDS = ("spike", "deviation")
+WAITING_KINDS = ("deviation",)
+DAILY = ("night", "flow_rate.drift", "pressure.drift")
+"""Keys of what is judged once a day, not each minute."""
 
 
 @dataclass
@@ -44,6 +46,7 @@ class Alarm:
     total: float = 0.0
     doubt: float | None = None
     since: int = 0
+    wording: Wording | None = None
 
 
 class Alarms:
@@ -73,8 +76,10 @@ class Alarms:
 
     def restore(self, anomaly: Anomaly) -> None:
         """Takes up an anomaly that was open before a restart."""
-        key = key_of(anomaly.channel, anomaly.kind)
-        self.open[key] = Alarm(anomaly, key, total=anomaly.excess_m3h or 0.0, minutes=1)
+        drifts = anomaly.id.startswith(f"{self.sensor}-{anomaly.channel}-drift-")
+        key = f"{anomaly.channel}.drift" if drifts else key_of(anomaly.channel, anomaly.kind)
+        wording: Wording | None = "drift" if drifts else None
+        self.open[key] = Alarm(anomaly, key, total=anomaly.excess_m3h or 0.0, minutes=1, wording=wording)
 
     def see(self, at: datetime, findings: list[Finding], near: bool) -> Iterator[Anomaly]:
         """Takes a minute's findings; near: the scores are still close to their limits, so nothing is calm."""
@@ -83,8 +88,8 @@ class Alarms:
             yield from self.found(at, finding)
         for key in [key for key in self._waiting if key not in found]:
             if not near:
-                yield from self._wait(at, key)
-        for key in [key for key in self.open if key not in found and key != "night"]:
+                del self._waiting[key]
+        for key in [key for key in self.open if key not in found and key not in DAILY]:
             if key != "usual" or not near:
                 yield from self.calm(at, key)
 
@@ -118,6 +123,11 @@ class Alarms:
             del self.open[key]
             yield self._cleared(alarm, max(at, alarm.said.opened_at))
 
+    def clear(self, at: datetime, key: str) -> Iterator[Anomaly]:
+        """Clears what is judged once a day, if it is open."""
+        if alarm := self.open.pop(key, None):
+            yield self._cleared(alarm, max(at, alarm.said.opened_at))
+
     def turn_back(self, at: datetime) -> Iterator[Anomaly]:
         """Clears what was opened after `at`: the meter's clock has come back from there, and won't pass it for long."""
         for key in [key for key, alarm in self.open.items() if alarm.said.opened_at > at]:
@@ -135,24 +145,14 @@ class Alarms:
     def _cleared(self, alarm: Alarm, at: datetime) -> Anomaly:
         return replace(self._renewed(alarm, at), state="cleared", cleared_at=at)
 
-    def _wait(self, at: datetime, key: str) -> Iterator[Anomaly]:
-        """A spike that is over is said; a deviation that is over was none."""
-        finding, minutes = self._waiting[key]
-        if finding.kind != "spike":
-            del self._waiting[key]
-        elif minutes < PATIENCE:
-            self._waiting[key] = (finding, minutes + 10)
-        else:
-            del self._waiting[key]
-            yield self._open(at, finding)
-
     def _open(self, at: datetime, finding: Finding) -> Anomaly:
-        name = f"{self.sensor}-{finding.channel}-{finding.kind}-{at:%Y%m%dT%H%M}"
+        name = f"{self.sensor}-{finding.channel}-{finding.wording or finding.kind}-{at:%Y%m%dT%H%M}"
         said = Anomaly(
             self.site, self.sensor, name[-64:], at, finding.channel, finding.method, finding.kind, "opened", False,
             finding.severity, at, None, finding.value, finding.flow, Sentence("", ""),
         )  # fmt: skip
         alarm = Alarm(said, finding.key, finding.excess, 0, 1, finding.flow or 0.0, finding.doubt, finding.since)
+        alarm.wording = finding.wording
         alarm.said = replace(said, text=self._text(alarm, said))
         self.open[finding.key] = alarm
         return alarm.said
@@ -182,7 +182,7 @@ class Alarms:
             return said.text
         began = said.opened_at - timedelta(minutes=alarm.since)
         loss = Loss(said.excess_m3h, alarm.doubt, began, said.at)
-        return sentence(said.kind, self.sensor, said.channel, said.peak, alarm.excess, loss)
+        return sentence(alarm.wording or said.kind, self.sensor, said.channel, said.peak, alarm.excess, loss)
 
 
 def _clearer(first: Finding, now: Finding) -> Finding:

@@ -54,7 +54,7 @@ class Gauge:
 
     def skip(self, minutes: int) -> None:
         """Passes minutes without a reading."""
-        self.value.scales.skip(minutes)
+        self.value.skip(minutes)
         self.prediction.scales.skip(minutes)
 
     def check(self, minute: int, value: float | None) -> Checks:

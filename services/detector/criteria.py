@@ -9,21 +9,23 @@ from datetime import datetime
 import numpy as np
 
 from services.detector.memory import LEARNED_DAYS, MINUTES, Memory, past_of
-from services.detector.methods import night, prediction, system, value
+from services.detector.methods import drift, night, prediction, system, value
 from services.detector.methods.spreads import Learned
 from services.detector.usual import day_ahead
 from shared.contract.messages import CHANNELS, Criteria
 
-AGES = (2, 4, 7, 14, 28, 56, 91)
+AGES = (2, 3, 4, 5, 7, 10, 14, 21, 28, 42, 56, 91)
 """Days of readings after which criteria are learned; from then on with each quarter of the year."""
 SHARES = {
     "flow_rate.system": 0.02,
     "flow_rate.value": 1.2,
     "flow_rate.prediction": 0.1,
     "flow_rate.night": 0.3,
+    "flow_rate.drift": 0.1,
     "pressure.system": 0.02,
     "pressure.value": 0.4,
     "pressure.prediction": 0.05,
+    "pressure.drift": 0.1,
 }
 """Parts of the false-alarm rate that each method may use. Limits are cautious and alarms merge: on fresh sites a method
 
@@ -79,9 +81,11 @@ def _learned(memory: Memory, number: int, wish: Wish) -> dict[str, Learned]:
         "flow_rate.value": value.learn(flow, pressure, daily["flow_rate.value"], rising=True),
         "flow_rate.prediction": prediction.learn(flow, daily["flow_rate.prediction"]),
         "flow_rate.night": night.learn(flow, daily["flow_rate.night"]),
+        "flow_rate.drift": drift.learn(flow, pressure, daily["flow_rate.drift"]),
         "pressure.system": system.learn(pressure, daily["pressure.system"], wish.stuck_minutes),
         "pressure.value": value.learn(pressure, None, daily["pressure.value"], rising=False),
         "pressure.prediction": prediction.learn(pressure, daily["pressure.prediction"]),
+        "pressure.drift": drift.learn(pressure, flow, daily["pressure.drift"]),
     }
     return {
         name: learned for name, learned in found.items() if learned and all(map(math.isfinite, learned.limits.values()))

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from services.detector.channel import Checks, Gauge
+from services.detector.methods.drift import Shift
 from services.detector.methods.night import Night
+from services.detector.sentences import Wording
 from shared.contract.messages import Channel, Check, Kind, Method
 
 NEAR = 0.7
@@ -41,11 +43,13 @@ class Finding:
     """Half the width of the interval that holds `flow` in nine of ten cases, m³/h."""
     since: int = 0
     """Minutes ago that it began, as far as can be told."""
+    wording: Wording | None = None
+    """Another sentence than that of the kind."""
 
 
 def key_of(channel: Channel, kind: Kind) -> str:
     """Which findings an anomaly of this kind goes on with."""
-    if kind in ("silence", "stuck", "out_of_range"):
+    if kind in ("silence", "stuck", "out_of_range", "spike"):
         return f"{channel}.{kind}"
     return {"clock": "clock", "leak": "night"}.get(kind, "usual")
 
@@ -53,14 +57,16 @@ def key_of(channel: Channel, kind: Kind) -> str:
 def findings(flow: Gauge, pressure: Gauge, flow_checks: Checks, pressure_checks: Checks, silence: int) -> list[Finding]:
     """What is wrong this minute, the clearest first."""
     found = []
-    for gauge, (system, _, _) in ((flow, flow_checks), (pressure, pressure_checks)):
+    for gauge, (system, value_check, _) in ((flow, flow_checks), (pressure, pressure_checks)):
         fault = gauge.system.fault
         if fault and system.flag and (fault != "silence" or gauge.system.missing >= silence):
             value = gauge.system.last if fault != "silence" else None
             found.append(Finding(f"{gauge.channel}.{fault}", gauge.channel, "system", fault, "warning", value))
-    if flow_checks[1].flag and flow.value.lasts():
+        elif value_check.flag and gauge.value.spiked:
+            found.append(_spike(gauge))
+    if flow_checks[1].flag and flow.value.far and flow.value.lasts():
         found.append(_flow_value(flow, flow_checks[1]))
-    elif pressure_checks[1].flag and pressure.value.lasts():
+    elif pressure_checks[1].flag and pressure.value.far and pressure.value.lasts():
         found.append(_pressure_value(flow, pressure, pressure_checks[1]))
     else:
         found += [
@@ -69,6 +75,15 @@ def findings(flow: Gauge, pressure: Gauge, flow_checks: Checks, pressure_checks:
             if checks[2].flag and _unusual(checks[1])
         ][:1]
     return found
+
+
+def drifting(gauge: Gauge, shift: Shift) -> Finding:
+    """The finding of a meter whose level leaves the other's."""
+    key = f"{gauge.channel}.drift"
+    last = gauge.system.last
+    return Finding(
+        key, gauge.channel, "value", "step", "warning", last, shift.size, since=shift.minutes, wording="drift"
+    )
 
 
 def near(*checks: Check) -> bool:
@@ -87,27 +102,27 @@ def leak(night: Night, usual: float) -> Finding:
     return Finding("night", "flow_rate", "night", "leak", severity, night.flow, night.rise, night.rise)
 
 
+def _spike(gauge: Gauge) -> Finding:
+    excess = gauge.value.spikes.excess
+    value = (gauge.system.last or 0.0) + excess
+    return Finding(f"{gauge.channel}.spike", gauge.channel, "value", "spike", "info", value, excess, since=1)
+
+
 def _flow_value(flow: Gauge, check: Check) -> Finding:
     value = flow.value
-    if not value.joint:
-        value.scales.look_longer()
     excess = value.excess()
-    kind: Kind = "spike" if value.scales.window == 1 else "step"
     ratio = (check.score or 0.0) / (check.limit or 1.0)
-    severity = _severity(kind, flow, excess, ratio)
+    severity = _severity(flow, excess, ratio)
     since = value.scales.window - 1
     return Finding(
-        "usual", "flow_rate", "value", kind, severity, flow.system.last, excess, excess, value.doubt(), since
+        "usual", "flow_rate", "value", "step", severity, flow.system.last, excess, excess, value.doubt(), since
     )
 
 
 def _pressure_value(flow: Gauge, pressure: Gauge, check: Check) -> Finding:
     value = pressure.value
-    value.scales.look_longer()
     excess = value.excess()
-    kind: Kind = "spike" if value.scales.window == 1 else "step"
-    if kind == "step" and not value.scales.up:
-        kind = "pressure_drop"
+    kind: Kind = "step" if value.scales.up else "pressure_drop"
     ratio = (check.score or 0.0) / (check.limit or 1.0)
     more = flow.value.excess() if flow.value.residual == flow.value.residual else None
     return Finding(
@@ -115,7 +130,7 @@ def _pressure_value(flow: Gauge, pressure: Gauge, check: Check) -> Finding:
         "pressure",
         "value",
         kind,
-        _severity(kind, flow, more or 0.0, ratio),
+        _severity(flow, more or 0.0, ratio),
         pressure.system.last,
         excess,
         more,
@@ -125,14 +140,12 @@ def _pressure_value(flow: Gauge, pressure: Gauge, check: Check) -> Finding:
 
 
 def _deviation(gauge: Gauge) -> Finding:
-    gauge.prediction.scales.look_longer()
+    next(gauge.prediction.scales.beyond(), None)
     excess = gauge.prediction.excess()
     flow = excess if gauge.channel == "flow_rate" else None
     return Finding("usual", gauge.channel, "prediction", "deviation", "info", gauge.system.last, excess, flow)
 
 
-def _severity(kind: Kind, flow: Gauge, excess: float, ratio: float) -> Severity:
+def _severity(flow: Gauge, excess: float, ratio: float) -> Severity:
     usual = sum(flow.usual) / len(flow.usual) if flow.usual else 0.0
-    if kind == "spike":
-        return "info"
     return "critical" if excess >= LARGE * abs(usual) and ratio >= 1.5 else "warning"

@@ -60,6 +60,8 @@ class Memory:
     days: deque[Day] = field(default_factory=deque)
     spans: list[tuple[int, int | None]] = field(default_factory=list)
     """(opened, cleared or None) of anomalies, in local minutes since ordinal 0."""
+    aside: list[Day] = field(default_factory=list)
+    """Days that a clock that was set back has made doubtful."""
 
     def add(self, day: Day) -> None:
         if self.days and self.days[-1].number >= day.number:
@@ -75,8 +77,20 @@ class Memory:
         return [day for day in self.days if number - most <= day.number < number]
 
     def forget_from(self, number: int) -> None:
-        """Drops days from a number on: the meter's clock had run ahead."""
+        """Drops days from a number on."""
         self.days = deque(day for day in self.days if day.number < number)
+
+    def set_aside(self, number: int) -> None:
+        """Drops days from a number on, until it is known whether the meter's clock is wrong now or was before."""
+        self.aside = [day for day in self.days if day.number >= number] or self.aside
+        self.forget_from(number)
+
+    def take_back(self, number: int) -> None:
+        """Puts back what was set aside when day `number`, behind all of it, begins: the clock was wrong meanwhile."""
+        if self.aside and number > self.aside[-1].number:
+            self.forget_from(self.aside[0].number)
+            self.days.extend(self.aside)
+            self.aside = []
 
     def disturbed(self, now: int, lasting: bool = False) -> set[int]:
         """Days with an anomaly, as known at the local minute now; those of a lasting one only if wanted."""

@@ -32,10 +32,20 @@ class Order:
         self.duplicate = self.strange = self.back = False
         self.returned = False
         """The leap before this reading was none: it is back where the others are."""
+        self.came_back = 0
+        """Minutes that the clock had leapt ahead, confirmed, before the late readings that come now from within it."""
+        self._leapt: tuple[int, int] | None = None
+        """Minutes before and behind the newest confirmed leap."""
+        self._farthest = -1
         self._seen: set[int] = set()
         self._ahead: tuple[int, int] | None = None
         self._late = 0
         self._said = ("", -1)
+
+    @property
+    def set_back(self) -> bool:
+        """Whether the clock was set back, and is not yet where it had been."""
+        return self.newest is not None and self.newest < self._farthest
 
     def place(self, reading: Reading, minute: int) -> int:
         """Minutes since the newest reading that counts; below 1: not in order, see the attributes."""
@@ -80,6 +90,7 @@ class Order:
             return 0
         if count > CONFIRMED:
             self._ahead = None
+            self._leapt = None if self.set_back else (minute - step, minute - CONFIRMED)
             return self._go_on(reading, minute, step)
         self._ahead = (minute, count)
         self.leap = step
@@ -92,10 +103,13 @@ class Order:
         self._late = self._late + 1 if step <= -self.LATE and not again else 0
         if self._late == 1:
             self.fallen = 1 - step
+            before, behind = self._leapt or (minute, minute)
+            self.came_back = behind - before if before < minute < behind else 0
         self.strange = self._late >= 3
         self.back = self._late >= TURNED_BACK and not self.duplicate
         self._see(minute)
         if self.back:
+            self._farthest = max(self._farthest, self.newest or minute)
             self.newest, self._late = minute, 0
         if not again:
             self._said = (reading.boot_id, reading.seq)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from shared.contract.messages import Channel, Kind, Sentence
 
 CHANNEL_NAMES: dict[Channel, tuple[str, str]] = {"flow_rate": ("유량", "Flow rate"), "pressure": ("수압", "Pressure")}
 UNITS: dict[Channel, str] = {"flow_rate": "m³/h", "pressure": "bar"}
 
-TEXTS: dict[Kind, tuple[str, str]] = {
+Wording = Literal["drift"]
+"""What is said in other words than others of its kind."""
+TEXTS: dict[Kind | Wording, tuple[str, str]] = {
     "silence": (
         "{sensor} {channel} 값이 들어오지 않습니다. 계측기 전원과 통신선을 확인하세요.",
         "No {channel} from {sensor}. Check the meter's power and its line.",
@@ -49,6 +52,12 @@ TEXTS: dict[Kind, tuple[str, str]] = {
         "{sensor} {channel} 값이 예측과 {excess} {unit} 다릅니다. 계속되면 사용량 변화를 확인하세요.",
         "{channel} of {sensor} is {excess} {unit} off the forecast. If it lasts, ask what has changed in demand.",
     ),
+    "drift": (
+        "{sensor} {channel} 값이 며칠 사이 {excess} {unit} 벗어났는데 다른 계측값은 그만큼 변하지 않았습니다. "
+        "계측기의 영점과 교정을 확인하세요.",
+        "{channel} of {sensor} has moved by {excess} {unit} within days, and the other meter doesn't tell why. "
+        "Check its zero and its calibration.",
+    ),
     "leak": (
         "{sensor} 야간 최소 유량이 지난 몇 주보다 {flow} m³/h 많습니다. 누수 탐사를 계획하세요.",
         "Night minimum flow of {sensor} is {flow} m³/h above the weeks before. Plan a leak survey.",
@@ -77,7 +86,7 @@ class Loss:
 
 
 def sentence(
-    kind: Kind, sensor: str, channel: Channel, value: float | None, excess: float | None, loss: Loss
+    kind: Kind | Wording, sensor: str, channel: Channel, value: float | None, excess: float | None, loss: Loss
 ) -> Sentence:
     """Both texts of a kind; value and excess in the channel's unit, loss as it began and is.
 

@@ -11,9 +11,10 @@ from services.detector import criteria as learning
 from services.detector.channel import Gauge
 from services.detector.criteria import Wish, part
 from services.detector.memory import MINUTES, Day, Memory, Singles, ten_minute_means
+from services.detector.methods.drift import Drift, Shift, blamed
 from services.detector.methods.night import END, KEPT, Night
 from services.detector.methods.prediction import FirstHours
-from services.detector.usual import day_ahead, recent_unrest
+from services.detector.usual import LOOK_BACK, day_ahead, recent_unrest
 from shared.contract.messages import NOT_EVALUATED, Criteria
 from shared.domain.series import Floats
 from shared.runtime.log import log
@@ -31,6 +32,9 @@ class Station:
         self.memory = Memory()
         self.flow, self.pressure = Gauge("flow_rate", limits.flow_rate), Gauge("pressure", limits.pressure)
         self.night = Night(None)
+        self.drifts = (Drift(None), Drift(None))
+        self.shifts: list[tuple[Gauge, Shift | None]] = []
+        """How each meter's level had moved when the last day was closed."""
         self.criteria: Criteria | None = None
         self.decided: dict[int, Criteria] = {}
         """Ordinal of a day to come to the criteria that were learned on it before a restart."""
@@ -63,6 +67,10 @@ class Station:
         if self.number:
             self.close_day()
         number = at.toordinal()
+        self.memory.take_back(number)
+        days = self.memory.before(number, LOOK_BACK)
+        found = blamed([drift.judge(days, row) for row, drift in enumerate(self.drifts)])
+        self.shifts = list(zip((self.flow, self.pressure), found, strict=True))
         learned_on = self.criteria.valid_from.toordinal() if self.criteria else None
         if decided := self.decided.pop(number, None):
             self.adopt(decided)
@@ -83,6 +91,7 @@ class Station:
         self.criteria = criteria
         self.pressure.adopt(criteria, None)
         self.flow.adopt(criteria, self.pressure.value)
+        self.drifts = (Drift(part(criteria, "flow_rate.drift")), Drift(part(criteria, "pressure.drift")))
         opened = self.night.opened
         self.night = Night(part(criteria, "flow_rate.night"))
         self.night.opened = opened

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from services.detector.memory import MINUTES, Mask, Memory, Singles
-from shared.domain.series import Floats
+from shared.domain.series import Floats, Ints
 
 LOOK_BACK = 42
 """Days that the shape is taken from."""
@@ -50,18 +50,18 @@ def _expected(tens: Floats, weekdays: Floats, weekday: int, calm: Mask) -> Float
     """(144,) from (n, 144) ten-minute means of the days before, oldest first; calm: which of the last are clean."""
     if np.isnan(tens).all():
         return np.full(SLOTS, np.nan)
-    types = _type(weekdays)
+    types = day_type(weekdays)
     overall = median(tens)
     shapes = np.array([_shape(tens[types == kind], overall) for kind in range(3)])
     residuals = tens - shapes[types]
     same = residuals[weekdays == weekday]
     habit = len(same) / (len(same) + 4.0) * np.nan_to_num(smooth(median(same), 3))
     level = TRUST * np.nan_to_num(smooth(median(residuals[-len(calm) :][calm]), 12))
-    expected: Floats = shapes[_type(np.array([weekday]))[0]] + level + habit
+    expected: Floats = shapes[day_type(np.array([weekday]))[0]] + level + habit
     return expected
 
 
-def _type(weekdays: Floats) -> Floats:
+def day_type(weekdays: Floats | Ints) -> Floats | Ints:
     """0 Monday to Friday, 1 Saturday, 2 Sunday."""
     return np.maximum(weekdays, 4) - 4
 

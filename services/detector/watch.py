@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from services.detector.alarms import Alarms
 from services.detector.channel import UNMEASURED, Checks, Gauge
-from services.detector.findings import Finding, findings, key_of, leak, near
+from services.detector.findings import Finding, drifting, findings, key_of, leak, near
 from services.detector.memory import MINUTES
 from services.detector.methods.night import END
 from services.detector.order import Order
@@ -56,6 +56,7 @@ class Watch:
         if at.toordinal() != station.number:
             if criteria := station.turn_day(at):
                 yield criteria
+            yield from self._judge_levels(at)
         elif step > 1:
             station.flow.skip(step - 1)
             station.pressure.skip(step - 1)
@@ -130,7 +131,7 @@ class Watch:
     def silent(self, at: datetime) -> Iterator[Anomaly]:
         """Opens the anomaly of a sensor that says nothing; `at` is a tick's."""
         last = self.order.last_at
-        if last and abs(at - last) > FAR:
+        if last and abs(at - last) > FAR and not self.order.set_back:
             at = last + timedelta(minutes=self._silence)
         flow, pressure = self.station.flow, self.station.pressure
         channel = flow.channel if flow.system.measured else pressure.channel
@@ -158,10 +159,9 @@ class Watch:
         if self.order.leap:
             yield from self._speaks_again(reading.at)
         if self.order.strange:
-            last = self.order.last_at
-            yield from self._alarm(last + MINUTE if last else reading.at, [strange(-self.order.fallen)], True)
+            yield from self._strange(reading.at)
         if self.order.back:
-            self.station.memory.forget_from(reading.at.toordinal())
+            self.station.memory.set_aside(reading.at.toordinal())
             self.station.number = 0
             for ended in self._ended:
                 if ended.at > reading.at:
@@ -170,6 +170,25 @@ class Watch:
                 self.note(anomaly)
                 yield anomaly
             self._ended.clear()
+
+    def _strange(self, at: datetime) -> Iterator[Anomaly]:
+        """The clock went back: from a leap it comes back to the true time, else the time before was true."""
+        last, leap = self.order.last_at, self.order.came_back
+        if leap or last is None:
+            yield from self._alarm(at, [strange(leap or -self.order.fallen)], True)
+        else:
+            yield from self._alarm(last + MINUTE, [strange(-self.order.fallen)], True)
+
+    def _judge_levels(self, at: datetime) -> Iterator[Anomaly]:
+        """Says which meter's level has drifted by the end of a day; what another alarm tells of is not said twice."""
+        for gauge, shift in self.station.shifts:
+            key = f"{gauge.channel}.drift"
+            busy = key not in self.alarms.open and ("usual" in self.alarms.open or "night" in self.alarms.open)
+            if shift is None or busy:
+                said = self.alarms.clear(at, key)
+            else:
+                said = self.alarms.found(at, drifting(gauge, shift))
+            yield from self._told(said)
 
     def _close_night(self, at: datetime) -> Iterator[Anomaly]:
         station = self.station

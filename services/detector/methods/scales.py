@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from services.detector.methods.spreads import BEFORE, CLIP, Learned
 from shared.contract.messages import Check
@@ -34,7 +35,7 @@ class Scales:
         self._hours = [_hour(windows, learned, hour, 1.0) for hour in range(24)] if learned else []
         self._hours_now: list[Row] = []
         self._inverse = [1.0 / scale for scale in learned.profiles["scale"]] if learned else [1.0] * 24
-        self._clip = [CLIP * spread for spread in learned.profiles["spread_1"]] if learned else [math.inf] * 24
+        self._clip = [CLIP * spread for spread in learned.profiles["single"]] if learned else [math.inf] * 24
         self._checks: dict[int, Check] = {}
 
     @property
@@ -71,8 +72,7 @@ class Scales:
         best, which = 0.0, 0
         self._hours_now = hours = self._hours[hour]
         for place, (begin, hour_ago, six_ago, day_ago, own, all_, one, six, day, up, down) in enumerate(hours):
-            end = last + scaled if begin == -2 else now
-            far = end * own - sums[begin] * all_ + sums[hour_ago] * one + sums[six_ago] * six + sums[day_ago] * day
+            far = now * own - sums[begin] * all_ + sums[hour_ago] * one + sums[six_ago] * six + sums[day_ago] * day
             standing[place] = far
             score = far * up if far > 0.0 else far * down
             if score > best:
@@ -92,14 +92,14 @@ class Scales:
         carried = self._learned.profiles[f"level_{window}"]
         return sum(part * (end - sums[-1 - window - span]) / span for part, span in zip(carried, BEFORE, strict=True))
 
-    def look_longer(self) -> None:
-        """Points to the longest window beyond its limit instead of the farthest one: what lasts is no spike."""
+    def beyond(self) -> Iterator[int]:
+        """Points to each window beyond its limit in turn, from the longest on."""
         hours = self._hours_now
         for place in range(len(self.windows) - 1, -1, -1):
             far = self.standing[place]
             if (far * hours[place][-2] if far > 0.0 else far * hours[place][-1]) >= self.limit:
                 self.place, self.up = place, far > 0.0
-                return
+                yield place
 
     def check(self) -> Check:
         """The minute's Check; the same object for the same score."""

@@ -18,13 +18,13 @@ CLIP = 10.0
 """Spreads of a single minute at which it is cut, so that one wild minute is no burst."""
 LOWEST = 0.5
 """Lowest limit of the farthest window in parts of its own limit."""
-SINGLE = 0.1
-"""Part of its share of the false alarms that a single minute may use: a spike is the meter's, not the water's."""
 LEAST = 3.0
 """No mean is called far within so many spreads."""
 BEFORE = (60, 360, 1440)
 """Minutes before a window whose level is expected to go on in it, as far as it did on clean days."""
 LEARNED_EACH, RIDGE = 7, 0.01
+FEW, WIDER = 10.0, 0.6
+"""Days and power of that caution: four times as wide after a day, a half after ten, a twentieth after three months."""
 ONE_SIDE = 1.2816
 """Standard deviations of the 80 % quantile of absolute normal values."""
 
@@ -43,6 +43,11 @@ class Days:
 
     known: Mask
     calm: Mask
+
+
+def caution(days: int) -> float:
+    """How much wider limits are while few days are known: they don't show what other days of a week or season bring."""
+    return float((1.0 + FEW / max(days, 1)) ** WIDER)
 
 
 def days_of(past: Past, residuals: Floats) -> Days | None:
@@ -72,10 +77,9 @@ def standings(residuals: Floats, clean: Mask, windows: tuple[int, ...]) -> Stand
     scaled = residuals / np.repeat(scale, 60)
     single = np.array(_curve(spread_by_hour(scaled, clean, np.nan)))
     filled = np.nan_to_num(np.clip(scaled, *(sign * CLIP * np.repeat(single, 60) for sign in (-1, 1))))
-    curves, found = {"scale": _curve(scale), "spread_1": _curve(single)}, {}
+    curves, found = {"scale": _curve(scale), "single": _curve(single)}, {}
     for window in windows:
-        means = np.nan_to_num(scaled) if window == 1 else moving_means(filled, window)
-        before = levels(filled, window)
+        means, before = moving_means(filled, window), levels(filled, window)
         curves[f"level_{window}"] = carried = _carried(means[clean], before[:, clean])
         beyond = means - np.tensordot(np.array(carried), before, 1)
         spread = spread_by_hour(beyond, clean, float(single.mean()) / window)
@@ -142,9 +146,8 @@ def learn_sides(found: Standings, days: Days, up: float, down: float) -> dict[st
     limits = {}
     for window, far in found.by_window.items():
         for side, sign, rate in (("up", 1, up), ("down", -1, down)):
-            part = SINGLE if window == 1 else 1.0
-            limit = limit_for(daily_maxima(sign * far, days), rate * part / len(found.by_window))
-            limits[f"{side}_{window}"] = _round(max(limit, LEAST))
+            limit = limit_for(daily_maxima(sign * far, days), rate / len(found.by_window))
+            limits[f"{side}_{window}"] = rounded(max(limit, LEAST))
     return limits
 
 
@@ -159,9 +162,9 @@ def farthest(found: Standings, limits: dict[str, float]) -> Floats:
 
 
 def _curve(values: Floats) -> tuple[float, ...]:
-    return tuple(_round(float(value)) for value in values)
+    return tuple(rounded(float(value)) for value in values)
 
 
-def _round(value: float) -> float:
+def rounded(value: float) -> float:
     """Six digits: what is used is what is stored."""
     return float(f"{value:.6g}")

@@ -37,7 +37,8 @@ def learn(past: Past, per_day: float, stuck_minutes: int) -> Learned | None:
     run = max(MARGIN * limit_for(runs, per_day), float(stuck_minutes))
     low, high = np.nanquantile(values, (0.001, 0.999))
     width = max(float(high - low), 0.1 * max(abs(float(low)), abs(float(high))))
-    limits = {"run": min(run, 4 * UNLEARNED_RUN), "low": low - FAR_OUT * width, "high": high + FAR_OUT * width}
+    beyond = FAR_OUT * width * (1.0 + 3.0 / len(values))
+    limits = {"run": min(run, 4 * UNLEARNED_RUN), "low": low - beyond, "high": high + beyond}
     return Learned({name: float(f"{limit:.6g}") for name, limit in limits.items()}, {})
 
 

@@ -1,4 +1,4 @@
-"""value (실측값): the reading against what is usual at this minute, over 1 minute to 12 hours.
+"""value (실측값): the reading against what is usual at this minute, over 10 minutes to 12 hours, and single spikes.
 
 Flow up with pressure down together is a burst even where each alone would pass: a linear discriminant on the two
 standings (Fisher, 1936), with their correlation on clean days.
@@ -12,16 +12,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.detector.memory import Past
+from services.detector.methods import spikes
 from services.detector.methods.scales import Scales
+from services.detector.methods.spikes import Spikes
 from services.detector.methods.spreads import (
     LEAST,
     LOWEST,
     Learned,
     Standings,
+    caution,
     daily_maxima,
     days_of,
     farthest,
     learn_sides,
+    rounded,
     standings,
 )
 from services.detector.tail import limit_for
@@ -29,8 +33,8 @@ from services.detector.usual import unrest_of
 from shared.contract.messages import NOT_EVALUATED, Check
 from shared.domain.series import Floats
 
-WINDOWS = (1, 10, 30, 60, 180, 720)
-"""Minutes: a spike, a large burst, and ever smaller ones."""
+WINDOWS = (10, 30, 60, 180, 720)
+"""Minutes: a large burst, and ever smaller ones."""
 HOUR = 60
 HOUR_PLACE = WINDOWS.index(HOUR)
 STILL = 0.5
@@ -39,7 +43,8 @@ FULL = 0.6
 """Part of an excess, in the channel's unit, that is the same one."""
 AGAINST = 0.3
 """Part of a step that must also be one against the usual day: the end of an excess is none."""
-JOINT_FROM = 10
+SPIKES = 0.1
+"""Part of the false alarms that single minutes may raise beside: a spike is the meter's, not the water's."""
 WIDEST = 3.0
 """Spreads follow a season's unrest up to this many times what was learned."""
 DOWN_SHARE = 0.1
@@ -59,14 +64,16 @@ def learn(past: Past, partner: Past | None, per_day: float, rising: bool) -> Lea
     limits = learn_sides(found, days, *rates)
     together = farthest(found, limits)
     if partner is not None and (other := _partner(partner)) is not None:
-        for window in (window for window in WINDOWS if window >= JOINT_FROM):
+        for window in WINDOWS:
             joint, slope = _joint(found, other, window)
-            limit = max(limit_for(daily_maxima(joint, days), per_day / (len(WINDOWS) - 1)), LEAST)
-            limits |= {f"joint_{window}": float(f"{limit:.6g}"), f"together_{window}": slope}
+            limit = max(limit_for(daily_maxima(joint, days), per_day / len(WINDOWS)), LEAST)
+            limits |= {f"joint_{window}": rounded(limit), f"together_{window}": slope}
             together = np.maximum(together, joint / limits[f"joint_{window}"])
-    limits["unrest"] = float(f"{np.median(unrest_of(past.tens[days.calm], past.usual[days.calm])):.6g}")
-    limits["limit"] = float(f"{max(limit_for(daily_maxima(together, days), per_day), LOWEST):.6g}")
-    return Learned(limits, found.learned)
+    limits["unrest"] = rounded(float(np.median(unrest_of(past.tens[days.calm], past.usual[days.calm]))))
+    limit = max(limit_for(daily_maxima(together, days), per_day), LOWEST) * caution(int(days.calm.sum()))
+    limits["limit"] = rounded(limit)
+    spikes_learned = spikes.learn(past.residuals, days, *(SPIKES * rate for rate in rates))
+    return Learned(limits | spikes_learned.limits, found.learned | spikes_learned.profiles)
 
 
 def _partner(past: Past) -> Standings | None:
@@ -80,7 +87,7 @@ def _joint(flow: Standings, pressure: Standings, window: int) -> tuple[Floats, f
     both = (up > 1.0) & (down > 1.0)
     usual = (np.abs(up) < 4.0) & (np.abs(down) < 4.0) & (up != 0.0) & (down != 0.0)
     related = float(np.corrcoef(up[usual], down[usual])[0, 1]) if usual.sum() > 100 else 0.0
-    slope = float(f"{1.0 / math.sqrt(2.0 + 2.0 * min(max(related, -0.5), 0.95)):.6g}")
+    slope = rounded(1.0 / math.sqrt(2.0 + 2.0 * min(max(related, -0.5), 0.95)))
     return np.where(both, (up + down) * slope, 0.0), slope
 
 
@@ -99,10 +106,11 @@ class Value:
     """Running side, of one channel. Flow rate has pressure as its partner, which takes the minute first."""
 
     def __init__(self, learned: Learned | None, partner: Value | None = None) -> None:
-        self.scales = Scales(WINDOWS, learned)
+        self.scales, self.spikes = Scales(WINDOWS, learned), Spikes(learned)
         self.usual: list[float] = []
         self.residual = math.nan
-        self.joint = False
+        self.joint = self.far = self.spiked = False
+        """What of it is beyond its limit: flow and pressure together; a window; the minute before alone."""
         self.held: Held | None = None
         self.partner = partner
         self._hour = 0
@@ -123,13 +131,19 @@ class Value:
         self.usual = usual
         wider = unrest / self._unrest if self._unrest and unrest == unrest else 1.0
         self.scales.open_day(past, min(max(wider, 1.0), WIDEST))
+        self.spikes.open_day(past)
+
+    def skip(self, minutes: int) -> None:
+        """Passes minutes without a value."""
+        self.scales.skip(minutes)
+        self.spikes.skip()
 
     def check(self, minute: int, value: float | None) -> Check:
         """The Check of a value at a minute of the day."""
         scales = self.scales
         if value is None or not self.usual or (usual := self.usual[minute]) != usual:
             self.residual = math.nan
-            scales.skip(1)
+            self.skip(1)
             return NOT_EVALUATED
         self.residual = residual = value - usual
         self._hour = hour = minute // 60
@@ -140,6 +154,11 @@ class Value:
         self.joint = False
         if self._rows:
             self._look_jointly()
+        self.far = scales.score >= scales.limit
+        standing_out = self.spikes.take(residual, hour)
+        self.spiked = standing_out >= 1.0
+        if self.spiked:
+            scales.score = max(scales.score, standing_out * scales.limit)
         return scales.check()
 
     def _look_jointly(self) -> None:
@@ -154,18 +173,21 @@ class Value:
                 scales.place, scales.up, self.joint = place, True, True
 
     def lasts(self) -> bool:
-        """Whether the farthest window shows something that is so now, and not the end of what lifted the level before.
+        """Whether a window beyond its limit shows something that is so now; points to the longest that does.
 
-        A long window looks back on what is over.
+        A long window looks back on what is over, and the end of what lifted the level before is nothing new.
         """
+        if self.joint:
+            return self._is_so_now()
+        return any(self._is_so_now() for _ in self.scales.beyond())
+
+    def _is_so_now(self) -> bool:
         scales = self.scales
-        if scales.window == 1:
-            return True
         sign = 1.0 if scales.up else -1.0
         mean = sign * scales.mean(min(scales.window, HOUR))
-        return mean >= AGAINST * (mean - sign * scales.level()) and sign * scales.standing[HOUR_PLACE] >= STILL * (
-            scales.window > HOUR
-        )
+        size = mean - sign * scales.level()
+        still = scales.window <= HOUR or sign * scales.standing[HOUR_PLACE] >= STILL
+        return size > self._spread[self._hour] and mean >= AGAINST * size and still
 
     def hold(self) -> None:
         """Keeps the level of before, for as long as an alarm is open."""
@@ -188,8 +210,6 @@ class Value:
     def excess(self) -> float:
         """How far an hour's mean, or that of a shorter farthest window, is above the level before, channel's unit."""
         window = min(self.scales.window, HOUR)
-        if window == 1:
-            return self.residual
         level = self.held.level if self.held else self.scales.level()
         return (self.scales.mean(window) - level) * self._scale[self._hour]
 

@@ -68,6 +68,27 @@ def test_what_was_opened_in_a_year_to_come_is_cleared_when_the_meter_stays_back(
     assert set(last.values()) == {"cleared"}
 
 
+def test_a_leap_that_lasted_is_told_when_the_clock_has_come_back_and_not_in_its_future() -> None:
+    said = judged(detector(), [*READINGS[:NINE], *moved(READINGS[NINE:][:90], 1440), *READINGS[NINE + 90 :][:200]])
+    (clock,) = [one for one in opened(said) if one.kind == "clock"]
+    assert clock.opened_at == READINGS[NINE + 92].at
+    assert "leapt 24 hours ahead and came back at 2025-03-03 10:38" in clock.text.en
+
+
+def test_a_clock_that_was_set_back_for_hours_opens_nothing_in_the_past_and_forgets_no_days() -> None:
+    some = make_site(SHAPES["homes"], 40, seed=4).readings()
+    fault = 39 * 1440 + NINE
+    watch = detector()
+    said = live(watch, some[:fault])
+    said += live(watch, moved(some[fault:][:90], -30 * 1440))
+    for reading in some[fault:][:90]:
+        said += watch.handle(Tick("site1", reading.at))
+    said += live(watch, some[fault + 90 : fault + 200])
+    assert [one.kind for one in opened(said) if one.kind == "clock"] == ["clock"]
+    assert all(one.opened_at >= some[fault].at for one in opened(said) if one.kind in ("clock", "silence"))
+    assert len(watch._posts["001"].watch.station.memory.days) == 39
+
+
 def live(watch: Detector, readings: Iterable[Reading], late: int = 0) -> list[Message]:
     """Readings with a tick behind each, and the prediction of each hour a minute after its first reading."""
     said: list[Message] = []

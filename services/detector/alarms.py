@@ -44,6 +44,7 @@ class Alarm:
     total: float = 0.0
     doubt: float | None = None
     since: int = 0
+    water: float | None = None
 
 
 class Alarms:
@@ -152,7 +153,8 @@ class Alarms:
             self.site, self.sensor, name[-64:], at, finding.channel, finding.method, finding.kind, "opened", False,
             finding.severity, at, None, finding.value, finding.flow, Sentence("", ""),
         )  # fmt: skip
-        alarm = Alarm(said, finding.key, finding.excess, 0, 1, finding.flow or 0.0, finding.doubt, finding.since)
+        alarm = Alarm(said, finding.key, finding.excess, 0, 1, finding.flow or 0.0, finding.doubt, finding.since,
+                      finding.water)  # fmt: skip
         alarm.said = replace(said, text=self._text(alarm, said))
         self.open[finding.key] = alarm
         return alarm.said
@@ -160,7 +162,9 @@ class Alarms:
     def _continue(self, at: datetime, alarm: Alarm, finding: Finding) -> Iterator[Anomaly]:
         said = alarm.said
         alarm.calm = 0
-        if finding.flow is not None:
+        if finding.water is not None:
+            alarm.minutes, alarm.total, alarm.water = 1, finding.flow or 0.0, finding.water
+        elif finding.flow is not None:
             alarm.minutes += 1
             alarm.total += finding.flow
         if finding.channel == said.channel:
@@ -181,7 +185,7 @@ class Alarms:
         if said.kind == "clock" and alarm.excess is None:
             return said.text
         began = said.opened_at - timedelta(minutes=alarm.since)
-        loss = Loss(said.excess_m3h, alarm.doubt, began, said.at)
+        loss = Loss(said.excess_m3h, alarm.doubt, began, said.at, alarm.water)
         return sentence(said.kind, self.sensor, said.channel, said.peak, alarm.excess, loss)
 
 

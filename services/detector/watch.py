@@ -172,20 +172,14 @@ class Watch:
             self._ended.clear()
 
     def _close_night(self, at: datetime) -> Iterator[Anomaly]:
-        station = self.station
-        station.close_night()
-        standing, usual = station.night.standing, station.flow.usual
-        found: list[Anomaly] = []
-        if standing.flag and ("usual" not in self.alarms.open or "night" in self.alarms.open):
-            found += self.alarms.found(at, leak(station.night, sum(usual) / len(usual) if usual else 0.0))
-            if station.night.opened is None:
-                station.night.hold()
-        elif "night" in self.alarms.open and standing.flag == 0 and not (near(standing) and station.night.goes_on()):
-            found += self.alarms.calm(at, "night")
-            station.night.opened = None
-        for anomaly in found:
-            self.note(anomaly)
-            yield anomaly
+        station, leaking = self.station, self.alarms.open.get("night")
+        station.close_night(leaking.said.opened_at.toordinal() if leaking else 0)
+        usual = station.flow.usual
+        if leaking and station.night.over:
+            yield from self._told(self.alarms.calm(at, "night"))
+        elif station.night.standing.flag and (leaking or "usual" not in self.alarms.open):
+            finding = leak(station.night, sum(usual) / len(usual) if usual else 0.0)
+            yield from self._told(self.alarms.found(at, finding))
 
 
 def _checks(gauge: Gauge, minute: int, value: float | None) -> Checks:

@@ -45,7 +45,9 @@ def converse(settings: Settings, say: Iterable[Message], heard: Callable[[Messag
         bus.close()
 
 
-def ask(settings: Settings, name: Literal["train", "backup"], job: str) -> int:
+def ask(
+    settings: Settings, name: Literal["train", "silence", "backup"], job: str, arguments: dict[str, str] | None = None
+) -> int:
     """Sends a command, shows its job's progress and its answer; exit code 0 when it went well."""
     transaction = uuid.uuid4().hex[:12]
     answers: list[Response] = []
@@ -57,7 +59,7 @@ def ask(settings: Settings, name: Literal["train", "backup"], job: str) -> int:
             answers.append(message)
         return bool(answers)
 
-    converse(settings, [Command(settings.site.name, name, transaction)], heard)
+    converse(settings, [Command(settings.site.name, name, transaction, arguments or {})], heard)
     print(answers[-1].text)
     return 0 if answers[-1].ok else 1
 

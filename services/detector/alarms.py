@@ -54,6 +54,8 @@ class Alarms:
         self.site, self.sensor = site, sensor
         self.open: dict[str, Alarm] = {}
         self._waiting: dict[str, tuple[Finding, int]] = {}
+        self.quiet = False
+        """Works go on: nothing is opened."""
 
     def unnamed(self, at: datetime) -> bool:
         """Whether what is unusual has been there for longer than mains are flushed, and is not called a burst yet."""
@@ -80,6 +82,8 @@ class Alarms:
     def see(self, at: datetime, findings: list[Finding], near: bool) -> Iterator[Anomaly]:
         """Takes a minute's findings; near: the scores are still close to their limits, so nothing is calm."""
         found = {finding.key for finding in findings}
+        if self.quiet:
+            self._waiting.clear()
         for finding in findings:
             yield from self.found(at, finding)
         for key in [key for key in self._waiting if key not in found]:
@@ -101,6 +105,8 @@ class Alarms:
             del self.open[finding.key]
             yield self._cleared(alarm, at)
             alarm = None
+        if alarm is None and self.quiet:
+            return
         if alarm is None:
             first, minutes = self._waiting.get(finding.key, (finding, 0))
             if finding.kind in WAITING_KINDS and minutes < PATIENCE:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from services.detector.archive import UNJUDGED_DAYS, Archive, Rebuild, foresee
@@ -31,6 +31,9 @@ MOST_HOURS = 24 * 60
 """Predictions that are remembered ahead of the readings."""
 PATIENCE = 2
 """Ticks that readings wait for the prediction of their hour."""
+
+LONGEST_WORKS = 7 * 1440
+"""Minutes that works may last; they may be announced again."""
 
 
 class Post:
@@ -59,7 +62,7 @@ class Detector:
     name: ClassVar[str] = "detector"
     consumes: ClassVar[tuple[type[Message], ...]] = (Reading, Tick, Prediction, Progress, Command)
     produces: ClassVar[tuple[type[Message], ...]] = (Verdict, Anomaly, Criteria, Response)
-    commands: ClassVar[tuple[str, ...]] = ("acknowledge",)
+    commands: ClassVar[tuple[str, ...]] = ("acknowledge", "silence")
 
     def __init__(self, settings: Settings, archive: Archive) -> None:
         self._settings, self._archive = settings, archive
@@ -78,7 +81,7 @@ class Detector:
         elif isinstance(message, Tick):
             yield from self._tick(message.at)
         elif isinstance(message, Command):
-            yield from self._acknowledge(message)
+            yield from self._silence(message) if message.name == "silence" else self._acknowledge(message)
         elif isinstance(message, Progress) and message.job == "import" and message.step == message.of > 0:
             yield from self._rebuild(afresh=True)
 
@@ -94,6 +97,7 @@ class Detector:
                     return f"{sensor} {reading.at.isoformat()}"
                 post.judged = span[1] - DAY
                 known = {alarm.said.id for alarm in post.watch.alarms.open.values()}
+                known |= {works.id for works in post.watch.works.spans}
                 for anomaly in self._archive.anomalies(sensor, span[1]):
                     if anomaly.state != "cleared" and anomaly.id not in known:
                         return anomaly.id
@@ -182,6 +186,24 @@ class Detector:
                 yield Response(command.site, command.name, command.transaction, True, f"{wanted}: acknowledged")
                 return
         text = f"no open anomaly has the id {wanted!r}"
+        yield Response(command.site, command.name, command.transaction, False, text)
+
+    def _silence(self, command: Command) -> Iterator[Message]:
+        """Opens no anomaly for so many minutes, at one sensor or at all."""
+        sensor, minutes = command.arguments.get("sensor", ""), command.arguments.get("minutes", "")
+        posts = [post for name, post in self._posts.items() if sensor in ("", name)]
+        text = ""
+        if not (minutes.isascii() and minutes.isdigit() and int(minutes) <= LONGEST_WORKS):
+            text = f"minutes must be 0 to {LONGEST_WORKS}, not {minutes!r}"
+        elif not posts or self._last is None:
+            text = f"no readings have come yet from {sensor or 'any sensor'}"
+        else:
+            until = self._last + timedelta(minutes=int(minutes))
+            for post in posts:
+                yield from post.watch.announce(self._last, until)
+            said = f"no alarm is opened until {until:%Y-%m-%d %H:%M}" if int(minutes) else "alarms are opened again"
+            yield Response(command.site, command.name, command.transaction, True, said)
+            return
         yield Response(command.site, command.name, command.transaction, False, text)
 
 

@@ -61,7 +61,7 @@ Word = Annotated[str, MaxLen(200)]
 Channel = Literal["flow_rate", "pressure"]
 Method = Literal["system", "value", "prediction", "night"]
 Kind = Literal[
-    "silence", "stuck", "out_of_range", "clock", "spike", "step", "burst", "pressure_drop", "deviation", "leak"
+    "silence", "stuck", "out_of_range", "clock", "spike", "step", "burst", "pressure_drop", "deviation", "leak", "works"
 ]
 Text = Annotated[str, MaxLen(4000)]
 
@@ -387,7 +387,7 @@ class Command:
     retained: ClassVar = False
 
     site: Name
-    name: Literal["train", "acknowledge", "backup"]
+    name: Literal["train", "acknowledge", "silence", "backup"]
     transaction: Name
     arguments: Annotated[dict[Word, Word], MaxLen(16)] = field(default_factory=dict)
 
@@ -400,7 +400,7 @@ class Response:
     retained: ClassVar = False
 
     site: Name
-    name: Literal["train", "acknowledge", "backup"]
+    name: Literal["train", "acknowledge", "silence", "backup"]
     transaction: Name
     ok: bool
     text: Text

@@ -38,6 +38,7 @@ COMMANDS = {
     "doctor": Entry("cli.doctor", "core", "says in plain words what is wrong and what to do [--deep]"),
     "train": Entry("cli.train", "core", "trains now, in the running site"),
     "models": Entry("cli.models", "core", "the kept models of each channel; another one into use [use ID|profile]"),
+    "silence": Entry("cli.silence", "core", "opens no alarm while you work at the site: MINUTES [--sensor S]"),
     "test": Entry("cli.check", "dev", "lint, types and every test [arguments of pytest]"),
     "audit": Entry("cli.audit", "dev", "an SBOM of each image; known vulnerabilities, where that can be asked"),
     "contract": Entry("cli.contract", "local", "writes broker/acl and docs/asyncapi.json again"),

@@ -47,6 +47,7 @@ class Alarm:
     doubt: float | None = None
     since: int = 0
     wording: Wording | None = None
+    water: float | None = None
 
 
 class Alarms:
@@ -56,6 +57,8 @@ class Alarms:
         self.site, self.sensor = site, sensor
         self.open: dict[str, Alarm] = {}
         self._waiting: dict[str, tuple[Finding, int]] = {}
+        self.quiet = False
+        """Works go on: nothing is opened."""
 
     def unnamed(self, at: datetime) -> bool:
         """Whether what is unusual has been there for longer than mains are flushed, and is not called a burst yet."""
@@ -84,6 +87,8 @@ class Alarms:
     def see(self, at: datetime, findings: list[Finding], near: bool) -> Iterator[Anomaly]:
         """Takes a minute's findings; near: the scores are still close to their limits, so nothing is calm."""
         found = {finding.key for finding in findings}
+        if self.quiet:
+            self._waiting.clear()
         for finding in findings:
             yield from self.found(at, finding)
         for key in [key for key in self._waiting if key not in found]:
@@ -105,6 +110,8 @@ class Alarms:
             del self.open[finding.key]
             yield self._cleared(alarm, at)
             alarm = None
+        if alarm is None and self.quiet:
+            return
         if alarm is None:
             first, minutes = self._waiting.get(finding.key, (finding, 0))
             if finding.kind in WAITING_KINDS and minutes < PATIENCE:
@@ -152,7 +159,7 @@ class Alarms:
             finding.severity, at, None, finding.value, finding.flow, Sentence("", ""),
         )  # fmt: skip
         alarm = Alarm(said, finding.key, finding.excess, 0, 1, finding.flow or 0.0, finding.doubt, finding.since)
-        alarm.wording = finding.wording
+        alarm.wording, alarm.water = finding.wording, finding.water
         alarm.said = replace(said, text=self._text(alarm, said))
         self.open[finding.key] = alarm
         return alarm.said
@@ -160,7 +167,9 @@ class Alarms:
     def _continue(self, at: datetime, alarm: Alarm, finding: Finding) -> Iterator[Anomaly]:
         said = alarm.said
         alarm.calm = 0
-        if finding.flow is not None:
+        if finding.water is not None:
+            alarm.minutes, alarm.total, alarm.water = 1, finding.flow or 0.0, finding.water
+        elif finding.flow is not None:
             alarm.minutes += 1
             alarm.total += finding.flow
         if finding.channel == said.channel:
@@ -181,7 +190,7 @@ class Alarms:
         if said.kind == "clock" and alarm.excess is None:
             return said.text
         began = said.opened_at - timedelta(minutes=alarm.since)
-        loss = Loss(said.excess_m3h, alarm.doubt, began, said.at)
+        loss = Loss(said.excess_m3h, alarm.doubt, began, said.at, alarm.water)
         return sentence(alarm.wording or said.kind, self.sensor, said.channel, said.peak, alarm.excess, loss)
 
 

@@ -123,7 +123,9 @@ class Rebuild:
         """Runs the minutes again; says only what is owed."""
         watch, stored = self._watch, {one.id: one for one in self._archive.anomalies(self._watch.sensor, begin)}
         for anomaly in stored.values():
-            if anomaly.opened_at.timestamp() < begin and anomaly.state != "cleared":
+            if anomaly.kind == "works":
+                self._quiet_in(anomaly, begin)
+            elif anomaly.opened_at.timestamp() < begin and anomaly.state != "cleared":
                 watch.alarms.restore(anomaly)
             elif anomaly.kind == "silence":
                 watch.note(replace(anomaly, state="opened"))
@@ -140,12 +142,22 @@ class Rebuild:
                     yield message
         yield from self._still_open(stored, said)
 
+    def _quiet_in(self, works: Anomaly, begin: int) -> None:
+        self._watch.works.remember(works)
+        if works.opened_at.timestamp() >= begin:
+            self._watch.note(replace(works, state="opened"))
+        if works.state == "cleared":
+            self._watch.note(works)
+
     def _still_open(self, stored: dict[str, Anomaly], said: dict[str, Anomaly]) -> Iterator[Anomaly]:
         """Open anomalies, and the ends of those that history takes for open."""
         alarms = self._watch.alarms
         for anomaly in stored.values():
             if anomaly.state != "cleared" and anomaly.id not in said:
-                alarms.restore(anomaly)
+                if anomaly.kind == "works":
+                    yield anomaly
+                else:
+                    alarms.restore(anomaly)
         for alarm in alarms.open.values():
             known = stored.get(alarm.said.id)
             alarm.said = replace(alarm.said, acknowledged=bool(known and known.acknowledged))

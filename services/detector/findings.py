@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from services.detector.channel import Checks, Gauge
+from services.detector.memory import MINUTES
 from services.detector.methods.drift import Shift
-from services.detector.methods.night import Night
+from services.detector.methods.night import Excess, Night
 from services.detector.sentences import Wording
 from shared.contract.messages import Channel, Check, Kind, Method
 
 NEAR = 0.7
 """Part of its limit below which a score is calm."""
 HALF = 0.5
+NOTHING = Excess(0.0, 0.0, 0, 0.0)
 LARGE = 0.2
 """Part of the usual flow from which on an excess is critical."""
 
@@ -45,6 +47,8 @@ class Finding:
     """Minutes ago that it began, as far as can be told."""
     wording: Wording | None = None
     """Another sentence than that of the kind."""
+    water: float | None = None
+    """m³ since then, where `flow` has not been the same all the time."""
 
 
 def key_of(channel: Channel, kind: Kind) -> str:
@@ -98,8 +102,22 @@ def _unusual(value: Check) -> bool:
 
 def leak(night: Night, usual: float) -> Finding:
     """The finding of a night above its criterion; usual: the site's mean flow in m³/h."""
-    severity: Severity = "critical" if night.rise >= LARGE * abs(usual) else "warning"
-    return Finding("night", "flow_rate", "night", "leak", severity, night.flow, night.rise, night.rise)
+    size = night.excess or NOTHING
+    severity: Severity = "critical" if size.flow >= LARGE * abs(usual) else "warning"
+    since = size.nights * MINUTES
+    return Finding(
+        "night",
+        "flow_rate",
+        "night",
+        "leak",
+        severity,
+        night.flow,
+        size.flow,
+        size.flow,
+        size.doubt,
+        since,
+        water=size.water,
+    )
 
 
 def _spike(gauge: Gauge) -> Finding:

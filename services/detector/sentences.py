@@ -59,8 +59,8 @@ TEXTS: dict[Kind | Wording, tuple[str, str]] = {
         "Check its zero and its calibration.",
     ),
     "leak": (
-        "{sensor} 야간 최소 유량이 지난 몇 주보다 {flow} m³/h 많습니다. 누수 탐사를 계획하세요.",
-        "Night minimum flow of {sensor} is {flow} m³/h above the weeks before. Plan a leak survey.",
+        "{sensor} 누수가 의심됩니다: {at}쯤부터 밤낮으로 {size_ko}. 누수 탐사를 계획하세요.",
+        "Leak suspected at {sensor}: {size_en} since about {at}, day and night. Plan a leak survey.",
     ),
 }
 
@@ -75,14 +75,17 @@ class Loss:
     """Half the width of the interval of `flow`, m³/h."""
     began: datetime
     now: datetime
+    water: float | None = None
+    """m³ so far, if flow has not been the same all the time."""
 
     def words(self) -> tuple[str, str]:
         """Flow with its interval, and the water so far, in Korean and English."""
         if self.flow is None:
             return "유량 모름", "flow unknown"
-        about = _number(self.flow, signed=True) + (f" ± {self.doubt:.2g}" if self.doubt else "")
-        water = self.flow * (self.now - self.began).total_seconds() / 3600
-        return f"유량 {about} m³/h, 지금까지 약 {water:.2g} m³", f"flow {about} m³/h, {water:.2g} m³ so far"
+        about = _number(self.flow, signed=True) + (f" ± {_about(self.doubt)}" if self.doubt else "")
+        hours = (self.now - self.began).total_seconds() / 3600
+        water = self.flow * hours if self.water is None else self.water
+        return f"유량 {about} m³/h, 지금까지 약 {_about(water)} m³", f"flow {about} m³/h, {_about(water)} m³ so far"
 
 
 def sentence(
@@ -99,7 +102,6 @@ def sentence(
         "unit": UNITS[channel],
         "value": _number(value),
         "excess": _number(excess, signed=True),
-        "flow": _number(loss.flow, signed=True),
         "at": f"{loss.began:%Y-%m-%d %H:%M}",
         "size_ko": size_ko,
         "size_en": size_en,
@@ -116,6 +118,11 @@ def sentence(
 
 def _number(value: float | None, signed: bool = False) -> str:
     return "?" if value is None else f"{value:+.3g}" if signed else f"{value:.4g}"
+
+
+def _about(value: float) -> str:
+    """Two digits, without an exponent."""
+    return f"{float(f'{value:.2g}'):.12g}"
 
 
 def _leap(minutes: float | None) -> tuple[str, str]:

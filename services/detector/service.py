@@ -37,6 +37,9 @@ There ticks may come at once, and a forecaster that lost something needs several
 BACKLOG = timedelta(hours=1)
 """From a tick's time; readings farther from it are no longer live."""
 
+LONGEST_WORKS = 7 * 1440
+"""Minutes that works may last; they may be announced again."""
+
 
 class Post:
     """A watch, and the readings that wait for the prediction of their hour."""
@@ -64,7 +67,7 @@ class Detector:
     name: ClassVar[str] = "detector"
     consumes: ClassVar[tuple[type[Message], ...]] = (Reading, Tick, Prediction, Progress, Command)
     produces: ClassVar[tuple[type[Message], ...]] = (Verdict, Anomaly, Criteria, Response)
-    commands: ClassVar[tuple[str, ...]] = ("acknowledge",)
+    commands: ClassVar[tuple[str, ...]] = ("acknowledge", "silence")
 
     def __init__(self, settings: Settings, archive: Archive) -> None:
         self._settings, self._archive = settings, archive
@@ -83,7 +86,7 @@ class Detector:
         elif isinstance(message, Tick):
             yield from self._tick(message.at)
         elif isinstance(message, Command):
-            yield from self._acknowledge(message)
+            yield from self._silence(message) if message.name == "silence" else self._acknowledge(message)
         elif isinstance(message, Progress) and message.job == "import" and message.step == message.of > 0:
             yield from self._rebuild(afresh=True)
 
@@ -99,6 +102,7 @@ class Detector:
                     return f"{sensor} {reading.at.isoformat()}"
                 post.judged = span[1] - DAY
                 known = {alarm.said.id for alarm in post.watch.alarms.open.values()}
+                known |= {works.id for works in post.watch.works.spans}
                 for anomaly in self._archive.anomalies(sensor, span[1]):
                     if anomaly.state != "cleared" and anomaly.id not in known:
                         return anomaly.id
@@ -191,6 +195,24 @@ class Detector:
                 yield Response(command.site, command.name, command.transaction, True, f"{wanted}: acknowledged")
                 return
         text = f"no open anomaly has the id {wanted!r}"
+        yield Response(command.site, command.name, command.transaction, False, text)
+
+    def _silence(self, command: Command) -> Iterator[Message]:
+        """Opens no anomaly for so many minutes, at one sensor or at all."""
+        sensor, minutes = command.arguments.get("sensor", ""), command.arguments.get("minutes", "")
+        posts = [post for name, post in self._posts.items() if sensor in ("", name)]
+        text = ""
+        if not (minutes.isascii() and minutes.isdigit() and int(minutes) <= LONGEST_WORKS):
+            text = f"minutes must be 0 to {LONGEST_WORKS}, not {minutes!r}"
+        elif not posts or self._last is None:
+            text = f"no readings have come yet from {sensor or 'any sensor'}"
+        else:
+            until = self._last + timedelta(minutes=int(minutes))
+            for post in posts:
+                yield from post.watch.announce(self._last, until)
+            said = f"no alarm is opened until {until:%Y-%m-%d %H:%M}" if int(minutes) else "alarms are opened again"
+            yield Response(command.site, command.name, command.transaction, True, said)
+            return
         yield Response(command.site, command.name, command.transaction, False, text)
 
 

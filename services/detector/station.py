@@ -92,9 +92,7 @@ class Station:
         self.pressure.adopt(criteria, None)
         self.flow.adopt(criteria, self.pressure.value)
         self.drifts = (Drift(part(criteria, "flow_rate.drift")), Drift(part(criteria, "pressure.drift")))
-        opened = self.night.opened
         self.night = Night(part(criteria, "flow_rate.night"))
-        self.night.opened = opened
 
     def can_go_by(self, criteria: Criteria) -> bool:
         """Whether stored criteria hold all that the methods need; somebody may have changed them."""
@@ -116,9 +114,9 @@ class Station:
         if self.night.standing is NOT_EVALUATED and number - 1 in before:
             self._judge_night(before[number - 1].tens[0], number - 1)
 
-    def close_night(self) -> None:
-        """Judges the night that is over."""
-        self.night_closed = True
+    def close_night(self, opened: int) -> None:
+        """Judges the night that is over; opened: the ordinal of the day on which an open leak alarm began, or 0."""
+        self.night_closed, self.night.opened = True, opened
         self._judge_night(ten_minute_means(np.array(self.flow.minutes, dtype=np.float32)), self.number)
 
     def _judge_night(self, morning: Floats, number: int) -> None:

@@ -14,6 +14,7 @@ from services.detector.memory import MINUTES
 from services.detector.methods.night import END
 from services.detector.order import Order
 from services.detector.station import Station
+from services.detector.works import Works
 from shared.contract.messages import (
     NOT_EVALUATED,
     Anomaly,
@@ -39,6 +40,7 @@ class Watch:
         self._silence = settings.detection.silence_minutes
         self.station = Station(settings, sensor)
         self.alarms = Alarms(self.site, sensor)
+        self.works = Works(self.site, sensor)
         self.order = Order()
         self._ended: deque[Anomaly] = deque(maxlen=8)
         """The newest that were cleared; they were over sooner if the meter's clock comes back from a leap."""
@@ -52,6 +54,7 @@ class Watch:
         if step < 1:
             yield from self._out_of_order(reading, step)
             return
+        yield from self._mind_works(at)
         station = self.station
         if at.toordinal() != station.number:
             if criteria := station.turn_day(at):
@@ -91,6 +94,15 @@ class Watch:
         if minute < END and self.alarms.unnamed(reading.at) and station.flow.value.in_full():
             yield from self._told(self.alarms.name_burst(reading.at))
 
+    def announce(self, at: datetime, until: datetime) -> Iterator[Anomaly]:
+        """Keeps quiet from now until then."""
+        yield from self._told([self.works.announce(at, until)])
+
+    def _mind_works(self, at: datetime) -> Iterator[Anomaly]:
+        if self.works.spans:
+            self.alarms.quiet = self.works.on(at)
+            yield from self._told(self.works.end(at))
+
     def _goes_on(self) -> bool:
         """Whether what opened the alarm is still there."""
         alarm = self.alarms.open.get("usual")
@@ -123,7 +135,8 @@ class Watch:
         if anomaly.state == "opened":
             self.station.memory.spans.append((opened, None))
         elif anomaly.state == "cleared":
-            self._ended.append(anomaly)
+            if anomaly.kind != "works":
+                self._ended.append(anomaly)
             cleared = local_minute(anomaly.at)
             spans = self.station.memory.spans
             spans[:] = [(start, cleared if start == opened and end is None else end) for start, end in spans]
@@ -133,6 +146,7 @@ class Watch:
         last = self.order.last_at
         if last and abs(at - last) > FAR and not self.order.set_back:
             at = last + timedelta(minutes=self._silence)
+        yield from self._mind_works(at)
         flow, pressure = self.station.flow, self.station.pressure
         channel = flow.channel if flow.system.measured else pressure.channel
         if f"{channel}.silence" not in self.alarms.open:
@@ -191,20 +205,14 @@ class Watch:
             yield from self._told(said)
 
     def _close_night(self, at: datetime) -> Iterator[Anomaly]:
-        station = self.station
-        station.close_night()
-        standing, usual = station.night.standing, station.flow.usual
-        found: list[Anomaly] = []
-        if standing.flag and ("usual" not in self.alarms.open or "night" in self.alarms.open):
-            found += self.alarms.found(at, leak(station.night, sum(usual) / len(usual) if usual else 0.0))
-            if station.night.opened is None:
-                station.night.hold()
-        elif "night" in self.alarms.open and standing.flag == 0 and not (near(standing) and station.night.goes_on()):
-            found += self.alarms.calm(at, "night")
-            station.night.opened = None
-        for anomaly in found:
-            self.note(anomaly)
-            yield anomaly
+        station, leaking = self.station, self.alarms.open.get("night")
+        station.close_night(leaking.said.opened_at.toordinal() if leaking else 0)
+        usual = station.flow.usual
+        if leaking and station.night.over:
+            yield from self._told(self.alarms.calm(at, "night"))
+        elif station.night.standing.flag and (leaking or "usual" not in self.alarms.open):
+            finding = leak(station.night, sum(usual) / len(usual) if usual else 0.0)
+            yield from self._told(self.alarms.found(at, finding))
 
 
 def _checks(gauge: Gauge, minute: int, value: float | None) -> Checks:

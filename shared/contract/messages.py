@@ -61,9 +61,9 @@ Word = Annotated[str, MaxLen(200)]
 Channel = Literal["flow_rate", "pressure"]
 Method = Literal["system", "value", "prediction", "night"]
 Kind = Literal[
-    "silence", "stuck", "out_of_range", "clock", "spike", "step", "burst", "pressure_drop", "deviation", "leak"
+    "silence", "stuck", "out_of_range", "clock", "spike", "step", "burst", "pressure_drop", "deviation", "leak", "works"
 ]
-Order = Literal["train", "use", "acknowledge", "backup"]
+Order = Literal["train", "use", "acknowledge", "silence", "backup"]
 Text = Annotated[str, MaxLen(4000)]
 
 CHANNELS: tuple[Channel, Channel] = ("flow_rate", "pressure")

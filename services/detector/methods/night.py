@@ -1,189 +1,190 @@
-"""night (야간 최소 유량): the site's own calmest hours of the night, over one night to two weeks, against those before.
+"""night (야간 최소 유량): what the last nights have more than the weeks before, at all hours of the day and at night.
 
-Night flow analysis (IWA; Farley and Trow, 2003) on ten-minute means of 22:00–05:00; means over several numbers of
-nights against a gliding baseline find what a CUSUM (Page, 1954) over nights finds, with a memory that ends.
+Night flow analysis (IWA; Farley and Trow, 2003) over 3 to 12 nights against a gliding baseline: it finds what a CUSUM
+(Page, 1954) over nights finds, with a memory that ends.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
 from services.detector.memory import Day, Mask, Past
-from services.detector.methods.spreads import LOWEST, Learned
-from services.detector.tail import limit_for
+from services.detector.methods import steady
+from services.detector.methods.spreads import ONE_SIDE, Learned
 from services.detector.usual import median
 from shared.contract.messages import NOT_EVALUATED, Check
-from shared.domain.series import Floats, Ints
+from shared.domain.series import Floats
 
 BEGIN, END = 22 * 60, 5 * 60
 """Local minutes between which the method looks."""
-EVENING, MORNING = 12, 30
-"""Ten-minute slots of a night before and after midnight."""
-CALM_SLOTS = 18
-"""Three hours: length of the site's own minimum window."""
-NIGHTS = (1, 2, 4, 8, 14)
+NIGHTS = (3, 5, 8, 12)
 """Nights that are looked at together."""
-BASELINE = 28
-LATELY = 8
-"""Nights just before that must be lower, too: what has lasted is usual."""
-LEAST_RISE = 2.5
-"""No rise of fewer spreads is called one."""
+BASELINE = 42
+FIRM = 3
+"""The last nights, of which each must show a part of a rise: what is there for a night or two is no leak."""
 STILL = 0.5
-"""Part of a rise that the last night must show."""
+"""That part; and the part of what opened an alarm that must still be there."""
 ENOUGH = 4
-"""Nights that a baseline needs."""
-KEPT = max(NIGHTS) + BASELINE
+"""Nights that a baseline or a spread needs."""
+LASTS = BASELINE
+"""Nights after which a rise is the site's new level."""
+KEPT = LASTS + max(NIGHTS) + BASELINE
+LEAST_SPREAD = 0.6
+"""Of the spread of other numbers of nights: twelve nights in a row show little of their own in three months."""
+AT_ALL, LOWEST = 0.35, 0.6
+"""Rises of more than s spreads open about 0.35 exp(-s) false alarms a week (bench/detection); the lowest limit."""
+YOUNG = 8.0
+"""Nights of which so many fewer known ones double the limit."""
+DEMAND = 2.0
+"""Spreads, and times the night's rise, that a day's rise must have to be one of demand, as in heat or on holidays."""
+CONSTANT, MINIMUM, BY_DAY = range(3)
+MEASURES = ("rise", "night", "day")
+"""Names of their spreads among the limits."""
 
 
-def night_of(evening: Floats | None, morning: Floats) -> Floats:
-    """(42,) ten-minute means 22:00–05:00 from the (144,) of two days."""
-    before = np.full(EVENING, np.nan) if evening is None else evening[-EVENING:]
-    return np.concatenate([before, morning[:MORNING]])
+@dataclass(frozen=True)
+class Excess:
+    """What the last nights have more than before."""
+
+    flow: float
+    """m³/h"""
+    doubt: float
+    """Half the width of the interval that holds `flow` in nine of ten cases, m³/h."""
+    nights: int
+    """So long ago it began."""
+    water: float
+    """m³ since then."""
 
 
-def night_flow(night: Floats, first: int) -> float:
-    """Night minimum flow in m³/h: mean of the calmer half of the calm hours; NaN with less than half of them known."""
-    calm = np.sort(night[first : first + CALM_SLOTS])
-    known = calm[~np.isnan(calm)]
-    return float(known[: (len(known) + 1) // 2].mean()) if 2 * len(known) >= CALM_SLOTS else math.nan
+def rises(flows: Floats, clean: Mask) -> tuple[Floats, Floats]:
+    """(len(NIGHTS), n) how far the nights up to each are above the weeks before them, m³/h, and the levels there.
 
-
-def calm_hours(nights: Floats) -> int:
-    """Slot (of 42) at which the three hours with the lowest flow begin, from (n, 42) nights."""
-    usual = np.nan_to_num(median(nights), nan=np.inf)
-    sums = [usual[first : first + CALM_SLOTS].sum() for first in range(EVENING + MORNING - CALM_SLOTS + 1)]
-    return int(np.argmin(sums))
-
-
-def rises(flows: Floats, clean: Mask) -> Floats:
-    """(len(NIGHTS),) how far the last nights are above the weeks before them, m³/h; NaN where unknown.
-
-    What the last night shows less than half of is over, and no rise of it.
-    flows: night minimum flows by day, weekends made like other nights, oldest first; clean: which make a baseline.
+    flows: (n,) by night, oldest first; clean: which make a baseline. NaN where unknown.
     """
-    found = np.full(len(NIGHTS), np.nan)
+    levels, own = _levels(flows, clean), np.full((len(NIGHTS), len(flows)), np.nan)
+    rise = own.copy()
     for place, count in enumerate(NIGHTS):
-        latest, before = flows[-count:], flows[-count - BASELINE : -count]
-        base = _base(before, clean[-count - BASELINE : -count])
-        if len(base) >= max(ENOUGH, count // 2) and 2 * np.count_nonzero(~np.isnan(latest)) > count:
-            lately = flows[-count - LATELY : -count]
-            lately = lately[~np.isnan(lately)]
-            level = max(np.median(base), np.median(lately)) if len(lately) else np.median(base)
-            rise = np.nanmean(latest) - level
-            found[place] = rise if math.isnan(flows[-1]) else min(rise, (flows[-1] - level) / STILL)
+        latest = _windows(flows, count)
+        own[place, count:] = levels[:-count]
+        known = 2 * np.count_nonzero(~np.isnan(latest), axis=1) > count
+        rise[place] = np.where(known, median(latest.T), np.nan) - own[place]
+    return rise, own
+
+
+def firm(flows: Floats, rise: Floats, levels: Floats) -> Floats:
+    """The rises that the last nights show one by one; NaN where the last is unknown."""
+    least = np.nan_to_num(_windows(flows, FIRM), nan=np.inf).min(axis=1)
+    found: Floats = np.where(np.isnan(flows), np.nan, np.minimum(rise, (least - levels) / STILL))
     return found
 
 
-def _base(before: Floats, clean: Mask) -> Floats:
-    """Known nights of a baseline, without disturbed ones unless hardly any other is left."""
-    known = ~np.isnan(before)
-    base: Floats = before[known & clean] if 2 * np.count_nonzero(known & clean) >= known.sum() else before[known]
-    return base
+def _levels(flows: Floats, clean: Mask) -> Floats:
+    """(n,) median of the weeks up to each night, without disturbed nights unless hardly any other is left."""
+    every, calm = _windows(flows, BASELINE), _windows(np.where(clean, flows, np.nan), BASELINE)
+    known, left = np.count_nonzero(~np.isnan(every), axis=1), np.count_nonzero(~np.isnan(calm), axis=1)
+    base = np.where((2 * left >= known)[:, None], calm, every)
+    return np.where(np.count_nonzero(~np.isnan(base), axis=1) >= ENOUGH, median(base.T), np.nan)
 
 
-def _weekend(flows: Floats, clean: Mask, weekdays: Ints) -> Floats:
-    """What nights into Saturday and Sunday have more than others, m³/h."""
-    added = np.zeros(len(flows))
-    usual = flows[clean & (weekdays < 5) & ~np.isnan(flows)]
-    for day in (5, 6):
-        own = flows[clean & (weekdays == day) & ~np.isnan(flows)]
-        if len(own) >= 3 and len(usual) >= 5:
-            added[weekdays == day] = np.median(own) - np.median(usual)
-    return added
+def _windows(flows: Floats, count: int) -> Floats:
+    """(n, count) the last values up to each; NaN before the first."""
+    return np.lib.stride_tricks.sliding_window_view(np.concatenate([np.full(count - 1, np.nan), flows]), count)
 
 
 def learn(past: Past, per_day: float) -> Learned | None:
-    """Calm hours, spread and limit of each number of nights; None before enough nights are known."""
-    table = np.array([night_of(_evening(past, place), past.tens[place]) for place in range(len(past.tens))])
-    if len(table) <= ENOUGH:
+    """What steady.learn says, and the spreads of each number of nights; None before enough nights are known."""
+    if len(past.tens) <= ENOUGH or not past.calm.any() or (found := steady.learn(past)) is None:
         return None
-    first = calm_hours(table[past.calm] if past.calm.any() else table)
-    flows = np.array([night_flow(night, first) for night in table])
-    weekdays = (past.numbers - 1) % 7
-    free = flows - _weekend(flows, past.calm, weekdays)
-    history = [_upto(free, past.clean, stop) for stop in range(1, len(flows) + 1)]
-    ends = np.array(history)
-    limits = {"calm_from": float(first)}
-    floor = 0.01 * abs(float(np.nanmedian(flows))) if (~np.isnan(flows)).any() else 0.0
-    parts = []
-    for count, column in zip(NIGHTS, ends.T, strict=True):
-        known = column[past.calm & ~np.isnan(column)]
-        if len(known) >= ENOUGH and (spread := max(float(np.median(np.abs(known))) * 1.4826, floor)):
-            far = max(limit_for(_censored(column, past), per_day / len(NIGHTS)), LEAST_RISE * spread)
-            limits[f"rise_{count}"] = float(f"{far:.6g}")
-            parts.append(column / far)
-    if not parts:
-        return None
-    together = np.nan_to_num(np.array(parts), nan=-np.inf).max(axis=0)
-    together[np.isinf(together)] = np.nan
-    limits["limit"] = float(f"{max(limit_for(_censored(together, past), per_day), LOWEST):.6g}")
-    return Learned(limits, {})
-
-
-def _censored(column: Floats, past: Past) -> Floats:
-    return np.where(past.calm | np.isnan(column), column, np.inf)
-
-
-def _evening(past: Past, place: int) -> Floats | None:
-    follows = place > 0 and past.numbers[place - 1] == past.numbers[place] - 1
-    return past.tens[place - 1] if follows else None
-
-
-def _upto(flows: Floats, clean: Mask, stop: int) -> Floats:
-    since = max(0, stop - KEPT)
-    return rises(flows[since:stop], clean[since:stop])
+    series = steady.measures(past.tens, past.numbers, found)
+    spreads: dict[str, float] = {}
+    seen = 0
+    for name, flows in zip(MEASURES, series, strict=True):
+        rise, _ = rises(flows, past.clean)
+        known = [row[past.calm & ~np.isnan(row)] for row in rise]
+        seen = max(map(len, known))
+        if seen < ENOUGH:
+            return None
+        wide = [float(np.quantile(np.abs(row), 0.8)) / ONE_SIDE if len(row) >= ENOUGH else math.inf for row in known]
+        floor = max(LEAST_SPREAD * max(one for one in wide if one < math.inf), 0.001 * abs(float(np.nanmedian(flows))))
+        if not floor:
+            return None
+        spreads |= {
+            f"{name}_{count}": float(f"{max(one, floor):.6g}")
+            for count, one in zip(NIGHTS, wide, strict=True)
+            if one < math.inf
+        }
+    limit = max(math.log(AT_ALL / (7 * per_day)), LOWEST) * (1 + YOUNG / seen)
+    return Learned(found.limits | spreads | {"limit": float(f"{limit:.6g}")}, found.profiles)
 
 
 class Night:
     """Running side, of flow rate."""
 
     def __init__(self, learned: Learned | None) -> None:
+        self._learned = learned
         limits = learned.limits if learned else {}
-        self.first = int(limits.get("calm_from", 0))
-        self._limits = [limits.get(f"rise_{count}", math.inf) for count in NIGHTS]
+        self._spreads = np.array([[limits.get(f"{name}_{count}", math.inf) for count in NIGHTS] for name in MEASURES])
         self._limit = limits.get("limit", 1.0)
-        self._learned = learned is not None
         self.standing = NOT_EVALUATED
-        self.rise = 0.0
-        """m³/h above the weeks before, of the most telling number of nights."""
         self.flow = math.nan
-        self.opened: tuple[float, float] | None = None
-        """Level before and rise, m³/h, when the open alarm began."""
-
-    def hold(self) -> None:
-        """Keeps the level of before, for as long as an alarm is open."""
-        self.opened = self.flow - self.rise, self.rise
-
-    def goes_on(self) -> bool:
-        """Whether the last night is still nearer to what opened an alarm than to the level before it."""
-        if self.opened is None or math.isnan(self.flow):
-            return self.opened is not None
-        level, rise = self.opened
-        return self.flow - level >= STILL * rise
+        """Night minimum flow, m³/h."""
+        self.excess: Excess | None = None
+        self.opened = 0
+        """Ordinal of the day on whose morning the open alarm began, as told before a night is closed; 0 for none."""
+        self.over = False
+        """Whether what opened it is there no more, or has become the site's level."""
 
     def close_night(self, days: list[Day], morning: Floats, number: int, disturbed: set[int]) -> None:
         """Judges the night that ended on day `number` with this (144,) morning; days: the closed ones before it."""
-        self.standing = NOT_EVALUATED
-        if not self._learned:
+        self.standing, self.excess, self.over = NOT_EVALUATED, None, number - self.opened >= LASTS
+        if self._learned is None:
             return
         numbers = np.array([*(day.number for day in days), number])
-        tens = [*(day.tens[0] for day in days), morning]
-        nights = [
-            night_of(tens[place - 1] if place and numbers[place - 1] == numbers[place] - 1 else None, tens[place])
-            for place in range(len(tens))
-        ]
-        flows = np.array([night_flow(night, self.first) for night in nights])
+        series = steady.measures(np.array([*(day.tens[0] for day in days), morning]), numbers, self._learned)
         clean = ~np.isin(numbers, list(disturbed))
-        found = rises(flows - _weekend(flows, clean, (numbers - 1) % 7), clean)
-        self.flow = float(flows[-1])
-        parts = [rise / limit for rise, limit in zip(found, self._limits, strict=True) if rise == rise]
-        if parts and not math.isnan(self.flow):
-            place = int(np.nanargmax(np.nan_to_num(found / np.array(self._limits), nan=-np.inf)))
-            self.rise = float(found[place])
-            score = round(max(parts), 2)
-            self.standing = Check(1 if score >= self._limit else 0, score, self._limit)
+        found, levels = (np.array(part) for part in zip(*(rises(flows, clean) for flows in series), strict=True))
+        firmly = np.array([firm(*each) for each in zip(series, found, levels, strict=True)])
+        self.flow = float(series[MINIMUM, -1])
+        for place in np.flatnonzero(numbers == self.opened):
+            window = self._clearest(firmly[CONSTANT, :, place])
+            risen = series[:2, -1] - levels[:2, window, place] < STILL * firmly[:2, window, place]
+            self.over = self.over or bool(risen.any())
+        if math.isnan(self.flow):
+            return
+        if np.isnan(firmly[:2, :, -1]).all():
+            return
+        window = self._clearest(firmly[CONSTANT, :, -1])
+        score = 0.0 if self._of_demand(found[:, window, -1], window) else self._score(firmly[:2, :, -1])
+        self.standing = Check(1 if score >= self._limit else 0, score, self._limit)
+        self.excess = self._excess(series[CONSTANT], levels[CONSTANT, window, -1], window)
+
+    def _clearest(self, rise: Floats) -> int:
+        """Place of the number of nights with the rise of most spreads."""
+        return int(np.argmax(np.nan_to_num(rise / self._spreads[CONSTANT], nan=-np.inf)))
+
+    def _score(self, rise: Floats) -> float:
+        """Spreads by which both the constant part and the night minimum have risen."""
+        spreads = np.nan_to_num(rise / self._spreads[:2], nan=-np.inf).max(axis=1)
+        return round(max(float(spreads.min()), 0.0), 2)
+
+    def _of_demand(self, rise: Floats, window: int) -> bool:
+        """Whether the day has risen far more than its night: people use more water."""
+        return bool(rise[BY_DAY] > DEMAND * max(float(rise[MINIMUM]), float(self._spreads[BY_DAY, window])))
+
+    def _excess(self, flows: Floats, level: float, window: int) -> Excess | None:
+        """Size, and since when the nights are above the level by a quarter of it."""
+        flow = float(np.nanmedian(flows[-NIGHTS[window] :])) - level
+        if not flow > 0:
+            return None
+        above = np.isnan(flows) | (flows >= level + flow / 4)
+        first = len(flows) - 1
+        while first > 1 and above[first - 2 : first].any():
+            first -= 1
+        water = 24 * float(np.nansum(np.maximum(flows[first:] - level, 0.0)))
+        return Excess(flow, 1.645 * float(self._spreads[CONSTANT, window]), len(flows) - first, water)
 
     def check(self, minute: int, value: float | None) -> Check:
         """The Check at a minute of the day: that of the newest complete night, within 22:00–05:00."""

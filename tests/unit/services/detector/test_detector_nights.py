@@ -1,0 +1,148 @@
+"""Nights of a site, one by one, as the night method judges them."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from services.detector.memory import MINUTES, Day, Past, ten_minute_means
+from services.detector.methods.night import KEPT, LASTS, MEASURES, NIGHTS, Night, learn
+from services.detector.methods.spreads import Learned
+from tests.unit.services.detector.site import MONDAY, SHAPES, make_site
+
+DAYS = 150
+LEARNED = 91
+ONSET = 100
+FIRST = MONDAY.toordinal()
+NOTHING = np.zeros((0, 0))
+PER_DAY = 0.002
+"""Few false alarms, so that chance ones spoil no test."""
+
+
+@cache
+def quiet() -> np.ndarray:
+    flow = make_site(SHAPES["homes"], DAYS, seed=5).flow
+    flow.flags.writeable = False
+    return flow
+
+
+def tens_of(flow: np.ndarray) -> np.ndarray:
+    return ten_minute_means(flow.reshape(-1, MINUTES).astype(np.float32))
+
+
+@cache
+def learned() -> Learned:
+    tens = tens_of(quiet())[14:LEARNED]
+    every = np.ones(len(tens), dtype=bool)
+    numbers = FIRST + np.arange(14, LEARNED)
+    found = learn(Past(numbers, NOTHING, NOTHING, NOTHING, tens, every, every), PER_DAY)
+    assert found is not None
+    return found
+
+
+class Watchman:
+    """Judges the nights of a flow, and keeps an alarm open as the watch does."""
+
+    def __init__(self, flow: np.ndarray, disturbed: set[int] | None = None) -> None:
+        tens, night, opened = tens_of(flow), Night(learned()), 0
+        nothing = np.zeros((2, 0), dtype=np.float32)
+        days = [Day(FIRST + place, nothing, nothing, nothing, one[None]) for place, one in enumerate(tens)]
+        self.opened: list[int] = []
+        self.cleared: list[int] = []
+        self.sizes = []
+        for place in range(LEARNED, len(days)):
+            night.opened = opened
+            night.close_night(days[max(0, place - KEPT) : place], tens[place], FIRST + place, disturbed or set())
+            if opened and night.over:
+                self.cleared.append(place)
+                opened = 0
+            elif night.standing.flag:
+                assert night.excess is not None
+                self.sizes.append(night.excess)
+                self.opened += [] if opened else [place]
+                opened = opened or FIRST + place
+
+
+def with_leak(part: float, grows: int = 5, until: int = DAYS) -> np.ndarray:
+    flow, days = quiet().copy(), np.arange(DAYS * MINUTES) / MINUTES
+    lost = part * SHAPES["homes"].mean_flow * np.clip((days - ONSET) / grows, 0, 1)
+    return flow + np.where(days < until, lost, 0.0)
+
+
+def test_a_quiet_site_has_no_leak() -> None:
+    assert Watchman(quiet()).opened == []
+
+
+@pytest.mark.parametrize("part", [0.04, 0.08, 0.15])
+def test_a_growing_leak_is_found_within_days(part: float) -> None:
+    found = [day for day in Watchman(with_leak(part)).opened if day >= ONSET]
+    assert found
+    assert found[0] <= ONSET + 7
+
+
+def test_its_size_onset_and_water_are_told() -> None:
+    watch = Watchman(with_leak(0.08, until=ONSET + 14))
+    size, true = watch.sizes[-1], 0.08 * SHAPES["homes"].mean_flow
+    assert abs(size.flow - true) < 2 * size.doubt
+    assert size.doubt < 0.5 * true
+    assert size.nights == pytest.approx(14, abs=3)
+    assert size.water == pytest.approx(24 * true * 11, rel=0.4)
+
+
+def test_the_alarm_ends_in_the_first_night_after_the_repair() -> None:
+    watch = Watchman(with_leak(0.08, until=ONSET + 14))
+    assert watch.cleared == [ONSET + 14]
+
+
+def test_what_has_lasted_for_weeks_is_the_new_level() -> None:
+    watch = Watchman(with_leak(0.08))
+    assert watch.cleared == [watch.opened[0] + LASTS]
+
+
+def test_a_heat_wave_is_no_leak() -> None:
+    flow, days = quiet().copy(), np.arange(DAYS * MINUTES) / MINUTES
+    lowest = np.quantile(flow, 0.05)
+    hot = (days >= ONSET) & (days < ONSET + 7)
+    flow[hot] += 0.3 * (flow[hot] - 0.6 * lowest)
+    assert Watchman(flow).opened == []
+
+
+def test_a_user_by_day_is_no_leak() -> None:
+    flow, minutes = quiet().copy(), np.arange(DAYS * MINUTES)
+    open_hours = (minutes >= ONSET * MINUTES) & (minutes % MINUTES >= 8 * 60) & (minutes % MINUTES < 19 * 60)
+    flow[open_hours] *= 1.15
+    assert Watchman(flow).opened == []
+
+
+def test_a_night_of_flushing_is_no_leak() -> None:
+    flow = quiet().copy()
+    flow[ONSET * MINUTES : ONSET * MINUTES + 240] += 40.0
+    assert Watchman(flow).opened == []
+
+
+def test_nights_without_readings_neither_open_nor_end_an_alarm() -> None:
+    flow = with_leak(0.08, until=ONSET + 14)
+    usual = Watchman(flow)
+    flow[(ONSET + 9) * MINUTES : (ONSET + 11) * MINUTES] = np.nan
+    assert Watchman(flow).opened == usual.opened
+    assert Watchman(flow).cleared == usual.cleared
+
+
+def test_weights_of_the_hours_show_a_constant_flow_in_full() -> None:
+    weights = np.array(learned().profiles["weights"])
+    assert weights.sum() == pytest.approx(1.0, abs=1e-4)
+    assert weights[19:].sum() > weights[:12].sum()
+    assert {f"{name}_{count}" for name in MEASURES for count in NIGHTS} <= learned().limits.keys()
+
+
+def test_the_unit_does_not_matter() -> None:
+    flow = with_leak(0.08, until=ONSET + 14)
+    tens = tens_of(quiet() / 3.6)[14:LEARNED]
+    every = np.ones(len(tens), dtype=bool)
+    other = learn(Past(FIRST + np.arange(14, LEARNED), NOTHING, NOTHING, NOTHING, tens, every, every), PER_DAY)
+    assert other is not None
+    assert other.limits["limit"] == learned().limits["limit"]
+    assert other.limits["rise_3"] * 3.6 == pytest.approx(learned().limits["rise_3"], rel=1e-3)
+    assert flow.mean() > quiet().mean()

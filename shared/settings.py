@@ -36,6 +36,15 @@ def _zone(name: str) -> str:
     return name
 
 
+def _country(code: str) -> str:
+    """Only asked of a country that is set, so that the services that need no holidays don't load them."""
+    from shared.runtime.public_holidays import known
+
+    if not known(code):
+        raise ValueError(f"no public holidays are known for {code!r}; for Korea: KR, for a region like Trieste: IT-TS")
+    return code
+
+
 class Section(BaseModel):
     """A table of site.toml: frozen, and an unknown key is an error."""
 
@@ -45,6 +54,8 @@ class Section(BaseModel):
 class Site(Section):
     name: Name = "site1"
     timezone: Annotated[str, AfterValidator(_zone)] = "Asia/Seoul"
+    country: Annotated[str, AfterValidator(_country)] = "KR"
+    """Whose public holidays are kept, by ISO 3166: a country, or one of its regions."""
 
 
 class Range(Section):

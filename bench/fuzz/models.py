@@ -26,7 +26,7 @@ import sys, pathlib
 from services.trainer import network
 pathlib.Path(sys.argv[1]).write_bytes(network.to_litert(network.build()))
 """
-SCALER = asdict(Scaler(10.0, 5.0, 1.0))
+SCALER = asdict(Scaler(10.0, 5.0))
 
 
 def open_target(_: str, folder: Path) -> Take:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from services.forecaster.memory import HOURS, Meter
 from services.forecaster.week import Model, forecast, hours_ahead
 from shared.contract.messages import CHANNELS, Channel, Message, ModelTrained, Prediction, Progress, Reading, Tick
+from shared.domain.calendar import NO_HOLIDAYS, Calendar
 from shared.domain.series import DAY, HOUR, MINUTE, Series
 from shared.runtime.log import log
 
@@ -47,12 +48,13 @@ class Forecaster:
     produces: ClassVar[tuple[type[Message], ...]] = (Prediction,)
     commands: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, site: str, zone: ZoneInfo, past: Past, load: Load) -> None:
+    def __init__(self, site: str, zone: ZoneInfo, past: Past, load: Load, calendar: Calendar = NO_HOLIDAYS) -> None:
         """`load`: None when there is no model, or it is bad."""
         self.site = site
         self.zone = zone
         self.past = past
         self.load = load
+        self.calendar = calendar
         self.meters: dict[str, Meter] = {}
         self.models: dict[tuple[str, Channel], Model] = {}
 
@@ -149,7 +151,8 @@ class Forecaster:
         values, local_hours = meter.before(hour)
         ahead = hours_ahead(hour, self.zone)
         flow_rate, pressure = (
-            forecast(self.models.get((sensor, channel)), values[channel], local_hours, ahead) for channel in CHANNELS
+            forecast(self.models.get((sensor, channel)), values[channel], local_hours, ahead, self.calendar)
+            for channel in CHANNELS
         )
         return Prediction(self.site, sensor, datetime.fromtimestamp(hour * HOUR, self.zone), flow_rate, pressure)
 

@@ -28,7 +28,7 @@ from shared.domain.series import HOUR, Floats, Ints
 from shared.settings import Training
 
 PARITY = 1e-3
-"""Greatest difference between Keras and LiteRT, in scales of the residual."""
+"""Greatest difference between Keras and LiteRT, in usual deviations."""
 
 
 class ParityError(Exception):
@@ -75,7 +75,7 @@ def check_parity(trained: network.Network, candidate: LiteModel, seen: list[Inpu
     keras = network.answer(trained, np.stack([look.past for look in seen]), np.stack([look.ahead for look in seen]))
     worst = max(float(np.abs(candidate.answer(look) - own).max()) for look, own in zip(seen, keras, strict=True))
     if not worst <= PARITY:
-        raise ParityError(f"LiteRT differs from Keras by {worst:.2g} scales of the residual")
+        raise ParityError(f"LiteRT differs from Keras by {worst:.2g} usual deviations")
 
 
 def judge(hours: Hours, candidate: LiteModel, held: Ints, seen: list[Inputs], place: Path, end: int) -> Decision:
@@ -92,7 +92,7 @@ def judge(hours: Hours, candidate: LiteModel, held: Ints, seen: list[Inputs], pl
 
 
 def _quantiles(model: LiteModel, look: Inputs) -> Floats:
-    found = outlook(look.base, model.answer(look), model.scaler)
+    found = outlook(look, model.answer(look))
     return np.stack([found.p10, found.p50, found.p90], axis=1)
 
 

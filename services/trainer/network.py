@@ -116,7 +116,7 @@ def calibrate(network: Network, watched: Samples) -> None:
 
 
 def answer(network: Network, past: Single, ahead: Single) -> Single:
-    """(n, 169, 3) quantiles in scales of the residual."""
+    """(n, 169, 3) quantiles in usual deviations."""
     answers: Single = network.predict([past, ahead], batch_size=256, verbose=0)
     return answers
 

@@ -55,7 +55,7 @@ def lay(data: Path, network: bytes, **changed: Any) -> Path:
     folder.mkdir(parents=True)
     (folder / "model.tflite").write_bytes(network)
     fields = {
-        "id": "m1", "checksum": sha256(network), "features": VERSION, "scaler": asdict(Scaler(10.0, 5.0, 1.0)),
+        "id": "m1", "checksum": sha256(network), "features": VERSION, "scaler": asdict(Scaler(10.0, 5.0)),
         "sensor": "001", "channel": "flow_rate", "at": 0, "path": PLACE, "trained_from": 0, "trained_to": 0,
         "promoted": True, "reason": "better", "metrics": {"mae": 1.0}, **changed,
     }  # fmt: skip
@@ -96,9 +96,7 @@ def test_a_model_elsewhere_than_in_data_output_does_not_serve(tmp_path: Path, ma
 
 @pytest.mark.parametrize("path", ["../../etc", "/etc", "output/../../x", "a\nb"])
 def test_a_path_that_leads_out_of_the_data_folder_is_refused_at_the_broker(path: str) -> None:
-    trained = ModelTrained(
-        "site1", "001", at(0), "flow_rate", "m1", PLACE, "0" * 64, at(0), at(0), {}, True, "better"
-    )
+    trained = ModelTrained("site1", "001", at(0), "flow_rate", "m1", PLACE, "0" * 64, at(0), at(0), {}, True, "better")
     with pytest.raises(WireError, match="stays_below"):
         encode(replace(trained, path=path))
     payload = json.loads(encode(trained)) | {"path": path}
@@ -118,11 +116,11 @@ def test_a_network_of_a_gigabyte_is_not_read(tmp_path: Path) -> None:
     "changed",
     [
         {"id": 5}, {"id": "../.."}, {"id": ""}, {"id": None}, {"checksum": None}, {"checksum": 7}, {"features": "1"},
-        {"scaler": None}, {"scaler": {}}, {"scaler": {"center": "a", "spread": 1, "residual": 1}},
-        {"scaler": {"center": 0, "spread": 0, "residual": 1}},
-        {"scaler": {"center": 0, "spread": 1, "residual": 1e400}},
-        {"scaler": {"center": float("nan"), "spread": 1, "residual": 1}},
-        {"scaler": {"center": 10**400, "spread": 1, "residual": 1}},
+        {"scaler": None}, {"scaler": {}}, {"scaler": {"center": "a", "spread": 1}},
+        {"scaler": {"center": 0, "spread": 0}},
+        {"scaler": {"center": 0, "spread": 1e400}},
+        {"scaler": {"center": float("nan"), "spread": 1}},
+        {"scaler": {"center": 10**400, "spread": 1}},
     ],
     ids=str,
 )  # fmt: skip

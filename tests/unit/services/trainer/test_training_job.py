@@ -64,7 +64,7 @@ def test_the_manifest_has_the_scaler_as_plain_numbers(first_training: FirstTrain
     place = first_training.folder / trained(first_training.records)[0].path
     scaler = joblib.load(io.BytesIO((place / "scaler.joblib").read_bytes()))
     manifest = json.loads((place / "manifest.json").read_text())
-    assert manifest["scaler"]["residual"] == scaler.scale_[1] > 0
+    assert manifest["scaler"]["spread"] == scaler.scale_[0] > 0
     assert manifest["scaler"]["center"] == pytest.approx(29, abs=2)
 
 

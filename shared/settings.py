@@ -110,7 +110,7 @@ class Training(Section):
     """Days of readings that a training needs."""
     month: int = Field(1, ge=1, le=12)
     """Month of the yearly training, on its first day at 03:00."""
-    epochs: int = Field(30, ge=1, le=500)
+    epochs: int = Field(10, ge=1, le=500)
     seed: int = Field(1, ge=0)
 
 

@@ -26,7 +26,7 @@ class Samples:
     past: Single
     """(n, PAST / STEP, 2 * STEP)"""
     ahead: Single
-    """(n, 169, 26)"""
+    """(n, 169, 28)"""
     truth: Single
     """(n, 169) what came minus the base, in usual deviations; NaN where unknown or not to be learned."""
 

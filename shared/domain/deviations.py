@@ -20,6 +20,8 @@ TRIED, TRIED_EVERY, LEAST_TRIED = (0, 23, 168), 5, 60
 """Horizons whose errors of the last weeks are looked at, hours between those forecasts, and fewest of them."""
 OPTIMISM = np.array([1.05, 1.1, 1.12])
 """A profile is nearer to its own weeks than to the next one."""
+LEAST = 0.1
+"""Usual deviations that a forecast is never surer of."""
 YOUNG, FIRST_WEEK = 1.3, 168.0
 """The same while there are too few weeks to look at, and known hours at which it is twice that."""
 
@@ -58,7 +60,7 @@ def errors(scaled: Floats) -> Floats:
         return _young(scaled)
     quantiles = OPTIMISM * np.nanquantile(missed, (0.1, 0.9), axis=0)
     low, high = (np.interp(shape, shape[tried], one) for one in quantiles)
-    return np.stack([np.minimum(low, 0.0), np.maximum(high, 0.0)])
+    return np.stack([np.minimum(low, -LEAST), np.maximum(high, LEAST)])
 
 
 def _young(scaled: Floats) -> Floats:

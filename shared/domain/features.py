@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.domain import kriging, profile
+from shared.domain import deviations, kriging, profile
 from shared.domain.calendar import NO_HOLIDAYS, Calendar
 from shared.domain.profile import AHEAD, Profile
 from shared.domain.series import Floats, Ints
@@ -26,7 +26,7 @@ ENOUGH = 0.6
 FAR = 6.0
 """Features beyond this are cut: a fault must not carry the network away."""
 PAST_WIDTH = 2 * STEP
-AHEAD_WIDTH = 26
+AHEAD_WIDTH = 28
 RECENT = (1, 6, 24)
 """Hours whose mean residual each target hour is told."""
 
@@ -52,7 +52,9 @@ class Inputs:
     past: Single
     """(PAST / STEP, 2 * STEP): residuals in usual deviations and whether they are known, oldest first."""
     ahead: Single
-    """(169, 26): calendar of the target hour, horizon, usual value, what is likely to be added, earlier residuals."""
+    """(169, 28): calendar of the target hour, horizon, usual value, what is likely to be added, earlier residuals;
+
+    last, how far the profile's p10 and p90 lie below and above."""
     base: Floats
     """(169,) forecast of the profile and the recent residuals, in the channel's unit."""
     scale: Floats
@@ -80,7 +82,8 @@ def inputs(
     added = kriging.ahead(residuals)
     recent = [np.full(AHEAD, residuals[-hours:].mean()) for hours in RECENT]
     columns = [(expected - scaler.center) / scaler.spread, added, usual.own[slots] / scale, *recent]
-    columns += [scale / usual.spread.mean(), *_earlier(residuals)]
+    below, above = deviations.errors(usual.scaled) * np.array([[-1.0], [1.0]])
+    columns += [scale / usual.spread.mean(), *_earlier(residuals), below, above]
     parts = [_calendar(ahead_hours), _HORIZON, _holidays(usual, ahead_hours), np.stack(columns, axis=1)]
     ahead = np.clip(np.concatenate(parts, axis=1, dtype=np.float32), -FAR, FAR)
     return Inputs(past, ahead, expected + added * scale, scale)

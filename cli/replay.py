@@ -30,6 +30,7 @@ from services.trainer.runner import InProcess
 from services.trainer.service import Trainer
 from services.trainer.shelf import Shelf
 from shared.contract.messages import Command, Tick
+from shared.runtime.public_holidays import calendar
 from shared.runtime.register import Register
 from shared.runtime.replay import Replay, by_minute
 from shared.settings import Settings, SettingsError, Site, load_settings
@@ -87,11 +88,12 @@ def _services(settings: Settings, recorder: Recorder, folder: DeferredFolder) ->
     history = History(settings.database, zone, site)
     bad_lines = RejectedLines(settings.data / "rejected")
     ingest = Ingest(site, NoSpool("replay"), "replay", Register(settings.sensors), bad_lines, NoPast())
-    job = Job(site, zone, settings.data, settings.training, history, time.monotonic)
+    holidays = calendar(settings.site.country)
+    job = Job(site, zone, settings.data, settings.training, history, time.monotonic, holidays)
     on_command = settings.training.model_copy(update={"automatic": False})
     beginning, keeper = datetime.fromtimestamp(0, zone), Keeper(site, zone, Shelf(settings.data), history)
     keen = [
-        Forecaster(site, zone, history, loader(settings.data)),
+        Forecaster(site, zone, history, loader(settings.data), holidays),
         Detector(settings, history),
         Trainer(site, zone, on_command, InProcess(job.train), beginning, keeper),
         Reporter(folder, zone, settings.reporter.horizons_hours, settings.reporter.outbox_days, NothingOwed()),
@@ -104,7 +106,7 @@ def _settings(site: str, data: Path) -> Settings:
     """The site's settings, or those of another site.toml, or the site's under another name."""
     found = load_settings(Path(site) if site.endswith(".toml") else None)
     if site and not site.endswith(".toml"):
-        found = found.model_copy(update={"site": Site(name=site)})
+        found = found.model_copy(update={"site": Site(**{**found.site.model_dump(), "name": site})})
     return found.model_copy(update={"data": data})
 
 

@@ -36,6 +36,15 @@ def _zone(name: str) -> str:
     return name
 
 
+def _country(code: str) -> str:
+    """Only asked of a country that is set, so that the services that need no holidays don't load them."""
+    from shared.runtime.public_holidays import known
+
+    if not known(code):
+        raise ValueError(f"no public holidays are known for {code!r}; for Korea: KR, for a region like Trieste: IT-TS")
+    return code
+
+
 class Section(BaseModel):
     """A table of site.toml: frozen, and an unknown key is an error."""
 
@@ -45,6 +54,8 @@ class Section(BaseModel):
 class Site(Section):
     name: Name = "site1"
     timezone: Annotated[str, AfterValidator(_zone)] = "Asia/Seoul"
+    country: Annotated[str, AfterValidator(_country)] = "KR"
+    """Whose public holidays are kept, by ISO 3166: a country, or one of its regions."""
 
 
 class Range(Section):
@@ -99,7 +110,7 @@ class Training(Section):
     """Days of readings that a training needs."""
     month: int = Field(1, ge=1, le=12)
     """Month of the yearly training, on its first day at 03:00."""
-    epochs: int = Field(30, ge=1, le=500)
+    epochs: int = Field(10, ge=1, le=500)
     seed: int = Field(1, ge=0)
 
 

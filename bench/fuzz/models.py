@@ -23,10 +23,12 @@ from shared.domain.features import VERSION, Scaler
 
 MAKE = """
 import sys, pathlib
+import numpy as np
 from services.trainer import network
-pathlib.Path(sys.argv[1]).write_bytes(network.to_litert(network.build()))
+weights = np.zeros((169, 3 * network.MEMBERS, 3), np.float32)
+pathlib.Path(sys.argv[1]).write_bytes(network.to_litert(network.build(), weights))
 """
-SCALER = asdict(Scaler(10.0, 5.0, 1.0))
+SCALER = asdict(Scaler(10.0, 5.0))
 
 
 def open_target(_: str, folder: Path) -> Take:

@@ -22,7 +22,9 @@ ANSWERED = [(1, AHEAD, 3)]
 """Shapes of what goes into a network and comes out of it."""
 LARGEST_WORK = 64_000_000
 """Bytes of all tensors; ours take 300,000."""
-NOTHING = Inputs(np.zeros(ASKED[0][1:], np.float32), np.zeros(ASKED[1][1:], np.float32), np.zeros(AHEAD))
+NOTHING = Inputs(
+    np.zeros(ASKED[0][1:], np.float32), np.zeros(ASKED[1][1:], np.float32), np.zeros(AHEAD), np.ones(AHEAD)
+)
 """What each network is asked before it serves."""
 
 
@@ -35,7 +37,7 @@ class LiteModel:
     interpreter: Interpreter
 
     def answer(self, inputs: Inputs) -> Floats:
-        """(169, 3) quantiles in scales of the residual."""
+        """(169, 3) quantiles in usual deviations."""
         for entry in self.interpreter.get_input_details():
             wanted = inputs.past if tuple(entry["shape"][1:]) == inputs.past.shape else inputs.ahead
             self.interpreter.set_tensor(entry["index"], wanted[np.newaxis])
@@ -58,10 +60,10 @@ def _scaler(folder: Path, said: Any) -> Scaler:
     if not isinstance(said, dict) or sorted(said) != sorted(names):
         raise ModelError(f"{folder}: scaler: needs {', '.join(names)}")
     if not all(isinstance(said[name], (int, float)) and abs(said[name]) <= LARGEST for name in names):
-        raise ModelError(f"{folder}: scaler: these are not three numbers: {str(said)[:200]}")
+        raise ModelError(f"{folder}: scaler: these are not {len(names)} numbers: {str(said)[:200]}")
     numbers = {name: float(said[name]) for name in names}
-    if not (numbers["spread"] > 0 and numbers["residual"] > 0):
-        raise ModelError(f"{folder}: scaler: spread and residual must be above 0")
+    if not numbers["spread"] > 0:
+        raise ModelError(f"{folder}: scaler: spread must be above 0")
     return Scaler(**numbers)
 
 

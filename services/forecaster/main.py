@@ -11,6 +11,7 @@ from services.forecaster.manifest import ModelError
 from services.forecaster.service import Forecaster
 from shared.runtime.log import log
 from shared.runtime.mqtt_bus import MqttBus
+from shared.runtime.public_holidays import calendar
 from shared.runtime.run import run
 from shared.runtime.unbroken import unbroken
 from shared.settings import load_settings
@@ -36,7 +37,8 @@ def loader(data: Path) -> Callable[..., LiteModel | None]:
 def main() -> None:
     settings = load_settings()
     past = History(settings.database, settings.zone, settings.site.name)
-    forecaster = Forecaster(settings.site.name, settings.zone, past, loader(settings.data))
+    holidays = calendar(settings.site.country)
+    forecaster = Forecaster(settings.site.name, settings.zone, past, loader(settings.data), holidays)
     bus = MqttBus("forecaster", settings, past.sensors)
     run(unbroken(forecaster, past, forecaster.owed, lambda: bus.connections), bus)
 

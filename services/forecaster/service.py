@@ -25,9 +25,11 @@ from shared.contract.messages import (
     Score,
     Tick,
 )
+from shared.domain.calendar import NO_HOLIDAYS, Calendar
 from shared.domain.foreseen import Foreseen
-from shared.domain.profile import AHEAD, WEEK_HOURS
+from shared.domain.profile import AHEAD
 from shared.domain.series import DAY, HOUR, MINUTE, Series
+from shared.domain.weeks import WEEK_HOURS
 from shared.runtime.log import log
 
 MISSED_DAYS = 100
@@ -65,12 +67,13 @@ class Forecaster:
     produces: ClassVar[tuple[type[Message], ...]] = (Prediction,)
     commands: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, site: str, zone: ZoneInfo, past: Past, load: Load) -> None:
+    def __init__(self, site: str, zone: ZoneInfo, past: Past, load: Load, calendar: Calendar = NO_HOLIDAYS) -> None:
         """`load`: None when there is no model, or it is bad."""
         self.site = site
         self.zone = zone
         self.past = past
         self.load = load
+        self.calendar = calendar
         self.meters: dict[str, Meter] = {}
         self.models: dict[tuple[str, Channel], Model] = {}
         self.scores: dict[str, Scores] = {}
@@ -169,7 +172,8 @@ class Forecaster:
         values, local_hours = meter.before(hour)
         ahead = hours_ahead(hour, self.zone)
         flow_rate, pressure = (
-            forecast(self.models.get((sensor, channel)), values[channel], local_hours, ahead) for channel in CHANNELS
+            forecast(self.models.get((sensor, channel)), values[channel], local_hours, ahead, self.calendar)
+            for channel in CHANNELS
         )
         scores = self.scores[sensor]
         told = tuple(scores.judge(hour))
@@ -180,7 +184,7 @@ class Forecaster:
     def _usual(self, meter: Meter, hour: int, channel: Channel) -> Forecast:
         """What the profile would forecast at the start of an hour of the last two weeks."""
         values, local_hours = meter.before(hour)
-        return forecast(None, values[channel], local_hours, hours_ahead(hour, self.zone))
+        return forecast(None, values[channel], local_hours, hours_ahead(hour, self.zone), self.calendar)
 
     def _local(self, at: int) -> datetime:
         return datetime.fromtimestamp(at, self.zone)

@@ -9,6 +9,7 @@ import numpy as np
 
 from shared.contract.messages import Forecast
 from shared.domain import profile
+from shared.domain.calendar import NO_HOLIDAYS, Calendar
 from shared.domain.features import MEMORY, Inputs, Scaler, inputs, outlook
 from shared.domain.profile import AHEAD, Outlook
 from shared.domain.series import HOUR, Floats, Ints
@@ -23,7 +24,7 @@ class Model(Protocol):
     @property
     def scaler(self) -> Scaler: ...
     def answer(self, inputs: Inputs) -> Floats:
-        """(169, 3) quantiles in scales of the residual."""
+        """(169, 3) quantiles in usual deviations."""
         ...
 
 
@@ -36,14 +37,16 @@ def hours_ahead(hour: int, zone: ZoneInfo) -> Ints:
     return np.asarray(hours + first)
 
 
-def forecast(model: Model | None, values: Floats, local_hours: Ints, ahead: Ints) -> Forecast:
+def forecast(
+    model: Model | None, values: Floats, local_hours: Ints, ahead: Ints, calendar: Calendar = NO_HOLIDAYS
+) -> Forecast:
     """Quantiles of the 169 local hours `ahead` from the hourly means before them; empty when nothing is known."""
     values, local_hours = values[-MEMORY:], local_hours[-MEMORY:]
-    if model and (seen := inputs(values, local_hours, ahead, model.scaler)):
+    if model and (seen := inputs(values, local_hours, ahead, model.scaler, calendar)):
         answer = model.answer(seen)
         if np.isfinite(answer).all():
-            return _say(model.id, outlook(seen.base, answer, model.scaler), values)
-    usual = profile.learn(values, local_hours)
+            return _say(model.id, outlook(seen, answer), values)
+    usual = profile.learn(values, local_hours, calendar)
     return _say("profile", profile.forecast(usual, ahead), values) if usual else Forecast("profile")
 
 

@@ -28,7 +28,7 @@ from shared.domain.series import HOUR, Floats, Ints
 from shared.settings import Training
 
 PARITY = 1e-3
-"""Greatest difference between Keras and LiteRT, in scales of the residual."""
+"""Greatest difference between Keras and LiteRT, in usual deviations."""
 
 
 class ParityError(Exception):
@@ -45,10 +45,10 @@ def train_channel(
     learned = samples(hours, scaler, PAST, parts.watched, every)
     watched = samples(hours, scaler, parts.watched, parts.held, WATCHED_EVERY)
     network.seed_everything(training.seed)
-    trained = network.build()
-    yield from network.train(trained, learned, watched, training.epochs)
-    network.calibrate(trained, watched)
-    content = network.to_litert(trained)
+    core = network.build()
+    yield from network.train(core, learned, watched, training.epochs, training.seed)
+    weights = network.calibration(core, watched)
+    trained, content = network.calibrated(core, weights), network.to_litert(core, weights)
     identity = f"{datetime.fromtimestamp(at, zone):%Y%m%dT%H%M}-{sha256(content)[:6]}"
     candidate = open_content(content, identity, scaler)
     held, seen = looks(hours, scaler, parts.held, parts.end - 24, HELD_EVERY)
@@ -75,7 +75,7 @@ def check_parity(trained: network.Network, candidate: LiteModel, seen: list[Inpu
     keras = network.answer(trained, np.stack([look.past for look in seen]), np.stack([look.ahead for look in seen]))
     worst = max(float(np.abs(candidate.answer(look) - own).max()) for look, own in zip(seen, keras, strict=True))
     if not worst <= PARITY:
-        raise ParityError(f"LiteRT differs from Keras by {worst:.2g} scales of the residual")
+        raise ParityError(f"LiteRT differs from Keras by {worst:.2g} usual deviations")
 
 
 def judge(hours: Hours, candidate: LiteModel, held: Ints, seen: list[Inputs], place: Path, end: int) -> Decision:
@@ -93,7 +93,7 @@ def judge(hours: Hours, candidate: LiteModel, held: Ints, seen: list[Inputs], pl
 
 
 def _quantiles(model: LiteModel, look: Inputs) -> Floats:
-    found = outlook(look.base, model.answer(look), model.scaler)
+    found = outlook(look, model.answer(look))
     return np.stack([found.p10, found.p50, found.p90], axis=1)
 
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from shared.domain import profile
+from shared.domain.calendar import NO_HOLIDAYS, Calendar
 from shared.domain.features import MEMORY, Inputs, Scaler, inputs
 from shared.domain.profile import AHEAD, Outlook
 from shared.domain.series import DAY, HOUR, Floats, Ints, Series, hourly_means
@@ -41,16 +42,17 @@ class Hours:
     """Local hours, AHEAD more of them than values."""
     days: int
     """Days of readings, anomalies among them: those of which at least half of the hours are known."""
+    calendar: Calendar = NO_HOLIDAYS
 
     def look(self, hour: int, scaler: Scaler) -> Inputs | None:
         """What the network would have seen at the start of an hour (its index)."""
         past = slice(max(0, hour - MEMORY), hour)
-        return inputs(self.values[past], self.local[past], self.local[hour : hour + AHEAD], scaler)
+        return inputs(self.values[past], self.local[past], self.local[hour : hour + AHEAD], scaler, self.calendar)
 
     def usual(self, hour: int) -> Outlook | None:
         """What the profile would have forecast at the start of an hour."""
         past = slice(max(0, hour - MEMORY), hour)
-        found = profile.learn(self.values[past], self.local[past])
+        found = profile.learn(self.values[past], self.local[past], self.calendar)
         return profile.forecast(found, self.local[hour : hour + AHEAD]) if found else None
 
     def truth(self, hour: int, stop: int) -> Floats:
@@ -61,7 +63,9 @@ class Hours:
         return seen
 
 
-def gather(past: Past, sensor: str, channels: tuple[str, ...], stop: int, zone: ZoneInfo) -> Iterator[Hours]:
+def gather(
+    past: Past, sensor: str, channels: tuple[str, ...], stop: int, zone: ZoneInfo, calendar: Calendar = NO_HOLIDAYS
+) -> Iterator[Hours]:
     """Hours of each channel that was ever measured, up to `stop` (epoch seconds)."""
     span = past.span(sensor)
     stop = stop // HOUR * HOUR
@@ -75,7 +79,8 @@ def gather(past: Past, sensor: str, channels: tuple[str, ...], stop: int, zone: 
     for channel in channels:
         values = hourly_means(readings.at, readings.channel(channel), start, stop).values
         if not np.isnan(values).all():
-            yield Hours(sensor, channel, start, _without(values, spans, start), local, _days(values, local))
+            clean = _without(values, spans, start)
+            yield Hours(sensor, channel, start, clean, local, _days(values, local), calendar)
 
 
 def _days(values: Floats, local: Ints) -> int:

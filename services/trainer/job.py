@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from services.trainer.hours import Hours, Past, gather
 from services.trainer.plan import Advance, Failed, Plan, Record, TooLittle, Trained
 from shared.contract.messages import CHANNELS
+from shared.domain.calendar import NO_HOLIDAYS, Calendar
 from shared.settings import Training
 
 
@@ -36,6 +37,7 @@ class Job:
     training: Training
     past: Past
     clock: Callable[[], float] | None = None
+    calendar: Calendar = NO_HOLIDAYS
 
     def train(self, plan: Plan) -> Iterator[Record]:
         """Trains on the readings before plan.at; yields what there is to tell."""
@@ -61,7 +63,7 @@ class Job:
         found = [
             hours
             for sensor in plan.sensors or self.past.sensors()
-            for hours in gather(self.past, sensor, channels, plan.at, self.zone)
+            for hours in gather(self.past, sensor, channels, plan.at, self.zone, self.calendar)
         ]
         ready = [hours for hours in found if hours.days >= self.training.min_days]
         lacking = [

@@ -37,13 +37,15 @@ def main() -> None:
 def job(plan_text: str) -> None:
     """Trains at low priority; one line of JSON a record on stdout, and nothing else."""
     from services.trainer.job import Job  # scikit-learn only where it trains
+    from shared.runtime.public_holidays import calendar
 
     os.nice(LOW_PRIORITY)
     told = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
     settings = load_settings()
     past = History(settings.database, settings.zone, settings.site.name)
-    work = Job(settings.site.name, settings.zone, settings.data, settings.training, past, time.monotonic)
+    site, holidays = settings.site, calendar(settings.site.country)
+    work = Job(site.name, settings.zone, settings.data, settings.training, past, time.monotonic, holidays)
     for record in work.train(plan_from_text(plan_text)):
         print(to_line(record), file=told)
 

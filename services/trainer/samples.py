@@ -8,10 +8,9 @@ import numpy as np
 from sklearn.preprocessing import RobustScaler
 
 from services.trainer.hours import Hours
-from shared.domain import profile
-from shared.domain.features import MEMORY, PAST, Inputs, Scaler, Single
-from shared.domain.profile import WEEK_HOURS
+from shared.domain.features import PAST, Inputs, Scaler, Single
 from shared.domain.series import Ints
+from shared.domain.weeks import WEEK_HOURS
 
 HELD_WEEKS, LONG_WEEKS = 4, 20
 """Weeks held back of at least LONG_WEEKS; of less, a sixth and at least one week."""
@@ -27,9 +26,9 @@ class Samples:
     past: Single
     """(n, PAST / STEP, 2 * STEP)"""
     ahead: Single
-    """(n, 169, 17)"""
+    """(n, 169, 28)"""
     truth: Single
-    """(n, 169) what came minus the base, in scales of the residual; NaN where unknown or not to be learned."""
+    """(n, 169) what came minus the base, in usual deviations; NaN where unknown or not to be learned."""
 
     def __len__(self) -> int:
         return len(self.past)
@@ -54,15 +53,10 @@ def split(hours: Hours) -> Split:
 
 
 def fit_scaler(hours: Hours, stop: int) -> tuple[RobustScaler, Scaler]:
-    """Scaling of one channel from the hours before `stop`: column 0 the value, column 1 its residual."""
-    pairs = []
-    for hour in range(min(PAST, stop), stop + 1, 24):
-        past = slice(max(0, hour - MEMORY), hour)
-        if found := profile.learn(hours.values[past], hours.local[past]):
-            pairs.append(np.stack([hours.values[past][-24:], found.residuals[-24:]], axis=1))
-    fitted = RobustScaler().fit(np.concatenate(pairs))
-    value, residual = (float(scale) for scale in fitted.scale_)
-    return fitted, Scaler(float(fitted.center_[0]), value, residual)
+    """Scaling of one channel from the hours before `stop`."""
+    known = hours.values[:stop][~np.isnan(hours.values[:stop])]
+    fitted = RobustScaler().fit(known[:, None])
+    return fitted, Scaler(float(fitted.center_[0]), float(fitted.scale_[0]))
 
 
 def looks(hours: Hours, scaler: Scaler, start: int, stop: int, every: int) -> tuple[Ints, list[Inputs]]:
@@ -72,10 +66,12 @@ def looks(hours: Hours, scaler: Scaler, start: int, stop: int, every: int) -> tu
 
 
 def samples(hours: Hours, scaler: Scaler, start: int, stop: int, every: int) -> Samples:
-    """Looks with what came before `stop`, in scales of the residual. Raises ValueError when there are none."""
+    """Looks with what came before `stop`, in usual deviations. Raises ValueError when there are none."""
     at, seen = looks(hours, scaler, start, stop - 24, every)
     if not seen:
         raise ValueError("the readings have too many gaps to learn from")
-    came = np.stack([hours.truth(int(hour), stop) - look.base for hour, look in zip(at, seen, strict=True)])
+    came = np.stack(
+        [(hours.truth(int(hour), stop) - look.base) / look.scale for hour, look in zip(at, seen, strict=True)]
+    )
     past, ahead = np.stack([look.past for look in seen]), np.stack([look.ahead for look in seen])
-    return Samples(past, ahead, (came / scaler.residual).astype(np.float32))
+    return Samples(past, ahead, came.astype(np.float32))

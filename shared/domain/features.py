@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.domain import profile
-from shared.domain.profile import AHEAD, MONDAY_HOUR, WEEK_HOURS, WEEKS
+from shared.domain import deviations, kriging, profile
+from shared.domain.calendar import NO_HOLIDAYS, Calendar
+from shared.domain.profile import AHEAD, Profile
 from shared.domain.series import Floats, Ints
+from shared.domain.weeks import MONDAY_HOUR, WEEK_HOURS, WEEKS, slots_of
 
-VERSION = 1
+VERSION = 2
 """Changes with the meaning of the arrays below; a model of another version can't serve."""
 PAST = 336
 """Hours that the encoder looks back: two weeks."""
@@ -22,9 +24,11 @@ MEMORY = WEEKS * WEEK_HOURS
 ENOUGH = 0.6
 """Share of the two weeks that must be known."""
 FAR = 6.0
-"""Residuals beyond this many scales are cut: a fault must not carry the network away."""
+"""Features beyond this are cut: a fault must not carry the network away."""
 PAST_WIDTH = 2 * STEP
-AHEAD_WIDTH = 17
+AHEAD_WIDTH = 28
+RECENT = (1, 6, 24)
+"""Hours whose mean residual each target hour is told."""
 
 Single = NDArray[np.float32]
 _K = np.arange(AHEAD)
@@ -39,8 +43,6 @@ class Scaler:
     """Median of the hourly means."""
     spread: float
     """Interquartile range of the hourly means."""
-    residual: float
-    """Interquartile range of the residuals over the profile."""
 
 
 @dataclass(frozen=True)
@@ -48,36 +50,43 @@ class Inputs:
     """One look of the network, scaled, and what its answer is added to."""
 
     past: Single
-    """(PAST / STEP, 2 * STEP): residuals and whether they are known, oldest first."""
+    """(PAST / STEP, 2 * STEP): residuals in usual deviations and whether they are known, oldest first."""
     ahead: Single
-    """(169, 17): calendar of the target hour, horizon, usual value, level and earlier residuals of that hour."""
+    """(169, 28): calendar of the target hour, horizon, usual value, what is likely to be added, earlier residuals;
+
+    last, how far the profile's p10 and p90 lie below and above."""
     base: Floats
-    """(169,) forecast of profile and level, in the channel's unit."""
+    """(169,) forecast of the profile and the recent residuals, in the channel's unit."""
+    scale: Floats
+    """(169,) usual deviation of the target hour, in the channel's unit."""
 
 
-def inputs(values: Floats, local_hours: Ints, ahead_hours: Ints, scaler: Scaler) -> Inputs | None:
+def inputs(
+    values: Floats, local_hours: Ints, ahead_hours: Ints, scaler: Scaler, calendar: Calendar = NO_HOLIDAYS
+) -> Inputs | None:
     """Arrays for a forecast from hourly means, newest last, and their local hours.
 
     `ahead_hours` are the 169 local hours to be forecast. None while too little of the last two weeks is known.
     """
     if len(values) < PAST or np.count_nonzero(~np.isnan(values[-PAST:])) < ENOUGH * PAST:
         return None
-    usual = profile.learn(values, local_hours)
+    usual = profile.learn(values, local_hours, calendar)
     if usual is None:
         return None
-    residuals = usual.residuals[-PAST:]
-    known = ~np.isnan(residuals)
-    scaled = np.clip(np.where(known, residuals, 0.0) / scaler.residual, -FAR, FAR)
-    past = np.concatenate([scaled.reshape(-1, STEP), known.reshape(-1, STEP)], axis=1, dtype=np.float32)
-    expected, added = usual.at(ahead_hours), profile.excess(usual)
-    parts = [
-        _calendar(ahead_hours),
-        _HORIZON,
-        ((expected - scaler.center) / scaler.spread)[:, None],
-        np.clip(added / scaler.residual, -FAR, FAR)[:, None],
-        _earlier(scaled),
-    ]
-    return Inputs(past, np.concatenate(parts, axis=1, dtype=np.float32), expected + added)
+    newest = np.full(PAST, np.nan)
+    newest[max(0, PAST - len(usual.scaled)) :] = usual.scaled[-PAST:]
+    known, residuals = ~np.isnan(newest), kriging.fill(newest)
+    past = np.concatenate([residuals.reshape(-1, STEP), known.reshape(-1, STEP)], axis=1, dtype=np.float32)
+    slots = slots_of(ahead_hours)
+    scale, expected = usual.spread[slots], usual.at(ahead_hours)
+    added = kriging.ahead(residuals)
+    recent = [np.full(AHEAD, residuals[-hours:].mean()) for hours in RECENT]
+    columns = [(expected - scaler.center) / scaler.spread, added, usual.own[slots] / scale, *recent]
+    below, above = deviations.errors(usual.scaled) * np.array([[-1.0], [1.0]])
+    columns += [scale / usual.spread.mean(), *_earlier(residuals), below, above]
+    parts = [_calendar(ahead_hours), _HORIZON, _holidays(usual, ahead_hours), np.stack(columns, axis=1)]
+    ahead = np.clip(np.concatenate(parts, axis=1, dtype=np.float32), -FAR, FAR)
+    return Inputs(past, ahead, expected + added * scale, scale)
 
 
 def _calendar(hours: Ints) -> Floats:
@@ -89,14 +98,20 @@ def _calendar(hours: Ints) -> Floats:
     return np.stack(columns, axis=1)
 
 
-def _earlier(scaled: Floats) -> Floats:
-    """(169, 3): the newest known residual of the same hour of the day, and of the same hour of the last two weeks."""
-    day = scaled[-24:][_K % 24]
-    week, before = scaled[-WEEK_HOURS:][_K % WEEK_HOURS], scaled[-2 * WEEK_HOURS : -WEEK_HOURS][_K % WEEK_HOURS]
-    return np.stack([day, week, before], axis=1)
+def _holidays(usual: Profile, hours: Ints) -> Floats:
+    """(n, 4): whether the day, the one before and the one after is a holiday, and how far it is from a Sunday then."""
+    today, before, after = (usual.calendar.off(hours + shift) for shift in (0, -24, 24))
+    slots = slots_of(hours)
+    return np.stack([today, before, after, today * usual.sunday[slots] / usual.spread[slots]], axis=1)
 
 
-def outlook(base: Floats, answer: Floats, scaler: Scaler) -> profile.Outlook:
-    """The network's answer (169, 3), in scales of the residual, as quantiles in the channel's unit."""
-    quantiles = base[:, None] + answer * scaler.residual
+def _earlier(residuals: Floats) -> list[Floats]:
+    """Three times (169,): the newest residual of the same hour of the day, and those of the last two weeks."""
+    week, before = residuals[-WEEK_HOURS:], residuals[-2 * WEEK_HOURS : -WEEK_HOURS]
+    return [residuals[-24:][_K % 24], week[_K % WEEK_HOURS], before[_K % WEEK_HOURS]]
+
+
+def outlook(look: Inputs, answer: Floats) -> profile.Outlook:
+    """The network's answer (169, 3), in usual deviations, as quantiles in the channel's unit."""
+    quantiles = look.base[:, None] + answer * look.scale[:, None]
     return profile.Outlook(quantiles[:, 0], quantiles[:, 1], quantiles[:, 2])

@@ -1,7 +1,4 @@
-"""The week ahead from the hour-of-week profile and the recent level: what forecasts until a model is better.
-
-Hours are counted: hour h starts at h * 3600 epoch seconds; local hours are the same in site-local wall time.
-"""
+"""The week ahead from the hour-of-week profile and the recent residuals: what forecasts until a model is better."""
 
 from __future__ import annotations
 
@@ -10,25 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.domain import deviations, kriging, weeks
+from shared.domain.calendar import NO_HOLIDAYS, Calendar
 from shared.domain.series import Floats, Ints
+from shared.domain.weeks import DAY_HOURS, WEEK_HOURS, WEEKS, slots_of
 
-WEEKS = 6
-"""Weeks that the profile looks back."""
-WEEK_HOURS = 168
-AHEAD = 169
+AHEAD = kriging.AHEAD
 """Values of a forecast: k = 0 … 168."""
-MONDAY_HOUR = 96
-"""The first Monday 00:00 after the epoch, in hours."""
-TRUSTED = 3
-"""Known weeks from which on an hour of the week stands for itself."""
-FAST_HOURS, DAY_HOURS = 3, 24
-FAST_DECAY, DAY_DECAY, WEEK_DECAY = 6.0, 72.0, 500.0
-"""Hours after which the excess of the last hours, day and week has fallen to 1/e of it."""
-OPTIMISM = 1.15
-"""A median of six weeks is nearer to its own weeks than to the next one."""
-DAY_TYPES: tuple[tuple[int, ...], ...] = ((0, 1, 2, 3, 4), (5,), (6,))
-_K = np.arange(AHEAD)
-_DECAYS = np.exp(-np.outer(1.0 / np.array([FAST_DECAY, DAY_DECAY, WEEK_DECAY]), _K))
+LEAST = 3
+"""Known hours without which there is no profile."""
+HOLIDAYS_LIKE_SUNDAYS, FIRST_BELIEF = 0.8, 24.0
+"""What holidays have of the way from their weekday to a Sunday, believed as firmly as so many hours tell it."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +26,25 @@ class Profile:
 
     usual: Floats
     """168 values from Monday 00:00, in the channel's unit."""
-    residuals: Floats
-    """The given hours minus what was usual then; NaN where unknown."""
+    own: Floats
+    """What each hour's own past has added to that of its type of day."""
+    sunday: Floats
+    """168 differences between the Sunday and the day itself, at the same hour of the day."""
+    share: float
+    """What a holiday has of that difference."""
+    spread: Floats
+    """168 usual deviations from what is usual, by hour of the day."""
+    scaled: Floats
+    """The given hours, from the first known one on, minus what was usual then, in usual deviations of the hour,
+
+    faults cut; NaN where unknown.
+    """
+    calendar: Calendar
 
     def at(self, local_hours: Ints) -> Floats:
         """What is usual at local hours."""
-        return self.usual[(local_hours - MONDAY_HOUR) % WEEK_HOURS]
+        slots = slots_of(local_hours)
+        return self.usual[slots] + self.share * self.calendar.off(local_hours) * self.sunday[slots]
 
 
 @dataclass(frozen=True)
@@ -54,81 +56,40 @@ class Outlook:
     p90: Floats
 
 
-def learn(values: Floats, local_hours: Ints) -> Profile | None:
-    """Profile of hourly means in order of time, newest last; at most the last six weeks count.
+def learn(values: Floats, local_hours: Ints, calendar: Calendar = NO_HOLIDAYS) -> Profile | None:
+    """Profile of hourly means in order of time, newest last; at most the last nine weeks count.
 
     None when fewer than three hours are known.
     """
     values, local_hours = values[-WEEKS * WEEK_HOURS :], local_hours[-WEEKS * WEEK_HOURS :]
-    if np.count_nonzero(~np.isnan(values)) < TRUSTED:
+    known = np.flatnonzero(~np.isnan(values))
+    if len(known) < LEAST:
         return None
-    slots = (local_hours - MONDAY_HOUR) % WEEK_HOURS
-    weeks = (local_hours[-1] - local_hours) // WEEK_HOURS
-    table = np.full((WEEKS + 1, WEEK_HOURS), np.nan)
-    table[weeks, slots] = values
-    usual, known = _median(table)
-    if known.min() < TRUSTED:
-        usual = _fill(table, usual, known, values)
-    return Profile(usual, values - usual[slots])
+    values, local_hours = weeks.believable(values[known[0] :], local_hours[known[0] :]), local_hours[known[0] :]
+    slots, off = slots_of(local_hours), calendar.off(local_hours)
+    usual, own = weeks.usual(values, local_hours, off)
+    sunday = np.tile(usual[-DAY_HOURS:], 7) - usual
+    share = _holiday_share(values - usual[slots], sunday[slots], off & (slots < 6 * DAY_HOURS))
+    residuals = values - usual[slots] - share * off * sunday[slots]
+    spread = deviations.spread(residuals, local_hours, usual)
+    return Profile(usual, own, sunday, share, spread, deviations.without_faults(residuals / spread[slots]), calendar)
 
 
-def _median(table: Floats) -> tuple[Floats, NDArray[np.intp]]:
-    """Median of each column and how many values it rests on; NaN counts as absent."""
-    columns = np.arange(table.shape[1])
-    known = np.count_nonzero(~np.isnan(table), axis=0)
-    ordered = np.sort(table, axis=0)
-    middle: Floats = 0.5 * (ordered[np.maximum(known - 1, 0) // 2, columns] + ordered[known // 2, columns])
-    return middle, known
+def _holiday_share(residuals: Floats, sunday: Floats, off: NDArray[np.bool_]) -> float:
+    """How far holidays went from their weekday towards a Sunday, by least squares from a first belief."""
+    seen = off & ~np.isnan(residuals)
+    belief = FIRST_BELIEF * float(np.mean(sunday**2)) + 1e-12
+    told, firm = float(residuals[seen] @ sunday[seen]), float(sunday[seen] @ sunday[seen])
+    return float(np.clip((HOLIDAYS_LIKE_SUNDAYS * belief + told) / (belief + firm), 0.0, 1.2))
 
 
-def _fill(table: Floats, usual: Floats, known: NDArray[np.intp], values: Floats) -> Floats:
-    """With few weeks: hours lean on the same hour of like days, of all days, and at last on the recent mean."""
-    days = table.reshape(-1, 7, 24)
-    recent = values[~np.isnan(values)][-DAY_HOURS:]
-    daily, seen = _median(days.reshape(-1, 24))
-    daily = np.where(seen > 0, daily, recent.mean())
-    typical = np.empty((7, 24))
-    for kind in DAY_TYPES:
-        middle, seen = _median(days[:, kind].reshape(-1, 24))
-        typical[kind, :] = np.where(seen >= 2, middle, daily)
-    weight = np.minimum(known, TRUSTED) / TRUSTED
-    return weight * np.nan_to_num(usual) + (1 - weight) * typical.ravel()
-
-
-def levels(profile: Profile) -> Floats:
-    """Mean residual of the last 3 hours, day and week; 0 where too little is known."""
-    found = [_mean(profile.residuals[-hours:]) for hours in (FAST_HOURS, DAY_HOURS, WEEK_HOURS)]
-    return np.array(found)
-
-
-def _mean(residuals: Floats) -> float:
-    known = residuals[~np.isnan(residuals)]
-    return float(known.mean()) if 3 * len(known) >= len(residuals) and len(known) else 0.0
-
-
-def excess(profile: Profile) -> Floats:
-    """What the recent level adds to the profile in the 169 hours ahead; decays with the horizon."""
-    fast, day, week = levels(profile)
-    added: Floats = np.array([fast - day, day - week, week]) @ _DECAYS
-    return added
+def excess(profile: Profile, local_hours: Ints) -> Floats:
+    """What the recent residuals add to the profile at the 169 local hours ahead."""
+    return kriging.ahead(profile.scaled) * profile.spread[slots_of(local_hours)]
 
 
 def forecast(profile: Profile, local_hours: Ints) -> Outlook:
-    """Quantiles of the 169 local hours ahead; the spread follows the relative residuals of the last weeks."""
-    p50 = profile.at(local_hours) + excess(profile)
-    residuals = profile.residuals
-    low, high = _spread(residuals, np.abs(profile.usual).mean())
+    """Quantiles of the 169 local hours ahead; their spread follows the errors that such forecasts have had."""
+    p50 = profile.at(local_hours) + excess(profile, local_hours)
+    low, high = deviations.errors(profile.scaled) * profile.spread[slots_of(local_hours)]
     return Outlook(p50 + low, p50, p50 + high)
-
-
-def _spread(residuals: Floats, scale: float) -> tuple[Floats, Floats]:
-    """Offsets of p10 and p90: one hour's surprise near, all that differs from the profile far ahead."""
-    surprise = residuals[1:] - residuals[:-1]
-    far = residuals[~np.isnan(residuals)]
-    near = surprise[~np.isnan(surprise)]
-    if len(near) < DAY_HOURS:
-        return np.full(AHEAD, -0.2 * scale), np.full(AHEAD, 0.2 * scale)
-    q_near, q_far = np.quantile(near, (0.1, 0.9)), OPTIMISM * np.quantile(far - np.median(far), (0.1, 0.9))
-    blend = np.exp(-(_K + 1) / FAST_DECAY)
-    low, high = blend * q_near[0] + (1 - blend) * q_far[0], blend * q_near[1] + (1 - blend) * q_far[1]
-    return np.minimum(low, 0.0), np.maximum(high, 0.0)

@@ -18,10 +18,14 @@ from services.trainer.channel import ParityError, check_parity, place_of
 from services.trainer.evaluation import Decision
 from services.trainer.hours import Hours, gather
 from services.trainer.plan import Advance, Failed, Record, TooLittle, Trained
-from shared.domain.features import Inputs
+from shared.domain.features import Inputs, Single
 from shared.domain.series import DAY, HOUR
 from tests.unit.services.trainer.short_site import MONDAY, ZONE, FirstTraining, SimulatedPast, run
 
+EVEN: Single = np.tile(
+    np.array([[1.0] * 3, [-1.0, 0, 0], [0, 0, 1.0]]) / network.MEMBERS, (169, network.MEMBERS, 1)
+).astype(np.float32)
+"""Calibration that changes nothing."""
 FOLDER = "output/Learning_lstm/flow_rate/001"
 
 
@@ -64,7 +68,7 @@ def test_the_manifest_has_the_scaler_as_plain_numbers(first_training: FirstTrain
     place = first_training.folder / trained(first_training.records)[0].path
     scaler = joblib.load(io.BytesIO((place / "scaler.joblib").read_bytes()))
     manifest = json.loads((place / "manifest.json").read_text())
-    assert manifest["scaler"]["residual"] == scaler.scale_[1] > 0
+    assert manifest["scaler"]["spread"] == scaler.scale_[0] > 0
     assert manifest["scaler"]["center"] == pytest.approx(29, abs=2)
 
 
@@ -88,16 +92,14 @@ def test_litert_answers_as_keras_does(first_training: FirstTraining) -> None:
 def test_a_network_that_litert_answers_otherwise_is_not_published(first_training: FirstTraining) -> None:
     lite = open_model(first_training.folder / trained(first_training.records)[0].path)
     with pytest.raises(ParityError):
-        check_parity(network.build(), lite, looks(first_training.past))
+        check_parity(network.calibrated(network.build(), EVEN), lite, looks(first_training.past))
 
 
 def test_the_quantiles_of_any_network_are_in_order(first_training: FirstTraining) -> None:
     network.seed_everything(5)
-    wild = network.build()
-    wild.set_weights(
-        [np.random.default_rng(1).normal(0, 1, one.shape) for one in wild.get_weights()[:-1]] + wild.get_weights()[-1:]
-    )
-    seen = looks(first_training.past)
+    core = network.build()
+    core.set_weights([np.random.default_rng(1).normal(0, 1, one.shape) for one in core.get_weights()])
+    wild, seen = network.calibrated(core, EVEN), looks(first_training.past)
     answers = network.answer(wild, np.stack([look.past for look in seen]), np.stack([look.ahead for look in seen]))
     assert (np.diff(answers, axis=-1) >= 0).all()
 

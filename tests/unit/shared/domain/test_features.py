@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+from datetime import date, timedelta
+
 import numpy as np
 import pytest
 
 from shared.domain import features, profile
-from shared.domain.features import AHEAD_WIDTH, FAR, PAST, PAST_WIDTH, STEP, Scaler, inputs, outlook
-from shared.domain.profile import AHEAD, MONDAY_HOUR
+from shared.domain.calendar import Calendar
+from shared.domain.features import AHEAD_WIDTH, FAR, MEMORY, PAST, PAST_WIDTH, STEP, Scaler, inputs, outlook
+from shared.domain.profile import AHEAD
 from shared.domain.series import Floats
+from shared.domain.weeks import MONDAY_HOUR
 
-SCALER = Scaler(center=50.0, spread=20.0, residual=4.0)
-LOCAL = MONDAY_HOUR + 2900 * 168 + np.arange(6 * 168 + AHEAD)
-NOW = 6 * 168
+SCALER = Scaler(center=50.0, spread=20.0)
+LOCAL = MONDAY_HOUR + 2900 * 168 + np.arange(MEMORY + AHEAD)
+NOW = MEMORY
 
 
 def demand() -> Floats:
@@ -64,7 +68,7 @@ def test_a_fault_is_cut_before_it_reaches_the_network() -> None:
 
 
 def test_only_the_past_is_seen() -> None:
-    """The same hours give the same look, whatever comes after them or lies before the six weeks."""
+    """The same hours give the same look, whatever comes after them or lies before the nine weeks."""
     longer = np.concatenate([demand()[:400] * 5, demand()])
     local = np.concatenate([LOCAL[:400] - 400, LOCAL[:NOW]])
     long, short = inputs(longer, local, LOCAL[NOW : NOW + AHEAD], SCALER), look(demand())
@@ -74,7 +78,24 @@ def test_only_the_past_is_seen() -> None:
     assert np.array_equal(long.ahead, short.ahead)
 
 
-def test_an_answer_of_zero_is_the_base() -> None:
-    base = np.linspace(1.0, 2.0, AHEAD)
-    week = outlook(base, np.zeros((AHEAD, 3)), SCALER)
-    assert np.array_equal(week.p50, base)
+def test_an_answer_of_zero_is_the_base_and_one_is_a_usual_deviation_more() -> None:
+    seen = look(demand())
+    assert seen is not None
+    week = outlook(seen, np.tile([-1.0, 0.0, 1.0], (AHEAD, 1)))
+    assert np.array_equal(week.p50, seen.base)
+    assert week.p90 - week.p50 == pytest.approx(seen.scale)
+    assert 3 < seen.scale.mean() < 5
+
+
+def test_a_holiday_looks_another_way_than_a_working_day() -> None:
+    values = demand() * np.where((LOCAL[:NOW] - MONDAY_HOUR) // 24 % 7 == 6, 0.5, 1.0)
+    wednesday = date(1970, 1, 1) + timedelta(days=int(LOCAL[NOW]) // 24 + 2)
+    working = inputs(values, LOCAL[:NOW], LOCAL[NOW:], SCALER)
+    holiday = inputs(values, LOCAL[:NOW], LOCAL[NOW:], SCALER, Calendar(lambda _: [wednesday]))
+    assert working is not None
+    assert holiday is not None
+    differs = (working.ahead != holiday.ahead).any(axis=1).reshape(-1)
+    assert differs[24:96].all()
+    assert not differs[:24].any()
+    assert not differs[96:].any()
+    assert holiday.base[48:72].sum() < 0.7 * working.base[48:72].sum()

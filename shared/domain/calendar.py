@@ -1,0 +1,41 @@
+"""Public holidays of a site's country, as local days: demand on them is more like that of a Sunday."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import date
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.domain.series import Ints
+
+EPOCH = date(1970, 1, 1).toordinal()
+
+
+class Calendar:
+    """Asks for a year's holidays once."""
+
+    def __init__(self, holidays: Callable[[int], Iterable[date]] = lambda _: ()) -> None:
+        """`holidays`: those of a year."""
+        self._holidays = holidays
+        self._years: dict[int, frozenset[date]] = {}
+        self._days: dict[int, bool] = {}
+
+    def off(self, local_hours: Ints) -> NDArray[np.bool_]:
+        """Whether local hours, in order of time, belong to public holidays."""
+        days = local_hours // 24
+        first, last = int(days[0]), int(days[-1])
+        return np.array([self._is_off(day) for day in range(first, last + 1)])[days - first]
+
+    def _is_off(self, day: int) -> bool:
+        """Of a local day, counted from the epoch."""
+        if day not in self._days:
+            meant = date.fromordinal(EPOCH + day)
+            if meant.year not in self._years:
+                self._years[meant.year] = frozenset(self._holidays(meant.year))
+            self._days[day] = meant in self._years[meant.year]
+        return self._days[day]
+
+
+NO_HOLIDAYS = Calendar()

@@ -1,0 +1,70 @@
+"""How far a channel's hours usually are from the profile, and its forecasts from what comes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from shared.domain import kriging
+from shared.domain.series import Floats, Ints
+from shared.domain.weeks import DAY_HOURS, by_hour, median, middle_of
+
+SURE, GUESSED = 4.0, 0.04
+"""Days with which an hour's own spread counts as much as that of all hours, and these as much as a guess:
+
+so much of the way from the lowest to the highest hour of the week.
+"""
+FAULTY, SHIFTED = 6.0, 12.0
+"""Residuals this many usual deviations away are cut; and how far most of a day may lie to be believed."""
+TRIED, TRIED_EVERY, LEAST_TRIED = (0, 23, 168), 5, 60
+"""Horizons whose errors of the last weeks are looked at, hours between those forecasts, and fewest of them."""
+OPTIMISM = np.array([1.05, 1.1, 1.12])
+"""A profile is nearer to its own weeks than to the next one."""
+LEAST = 0.1
+"""Usual deviations that a forecast is never surer of."""
+YOUNG, FIRST_WEEK = 1.3, 168.0
+"""The same while there are too few weeks to look at, and known hours at which it is twice that."""
+
+
+def spread(residuals: Floats, local_hours: Ints, usual: Floats) -> Floats:
+    """(168,) usual deviations, like standard ones: by hour of the day, smoothed over its neighbours."""
+    hourly, count = by_hour(np.abs(residuals), local_hours)
+    days = count.mean()
+    overall = middle_of(np.abs(residuals[~np.isnan(residuals)]))
+    overall = (days * overall + SURE * GUESSED * float(np.ptp(usual))) / (days + SURE)
+    overall = max(overall, 1e-4 * float(np.abs(usual).mean()), 1e-9)
+    hourly = (count * np.nan_to_num(hourly) + SURE * overall) / (count + SURE)
+    smooth = (np.roll(hourly, 1) + hourly + np.roll(hourly, -1)) / 3
+    return 1.4826 * np.tile(np.clip(smooth, 0.4 * overall, 2.5 * overall), 7)
+
+
+def without_faults(scaled: Floats) -> Floats:
+    """Residuals in usual deviations, cut where they are far from what is usual and from the median of their day."""
+    days = np.full(-(-len(scaled) // DAY_HOURS) * DAY_HOURS, np.nan)
+    days[-len(scaled) :] = scaled
+    middles = np.nan_to_num(median(days.reshape(-1, DAY_HOURS).T))
+    middles = np.repeat(np.clip(middles, -SHIFTED, SHIFTED), DAY_HOURS)[-len(scaled) :]
+    return np.clip(scaled, np.minimum(middles, 0.0) - FAULTY, np.maximum(middles, 0.0) + FAULTY)
+
+
+def errors(scaled: Floats) -> Floats:
+    """(2, 169) offsets of p10 and p90, in usual deviations: what forecasts of the last weeks missed by."""
+    shape, tried = kriging.spread(), list(TRIED)
+    windows = sliding_window_view(np.nan_to_num(scaled), min(kriging.PAST, len(scaled)))[: -kriging.AHEAD]
+    if len(windows) < TRIED_EVERY * LEAST_TRIED:
+        return _young(scaled)
+    foreseen = windows[::-TRIED_EVERY] @ kriging.gain()[tried].T
+    came = sliding_window_view(scaled[kriging.PAST :], kriging.AHEAD)[::-TRIED_EVERY, tried]
+    missed = came - foreseen
+    if np.count_nonzero(~np.isnan(missed), axis=0).min() < LEAST_TRIED:
+        return _young(scaled)
+    quantiles = OPTIMISM * np.nanquantile(missed, (0.1, 0.9), axis=0)
+    low, high = (np.interp(shape, shape[tried], one) for one in quantiles)
+    return np.stack([np.minimum(low, -LEAST), np.maximum(high, LEAST)])
+
+
+def _young(scaled: Floats) -> Floats:
+    """The same from what differs from the profile, which was learned from the same few hours."""
+    known = scaled[~np.isnan(scaled)]
+    far = np.maximum(np.abs(np.quantile(known - np.median(known), (0.1, 0.9))), 0.5)
+    return np.outer(YOUNG * (1 + FIRST_WEEK / len(known)) * far * (-1, 1), kriging.spread())

@@ -1,0 +1,105 @@
+"""Hours of a channel as a table of weeks, and what they have in common.
+
+Hours are counted: hour h starts at h * 3600 epoch seconds; local hours are the same in site-local wall time.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.domain.series import Floats, Ints
+
+WEEKS = 9
+"""Weeks that are looked back."""
+DAY_HOURS, WEEK_HOURS = 24, 168
+MONDAY_HOUR = 96
+"""The first Monday 00:00 after the epoch, in hours."""
+OWN = 9.0
+"""Known weeks with which an hour of the week counts as much as the same hour of all days of its type."""
+DAY_TYPES: tuple[tuple[int, ...], ...] = ((0, 1, 2, 3, 4), (5,), (6,))
+FORGETS = 0.9
+"""What a day of like type counts against the next one; all five working days make 0.9 ** 5 a week."""
+ANY_DAY = 1e-3
+"""Days that the mean of all days counts for among those of a type: little, where one of them is known."""
+FAR = 4.0
+"""Values this many usual deviations from the median are cut: one bad week must not bend the profile."""
+ABSURD, LEVEL = 3.0, 0.25
+"""No flow or pressure lies farther from its hour's median than three times the way from p10 to p90 of all,
+
+and three times a quarter of the level: a pressure that is set anew is believed.
+"""
+_TYPE = np.repeat([next(i for i, days in enumerate(DAY_TYPES) if day in days) for day in range(7)], DAY_HOURS)
+_RATE = np.array([5.0, 3.0, 3.0])[_TYPE] / WEEK_HOURS
+"""Like days that pass in an hour; weekends are forgotten a little faster than they come."""
+
+
+def slots_of(local_hours: Ints) -> Ints:
+    """Hours of the week, 0 … 167 from Monday 00:00."""
+    return (local_hours - MONDAY_HOUR) % WEEK_HOURS
+
+
+def usual(values: Floats, local_hours: Ints, off: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """(168,) what is usual at each hour of the week, and what its own past adds in that to its type of day.
+
+    Holidays tell nothing of their weekday, unless nothing else is known.
+    """
+    slots = slots_of(local_hours)
+    told = values if (off | np.isnan(values)).all() else np.where(off, np.nan, values)
+    table = np.full((WEEKS + 1, WEEK_HOURS), np.nan)
+    table[(local_hours[-1] - local_hours) // WEEK_HOURS, slots] = told
+    age = np.arange(WEEKS + 1)[:, None] * WEEK_HOURS + (slots[-1] - np.arange(WEEK_HOURS)) % WEEK_HOURS
+    return _common(table, FORGETS ** (age * _RATE))
+
+
+def _common(table: Floats, weight: Floats) -> tuple[Floats, Floats]:
+    """Of weeks (10, 168): an hour of the week leans on the same hour of like days, the less the more weeks are known;
+
+    one that was never known on that of all days, and at last on the mean of all.
+    """
+    known = ~np.isnan(table)
+    middle = median(table)
+    deviations = table - middle
+    cut = FAR * 1.4826 * middle_of(np.abs(deviations[known]))
+    values = np.where(known, middle + np.clip(deviations, -cut, cut), 0.0)
+    weight = known * weight
+    sums, weights = ((one.sum(axis=0).reshape(7, 24)) for one in (weight * values, weight))
+    overall = sums.sum() / weights.sum()
+    daily = (sums.sum(axis=0) + 1e-6 * overall) / (weights.sum(axis=0) + 1e-6)
+    typical = np.empty((7, 24))
+    for days in DAY_TYPES:
+        kind = list(days)
+        typical[kind] = (sums[kind].sum(axis=0) + ANY_DAY * daily) / (weights[kind].sum(axis=0) + ANY_DAY)
+    count = known.sum(axis=0)
+    mean = values.sum(axis=0) / np.maximum(count, 1)
+    own = count / (count + OWN) * (mean - typical.ravel())
+    return typical.ravel() + own, own
+
+
+def believable(values: Floats, local_hours: Ints) -> Floats:
+    """Values without those that no week could have: a meter that changed its unit, or showed a number of its own."""
+    low, middle, high = np.nanquantile(values, (0.1, 0.5, 0.9))
+    bound = ABSURD * (high - low + LEVEL * abs(middle))
+    far = np.abs(values - by_hour(values, local_hours)[0][local_hours % DAY_HOURS]) > bound
+    return np.where(far & (bound > 0), np.nan, values)
+
+
+def by_hour(values: Floats, local_hours: Ints) -> tuple[Floats, Ints]:
+    """(24,) median at each hour of the day, NaN where none is known, and of how many days."""
+    days = local_hours // DAY_HOURS
+    table = np.full((int(days[-1] - days[0]) + 1, DAY_HOURS), np.nan)
+    table[days - days[0], local_hours % DAY_HOURS] = values
+    return median(table), np.count_nonzero(~np.isnan(table), axis=0)
+
+
+def median(table: Floats) -> Floats:
+    """Median of each column; NaN counts as absent."""
+    columns = np.arange(table.shape[1])
+    known = np.count_nonzero(~np.isnan(table), axis=0)
+    ordered = np.sort(table, axis=0)
+    middle: Floats = 0.5 * (ordered[np.maximum(known - 1, 0) // 2, columns] + ordered[known // 2, columns])
+    return middle
+
+
+def middle_of(values: Floats) -> float:
+    return float(np.median(values)) if len(values) else 0.0

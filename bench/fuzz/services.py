@@ -42,7 +42,7 @@ class Strict:
     def __init__(self) -> None:
         self.said: list[Message] = []
 
-    def open(self, service: Service) -> None: ...
+    def open(self, service: Service, meanwhile: Callable[[], None] = ...) -> None: ...
     def receive(self, most: int, wait: float) -> list[Delivery]:  # noqa: ARG002
         return []
 

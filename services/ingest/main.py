@@ -37,7 +37,11 @@ def main() -> None:
     )
     source = SOURCES[settings.ingest.source](settings)
     feed = Feed(source, settings.site.name, settings.zone, minutes, now, lambda: service.ahead, spool.placed)
-    run(service, MqttBus("ingest", settings), feed, note=lambda: "; ".join(filter(None, (service.note, minutes.note))))
+
+    def note() -> str:
+        return "; ".join(filter(None, (service.note, minutes.note)))
+
+    run(service, MqttBus("ingest", settings), feed, note, service.keep)
 
 
 if __name__ == "__main__":

@@ -97,13 +97,17 @@ class Ingest:
                 self._hear(message)
 
     def settle(self) -> Iterator[Message]:
-        """Called first when the past is safe with the broker. Once a minute the spool is flushed."""
+        """Called first when the past is safe with the broker."""
         self._past.done()
+        self.keep()
+        yield from self._resend.readings()
+
+    def keep(self) -> None:
+        """Flushes the spool once a minute. What is in it and was not said is sent when db_writer misses it."""
         if self._minute_over:
             self._minute_over = False
             self._spool.flush()
             self._resend.minute_over()
-        yield from self._resend.readings()
 
     def _hear(self, stored: Stored) -> None:
         self._spool.skip_to(stored.seq + 1)

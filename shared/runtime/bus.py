@@ -12,6 +12,10 @@ from shared.contract.topics import topic_of
 from shared.runtime.service import Service
 
 
+def nothing() -> None:
+    """What a service does while the broker is away that has no source to read."""
+
+
 class Delivery(NamedTuple):
     """A message with its acknowledgement."""
 
@@ -23,8 +27,8 @@ class Delivery(NamedTuple):
 class Bus(Protocol):
     """Delivers at least once, in order of each producer."""
 
-    def open(self, service: Service) -> None:
-        """Connects and subscribes to what the service consumes."""
+    def open(self, service: Service, meanwhile: Callable[[], None] = ...) -> None:
+        """Connects and subscribes to what the service consumes; `meanwhile` is called while the broker is away."""
         ...
 
     def receive(self, most: int, wait: float) -> Sequence[Delivery]:
@@ -99,7 +103,7 @@ class MemoryBus:
         self._broker = broker
         self._session = Session((), ())
 
-    def open(self, service: Service) -> None:
+    def open(self, service: Service, meanwhile: Callable[[], None] = nothing) -> None:  # noqa: ARG002
         self._session = self._broker.session(service)
 
     @property

@@ -20,7 +20,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from shared.contract.messages import Anomaly, History, Message, Reading, Rejected, Status
 from shared.contract.topics import filters, topic_of
 from shared.contract.wire import WireError, decode, encode
-from shared.runtime.bus import Delivery
+from shared.runtime.bus import Delivery, nothing
 from shared.runtime.complaints import Complaints
 from shared.runtime.health import Presence, heartbeat_file
 from shared.runtime.inbox import Inbox, Packet
@@ -44,7 +44,7 @@ RETRY_SECONDS = 5.0
 COMPLAIN_SECONDS = 60.0
 COME_BACK_SECONDS = (10.0, 60.0)
 """After a broker has forgotten everybody: when the listeners have come back, and those that were started anew."""
-WAITING = "waiting for the broker"
+WAITING, WAITING_SECONDS = "waiting for the broker", 10.0
 
 
 class MqttBus:
@@ -76,6 +76,7 @@ class MqttBus:
         self._repeats: list[float] = []
         """When all is said again to those who were not there."""
         self._complaint: tuple[str, float] = ("", 0.0)
+        self._meanwhile: Callable[[], None] = nothing
         self._client = self._make_client()
         self._watchdog = Watchdog(name, self._round, self._client.is_connected, round_seconds)
 
@@ -84,8 +85,9 @@ class MqttBus:
         """Number of the broker's connection that now delivers; each new one has a greater one."""
         return self._inbox.connection
 
-    def open(self, service: Service) -> None:
-        """Connects, however long that takes, and subscribes."""
+    def open(self, service: Service, meanwhile: Callable[[], None] = nothing) -> None:
+        """Connects, however long that takes, and subscribes; `meanwhile` is called each second without the broker."""
+        self._meanwhile = meanwhile
         if Reading in service.consumes:
             self._introducing = (Reading, History)
         wanted = [*filters(service.consumes, service.commands, self._settings.site.name), self._own_topic]
@@ -98,10 +100,14 @@ class MqttBus:
         self._client.connect_async(broker.host, broker.reached_at, KEEPALIVE, clean_start=False, properties=properties)
         self._client.loop_start()
         self._watchdog.start()
-        while not self._ready.wait(10):
+        told = time.monotonic()
+        while not self._ready.wait(1.0):
             self._watchdog.turned()
-            where = f"{broker.host}:{broker.reached_at}"
-            log(self._name, WAITING, logging.WARNING, at=where, reason=hindrance(broker))
+            self._do_meanwhile()
+            if time.monotonic() - told >= WAITING_SECONDS:
+                told = time.monotonic()
+                where = f"{broker.host}:{broker.reached_at}"
+                log(self._name, WAITING, logging.WARNING, at=where, reason=hindrance(broker))
         self._watchdog.turned()
 
     def receive(self, most: int, wait: float) -> Sequence[Delivery]:
@@ -185,12 +191,21 @@ class MqttBus:
             self._complain(f"{self._outbox.refusal}; ./wvr up makes its access list")
         if self._outbox.refusal or not self._client.is_connected():
             self._watchdog.turned()
+            self._do_meanwhile()
         self._tell(WAITING)
         if time.monotonic() - self._retried >= RETRY_SECONDS:
             self._retried = time.monotonic()
             with self._sending:
                 if self._calm.is_set():
                     self._say(self._outbox.refused())
+
+    def _do_meanwhile(self) -> None:
+        """Not within itself: what is done meanwhile may wait for the broker, too."""
+        doing, self._meanwhile = self._meanwhile, nothing
+        try:
+            doing()
+        finally:
+            self._meanwhile = doing
 
     def _tell(self, note: str) -> None:
         changed, self._note = note != self._note, note

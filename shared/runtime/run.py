@@ -10,7 +10,7 @@ from typing import Any
 
 from shared.contract.messages import Message, Rejected
 from shared.contract.wire import WireError
-from shared.runtime.bus import Bus, Delivery
+from shared.runtime.bus import Bus, Delivery, nothing
 from shared.runtime.log import log, start_logging
 from shared.runtime.service import Service, Unavailable
 
@@ -19,17 +19,22 @@ WAIT_SECONDS = 0.5
 
 
 def run(
-    service: Service, bus: Bus, poll: Callable[[], Sequence[Delivery]] = list, note: Callable[[], str] = str
+    service: Service,
+    bus: Bus,
+    poll: Callable[[], Sequence[Delivery]] = list,
+    note: Callable[[], str] = str,
+    keep: Callable[[], None] = nothing,
 ) -> None:
     """Runs a service until SIGTERM or SIGINT.
 
-    `poll` gives what a source of ingest has read; `note` what its status says while nothing hinders the work.
+    `poll` gives what a source of ingest has read; `note` what its status says while nothing hinders the work. While the
+    broker is away the source is read on: what follows from it is not said, `keep` makes it safe.
     """
     start_logging()
     stop = threading.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: stop.set())
-    serve(service, bus, stop, poll, note)
+    serve(service, bus, stop, poll, note, keep)
 
 
 def serve(
@@ -38,9 +43,23 @@ def serve(
     stop: threading.Event,
     poll: Callable[[], Sequence[Delivery]] = list,
     note: Callable[[], str] = str,
+    keep: Callable[[], None] = nothing,
 ) -> None:
     """Runs a service until `stop` is set."""
-    bus.open(service)
+
+    def read_on() -> None:
+        polled = poll()
+        for delivery in polled:
+            attempt(service, bus, delivery.message, stop)
+        _patiently(keep_all, service, bus, stop)
+        for delivery in polled:
+            delivery.done()
+
+    def keep_all() -> list[Message]:
+        keep()
+        return []
+
+    bus.open(service, read_on)
     log(service.name, "online")
     _begin(service, bus, stop)
     while not stop.is_set():

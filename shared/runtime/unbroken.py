@@ -171,10 +171,12 @@ class Unbroken:
     def _tick(self, tick: Tick) -> Iterator[Message]:
         self._ticks += 1
         if self._held:
+            # A tick that overtakes the readings of its minute would make an hour without them, or a silence.
             self._waited += 1
-            if self._waited > PATIENCE:
-                log(self.name, "goes on without what is missing", logging.ERROR, first=self._last[1] + 1)
-                yield from self._go_on()
+            if self._waited <= PATIENCE:
+                return
+            log(self.name, "goes on without what is missing", logging.ERROR, first=self._last[1] + 1)
+            yield from self._go_on()
         elif self._ticks % LOOK_BACK == 0:
             yield from self._look_back()
         yield from self._service.handle(tick)

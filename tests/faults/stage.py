@@ -23,7 +23,7 @@ from services.reporter.folder import SensorFolder
 from services.reporter.owed import Owed
 from services.reporter.service import Reporter
 from shared.contract.messages import Tick
-from shared.runtime.bus import Delivery
+from shared.runtime.bus import Delivery, nothing
 from shared.runtime.mqtt_bus import MqttBus
 from shared.runtime.register import Register
 from shared.runtime.run import serve
@@ -51,7 +51,9 @@ class Actor:
     def start(self) -> None:
         self._stop = threading.Event()
         bus = MqttBus(self._name, self._settings)
-        arguments = (self._make(bus), bus, self._stop, self._poll)
+        service = self._make(bus)
+        keep = service.keep if isinstance(service, Ingest) else nothing
+        arguments = (service, bus, self._stop, self._poll, str, keep)
         self._thread = threading.Thread(target=serve, args=arguments, name=self._name, daemon=True)
         self._thread.start()
 
@@ -100,6 +102,15 @@ class Stage:
     def _alert_tells_of(self, at: datetime) -> bool:
         file = self.settings.sensor_folder / "alert.txt"
         return file.exists() and f"{at:%Y-%m-%dT%H:%M}" in file.read_text(encoding="utf-8")
+
+    def read_without_broker(self, flow_rates: Iterable[float]) -> None:
+        """Minutes come and close while nobody can be told of them."""
+        items = self.actors["ingest"].items
+        for flow_rate in flow_rates:
+            self.said.append(Measurement("001", self.now, flow_rate, 4.0 - self.minutes % 13 / 50))
+            items += self.said[-1], Tick(self.settings.site.name, self.now)
+            self.minutes += 1
+        wait_for(lambda: not items, 20, "ingest has read them")
 
     def pass_time(self) -> None:
         """A minute goes by without a reading."""

@@ -80,3 +80,16 @@ def test_a_power_cut_of_the_broker_while_db_writer_is_away_loses_nothing(
     stage.actors["db_writer"].start()
     stage.live(flow_rates(WARM + AWAY, AFTER))
     whole(stage, tmp_path)
+
+
+def test_what_is_read_while_the_broker_is_away_is_stored_when_it_is_back(
+    stage: Stage, mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    stage.live(flow_rates(0, WARM))
+    wait_for(lambda: len(rows(stage.settings, "OUTLIER_VAL_TB")) == WARM, what="verdicts")
+    mosquitto.stop()
+    for first in range(WARM, WARM + AWAY, 10):
+        stage.read_without_broker(flow_rates(first, 10))
+    mosquitto.start()
+    stage.live(flow_rates(WARM + AWAY, AFTER))
+    whole(stage, tmp_path)

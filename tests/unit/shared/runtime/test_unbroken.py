@@ -25,6 +25,7 @@ class Service:
 
     def __init__(self) -> None:
         self.numbers: list[int] = []
+        self.ticks = 0
         self.starts = 0
 
     def start(self) -> Iterator[Message]:
@@ -34,6 +35,8 @@ class Service:
     def handle(self, message: Message) -> Iterator[Message]:
         if isinstance(message, Reading):
             self.numbers.append(message.seq)
+        elif isinstance(message, Tick):
+            self.ticks += 1
         return iter(())
 
     def settle(self) -> Iterator[Message]:
@@ -94,6 +97,14 @@ def test_what_was_stored_in_the_meantime_comes_from_history() -> None:
     site.kept.stored = ("boot", 7)
     site.work(LOOK)
     assert (site.service.starts, site.service.numbers) == (2, [8])
+
+
+def test_no_tick_overtakes_the_readings_that_wait() -> None:
+    site = Site()
+    assert site.hear(reading(5), reading(7), tick()) == [5]
+    assert site.service.ticks == 0
+    site.hear(reading(6), tick())
+    assert (site.service.numbers, site.service.ticks) == ([5, 6, 7], 1)
 
 
 def test_it_goes_on_at_last() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import numpy as np
 import pytest
 
 from services.forecaster.service import Forecaster
 from shared.contract.messages import SCORED, Message, Prediction, Score
-from shared.domain.series import HOUR
+from shared.domain.features import Inputs
+from shared.domain.series import HOUR, Floats
 from tests.unit.makers import START, at, tick
 from tests.unit.services.forecaster.test_forecaster import (
     NOW,
@@ -32,9 +34,16 @@ def scores(predictions: list[Prediction], horizon: int, channel: str = "flow_rat
     return [score for score in found if (score.horizon, score.channel) == (horizon, channel)]
 
 
+class TooHigh(ConstantModel):
+    """2 m³/h above the profile."""
+
+    def answer(self, inputs: Inputs) -> Floats:
+        return np.full((len(inputs.base), 3), 2.0) / inputs.scale[:, None]
+
+
 def with_model(stored: int = WEEKS) -> Forecaster:
     """A forecaster whose model of flow rate is 2 m³/h too high, after weeks of stored readings."""
-    service = forecaster(StoredPast(series(minutes(-stored, 0))), Shelf({FOLDER: ConstantModel()}))
+    service = forecaster(StoredPast(series(minutes(-stored, 0))), Shelf({FOLDER: TooHigh()}))
     list(service.start())
     return service
 
@@ -102,7 +111,7 @@ def test_what_never_comes_is_waited_for_a_week_and_no_longer() -> None:
 
 @pytest.mark.parametrize("stop", [30 * 60, 30 * 60 + 17, 8 * 24 * 60 + 5])
 def test_a_restart_loses_no_score(stop: int) -> None:
-    shelf, before = Shelf({FOLDER: ConstantModel()}), minutes(-WEEKS, 0)
+    shelf, before = Shelf({FOLDER: TooHigh()}), minutes(-WEEKS, 0)
     readings = minutes(0, stop + 300)
     never_off = forecaster(StoredPast(series(before)), shelf)
     whole = [*(one for one in never_off.start() if isinstance(one, Prediction)), *said(never_off, readings)]

@@ -101,9 +101,9 @@ def test_what_was_stored_in_the_meantime_comes_from_history() -> None:
 
 def test_no_tick_overtakes_the_readings_that_wait() -> None:
     site = Site()
-    assert site.hear(reading(5), reading(7), tick()) == [5]
+    assert site.hear(reading(5), reading(7), tick(7)) == [5]
     assert site.service.ticks == 0
-    site.hear(reading(6), tick())
+    site.hear(reading(6), tick(8))
     assert (site.service.numbers, site.service.ticks) == ([5, 6, 7], 1)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.speed.records import ZONE
 from shared.store.export import export
 
-TABLES = ("readings", "verdicts", "anomalies", "predictions", "night_flow", "criteria")
+TABLES = ("readings", "verdicts", "anomalies", "predictions", "scores", "night_flow", "criteria")
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,18 @@ def _difference(key: str, found: str, wanted: str) -> str:
 
 
 def _rows(data: Path, table: str, last: datetime, folder: Path) -> dict[str, str]:
-    """Key to row. Of predictions those which both runs keep: issued up to the last reading, at the usual horizons."""
+    """Key to row. Of predictions those which both runs keep: issued up to the last reading, at the usual horizons;
+
+    of scores those of the hours before it, since a replay ends with its last reading.
+    """
     out = folder / "export.csv"
     export(data / "wvr.db", table, out)
     lines = out.read_text(encoding="utf-8").splitlines()[1:]
     if table == "predictions":
         return {line.rsplit(",", 4)[0]: line for line in lines if _is_kept(line, last)}
-    width = {"readings": 3, "verdicts": 4, "anomalies": 1, "night_flow": 3, "criteria": 3}[table]
+    if table == "scores":
+        lines = [line for line in lines if datetime.fromisoformat(line.split(",")[3]) <= last - timedelta(hours=1)]
+    width = {"scores": 5, "readings": 3, "verdicts": 4, "anomalies": 1, "night_flow": 3, "criteria": 3}[table]
     return {",".join(line.split(",")[:width]): line for line in lines}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -15,14 +15,16 @@ WINDOW = 336
 """Hours of the two weeks that mean errors are told of."""
 LATE = 168
 """Hours that a forecast waits for readings that come late."""
+UNITS = 10_000
 
 
 class Known(NamedTuple):
-    """A scored forecast."""
+    """A scored forecast; absolute errors in ten-thousandths, whose sums are exact in any order."""
 
-    error: float
+    error: int
     inside: bool
-    profile_error: float | None
+    usual: int | None
+    """That of the profile."""
 
 
 class Scores:
@@ -37,8 +39,8 @@ class Scores:
         """`mean` of an hour, NaN while unknown; `usual`: what the profile would forecast at the start of an hour."""
         self._mean, self._usual, self._local = mean, usual, local
         self._waiting: dict[int, dict[tuple[Channel, int], Foreseen]] = {}
-        self._usually: dict[tuple[int, Channel], Forecast] = {}
-        """What the profile would have forecast, by hour of issue."""
+        self._usually: dict[tuple[int, Channel], dict[int, float | None]] = {}
+        """What the profile would have forecast, by hour of issue and horizon; nothing where it could not."""
         self._known: dict[tuple[Channel, int], dict[int, Known]] = {}
 
     def recall(self, foreseen: Iterable[Foreseen], scored: Iterable[Score]) -> None:
@@ -48,7 +50,7 @@ class Scores:
             self._await(one)
         for score in scored:
             hour = int(score.at.timestamp()) // HOUR
-            known = Known(score.error, score.inside, score.profile_error)
+            known = _known(score.error, score.inside, score.profile_error)
             self._known.setdefault((score.channel, score.horizon), {})[hour] = known
 
     def expect(self, hour: int, channel: Channel, forecast: Forecast) -> None:
@@ -56,7 +58,7 @@ class Scores:
         if not forecast.p50:
             return
         if forecast.model != PROFILE:
-            self._usually[hour, channel] = self._usual(hour, channel)
+            self._usually[hour, channel] = self._usual_at_horizons(hour, channel)
         for k in SCORED:
             p10, p50, p90 = forecast.p10[k], forecast.p50[k], forecast.p90[k]
             if p10 is not None and p50 is not None and p90 is not None:
@@ -82,26 +84,29 @@ class Scores:
         self._waiting.setdefault(foreseen.at // HOUR, {})[key] = foreseen
 
     def _score(self, at: int, horizon: int, foreseen: Foreseen, came: float) -> Score:
-        error = round(foreseen.p50 - came, 4)
-        known = Known(error, foreseen.p10 <= came <= foreseen.p90, self._profile_error(horizon, foreseen, came, error))
+        error, inside = round(foreseen.p50 - came, 4), foreseen.p10 <= came <= foreseen.p90
+        profile_error = self._profile_error(horizon, foreseen, came, error)
         of_horizon = self._known.setdefault((foreseen.channel, horizon), {})
-        of_horizon[at] = known
+        of_horizon[at] = _known(error, inside, profile_error)
         window = [one for hour, one in of_horizon.items() if at - WINDOW < hour <= at]
-        usual = [abs(one.profile_error) for one in window if one.profile_error is not None]
+        errors, insides, usual = zip(*window, strict=True)
+        known = [one for one in usual if one is not None]
         return Score(
-            self._local(at * HOUR), foreseen.channel, horizon, foreseen.model, *known, len(window),
-            round(math.fsum(abs(one.error) for one in window) / len(window), 4),
-            round(sum(one.inside for one in window) / len(window), 4),
-            round(math.fsum(usual) / len(usual), 4) if usual else None,
+            self._local(at * HOUR), foreseen.channel, horizon, foreseen.model, error, inside, profile_error,
+            len(window), _mean(errors), round(sum(insides) / len(window), 4), _mean(known) if known else None,
         )  # fmt: skip
 
     def _profile_error(self, horizon: int, foreseen: Foreseen, came: float, error: float) -> float | None:
         if foreseen.model == PROFILE:
             return error
         issued = (foreseen.issued_at // HOUR, foreseen.channel)
-        usual = self._usually.get(issued) or self._usual(*issued)
-        expected = usual.p50[horizon] if usual.p50 else None
+        usually = self._usually[issued] if issued in self._usually else self._usual_at_horizons(*issued)
+        expected = usually.get(horizon)
         return None if expected is None else round(expected - came, 4)
+
+    def _usual_at_horizons(self, hour: int, channel: Channel) -> dict[int, float | None]:
+        usual = self._usual(hour, channel).p50
+        return {k: usual[k] for k in SCORED} if usual else {}
 
     def _forget(self, hour: int) -> None:
         for issued in [one for one in self._usually if one[0] < hour - max(SCORED) - LATE]:
@@ -109,3 +114,12 @@ class Scores:
         for of_horizon in self._known.values():
             for at in [one for one in of_horizon if one < hour - WINDOW - LATE]:
                 del of_horizon[at]
+
+
+def _known(error: float, inside: bool, profile_error: float | None) -> Known:
+    usual = None if profile_error is None else round(abs(profile_error) * UNITS)
+    return Known(round(abs(error) * UNITS), inside, usual)
+
+
+def _mean(errors: Sequence[int]) -> float:
+    return round(sum(errors) / len(errors) / UNITS, 4)

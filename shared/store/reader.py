@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from peewee import SqliteDatabase
 
 from shared.runtime.service import DAMAGED, Unavailable
-from shared.store.schema import APPLIED, later
+from shared.store.schema import APPLIED, earlier, later
 from shared.store.trouble import ERRORS, hindrance, is_damage
 
 
@@ -76,9 +76,10 @@ class Reader:
         if self._database is None and file:
             database = SqliteDatabase(f"file:{self._path.resolve()}?mode=ro", uri=True, pragmas={"query_only": 1})
             if database.execute_sql("SELECT 1 FROM sqlite_master WHERE name = 'STORED_TB'").fetchone():
-                if newer := later([row[0] for row in database.execute_sql(APPLIED)]):
+                applied = [row[0] for row in database.execute_sql(APPLIED)]
+                if other := later(applied) or earlier(applied):
                     database.close()
-                    raise Unavailable(newer)
+                    raise Unavailable(other)
                 self._database, self._file = database, file
             else:
                 database.close()

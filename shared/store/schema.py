@@ -1,4 +1,4 @@
-"""The migrations of this program, and a database that has seen later ones."""
+"""The migrations of this program, and a database that has seen later ones, or not yet all."""
 
 from __future__ import annotations
 
@@ -18,3 +18,10 @@ def later(applied: list[str]) -> str:
         f"wvr.db is of a newer WVR (it has {', '.join(unknown)}), which this program must not write or read: "
         "update WVR again, or ./wvr restore a backup from before the update"
     )
+
+
+def earlier(applied: list[str]) -> str:
+    """In plain words that db_writer has not made all tables of this program yet; empty when it has."""
+    if {path.stem for path in MIGRATIONS.glob("[0-9]*.py")} <= set(applied):
+        return ""
+    return "wvr.db is of an older WVR; db_writer brings it up to date when it starts"

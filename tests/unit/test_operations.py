@@ -20,6 +20,7 @@ SPEAKERS = {
     ("shared/store/trouble.py", "hindrance"),
     ("shared/store/repair.py", "heal"),
     ("shared/store/schema.py", "later"),
+    ("shared/store/schema.py", "earlier"),
 }
 """Functions whose text others pass on."""
 NOTES = {"note", "_doubt", "refusal", "busy"}
@@ -31,7 +32,7 @@ PASSED_ON = {
     "shared/runtime/mqtt_bus.py: note",
     "shared/runtime/run.py: note()",
     "shared/runtime/run.py: told",
-    "shared/store/reader.py: newer",
+    "shared/store/reader.py: other",
     "shared/store/recorder.py: self._file.note",
     "shared/store/writable.py: newer",
     "shared/store/writable.py: told(self._path)",

@@ -221,6 +221,19 @@ def test_a_database_locked_at_the_start_is_opened_all_the_same(tmp_path: Path) -
     assert stored(tmp_path) == 301
 
 
+def test_a_database_of_an_older_program_is_read_once_the_writer_has_brought_it_up_to_date(tmp_path: Path) -> None:
+    filled(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "wvr.db")) as older, older:
+        older.execute("DELETE FROM schema_migration WHERE name = '0003_scores'")
+        older.execute("DROP VIEW SCORE_VIEW")
+        older.execute("DROP TABLE SCORE_TB")
+    with pytest.raises(Unavailable, match="of an older WVR"):
+        stored(tmp_path)
+    recorder = open_recorder(tmp_path)
+    assert stored(tmp_path) == 300
+    recorder.close()
+
+
 def test_a_database_of_a_newer_program_is_left_alone_and_named(tmp_path: Path) -> None:
     filled(tmp_path)
     with closing(sqlite3.connect(tmp_path / "wvr.db")) as newer, newer:

@@ -1,0 +1,40 @@
+"""What a running training says of the time that is left is what it then takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.trainer import channel
+from services.trainer.hours import Hours
+from services.trainer.job import Job
+from services.trainer.network import Epoch
+from services.trainer.plan import Advance, Plan, Trained
+from shared.settings import Training
+from tests.unit.services.trainer.short_site import ZONE, SimulatedPast
+
+EPOCH = 10.0
+"""Seconds; what follows the last one takes as long."""
+
+
+@pytest.mark.parametrize("epochs", [60, 20], ids=["to the end", "stopped early"])
+def test_the_time_left_is_honest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: int) -> None:
+    now = [100.0]
+
+    def train(hours: Hours, *_: Any) -> Iterator[Epoch | Trained]:
+        for number in range(1, epochs + 1):
+            now[0] += EPOCH
+            yield Epoch(number, 1.0, 1.0, number == epochs)
+        now[0] += EPOCH
+        yield Trained(hours.sensor, hours.channel, 0, "m", "output", "", 0, 0, True, "")
+
+    monkeypatch.setattr(channel, "train_channel", train)
+    job = Job("site1", ZONE, tmp_path, Training(epochs=60), SimulatedPast(), lambda: now[0])
+    told = [(now[0], one) for one in job.train(Plan(SimulatedPast().end)) if isinstance(one, Advance)]
+    assert told[0][1].seconds_left is None
+    assert (told[-1][1].step, told[-1][1].seconds_left) == (told[-1][1].of, 0)
+    at, left = next((at, one.seconds_left) for at, one in told if one.step >= 60)
+    assert left == pytest.approx(now[0] - at, rel=0.2)

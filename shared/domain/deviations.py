@@ -18,7 +18,7 @@ FAULTY, SHIFTED = 6.0, 12.0
 """Residuals this many usual deviations away are cut; and how far most of a day may lie to be believed."""
 TRIED, TRIED_EVERY, LEAST_TRIED = (0, 23, 168), 5, 60
 """Horizons whose errors of the last weeks are looked at, hours between those forecasts, and fewest of them."""
-OPTIMISM = np.array([1.05, 1.1, 1.12])
+OPTIMISM = np.array([1.12, 1.13, 1.13])
 """A profile is nearer to its own weeks than to the next one."""
 LEAST = 0.1
 """Usual deviations that a forecast is never surer of."""

@@ -22,9 +22,7 @@ from shared.domain.features import Inputs, Single
 from shared.domain.series import DAY, HOUR
 from tests.unit.services.trainer.short_site import MONDAY, ZONE, FirstTraining, SimulatedPast, run
 
-EVEN: Single = np.tile(
-    np.array([[1.0] * 3, [-1.0, 0, 0], [0, 0, 1.0]]) / network.MEMBERS, (169, network.MEMBERS, 1)
-).astype(np.float32)
+EVEN: Single = np.tile([*[[1.0] * 3] * network.MEMBERS, [-1.0, 0, 0], [0, 0, 1.0]], (169, 1, 1)).astype(np.float32)
 """Calibration that changes nothing."""
 FOLDER = "output/Learning_lstm/flow_rate/001"
 

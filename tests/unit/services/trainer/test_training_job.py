@@ -43,8 +43,8 @@ def looks(past: SimulatedPast, count: int = 5) -> list[Inputs]:
 
 def test_both_channels_are_trained_and_each_step_is_told(first_training: FirstTraining) -> None:
     steps = [(record.step, record.of) for record in first_training.records if isinstance(record, Advance)]
-    assert steps[0] == (0, 6)
-    assert steps[-1] == (6, 6)
+    assert steps[0] == (0, 44)
+    assert steps[-1] == (44, 44)
     assert steps == sorted(steps)
     assert [record.channel for record in trained(first_training.records)] == ["flow_rate", "pressure"]
 

@@ -15,7 +15,7 @@ from shared.domain.series import Floats
 HEADER = ("", "hours 1–24", "greatest of hours 1–24", "hours 25–168")
 KNOWN = (
     ("must", "1.10", "4.2", "1.22"),
-    ("winner of the battle among 31 teams, with weather and a choice for each district", "0.985", "3.30", "1.128"),
+    ("winner of the battle, of 31 teams", "0.985", "3.30", "1.128"),
 )
 WVR = "**WVR**"
 

@@ -9,7 +9,7 @@ import numpy as np
 from shared.domain.profile import AHEAD
 from shared.domain.series import Floats
 
-MINUTES, UNITS, EPOCHS = 60, 64, 10
+MINUTES, UNITS, EPOCHS = 60, 64, 5
 
 
 class PlainLstm:

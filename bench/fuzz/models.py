@@ -25,7 +25,7 @@ MAKE = """
 import sys, pathlib
 import numpy as np
 from services.trainer import network
-weights = np.zeros((169, 3 * network.MEMBERS, 3), np.float32)
+weights = np.zeros((169, network.MEMBERS + 2, 3), np.float32)
 pathlib.Path(sys.argv[1]).write_bytes(network.to_litert(network.build(), weights))
 """
 SCALER = asdict(Scaler(10.0, 5.0))

@@ -13,6 +13,9 @@ from shared.contract.messages import CHANNELS
 from shared.domain.calendar import NO_HOLIDAYS, Calendar
 from shared.settings import Training
 
+SAMPLING, JUDGING = 15, 5
+"""Epochs that take as long as making a channel's samples, and as judging its model."""
+
 
 class Steps:
     """Counts the steps of a run and tells the time left from the pace so far."""
@@ -46,12 +49,13 @@ class Job:
         if not ready:
             return
         names = ", ".join(f"{hours.sensor} {hours.channel}" for hours in ready)
-        steps = Steps(len(ready) * (self.training.epochs + 1), self.clock)
+        each = SAMPLING + self.training.epochs + JUDGING
+        steps = Steps(len(ready) * each, self.clock)
         yield steps.advance(0, f"training {names}")
         failed: list[str] = []
         for number, hours in enumerate(ready):
             try:
-                yield from self._one(hours, plan.at, steps, number * (self.training.epochs + 1))
+                yield from self._one(hours, plan.at, steps, number * each)
             except Exception as error:  # one channel's trouble must not cost the others their training
                 failed.append(f"{hours.sensor} {hours.channel}: {error!r}")
                 yield Failed(failed[-1])
@@ -84,4 +88,4 @@ class Job:
                 yield record
                 continue
             told = f"{hours.sensor} {hours.channel}: epoch {record.number}, validation loss {record.validation:.4f}"
-            yield steps.advance(done + (self.training.epochs if record.last else record.number), told)
+            yield steps.advance(done + SAMPLING + (self.training.epochs if record.last else record.number), told)

@@ -15,7 +15,6 @@ from shared.domain.features import AHEAD_WIDTH, PAST, PAST_WIDTH, STEP, Single
 from shared.domain.profile import AHEAD
 from shared.domain.series import Floats
 
-QUANTILES = (0.1, 0.5, 0.9)
 MEMBERS = 3
 """Networks of other first weights, whose answers are averaged in one file."""
 UNITS, HIDDEN = 32, 48
@@ -28,7 +27,7 @@ TOLD = np.array([*range(0, 24, 4), *range(24, AHEAD, 16)])
 """Hours ahead by which an epoch is judged."""
 OUTLIER = 8.0
 """Surprises beyond this many usual deviations are learned as if they were so many."""
-LEARNING_RATE = 2e-3
+LEARNING_RATE = 1e-3
 DECAY = 1e-2
 PATIENCE = 4
 """Epochs without a better validation loss after which training stops."""
@@ -59,29 +58,26 @@ def seed_everything(seed: int) -> None:
 def build(batch: int | None = None, hours: int | None = None) -> Network:
     """LSTMs over the last two weeks; each target hour joins them with its own calendar and residuals.
 
-    Answers (n, hours, 3 * MEMBERS): of each member the middle, and how far p10 lies below and p90 above it.
+    Answers (n, hours, MEMBERS + 2): what each member adds to the base, and how far off p10 and p90 lie.
     """
     layers = tf.keras.layers
     past = tf.keras.Input((PAST // STEP, PAST_WIDTH), batch_size=batch, name="past")
     ahead = tf.keras.Input((hours, AHEAD_WIDTH), batch_size=batch, name="ahead")
     members = [_member(past, ahead, layers) for _ in range(MEMBERS)]
-    return tf.keras.Model([past, ahead], layers.Concatenate()(members))
+    return tf.keras.Model([past, ahead], layers.Concatenate()([*members, ahead[..., -2:]]))
 
 
 def _member(past: Any, ahead: Any, layers: Any) -> Any:
-    """Begins as the base with the spread of its own errors."""
+    """Begins as the base."""
     memory = layers.Dropout(DROPPED)(layers.LSTM(UNITS)(past))
     remembered = layers.Reshape((1, HIDDEN))(layers.Dense(HIDDEN)(memory))
     joined = layers.Activation("relu")(layers.Add()([remembered, layers.Dense(HIDDEN)(ahead)]))
     joined = layers.Dense(HIDDEN // 2, activation="relu")(layers.Dropout(DROPPED)(joined))
-    middle = layers.Dense(1, kernel_initializer="zeros")(joined)
-    as_before = tf.keras.initializers.Constant(np.log(np.e - 1))
-    wider = layers.Dense(2, "softplus", kernel_initializer="zeros", bias_initializer=as_before)(joined)
-    return layers.Concatenate()([middle, layers.Multiply()([wider, ahead[..., -2:]])])
+    return layers.Dense(1, kernel_initializer="zeros")(joined)
 
 
 def calibrated(core: Network, weights: Single, batch: int | None = None) -> Network:
-    """The network for all 169 hours, its members averaged and corrected by (169, 3 * MEMBERS, 3) weights."""
+    """The network for all 169 hours, its members averaged and corrected by (169, MEMBERS + 2, 3) weights."""
     whole = build(batch, AHEAD)
     whole.set_weights(core.get_weights())
     mixture = tf.keras.layers.EinsumDense("bkf,kfq->bkq", (AHEAD, 3))
@@ -90,22 +86,19 @@ def calibrated(core: Network, weights: Single, batch: int | None = None) -> Netw
     return network
 
 
-def pinball(truth: Any, answer: Any) -> Any:
-    """Mean quantile loss (Koenker and Bassett, 1978) of all members over the known hours."""
+def mean_error(truth: Any, answer: Any) -> Any:
+    """Mean absolute error of all members over the known hours."""
     known = tf.math.is_finite(truth)
     came = tf.clip_by_value(tf.where(known, truth, 0.0), -OUTLIER, OUTLIER)[..., None]
-    middle, below, above = answer[..., 0::3], answer[..., 1::3], answer[..., 2::3]
-    loss = tf.zeros_like(middle)
-    for level, quantile in zip(QUANTILES, (middle - below, middle, middle + above), strict=True):
-        loss += tf.maximum(level * (came - quantile), (level - 1.0) * (came - quantile))
     weight = tf.cast(known, tf.float32)
-    return tf.reduce_sum(tf.reduce_mean(loss, axis=-1) * weight) / tf.maximum(tf.reduce_sum(weight), 1.0)
+    missed = tf.reduce_mean(tf.abs(came - answer[..., :MEMBERS]), axis=-1)
+    return tf.reduce_sum(missed * weight) / tf.maximum(tf.reduce_sum(weight), 1.0)
 
 
 def train(core: Network, learned: Samples, watched: Samples, epochs: int, seed: int) -> Iterator[Epoch]:
     """Fits a network until `watched` gets no better; says each epoch; ends with the best weights in place."""
     optimizer = tf.keras.optimizers.AdamW(LEARNING_RATE, weight_decay=DECAY, clipnorm=1.0)
-    core.compile(optimizer, loss=pinball)
+    core.compile(optimizer, loss=mean_error)
     rng = np.random.default_rng(seed)
     best, since, weights = _loss(core, watched), 0, core.get_weights()
     for number in range(1, epochs + 1):
@@ -138,29 +131,29 @@ def _batches(learned: Samples, rng: np.random.Generator) -> Iterator[tuple[list[
 
 
 def calibration(core: Network, watched: Samples) -> Single:
-    """Weights that correct a network on weeks that it has not learned: less of its correction, wider quantiles.
+    """Weights that correct a network on weeks that it has not learned: less of what it adds, other quantiles.
 
-    The spread follows split conformal prediction (Romano, Patterson and Candès, 2019): a tenth of the known hours
-    lies below p10 and a tenth above p90, near and far.
+    The quantiles go half the way to split conformal prediction (Romano, Patterson and Candès, 2019), by which a tenth
+    of the known hours lies below p10 and a tenth above p90: the weeks watched are few, and the profile's are near.
     """
     raw = core.predict([watched.past, watched.ahead], batch_size=256, verbose=0).astype(np.float64)
-    parts = raw.reshape(*raw.shape[:2], MEMBERS, 3).mean(axis=2)
-    weights = np.zeros((AHEAD, MEMBERS, 3, 3))
+    weights = np.zeros((AHEAD, MEMBERS + 2, 3))
     for first, last in pairwise(SPANS):
-        corrected = _correct(parts[:, first:last], watched.truth[:, first:last])
-        weights[first:last] = corrected / MEMBERS
-    return weights.reshape(AHEAD, 3 * MEMBERS, 3).astype(np.float32)
+        parts, truth = raw[:, first:last], watched.truth[:, first:last]
+        share, below, above = _correct(parts[..., :-2].mean(axis=-1), parts[..., -2], parts[..., -1], truth)
+        weights[first:last, :MEMBERS] = share / MEMBERS
+        weights[first:last, -2, 0], weights[first:last, -1, 2] = -below, above
+    return weights.astype(np.float32)
 
 
-def _correct(parts: Floats, truth: Single) -> Floats:
-    """(3, 3) weights that make p10, p50, p90 of the middle and what lies below and above it: never crossed."""
-    middle, below, above = np.moveaxis(parts, -1, 0)
+def _correct(added: Floats, below: Floats, above: Floats, truth: Single) -> tuple[float, float, float]:
+    """Share of what is added that is left, and factors on the distances of p10 and p90."""
     if np.isnan(truth).all():
-        return np.array([[0.0] * 3, [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
-    share = min(SHARES, key=lambda share: float(np.nanmean(np.abs(truth - share * middle))))
-    missed = truth - share * middle
-    low, high = (np.nanquantile(one, 0.9) for one in (-missed / below, missed / above))
-    return np.array([[share] * 3, [-max(low, 0.1), 0.0, 0.0], [0.0, 0.0, max(high, 0.1)]])
+        return 0.0, 1.0, 1.0
+    share = min(SHARES, key=lambda share: float(np.nanmean(np.abs(truth - share * added))))
+    missed = truth - share * added
+    low, high = (float(np.nanquantile(one, 0.9)) for one in (-missed / below, missed / above))
+    return share, np.sqrt(max(low, 0.25)), np.sqrt(max(high, 0.25))
 
 
 def answer(network: Network, past: Single, ahead: Single) -> Single:

@@ -7,7 +7,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from shared.domain import kriging
 from shared.domain.series import Floats, Ints
-from shared.domain.weeks import DAY_HOURS, by_hour, median, middle_of
+from shared.domain.weeks import DAY_HOURS, by_hour, median, middle_of, quantiles
 
 SURE, GUESSED = 4.0, 0.04
 """Days with which an hour's own spread counts as much as that of all hours, and these as much as a guess:
@@ -18,7 +18,7 @@ FAULTY, SHIFTED = 6.0, 12.0
 """Residuals this many usual deviations away are cut; and how far most of a day may lie to be believed."""
 TRIED, TRIED_EVERY, LEAST_TRIED = (0, 23, 168), 5, 60
 """Horizons whose errors of the last weeks are looked at, hours between those forecasts, and fewest of them."""
-OPTIMISM = np.array([1.05, 1.1, 1.12])
+OPTIMISM = np.array([1.12, 1.13, 1.13])
 """A profile is nearer to its own weeks than to the next one."""
 LEAST = 0.1
 """Usual deviations that a forecast is never surer of."""
@@ -58,8 +58,7 @@ def errors(scaled: Floats) -> Floats:
     missed = came - foreseen
     if np.count_nonzero(~np.isnan(missed), axis=0).min() < LEAST_TRIED:
         return _young(scaled)
-    quantiles = OPTIMISM * np.nanquantile(missed, (0.1, 0.9), axis=0)
-    low, high = (np.interp(shape, shape[tried], one) for one in quantiles)
+    low, high = (np.interp(shape, shape[tried], OPTIMISM * one) for one in quantiles(missed, (0.1, 0.9)))
     return np.stack([np.minimum(low, -LEAST), np.maximum(high, LEAST)])
 
 

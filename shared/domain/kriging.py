@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from shared.domain.series import Floats
 
@@ -34,25 +35,38 @@ def _covariance(apart: Floats) -> Floats:
 
 
 @cache
-def _covariances() -> tuple[Floats, Floats]:
-    """Two (336, 336): covariance of two weeks' residuals, and its inverse."""
-    hours = np.arange(PAST)
-    found = _covariance(np.abs(hours[:, None] - hours).astype(float)) + NOISE * np.eye(PAST)
-    return found, np.asarray(np.linalg.inv(found))
+def _by_hours() -> Floats:
+    """(505,) covariance of residuals 0 … 504 hours apart; the matrices are windows of it, which take no memory."""
+    return _covariance(np.arange(PAST + AHEAD, dtype=np.float64))
+
+
+def _among() -> Floats:
+    """(336, 336) covariance of two weeks' residuals, without noise."""
+    hours = _by_hours()[:PAST]
+    return sliding_window_view(np.concatenate([hours[:0:-1], hours]), PAST)[::-1]
+
+
+def _across() -> Floats:
+    """(169, 336) covariance of the hours ahead with two weeks' residuals."""
+    return sliding_window_view(_by_hours()[1:], PAST)[:, ::-1]
+
+
+@cache
+def _precision() -> Floats:
+    """(336, 336) inverse covariance of two weeks' residuals."""
+    return np.asarray(np.linalg.inv(_among() + NOISE * np.eye(PAST)))
 
 
 @cache
 def gain() -> Floats:
     """(169, 336) weight of each hour past in each hour ahead."""
-    apart = np.arange(AHEAD)[:, None] + (PAST - np.arange(PAST))
-    return np.asarray(_covariance(apart.astype(float)) @ _covariances()[1])
+    return np.asarray(_across() @ _precision())
 
 
 @cache
 def spread() -> Floats:
     """(169,) standard deviation of the error at each hour ahead, in parts of that at the last one."""
-    apart = np.arange(AHEAD)[:, None] + (PAST - np.arange(PAST))
-    variance = _covariance(np.zeros(1)) + NOISE - np.sum(gain() * _covariance(apart.astype(float)), axis=1)
+    variance = _by_hours()[0] + NOISE - np.sum(gain() * _across(), axis=1)
     return np.asarray(np.sqrt(variance / variance[-1]))
 
 
@@ -63,13 +77,13 @@ def fill(residuals: Floats) -> Floats:
         return residuals
     known = ~unknown
     filled = np.where(unknown, 0.0, residuals)
-    covariance, precision = _covariances()
     if 2 * np.count_nonzero(known) >= PAST:  # both give the same; the smaller one of the two is solved
-        rows = precision[unknown]
+        rows = _precision()[unknown]
         filled[unknown] = -np.linalg.solve(rows[:, unknown], rows @ filled)
     elif known.any():
-        rows = covariance[:, known]
-        filled[unknown] = rows[unknown] @ np.linalg.solve(rows[known], residuals[known])
+        rows = _among()[:, known]
+        among = rows[known] + NOISE * np.eye(len(rows[known]))
+        filled[unknown] = rows[unknown] @ np.linalg.solve(among, residuals[known])
     return filled
 
 

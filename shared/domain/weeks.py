@@ -78,7 +78,7 @@ def _common(table: Floats, weight: Floats) -> tuple[Floats, Floats]:
 
 def believable(values: Floats, local_hours: Ints) -> Floats:
     """Values without those that no week could have: a meter that changed its unit, or showed a number of its own."""
-    low, middle, high = np.nanquantile(values, (0.1, 0.5, 0.9))
+    low, middle, high = (float(one[0]) for one in quantiles(values[:, None], (0.1, 0.5, 0.9)))
     bound = ABSURD * (high - low + LEVEL * abs(middle))
     far = np.abs(values - by_hour(values, local_hours)[0][local_hours % DAY_HOURS]) > bound
     return np.where(far & (bound > 0), np.nan, values)
@@ -90,6 +90,13 @@ def by_hour(values: Floats, local_hours: Ints) -> tuple[Floats, Ints]:
     table = np.full((int(days[-1] - days[0]) + 1, DAY_HOURS), np.nan)
     table[days - days[0], local_hours % DAY_HOURS] = values
     return median(table), np.count_nonzero(~np.isnan(table), axis=0)
+
+
+def quantiles(table: Floats, levels: tuple[float, ...]) -> list[Floats]:
+    """Nearest quantiles of each column; NaN counts as absent, and no column may have nothing else."""
+    ordered, columns = np.sort(table, axis=0), np.arange(table.shape[1])
+    last = np.count_nonzero(~np.isnan(table), axis=0) - 1
+    return [ordered[np.rint(level * last).astype(np.intp), columns] for level in levels]
 
 
 def median(table: Floats) -> Floats:

@@ -1,14 +1,26 @@
-"""Public holidays of a country; the only place of the package `holidays`."""
+"""Public holidays of a country; the only place of the package `holidays`.
+
+A child process asks it, once a year of the calendar: loaded, it takes 10 MB, of the 80 that a forecaster may have.
+"""
 
 from __future__ import annotations
 
-import holidays
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
 
 from shared.domain.calendar import Calendar
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 60.0
+"""Seconds that a busy machine may take to answer."""
 
 
 def known(code: str) -> bool:
     """Whether holidays are known for a country (`KR`) or region (`IT-TS`)."""
+    import holidays
+
     country, _, region = code.partition("-")
     regions = holidays.list_supported_countries(include_aliases=False).get(country)
     return regions is not None and (not region or region in regions)
@@ -16,5 +28,23 @@ def known(code: str) -> bool:
 
 def calendar(code: str) -> Calendar:
     """Calendar of a country or region that is known."""
+    return Calendar(lambda year: _ask(code, year))
+
+
+def _ask(code: str, year: int) -> list[date]:
+    """Holidays of a year. Raises CalledProcessError or TimeoutExpired."""
+    command = [sys.executable, "-m", "shared.runtime.public_holidays", code, str(year)]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True, timeout=PATIENCE).stdout
+    return [date.fromisoformat(line) for line in told.split()]
+
+
+def _tell(code: str, year: int) -> None:
+    import holidays
+
     country, _, region = code.partition("-")
-    return Calendar(lambda year: holidays.country_holidays(country, subdiv=region or None, years=year))
+    for day in sorted(holidays.country_holidays(country, subdiv=region or None, years=year)):
+        print(day)
+
+
+if __name__ == "__main__":
+    _tell(sys.argv[1], int(sys.argv[2]))

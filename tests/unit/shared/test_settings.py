@@ -22,6 +22,7 @@ def wrong(path: Path, text: str) -> str:
     ("text", "place"),
     [
         ('[site]\nname = "a"\nnmae = "b"', ":3: site.nmae: there is no such setting"),
+        ('[site]\ncountry = "XX"', ":2: site.country: no public holidays are known for 'XX'"),
         ('[site]\ntimezone = "Korea"', ":2: site.timezone: no time zone is called 'Korea'"),
         ('\n[detection]\nfalse_alarms_per_week = "often"', ":3: detection.false_alarms_per_week: "),
         ("[store]\nretention_days = 3", ":2: store.retention_days: "),

@@ -22,9 +22,7 @@ from shared.domain.features import Inputs, Single
 from shared.domain.series import DAY, HOUR
 from tests.unit.services.trainer.short_site import MONDAY, ZONE, FirstTraining, SimulatedPast, run
 
-EVEN: Single = np.tile(
-    np.array([[1.0] * 3, [-1.0, 0, 0], [0, 0, 1.0]]) / network.MEMBERS, (169, network.MEMBERS, 1)
-).astype(np.float32)
+EVEN: Single = np.tile([*[[1.0] * 3] * network.MEMBERS, [-1.0, 0, 0], [0, 0, 1.0]], (169, 1, 1)).astype(np.float32)
 """Calibration that changes nothing."""
 FOLDER = "output/Learning_lstm/flow_rate/001"
 
@@ -45,8 +43,8 @@ def looks(past: SimulatedPast, count: int = 5) -> list[Inputs]:
 
 def test_both_channels_are_trained_and_each_step_is_told(first_training: FirstTraining) -> None:
     steps = [(record.step, record.of) for record in first_training.records if isinstance(record, Advance)]
-    assert steps[0] == (0, 6)
-    assert steps[-1] == (6, 6)
+    assert steps[0] == (0, 44)
+    assert steps[-1] == (44, 44)
     assert steps == sorted(steps)
     assert [record.channel for record in trained(first_training.records)] == ["flow_rate", "pressure"]
 

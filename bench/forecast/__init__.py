@@ -1,0 +1,1 @@
+"""How good forecasts are: ten real districts, and simulated ones through ./wvr replay."""

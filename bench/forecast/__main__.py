@@ -1,0 +1,54 @@
+"""`python -m bench.forecast`: WVR's forecasts beside others', on real and simulated districts; docs/forecast*.md."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from bench.forecast import battle, sites
+from bench.table import publish
+
+REPORT = 1000
+"""Seeds from here on are for the report alone: nothing may be tuned on them."""
+
+
+def main() -> None:
+    wanted = _wanted()
+    if wanted.only != "simulated":
+        title = "Forecasts of the Battle of Water Demand Forecasting: ten real districts, four weeks, errors in l/s"
+        table = list(battle.rows(not wanted.quick, wanted.jobs))
+        publish("forecast-battle", title, _command(), battle.HEADER, table)
+    if wanted.only != "battle":
+        _publish_simulated(range(REPORT, REPORT + wanted.sites), wanted.days, wanted.judged)
+
+
+def _publish_simulated(seeds: range, days: int, judged: int) -> None:
+    rows, training = sites.rows(seeds, days, judged)
+    title = f"Forecasts on {len(seeds)} simulated sites, {days - judged} days learned and {judged} judged"
+    table = [line for channel in rows for line in ((f"**{channel}**", *[""] * 5), *rows[channel])]
+    below = (
+        f"\nA training of both channels, as the trainer's child does it: {training.seconds:.0f} s, "
+        f"{training.megabytes:.0f} MB.\n"
+        if training
+        else ""
+    )
+    publish("forecast", title, _command(), sites.HEADER, table, below)
+
+
+def _wanted() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.forecast", description=__doc__)
+    parser.add_argument("--only", choices=("battle", "simulated"))
+    parser.add_argument("--quick", action="store_true", help="the battle without the LSTM, trained once for each case")
+    parser.add_argument("--jobs", type=int, default=2, help="cases of the battle at a time")
+    parser.add_argument("--sites", type=int, default=3)
+    parser.add_argument("--days", type=int, default=300)
+    parser.add_argument("--judged", type=int, default=60, help="days after the training")
+    return parser.parse_args()
+
+
+def _command() -> str:
+    return " ".join(["python -m bench.forecast", *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    main()

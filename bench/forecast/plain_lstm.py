@@ -1,0 +1,51 @@
+"""The first version's network: an LSTM over the last sixty raw minutes, one output for each hour ahead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from shared.domain.profile import AHEAD
+from shared.domain.series import Floats
+
+MINUTES, UNITS, EPOCHS = 60, 64, 5
+
+
+class PlainLstm:
+    """Minutes scaled to 0 … 1, as it had them; here each channel has its own scale."""
+
+    def __init__(self, minutes: Floats, hours: Floats, stop: int) -> None:
+        """Minutes (60 n) and hourly means (n) of a channel; learns from the hours before `stop`."""
+        import tensorflow as tf
+
+        tf.keras.utils.set_random_seed(1)
+        self.minutes = _filled(minutes)
+        low, high = np.nanquantile(minutes[: stop * 60], (0.001, 0.999))
+        self.low, self.span = low, max(high - low, 1e-9)
+        issued = np.arange(24, stop - AHEAD, 2)
+        truth = np.stack([hours[hour : hour + AHEAD] for hour in issued])
+        whole = ~np.isnan(truth).any(axis=1)
+        layers = tf.keras.layers
+        self.network: Any = tf.keras.Sequential([tf.keras.Input((MINUTES, 1)), layers.LSTM(UNITS), layers.Dense(AHEAD)])
+        self.network.compile("adam", "mse")
+        self.network.fit(
+            self._looks(issued[whole]), self._scaled(truth[whole]), epochs=EPOCHS, batch_size=64, verbose=0
+        )
+
+    def forecasts(self, issued: np.ndarray) -> Floats:
+        """(n, 169) in the channel's unit."""
+        answer = self.network.predict(self._looks(issued), batch_size=256, verbose=0)
+        return np.asarray(self.low + self.span * answer)
+
+    def _looks(self, issued: np.ndarray) -> Floats:
+        looks = np.stack([self.minutes[60 * hour - MINUTES : 60 * hour] for hour in issued.tolist()])
+        return self._scaled(looks)[..., None]
+
+    def _scaled(self, values: Floats) -> Floats:
+        return np.asarray(np.clip((values - self.low) / self.span, -1.0, 2.0))
+
+
+def _filled(minutes: Floats) -> Floats:
+    known = np.flatnonzero(~np.isnan(minutes))
+    return np.asarray(np.interp(np.arange(len(minutes)), known, minutes[known]))

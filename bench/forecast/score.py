@@ -1,0 +1,54 @@
+"""Errors of forecasts over those of the previous week, pinball loss and coverage, at some hours ahead."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from shared.domain.series import Floats
+
+AHEAD = (1, 24, 168)
+"""Hours between the issue of a forecast and the start of the hour that is meant."""
+LEVELS = np.array([0.1, 0.5, 0.9])
+Cell = tuple[str, int]
+"""Channel and hours ahead."""
+
+
+@dataclass
+class Score:
+    """Of one forecaster over all sites."""
+
+    errors: dict[Cell, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """A site's mean absolute error over that of the previous week."""
+    losses: dict[Cell, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """A site's mean pinball loss of p10, p50 and p90 over the previous week's mean absolute error."""
+    inside: dict[Cell, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """A site's share of hours between p10 and p90."""
+    training: list[float] = field(default_factory=list)
+    """Seconds."""
+    inference: list[float] = field(default_factory=list)
+    """Milliseconds of one channel's week."""
+
+    def take(self, cell: Cell, came: Floats, said: Floats, week_before: Floats) -> None:
+        """Adds a site: (n,) or (n, 3) forecasts, what came, and what the previous week would have said."""
+        whole = ~np.isnan(came) & ~np.isnan(week_before)
+        came, said, naive = came[whole], said[whole], np.abs(came - week_before)[whole].mean()
+        middle = said[:, 1] if said.ndim == 2 else said
+        self.errors[cell].append(float(np.nanmean(np.abs(came - middle)) / naive))
+        if said.ndim == 2:
+            difference = came[:, None] - said
+            loss = np.maximum(LEVELS * difference, (LEVELS - 1) * difference).sum(axis=1)
+            self.losses[cell].append(float(np.nanmean(loss) / naive))
+            self.inside[cell].append(float(((said[:, 0] <= came) & (came <= said[:, 2])).mean()))
+
+    def row(self, channel: str) -> Iterator[str]:
+        """Errors, pinball loss and coverage at each of the hours ahead, seconds and milliseconds."""
+        for name in ("errors", "losses", "inside"):
+            cells = [getattr(self, name)[channel, ahead] for ahead in AHEAD]
+            figures = [np.mean(cell) * (100 if name == "inside" else 1) for cell in cells if cell]
+            yield " / ".join(f"{figure:.{0 if name == 'inside' else 2}f}" for figure in figures)
+        yield f"{np.mean(self.training):.0f} s" if self.training else ""
+        yield f"{np.mean(self.inference):.1f} ms" if self.inference else ""

@@ -1,0 +1,113 @@
+"""Simulated minutes of flow and pressure through `./wvr replay --train`, and others on the hours that these make."""
+
+from __future__ import annotations
+
+import csv
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from bench.detection.simulator import Record, make_record
+from cli.packages import ROOT
+from services.trainer.hours import Hours
+from services.trainer.plan import Plan, plan_to_text
+from shared.contract.messages import CHANNELS
+from shared.domain.profile import AHEAD
+from shared.domain.series import DAY, HOUR, Floats, hourly_means
+from shared.runtime.public_holidays import calendar
+
+LOCAL = 9 * HOUR
+CLEAN = ("holiday", "heat", "big_user", "rezoning", "high_demand")
+"""Events of the demand itself; hours of all others count for nobody."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """One simulated site: its hours, and when it was trained."""
+
+    record: Record
+    trained: int
+    """Index of the hour."""
+    channels: dict[str, Hours]
+    counts: np.ndarray
+    """(n,) hours that count."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Seconds and megabytes of one training."""
+
+    seconds: float
+    megabytes: float
+
+
+def make(seed: int, days: int, judged: int) -> Site:
+    """A typical site of a seed, trained so many days before its record ends."""
+    record = make_record(seed, "typical", days)
+    start, hours = int(record.at[0]), days * 24
+    local = (start + LOCAL) // HOUR + np.arange(hours + AHEAD)
+    counts = np.ones(hours, dtype=bool)
+    for event in (event for event in record.events if event.kind not in CLEAN):
+        counts[max(0, (event.start - start) // HOUR) : max(0, -(-(event.stop - start) // HOUR))] = False
+    values = {"flow_rate": record.flow, "pressure": record.pressure}
+    holidays = calendar("KR")
+    channels: dict[str, Hours] = {
+        channel: Hours(
+            "001",
+            channel,
+            start,
+            hourly_means(record.at, values[channel], start, start + days * DAY).values,
+            local,
+            days,
+            holidays,
+        )
+        for channel in CHANNELS
+    }
+    return Site(record, (days - judged) * 24, channels, counts)
+
+
+def replay(site: Site, folder: Path) -> dict[tuple[str, int], dict[int, Floats]]:
+    """WVR's (p10, p50, p90) by channel and hours ahead, and hour of issue (index), after the training."""
+    site.record.lines.write(folder / "record.csv")
+    date = datetime.fromtimestamp(int(site.record.at[0]) + site.trained * HOUR).astimezone().isoformat()
+    run("replay", str(folder / "record.csv"), "--data", str(folder / "data"), "--train", date)
+    run("export", "predictions", "--data", str(folder / "data"), "--out", str(folder / "predictions.csv"))
+    found: dict[tuple[str, int], dict[int, Floats]] = defaultdict(dict)
+    for channel, issued, ahead, quantiles in _predictions(folder / "predictions.csv", int(site.record.at[0])):
+        if issued >= site.trained:
+            found[channel, ahead][issued] = quantiles
+    return found
+
+
+def _predictions(path: Path, first: int) -> Iterator[tuple[str, int, int, Floats]]:
+    with path.open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            issued, at = (int(datetime.fromisoformat(row[name]).timestamp()) for name in ("issued_at", "at"))
+            quantiles = np.array([float(row[name] or "nan") for name in ("p10", "p50", "p90")])
+            yield row["channel"], (issued - first) // HOUR, (at - issued) // HOUR, quantiles
+
+
+def train_again(site: Site, folder: Path) -> Measured:
+    """Time and memory of the trainer's own child, both channels, on what a replay has stored."""
+    plan = Plan(int(site.record.at[0]) + site.trained * HOUR)
+    began = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "services.trainer.main", "job", plan_to_text(plan)],
+        env=os.environ | {"WVR_DATA": str(folder / "data"), "TF_CPP_MIN_LOG_LEVEL": "3"},
+        cwd=ROOT, stdout=subprocess.DEVNULL, check=True,
+    )  # fmt: skip
+    return Measured(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
+
+
+def run(*arguments: str) -> None:
+    """A command of ./wvr. Raises CalledProcessError."""
+    subprocess.run([ROOT / "wvr", *arguments], stdout=subprocess.DEVNULL, check=True)

@@ -28,6 +28,8 @@ CALM: dict[Kind, int] = {
 """Calm minutes (for a leak: nights) after which an anomaly is cleared."""
 FLUSHING = timedelta(hours=3)
 """Mains are flushed and fires are put out within these."""
+WORKING = timedelta(hours=8)
+"""Pools are filled and fields are watered within these."""
 NAMEABLE = ("step", "pressure_drop")
 WAITING_KINDS = ("spike", "deviation")
 
@@ -45,6 +47,8 @@ class Alarm:
     doubt: float | None = None
     since: int = 0
     water: float | None = None
+    by_night: bool = False
+    """Whether it was there at night in full, for longer than mains are flushed."""
 
 
 class Alarms:
@@ -62,9 +66,12 @@ class Alarms:
         alarm = self.open.get("usual")
         return alarm is not None and alarm.said.kind in NAMEABLE and at - alarm.said.opened_at >= FLUSHING
 
-    def name_burst(self, at: datetime) -> Iterator[Anomaly]:
-        """Says that what has lasted into the night in full is a burst."""
+    def in_full(self, at: datetime, night: bool) -> Iterator[Anomaly]:
+        """Takes a minute in which it is there in full; after a night and a working day of it, it is a burst."""
         alarm = self.open["usual"]
+        alarm.by_night = alarm.by_night or night
+        if not alarm.by_night or at - alarm.said.opened_at < WORKING:
+            return
         alarm.said = replace(alarm.said, kind="burst", severity="critical")
         alarm.said = self._renewed(alarm, at)
         yield alarm.said

@@ -124,7 +124,10 @@ class Night:
     """Running side, of flow rate."""
 
     def __init__(self, learned: Learned | None) -> None:
+        """Raises LookupError or ValueError for what cannot be gone by, as of an older version."""
         self._learned = learned
+        if learned:
+            steady.measures(np.full((1, 144), np.nan), np.array([1]), learned)
         limits = learned.limits if learned else {}
         self._spreads = np.array([[limits.get(f"{name}_{count}", math.inf) for count in NIGHTS] for name in MEASURES])
         self._limit = limits.get("limit", 1.0)

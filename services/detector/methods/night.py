@@ -29,8 +29,8 @@ STILL = 0.5
 """That part; and the part of what opened an alarm that must still be there."""
 ENOUGH = 4
 """Nights that a baseline or a spread needs."""
-LASTS = BASELINE
-"""Nights after which a rise is the site's new level."""
+FRESH, LASTS = 21, 28
+"""Nights after which a rise is no news, and after which that of an open alarm is the site's new level."""
 KEPT = LASTS + max(NIGHTS) + BASELINE
 LEAST_SPREAD = 0.6
 """Of the spread of other numbers of nights: twelve nights in a row show little of their own in three months."""
@@ -160,9 +160,11 @@ class Night:
         if np.isnan(firmly[:2, :, -1]).all():
             return
         window = self._clearest(firmly[CONSTANT, :, -1])
-        score = 0.0 if self._of_demand(found[:, window, -1], window) else self._score(firmly[:2, :, -1])
-        self.standing = Check(1 if score >= self._limit else 0, score, self._limit)
         self.excess = self._excess(series[CONSTANT], levels[CONSTANT, window, -1], window)
+        known = self.excess is None or (self.excess.nights > FRESH and not self.opened)
+        usual = known or self._of_demand(found[:, window, -1], window)
+        score = 0.0 if usual else self._score(firmly[:2, :, -1])
+        self.standing = Check(1 if score >= self._limit else 0, score, self._limit)
 
     def _clearest(self, rise: Floats) -> int:
         """Place of the number of nights with the rise of most spreads."""

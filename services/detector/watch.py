@@ -95,10 +95,10 @@ class Watch:
 
     def announce(self, at: datetime, until: datetime) -> Iterator[Anomaly]:
         """Keeps quiet from now until then."""
-        yield from self._told([self.works.announce(at, until)])
+        yield from self._told(self.works.announce(at, until))
 
     def _mind_works(self, at: datetime) -> Iterator[Anomaly]:
-        if self.works.spans:
+        if self.alarms.quiet or self.works.matter(at):
             self.alarms.quiet = self.works.on(at)
             yield from self._told(self.works.end(at))
 

@@ -27,6 +27,8 @@ FIRM = 3
 """The last nights, of which each must show a part of a rise: what is there for a night or two is no leak."""
 STILL = 0.5
 """That part; and the part of what opened an alarm that must still be there."""
+LATE = 24
+"""Slot of a night at which its calmest hours begin before they are known: 02:00."""
 ENOUGH = 4
 """Nights that a baseline or a spread needs."""
 FRESH, LASTS = 21, 28
@@ -131,6 +133,7 @@ class Night:
         limits = learned.limits if learned else {}
         self._spreads = np.array([[limits.get(f"{name}_{count}", math.inf) for count in NIGHTS] for name in MEASURES])
         self._limit = limits.get("limit", 1.0)
+        self._first = int(limits.get("calm_from", LATE))
         self.standing = NOT_EVALUATED
         self.flow = math.nan
         """Night minimum flow, m³/h."""
@@ -190,6 +193,11 @@ class Night:
             first -= 1
         water = 24 * float(np.nansum(np.maximum(flows[first:] - level, 0.0)))
         return Excess(flow, 1.645 * float(self._spreads[CONSTANT, window]), len(flows) - first, water)
+
+    def deep(self, minute: int) -> bool:
+        """Whether a minute of the day is in the last hour of the site's calmest ones, as far as they are known."""
+        slot = (minute // 10 + steady.EVENING) % 144
+        return self._first + steady.CALM_SLOTS - 6 <= slot < self._first + steady.CALM_SLOTS
 
     def check(self, minute: int, value: float | None) -> Check:
         """The Check at a minute of the day: that of the newest complete night, within 22:00–05:00."""

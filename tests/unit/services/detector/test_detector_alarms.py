@@ -118,3 +118,13 @@ def test_an_open_leak_outlives_a_restart() -> None:
     ends = [said for said in anomalies(after) if said.id == leak.id]
     assert ends[-1].state == "cleared"
     assert [said for said in anomalies(replay(again, some[cut:])) if said.id == leak.id] == ends
+
+
+def test_a_re_zoned_district_is_a_step_and_usual_within_days() -> None:
+    one = site(days=72)
+    one.flow[START:] *= 1.25
+    one.pressure[START:] -= 0.15
+    after_it = [said for said in anomalies(replay(detector(), one.readings(), Forecasts())) if said.at >= since(START)]
+    assert {said.kind for said in after_it} == {"step"}
+    (first, *_) = (said for said in after_it if said.state == "cleared")
+    assert first.at < since(START + 6 * DAY)

@@ -26,8 +26,10 @@ CALM: dict[Kind, int] = {
     "leak": 1,
 }
 """Calm minutes (for a leak: nights) after which an anomaly is cleared."""
-FLUSHING = timedelta(hours=3)
-"""Mains are flushed and fires are put out within these."""
+WORKING = timedelta(hours=8)
+"""Mains are flushed, fires put out, pools filled and fields watered within these."""
+IN_FULL = 0.6
+"""Part of its mean so far in m³/h: a broken main loses as much at night, more demand is less then."""
 NAMEABLE = ("step", "pressure_drop")
 WAITING_KINDS = ("deviation",)
 DAILY = ("night", "flow_rate.drift", "pressure.drift")
@@ -48,6 +50,8 @@ class Alarm:
     since: int = 0
     wording: Wording | None = None
     water: float | None = None
+    by_night: bool = False
+    """Whether it was there in the calmest hours in full."""
 
 
 class Alarms:
@@ -60,14 +64,20 @@ class Alarms:
         self.quiet = False
         """Works go on: nothing is opened."""
 
-    def unnamed(self, at: datetime) -> bool:
-        """Whether what is unusual has been there for longer than mains are flushed, and is not called a burst yet."""
+    @property
+    def unnamed(self) -> bool:
+        """Whether what is unusual may be called a burst yet."""
         alarm = self.open.get("usual")
-        return alarm is not None and alarm.said.kind in NAMEABLE and at - alarm.said.opened_at >= FLUSHING
+        return alarm is not None and alarm.said.kind in NAMEABLE
 
-    def name_burst(self, at: datetime) -> Iterator[Anomaly]:
-        """Says that what has lasted into the night in full is a burst."""
+    def in_full(self, at: datetime, excess: float, night: bool) -> Iterator[Anomaly]:
+        """Takes a minute in which what began is still there, m³/h: a burst, after a calm night and a working day."""
         alarm = self.open["usual"]
+        if excess * max(alarm.minutes, 1) < IN_FULL * alarm.total:
+            return
+        alarm.by_night = alarm.by_night or night
+        if not alarm.by_night or at - alarm.said.opened_at < WORKING:
+            return
         alarm.said = replace(alarm.said, kind="burst", severity="critical")
         alarm.said = self._renewed(alarm, at)
         yield alarm.said

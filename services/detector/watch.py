@@ -91,15 +91,16 @@ class Watch:
             yield from self._alarm(reading.at, found, bool(found) or self._goes_on())
         elif not self.alarms.idle:
             yield from self._alarm(reading.at, [], near(high[1], high[2], low[1], low[2]) or self._goes_on())
-        if minute < END and self.alarms.unnamed(reading.at) and station.flow.value.in_full():
-            yield from self._told(self.alarms.name_burst(reading.at))
+        if self.alarms.unnamed and station.flow.value.in_full():
+            excess, deep = station.flow.value.excess(), station.night.deep(minute)
+            yield from self._told(self.alarms.in_full(reading.at, excess, deep))
 
     def announce(self, at: datetime, until: datetime) -> Iterator[Anomaly]:
         """Keeps quiet from now until then."""
-        yield from self._told([self.works.announce(at, until)])
+        yield from self._told(self.works.announce(at, until))
 
     def _mind_works(self, at: datetime) -> Iterator[Anomaly]:
-        if self.works.spans:
+        if self.alarms.quiet or self.works.matter(at):
             self.alarms.quiet = self.works.on(at)
             yield from self._told(self.works.end(at))
 

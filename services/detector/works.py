@@ -18,20 +18,29 @@ class Works:
     def __init__(self, site: str, sensor: str) -> None:
         self.site, self.sensor = site, sensor
         self.spans: list[Anomaly] = []
+        self._last_end: datetime | None = None
+        """End of the last; None without any."""
 
-    def announce(self, at: datetime, until: datetime) -> Anomaly:
+    def announce(self, at: datetime, until: datetime) -> Iterator[Anomaly]:
         """Works from now until then; those that go on already end then instead, at once if that is now."""
         going_on = next((one for one in self.spans if one.state != "cleared"), None)
+        if going_on is None and until <= at:
+            return
         said = self._said(at, until) if going_on is None else replace(going_on, at=at, state="updated")
         said = replace(said, cleared_at=until, text=_text(self.sensor, until))
         if until <= at:
             said = replace(said, state="cleared")
         self.remember(said)
-        return said
+        yield said
 
     def remember(self, said: Anomaly) -> None:
         """Takes works as they were last said."""
         self.spans = [*(one for one in self.spans if one.id != said.id), said][-KEPT:]
+        self._last_end = max((one.cleared_at for one in self.spans if one.cleared_at), default=None)
+
+    def matter(self, at: datetime) -> bool:
+        """Whether works may go on at a time, or their end is not said yet."""
+        return self._last_end is not None and (at < self._last_end or self.spans[-1].state != "cleared")
 
     def on(self, at: datetime) -> bool:
         """Whether works go on at a time."""

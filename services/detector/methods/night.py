@@ -27,10 +27,12 @@ FIRM = 3
 """The last nights, of which each must show a part of a rise: what is there for a night or two is no leak."""
 STILL = 0.5
 """That part; and the part of what opened an alarm that must still be there."""
+LATE = 24
+"""Slot of a night at which its calmest hours begin before they are known: 02:00."""
 ENOUGH = 4
 """Nights that a baseline or a spread needs."""
-LASTS = BASELINE
-"""Nights after which a rise is the site's new level."""
+FRESH, LASTS = 21, 28
+"""Nights after which a rise is no news, and after which that of an open alarm is the site's new level."""
 KEPT = LASTS + max(NIGHTS) + BASELINE
 LEAST_SPREAD = 0.6
 """Of the spread of other numbers of nights: twelve nights in a row show little of their own in three months."""
@@ -124,10 +126,14 @@ class Night:
     """Running side, of flow rate."""
 
     def __init__(self, learned: Learned | None) -> None:
+        """Raises LookupError or ValueError for what cannot be gone by, as of an older version."""
         self._learned = learned
+        if learned:
+            steady.measures(np.full((1, 144), np.nan), np.array([1]), learned)
         limits = learned.limits if learned else {}
         self._spreads = np.array([[limits.get(f"{name}_{count}", math.inf) for count in NIGHTS] for name in MEASURES])
         self._limit = limits.get("limit", 1.0)
+        self._first = int(limits.get("calm_from", LATE))
         self.standing = NOT_EVALUATED
         self.flow = math.nan
         """Night minimum flow, m³/h."""
@@ -157,9 +163,11 @@ class Night:
         if np.isnan(firmly[:2, :, -1]).all():
             return
         window = self._clearest(firmly[CONSTANT, :, -1])
-        score = 0.0 if self._of_demand(found[:, window, -1], window) else self._score(firmly[:2, :, -1])
-        self.standing = Check(1 if score >= self._limit else 0, score, self._limit)
         self.excess = self._excess(series[CONSTANT], levels[CONSTANT, window, -1], window)
+        known = self.excess is None or (self.excess.nights > FRESH and not self.opened)
+        usual = known or self._of_demand(found[:, window, -1], window)
+        score = 0.0 if usual else self._score(firmly[:2, :, -1])
+        self.standing = Check(1 if score >= self._limit else 0, score, self._limit)
 
     def _clearest(self, rise: Floats) -> int:
         """Place of the number of nights with the rise of most spreads."""
@@ -185,6 +193,11 @@ class Night:
             first -= 1
         water = 24 * float(np.nansum(np.maximum(flows[first:] - level, 0.0)))
         return Excess(flow, 1.645 * float(self._spreads[CONSTANT, window]), len(flows) - first, water)
+
+    def deep(self, minute: int) -> bool:
+        """Whether a minute of the day is in the last hour of the site's calmest ones, as far as they are known."""
+        slot = (minute // 10 + steady.EVENING) % 144
+        return self._first + steady.CALM_SLOTS - 6 <= slot < self._first + steady.CALM_SLOTS
 
     def check(self, minute: int, value: float | None) -> Check:
         """The Check at a minute of the day: that of the newest complete night, within 22:00–05:00."""

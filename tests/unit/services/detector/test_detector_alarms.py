@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 
 from shared.contract.messages import Message, Tick
-from tests.unit.services.detector.fakes import MINUTE, Forecasts, anomalies, detector, opened, replay
+from tests.unit.services.detector.fakes import MINUTE, Forecasts, KeptArchive, anomalies, detector, opened, replay
 from tests.unit.services.detector.site import DAY, MONDAY, SHAPES, Site, make_site
 
 START = 64 * DAY + 9 * 60
@@ -105,3 +105,26 @@ def test_silence_opens_after_ten_ticks_and_ends_with_the_next_reading() -> None:
     (*_, cleared) = replay(watch, [last])
     assert cleared in anomalies([cleared])
     assert (cleared.id, cleared.state) == (silence.id, "cleared")
+
+
+def test_an_open_leak_outlives_a_restart() -> None:
+    one = site(days=76, seed=13)
+    one.leak(60 * DAY, 15 * DAY, 0.15, 4 * DAY)
+    some, cut = one.readings(), 70 * DAY + 700
+    first = detector()
+    before, after = list(replay(first, some[:cut])), list(replay(first, some[cut:]))
+    again = detector(KeptArchive(some[:cut], before))
+    (leak,) = [said for said in anomalies(again.start()) if said.kind == "leak" and said.state != "cleared"]
+    ends = [said for said in anomalies(after) if said.id == leak.id]
+    assert ends[-1].state == "cleared"
+    assert [said for said in anomalies(replay(again, some[cut:])) if said.id == leak.id] == ends
+
+
+def test_a_re_zoned_district_is_a_step_and_usual_within_days() -> None:
+    one = site(days=72)
+    one.flow[START:] *= 1.25
+    one.pressure[START:] -= 0.15
+    after_it = [said for said in anomalies(replay(detector(), one.readings(), Forecasts())) if said.at >= since(START)]
+    assert {said.kind for said in after_it} == {"step"}
+    (first, *_) = (said for said in after_it if said.state == "cleared")
+    assert first.at < since(START + 6 * DAY)

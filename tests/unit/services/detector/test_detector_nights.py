@@ -146,3 +146,8 @@ def test_the_unit_does_not_matter() -> None:
     assert other.limits["limit"] == learned().limits["limit"]
     assert other.limits["rise_3"] * 3.6 == pytest.approx(learned().limits["rise_3"], rel=1e-3)
     assert flow.mean() > quiet().mean()
+
+
+def test_criteria_of_an_older_version_are_refused_before_a_night_needs_them() -> None:
+    with pytest.raises(LookupError):
+        Night(Learned({"calm_from": 20.0, "rise_1": 2.0, "limit": 1.0}, {}))

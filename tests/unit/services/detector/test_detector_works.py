@@ -78,6 +78,7 @@ def test_zero_minutes_end_them() -> None:
     assert ended.state == "cleared"
     assert isinstance(answer, Response)
     assert answer.ok
+    assert [type(one) for one in watch.handle(silence(0))] == [Response]
     assert [one.kind for one in opened(replay(watch, some[BEGIN : BEGIN + 60]))] == ["out_of_range"]
 
 

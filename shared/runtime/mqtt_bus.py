@@ -294,6 +294,8 @@ class MqttBus:
 
     def _on_message(self, client: mqtt.Client, _: Any, content: mqtt.MQTTMessage) -> None:
         if content.topic != self._own_topic:
+            if self._hears:
+                self._watchdog.heard()
             self._inbox.put(content)
             return
         client.ack(content.mid, content.qos)

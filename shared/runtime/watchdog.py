@@ -12,7 +12,7 @@ from shared.runtime.log import log
 
 ROUND_SECONDS = 5.0
 DEAF_ROUNDS = 8
-"""Rounds in which a connected service didn't hear itself: at most 45 s after it became deaf it ends."""
+"""Rounds in which a connected service heard nothing, not even itself: at most 45 s after it became deaf it ends."""
 BUSY_ROUNDS = 6
 """Rounds without a sign of the work, after which the service no longer counts as healthy."""
 STUCK_ROUNDS = 120
@@ -37,7 +37,7 @@ class Watchdog:
         self._stopped.set()
 
     def heard(self) -> None:
-        """The service has heard itself."""
+        """The service has heard something; its own beat may wait behind thousands of messages."""
         self._deaf = 0
 
     def turned(self) -> None:

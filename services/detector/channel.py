@@ -50,7 +50,7 @@ class Gauge:
     def open_hour(self, hour: int, forecast: Quantiles | None) -> None:
         """Begins an hour of the day with its forecast."""
         self.forecasts[hour] = forecast
-        self.prediction.open_hour(forecast)
+        self.prediction.open_hour(hour, forecast)
 
     def skip(self, minutes: int) -> None:
         """Passes minutes without a reading."""

@@ -25,7 +25,7 @@ ENOUGH = 7
 """Days that a baseline needs."""
 LEAST = 3.0
 """No shift of fewer spreads is called one."""
-LEAST_PART = 0.05
+LEAST_PART = 0.07
 """Nor of a smaller part of the usual value."""
 STILL = 0.5
 """Part of a shift that the last day must show."""

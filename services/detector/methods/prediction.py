@@ -1,4 +1,8 @@
-"""prediction (예측값): the mean of the last minutes against the forecast of this hour, in parts of its own spread."""
+"""prediction (예측값): the mean of the last minutes against the forecast of this hour, in parts of its own spread.
+
+A minute is off by so many of its band, widened by the noise that minutes had at that hour: bands of another forecaster,
+narrower or wider than those that were learned from, change little.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,17 @@ import numpy as np
 
 from services.detector.memory import Past
 from services.detector.methods.scales import Scales
-from services.detector.methods.spreads import LOWEST, Learned, daily_maxima, days_of, farthest, learn_sides, standings
+from services.detector.methods.spreads import (
+    LOWEST,
+    Learned,
+    daily_maxima,
+    days_of,
+    farthest,
+    learn_sides,
+    rounded,
+    spread_by_hour,
+    standings,
+)
 from services.detector.tail import limit_for
 from shared.contract import messages
 from shared.contract.messages import NOT_EVALUATED, Check
@@ -17,8 +31,6 @@ from shared.domain.series import Floats
 WINDOWS = (10, 30, 60)
 NORMAL_SPREAD = 2.5631
 """p90 - p10 of a normal distribution in standard deviations."""
-NARROW = 0.05
-"""A band narrower than this part of its usual width counts as this wide."""
 ENOUGH = 2
 """Days with forecasts from which on the method speaks."""
 
@@ -28,26 +40,25 @@ FirstHours = tuple[Quantiles | None, Quantiles | None]
 
 def learn(past: Past, per_day: float) -> Learned | None:
     """Spreads and limits for false alarms per day; None while there were too few forecasts."""
-    residuals, width = _residuals(past)
-    days = days_of(past, residuals)
+    off, deviation = _residuals(past)
+    days = days_of(past, off)
     if days is None or days.known.sum() < ENOUGH:
         return None
-    found = standings(residuals, days.calm, WINDOWS)
+    noise = np.array([rounded(float(one)) for one in spread_by_hour(off, days.calm, np.nan)])
+    found = standings(off / np.repeat(np.hypot(deviation, noise), 60, axis=1), days.calm, WINDOWS)
     limits = learn_sides(found, days, per_day, per_day)
     limits["limit"] = max(limit_for(daily_maxima(farthest(found, limits), days), per_day), LOWEST)
     limits = {name: float(f"{limit:.6g}") for name, limit in limits.items()}
-    return Learned(limits | {"width": width}, found.learned)
+    return Learned(limits, found.learned | {"noise": tuple(noise.tolist())})
 
 
-def _residuals(past: Past) -> tuple[Floats, float]:
-    """(n, 1440) in half bands, and the usual band's standard deviation in the channel's unit."""
+def _residuals(past: Past) -> tuple[Floats, Floats]:
+    """(n, 1440) minutes off the forecast and (n, 24) standard deviations of the bands, in the channel's unit."""
     deviation = (past.forecasts[:, :, 2] - past.forecasts[:, :, 0]) / NORMAL_SPREAD
-    width = float(f"{np.nanmedian(deviation):.6g}") if (~np.isnan(deviation)).any() else math.nan
-    deviation = np.maximum(deviation, max(NARROW * width, 1e-12))
     hours = past.usual.reshape(-1, 24, 60)
     shape = np.nan_to_num((hours - hours.mean(axis=2, keepdims=True)).reshape(-1, 1440))
     expected = np.repeat(past.forecasts[:, :, 1], 60, axis=1) + shape
-    return (past.values - expected) / np.repeat(deviation, 60, axis=1), width
+    return past.values - expected, deviation
 
 
 def first_hours(message: messages.Prediction) -> FirstHours:
@@ -67,7 +78,7 @@ class Prediction:
 
     def __init__(self, learned: Learned | None) -> None:
         self.scales = Scales(WINDOWS, learned)
-        self._width = learned.limits["width"] if learned else 0.0
+        self._noise = learned.profiles["noise"] if learned else (0.0,) * 24
         self._scale = learned.profiles["scale"] if learned else (1.0,) * 24
         self._hour = 0
         self._shape: list[float] = []
@@ -80,13 +91,13 @@ class Prediction:
         hours = [usual[start : start + 60] for start in range(0, len(usual), 60)]
         self._shape = [value - sum(hour) / 60 if value == value else 0.0 for hour in hours for value in hour]
 
-    def open_hour(self, forecast: Quantiles | None) -> None:
-        """Begins an hour with its p10, p50, p90, or none."""
+    def open_hour(self, hour: int, forecast: Quantiles | None) -> None:
+        """Begins an hour of the day with its p10, p50, p90, or none."""
         if forecast is None:
             self._expected = math.nan
             return
         low, self._expected, high = forecast
-        self._inverse = 1.0 / max((high - low) / NORMAL_SPREAD, NARROW * self._width, 1e-12)
+        self._inverse = 1.0 / max(math.hypot((high - low) / NORMAL_SPREAD, self._noise[hour]), 1e-12)
 
     def check(self, minute: int, value: float | None) -> Check:
         """The Check of a value at a minute of the day."""

@@ -23,8 +23,11 @@ LEAST = 3.0
 BEFORE = (60, 360, 1440)
 """Minutes before a window whose level is expected to go on in it, as far as it did on clean days."""
 LEARNED_EACH, RIDGE = 7, 0.01
-FEW, WIDER = 10.0, 0.6
-"""Days and power of that caution: four times as wide after a day, a half after ten, a twentieth after three months."""
+FEW, KNOWN, WIDER = 12.0, 77.0, 0.6
+"""Days and power of that caution: limits are four times as wide after one day, half as wide again after ten, 1.06 times
+
+after six weeks, and as they were set after three months.
+"""
 ONE_SIDE = 1.2816
 """Standard deviations of the 80 % quantile of absolute normal values."""
 
@@ -47,7 +50,7 @@ class Days:
 
 def caution(days: int) -> float:
     """How much wider limits are while few days are known: they don't show what other days of a week or season bring."""
-    return float((1.0 + FEW / max(days, 1)) ** WIDER)
+    return float(((1.0 + FEW / max(days, 1)) / (1.0 + FEW / KNOWN)) ** WIDER)
 
 
 def days_of(past: Past, residuals: Floats) -> Days | None:
@@ -65,6 +68,8 @@ class Standings:
 
     learned: dict[str, tuple[float, ...]]
     by_window: dict[int, Floats]
+    filled: Floats
+    """(n, 1440) scaled residuals, without wild minutes and gaps."""
 
 
 def standings(residuals: Floats, clean: Mask, windows: tuple[int, ...]) -> Standings:
@@ -85,7 +90,7 @@ def standings(residuals: Floats, clean: Mask, windows: tuple[int, ...]) -> Stand
         spread = spread_by_hour(beyond, clean, float(single.mean()) / window)
         curves[f"spread_{window}"] = _curve(spread)
         found[window] = beyond / np.repeat(np.array(curves[f"spread_{window}"]), 60)
-    return Standings(curves, found)
+    return Standings(curves, found, filled)
 
 
 def _of_ten(residuals: Floats) -> Floats:

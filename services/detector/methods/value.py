@@ -25,6 +25,8 @@ from services.detector.methods.spreads import (
     days_of,
     farthest,
     learn_sides,
+    levels,
+    moving_means,
     rounded,
     standings,
 )
@@ -59,7 +61,7 @@ def learn(past: Past, partner: Past | None, per_day: float, rising: bool) -> Lea
     days = days_of(past, past.residuals)
     if days is None:
         return None
-    found = standings(past.residuals, days.calm, WINDOWS)
+    found = _alarming(standings(past.residuals, days.calm, WINDOWS))
     rates = (per_day, per_day * DOWN_SHARE) if rising else (per_day * DOWN_SHARE, per_day)
     limits = learn_sides(found, days, *rates)
     together = farthest(found, limits)
@@ -74,6 +76,21 @@ def learn(past: Past, partner: Past | None, per_day: float, rising: bool) -> Lea
     limits["limit"] = rounded(limit)
     spikes_learned = spikes.learn(past.residuals, days, *(SPIKES * rate for rate in rates))
     return Learned(limits | spikes_learned.limits, found.learned | spikes_learned.profiles)
+
+
+def _alarming(found: Standings) -> Standings:
+    """Only what `Value.lasts` would let open an alarm: limits are set for false alarms, not for minutes beyond them."""
+    hour = found.by_window[HOUR]
+    spread = np.repeat(np.array(found.learned[f"spread_{HOUR}"]), 60)
+    kept = {}
+    for window, far in found.by_window.items():
+        sign = np.sign(far)
+        mean = moving_means(found.filled, min(window, HOUR))
+        level = np.tensordot(np.array(found.learned[f"level_{window}"]), levels(found.filled, window), 1)
+        size = sign * (mean - level)
+        still = sign * hour >= STILL if window > HOUR else True
+        kept[window] = np.where((size > spread) & (sign * mean >= AGAINST * size) & still, far, 0.0)
+    return Standings(found.learned, kept, found.filled)
 
 
 def _partner(past: Past) -> Standings | None:

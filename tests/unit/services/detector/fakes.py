@@ -177,3 +177,13 @@ def opened(said: Iterable[Message]) -> list[Anomaly]:
 def detector(archive: EmptyArchive | None = None, settings: Settings | None = None) -> Detector:
     """A detector with default settings and no past."""
     return Detector(settings or Settings(), archive or EmptyArchive())
+
+
+def time_of(message: Message) -> datetime:
+    """When a message of the detector or a prediction holds from."""
+    if isinstance(message, Prediction):
+        return message.issued_at
+    if isinstance(message, Criteria):
+        return message.valid_from
+    assert isinstance(message, Verdict | Anomaly)
+    return message.at

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cache
 
 import pytest
@@ -19,7 +19,6 @@ from shared.contract.messages import (
     Reading,
     Response,
     Tick,
-    Verdict,
 )
 from shared.contract.topics import topic_of
 from tests.unit.services.detector.fakes import (
@@ -31,6 +30,7 @@ from tests.unit.services.detector.fakes import (
     foretold,
     opened,
     replay,
+    time_of,
     verdicts,
 )
 from tests.unit.services.detector.site import DAY, MONDAY, SHAPES, make_site
@@ -126,19 +126,19 @@ CUTS = [15 * DAY + 707, 19 * DAY + 301, 21 * DAY + 601, 21 * DAY + 630, 21 * DAY
 @pytest.mark.parametrize("cut", CUTS)
 def test_after_a_restart_it_goes_on_as_if_nothing_had_been(cut: int) -> None:
     until = readings()[cut].at
-    before = [one for one in undisturbed() if _at(one) < until]
+    before = [one for one in undisturbed() if time_of(one) < until]
     archive = KeptArchive(list(readings()[:cut]), before)
     watch = detector(archive)
     restored = list(watch.start())
     assert verdicts(restored) == []
     after = replay_with(watch, cut)
-    assert verdicts(after) == verdicts(one for one in undisturbed() if _at(one) >= until)
-    assert anomalies(after) == [one for one in anomalies(undisturbed()) if _at(one) >= until]
+    assert verdicts(after) == verdicts(one for one in undisturbed() if time_of(one) >= until)
+    assert anomalies(after) == [one for one in anomalies(undisturbed()) if time_of(one) >= until]
 
 
 def test_an_anomaly_that_history_never_heard_of_is_said_again() -> None:
     cut, until = 21 * DAY + 900, readings()[21 * DAY + 900].at
-    before = [one for one in undisturbed() if _at(one) < until]
+    before = [one for one in undisturbed() if time_of(one) < until]
     heard = [one for one in before if not isinstance(one, Anomaly) or one.at < readings()[21 * DAY + 600].at]
     assert len(heard) < len(before)
     watch = detector(KeptArchive(list(readings()[:cut]), heard))
@@ -161,18 +161,9 @@ def replay_with(watch: Detector, cut: int) -> list[Message]:
     return found
 
 
-def _at(message: Message) -> datetime:
-    if isinstance(message, Prediction):
-        return message.issued_at
-    if isinstance(message, Criteria):
-        return message.valid_from
-    assert isinstance(message, Verdict | Anomaly)
-    return message.at
-
-
 def test_stored_readings_without_a_verdict_are_judged_at_the_start() -> None:
     cut, until = 21 * DAY + 640, readings()[21 * DAY + 600].at
-    before = [one for one in undisturbed() if _at(one) < until]
+    before = [one for one in undisturbed() if time_of(one) < until]
     predictions = [one for one in undisturbed() if isinstance(one, Prediction) and one not in before]
     archive = KeptArchive(list(readings()[:cut]), [*before, *predictions])
     found = verdicts(detector(archive).start())
@@ -182,7 +173,7 @@ def test_stored_readings_without_a_verdict_are_judged_at_the_start() -> None:
 @pytest.mark.parametrize("part", [0.3, 0.5, 0.7, 0.9])
 def test_what_a_kill_cuts_off_while_it_makes_up_for_days_is_made_up_for_by_the_next_start(part: float) -> None:
     until = readings()[19 * DAY].at
-    stored = [one for one in undisturbed() if isinstance(one, Prediction) or _at(one) < until]
+    stored = [one for one in undisturbed() if isinstance(one, Prediction) or time_of(one) < until]
     first = list(detector(KeptArchive(list(readings()), stored)).start())
     heard = [*stored, *first[: int(len(first) * part)]]
     second = detector(KeptArchive(list(readings()), heard)).start()

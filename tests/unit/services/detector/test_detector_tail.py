@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from services.detector.methods.spreads import caution
 from services.detector.tail import limit_for
 
 
@@ -35,6 +36,13 @@ def test_days_with_an_anomaly_widen_it_rather_than_narrow_it() -> None:
 def test_it_is_wider_with_fewer_days() -> None:
     limits = [limit_for(np.tile([3.0, 4.0, 5.0, 6.0], days), 0.02) for days in (1, 3, 20)]
     assert limits == sorted(limits, reverse=True)
+
+
+def test_limits_are_wide_after_a_day_and_as_they_were_set_after_three_months() -> None:
+    wide = [caution(days) for days in (0, 1, 2, 7, 28, 77)]
+    assert wide == sorted(wide, reverse=True)
+    assert wide[1] > 4.0
+    assert wide[-1] == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("maxima", [np.zeros(0), np.full(5, np.nan)])

@@ -27,7 +27,7 @@ TOLD = np.array([*range(0, 24, 4), *range(24, AHEAD, 16)])
 """Hours ahead by which an epoch is judged."""
 OUTLIER = 8.0
 """Surprises beyond this many usual deviations are learned as if they were so many."""
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 3e-4
 DECAY = 1e-2
 PATIENCE = 4
 """Epochs without a better validation loss after which training stops."""

@@ -106,7 +106,7 @@ def test_of_what_the_network_adds_only_what_pays_is_left() -> None:
     rng = np.random.default_rng(1)
     truth, wide = rng.normal(0, 1, (200, 24)).astype(np.float32), np.full((200, 24), 1.28)
     useless = network._correct(rng.normal(0, 0.05, truth.shape), wide, wide, truth)
-    useful = network._correct(0.5 * truth, wide, wide, truth)
+    useful = network._correct(0.5 * truth.astype(np.float64), wide, wide, truth)
     assert list(useless) == pytest.approx([0.0, 1.0, 1.0], abs=0.03)
     assert list(useful) == [1.0, network.NARROWEST, network.NARROWEST]
 

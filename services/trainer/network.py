@@ -27,12 +27,16 @@ TOLD = np.array([*range(0, 24, 4), *range(24, AHEAD, 16)])
 """Hours ahead by which an epoch is judged."""
 OUTLIER = 8.0
 """Surprises beyond this many usual deviations are learned as if they were so many."""
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 3e-4
 DECAY = 1e-2
 PATIENCE = 4
 """Epochs without a better validation loss after which training stops."""
-SHARES = np.linspace(0.0, 1.2, 13)
+SHARES = np.linspace(0.0, 1.0, 11)
 """What calibration may leave of the network's correction of the base."""
+PAYS = 0.01
+"""Part of the base's error that the whole correction must gain on the watched weeks: these are few."""
+NARROWEST, WIDEST = 0.9, 1.6
+"""Factors between which calibration moves p10 and p90."""
 SPANS = (0, 1, 2, 4, 7, 12, 24, 48, 96, AHEAD)
 """Hours ahead between which calibration is the same."""
 Network = Any
@@ -150,10 +154,12 @@ def _correct(added: Floats, below: Floats, above: Floats, truth: Single) -> tupl
     """Share of what is added that is left, and factors on the distances of p10 and p90."""
     if np.isnan(truth).all():
         return 0.0, 1.0, 1.0
-    share = min(SHARES, key=lambda share: float(np.nanmean(np.abs(truth - share * added))))
+    price = PAYS * float(np.nanmean(np.abs(truth)))
+    share = min(SHARES, key=lambda share: float(np.nanmean(np.abs(truth - share * added))) + price * share)
     missed = truth - share * added
     low, high = (float(np.nanquantile(one, 0.9)) for one in (-missed / below, missed / above))
-    return share, np.sqrt(max(low, 0.25)), np.sqrt(max(high, 0.25))
+    below_by, above_by = (float(np.clip(np.sqrt(max(one, 0.0)), NARROWEST, WIDEST)) for one in (low, high))
+    return share, below_by, above_by
 
 
 def answer(network: Network, past: Single, ahead: Single) -> Single:

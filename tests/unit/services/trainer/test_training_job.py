@@ -102,6 +102,15 @@ def test_the_quantiles_of_any_network_are_in_order(first_training: FirstTraining
     assert (np.diff(answers, axis=-1) >= 0).all()
 
 
+def test_of_what_the_network_adds_only_what_pays_is_left() -> None:
+    rng = np.random.default_rng(1)
+    truth, wide = rng.normal(0, 1, (200, 24)).astype(np.float32), np.full((200, 24), 1.28)
+    useless = network._correct(rng.normal(0, 0.05, truth.shape), wide, wide, truth)
+    useful = network._correct(0.5 * truth.astype(np.float64), wide, wide, truth)
+    assert list(useless) == pytest.approx([0.0, 1.0, 1.0], abs=0.03)
+    assert list(useful) == [1.0, network.NARROWEST, network.NARROWEST]
+
+
 def test_the_same_readings_and_seed_give_the_same_network(first_training: FirstTraining, tmp_path: Path) -> None:
     again = trained(run(first_training.past, tmp_path))
     assert again[0].checksum == trained(first_training.records)[0].checksum

@@ -60,7 +60,7 @@ def learn(past: Past, per_day: float) -> Learned | None:
     seen = 0
     for name, flows in zip(MEASURES, series, strict=True):
         rise, _ = rises(flows, past.clean)
-        known = [row[past.calm & ~np.isnan(row)] for row in rise]
+        known = [_counted(row, past) for row in rise]
         seen = max(map(len, known))
         if seen < ENOUGH:
             return None
@@ -77,6 +77,12 @@ def learn(past: Past, per_day: float) -> Learned | None:
     limit = max(math.log(AT_ALL / (7 * per_day)), LOWEST) * (1 + YOUNG / seen)
     limit = _passed_by_few(limit, Rises(series, past.clean).scores(_spreads(learned)), BY_CHANCE + per_day * seen)
     return Learned(learned.limits | {"limit": float(f"{limit:.6g}")}, found.profiles)
+
+
+def _counted(rise: Floats, past: Past) -> Floats:
+    """Rises of calm nights; of all that are known while those are too few."""
+    calm = rise[past.calm & ~np.isnan(rise)]
+    return calm if len(calm) >= ENOUGH else rise[past.known & ~np.isnan(rise)]
 
 
 def _passed_by_few(limit: float, scores: Floats, most: float) -> float:

@@ -11,26 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.detector.memory import Day, Mask, Past
+from services.detector.memory import Day, Past
 from services.detector.methods import steady
+from services.detector.methods.rises import BASELINE, CONSTANT, ENOUGH, MINIMUM, NIGHTS, STILL, Rises, rises
 from services.detector.methods.spreads import ONE_SIDE, Learned
-from services.detector.usual import median
 from shared.contract.messages import NOT_EVALUATED, Check
 from shared.domain.series import Floats
 
 BEGIN, END = 22 * 60, 5 * 60
 """Local minutes between which the method looks."""
-NIGHTS = (3, 5, 8, 12)
-"""Nights that are looked at together."""
-BASELINE = 42
-FIRM = 3
-"""The last nights, of which each must show a part of a rise: what is there for a night or two is no leak."""
-STILL = 0.5
-"""That part; and the part of what opened an alarm that must still be there."""
 LATE = 24
 """Slot of a night at which its calmest hours begin before they are known: 02:00."""
-ENOUGH = 4
-"""Nights that a baseline or a spread needs."""
 FRESH, LASTS = 21, 28
 """Nights after which a rise is no news, and after which that of an open alarm is the site's new level."""
 KEPT = LASTS + max(NIGHTS) + BASELINE
@@ -40,9 +31,8 @@ AT_ALL, LOWEST = 0.35, 0.6
 """Rises of more than s spreads open about 0.35 exp(-s) false alarms a week (bench/detection); the lowest limit."""
 YOUNG = 8.0
 """Nights of which so many fewer known ones double the limit."""
-DEMAND = 2.0
-"""Spreads, and times the night's rise, that a day's rise must have to be one of demand, as in heat or on holidays."""
-CONSTANT, MINIMUM, BY_DAY = range(3)
+BY_CHANCE = 2.0
+"""So many more rises than wished for may have passed the limit while it was learned."""
 MEASURES = ("rise", "night", "day")
 """Names of their spreads among the limits."""
 
@@ -61,41 +51,6 @@ class Excess:
     """m³ since then."""
 
 
-def rises(flows: Floats, clean: Mask) -> tuple[Floats, Floats]:
-    """(len(NIGHTS), n) how far the nights up to each are above the weeks before them, m³/h, and the levels there.
-
-    flows: (n,) by night, oldest first; clean: which make a baseline. NaN where unknown.
-    """
-    levels, own = _levels(flows, clean), np.full((len(NIGHTS), len(flows)), np.nan)
-    rise = own.copy()
-    for place, count in enumerate(NIGHTS):
-        latest = _windows(flows, count)
-        own[place, count:] = levels[:-count]
-        known = 2 * np.count_nonzero(~np.isnan(latest), axis=1) > count
-        rise[place] = np.where(known, median(latest.T), np.nan) - own[place]
-    return rise, own
-
-
-def firm(flows: Floats, rise: Floats, levels: Floats) -> Floats:
-    """The rises that the last nights show one by one; NaN where the last is unknown."""
-    least = np.nan_to_num(_windows(flows, FIRM), nan=np.inf).min(axis=1)
-    found: Floats = np.where(np.isnan(flows), np.nan, np.minimum(rise, (least - levels) / STILL))
-    return found
-
-
-def _levels(flows: Floats, clean: Mask) -> Floats:
-    """(n,) median of the weeks up to each night, without disturbed nights unless hardly any other is left."""
-    every, calm = _windows(flows, BASELINE), _windows(np.where(clean, flows, np.nan), BASELINE)
-    known, left = np.count_nonzero(~np.isnan(every), axis=1), np.count_nonzero(~np.isnan(calm), axis=1)
-    base = np.where((2 * left >= known)[:, None], calm, every)
-    return np.where(np.count_nonzero(~np.isnan(base), axis=1) >= ENOUGH, median(base.T), np.nan)
-
-
-def _windows(flows: Floats, count: int) -> Floats:
-    """(n, count) the last values up to each; NaN before the first."""
-    return np.lib.stride_tricks.sliding_window_view(np.concatenate([np.full(count - 1, np.nan), flows]), count)
-
-
 def learn(past: Past, per_day: float) -> Learned | None:
     """What steady.learn says, and the spreads of each number of nights; None before enough nights are known."""
     if len(past.tens) <= ENOUGH or not past.calm.any() or (found := steady.learn(past)) is None:
@@ -105,7 +60,7 @@ def learn(past: Past, per_day: float) -> Learned | None:
     seen = 0
     for name, flows in zip(MEASURES, series, strict=True):
         rise, _ = rises(flows, past.clean)
-        known = [row[past.calm & ~np.isnan(row)] for row in rise]
+        known = [_counted(row, past) for row in rise]
         seen = max(map(len, known))
         if seen < ENOUGH:
             return None
@@ -118,8 +73,31 @@ def learn(past: Past, per_day: float) -> Learned | None:
             for count, one in zip(NIGHTS, wide, strict=True)
             if one < math.inf
         }
+    learned = Learned(found.limits | spreads, found.profiles)
     limit = max(math.log(AT_ALL / (7 * per_day)), LOWEST) * (1 + YOUNG / seen)
-    return Learned(found.limits | spreads | {"limit": float(f"{limit:.6g}")}, found.profiles)
+    limit = _passed_by_few(limit, Rises(series, past.clean).scores(_spreads(learned)), BY_CHANCE + per_day * seen)
+    return Learned(learned.limits | {"limit": float(f"{limit:.6g}")}, found.profiles)
+
+
+def _counted(rise: Floats, past: Past) -> Floats:
+    """Rises of calm nights; of all that are known while those are too few."""
+    calm = rise[past.calm & ~np.isnan(rise)]
+    return calm if len(calm) >= ENOUGH else rise[past.known & ~np.isnan(rise)]
+
+
+def _passed_by_few(limit: float, scores: Floats, most: float) -> float:
+    """The limit, or as much more as it takes for no more rises than that to pass it, each of any number of nights."""
+    for higher in [limit, *np.sort(scores[scores >= limit])]:
+        above = scores > higher
+        if np.count_nonzero(above[1:] & ~above[:-1]) <= most:
+            return float(higher)
+    return limit
+
+
+def _spreads(learned: Learned | None) -> Floats:
+    """(len(MEASURES), len(NIGHTS)) m³/h."""
+    limits = learned.limits if learned else {}
+    return np.array([[limits.get(f"{name}_{count}", math.inf) for count in NIGHTS] for name in MEASURES])
 
 
 class Night:
@@ -131,7 +109,7 @@ class Night:
         if learned:
             steady.measures(np.full((1, 144), np.nan), np.array([1]), learned)
         limits = learned.limits if learned else {}
-        self._spreads = np.array([[limits.get(f"{name}_{count}", math.inf) for count in NIGHTS] for name in MEASURES])
+        self._spreads = _spreads(learned)
         self._limit = limits.get("limit", 1.0)
         self._first = int(limits.get("calm_from", LATE))
         self.standing = NOT_EVALUATED
@@ -150,37 +128,18 @@ class Night:
             return
         numbers = np.array([*(day.number for day in days), number])
         series = steady.measures(np.array([*(day.tens[0] for day in days), morning]), numbers, self._learned)
-        clean = ~np.isin(numbers, list(disturbed))
-        found, levels = (np.array(part) for part in zip(*(rises(flows, clean) for flows in series), strict=True))
-        firmly = np.array([firm(*each) for each in zip(series, found, levels, strict=True)])
+        looked = Rises(series, ~np.isin(numbers, list(disturbed)))
+        windows = looked.clearest(self._spreads)
         self.flow = float(series[MINIMUM, -1])
         for place in np.flatnonzero(numbers == self.opened):
-            window = self._clearest(firmly[CONSTANT, :, place])
-            risen = series[:2, -1] - levels[:2, window, place] < STILL * firmly[:2, window, place]
-            self.over = self.over or bool(risen.any())
-        if math.isnan(self.flow):
+            level, rise = (part[:2, windows[place], place] for part in (looked.levels, looked.firmly))
+            self.over = self.over or bool((series[:2, -1] - level < STILL * rise).any())
+        if np.isnan(looked.firmly[:2, :, -1]).all():
             return
-        if np.isnan(firmly[:2, :, -1]).all():
-            return
-        window = self._clearest(firmly[CONSTANT, :, -1])
-        self.excess = self._excess(series[CONSTANT], levels[CONSTANT, window, -1], window)
-        known = self.excess is None or (self.excess.nights > FRESH and not self.opened)
-        usual = known or self._of_demand(found[:, window, -1], window)
-        score = 0.0 if usual else self._score(firmly[:2, :, -1])
+        self.excess = self._excess(series[CONSTANT], looked.levels[CONSTANT, windows[-1], -1], int(windows[-1]))
+        usual = self.excess is None or (self.excess.nights > FRESH and not self.opened)
+        score = 0.0 if usual else round(float(looked.scores(self._spreads)[-1]), 2)
         self.standing = Check(1 if score >= self._limit else 0, score, self._limit)
-
-    def _clearest(self, rise: Floats) -> int:
-        """Place of the number of nights with the rise of most spreads."""
-        return int(np.argmax(np.nan_to_num(rise / self._spreads[CONSTANT], nan=-np.inf)))
-
-    def _score(self, rise: Floats) -> float:
-        """Spreads by which both the constant part and the night minimum have risen."""
-        spreads = np.nan_to_num(rise / self._spreads[:2], nan=-np.inf).max(axis=1)
-        return round(max(float(spreads.min()), 0.0), 2)
-
-    def _of_demand(self, rise: Floats, window: int) -> bool:
-        """Whether the day has risen far more than its night: people use more water."""
-        return bool(rise[BY_DAY] > DEMAND * max(float(rise[MINIMUM]), float(self._spreads[BY_DAY, window])))
 
     def _excess(self, flows: Floats, level: float, window: int) -> Excess | None:
         """Size, and since when the nights are above the level by a quarter of it."""

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from services.detector.memory import MINUTES, Day, Past, ten_minute_means
-from services.detector.methods.night import KEPT, LASTS, MEASURES, NIGHTS, Night, learn
+from services.detector.methods.night import KEPT, LASTS, MEASURES, Night, learn
+from services.detector.methods.rises import NIGHTS
 from services.detector.methods.spreads import Learned
 from tests.unit.services.detector.site import MONDAY, SHAPES, make_site
 

@@ -81,18 +81,21 @@ class Forecaster:
     def start(self) -> Iterator[Message]:
         """Rebuilds the memory from stored history; yields the forecasts that it lacks, and last the newest one."""
         for sensor in self.past.sensors():
-            missed = self._missed(sensor)
-            meter = self._recall(sensor, min(missed, default=None))
-            self._recall_scores(sensor, min(missed, default=None))
+            issued, missed = self.past.issued(sensor), self._missed(sensor)
+            oldest = min(missed, default=None)
+            meter, stored = self._recall(sensor, oldest), self._stored_scores(sensor, issued, oldest)
+            newest = self.past.predictions(sensor)
+            # What is read may be unavailable: only from here on does the memory change in a way that must end whole.
+            if issued is not None:
+                self.scores[sensor].recall(*stored)
             for hour in missed:
                 yield self._predict(sensor, meter, hour)
-            issued = self.past.issued(sensor)
             if issued is not None:
                 meter.issued = issued // HOUR
             if meter.newest is not None:
                 meter.pace.hear(meter.newest)
                 yield from self._through(sensor, meter, meter.newest // HOUR, meter.newest)
-            if issued is not None and meter.issued == issued // HOUR and (newest := self.past.predictions(sensor)):
+            if newest and issued is not None and meter.issued == issued // HOUR:
                 yield newest
 
     def owed(self) -> str:
@@ -219,12 +222,11 @@ class Forecaster:
                 meter.recall(self.past.readings(sensor, start * HOUR, stop * HOUR))
         return meter
 
-    def _recall_scores(self, sensor: str, oldest: int | None) -> None:
-        """Takes over the stored forecasts that wait for their hour, or from the hour `oldest` on waited for it."""
-        issued = self.past.issued(sensor)
+    def _stored_scores(self, sensor: str, issued: int | None, oldest: int | None) -> tuple[list[Foreseen], list[Score]]:
+        """Stored forecasts that wait for their hour, or waited for it from `oldest` on; and what was scored."""
         if issued is None:
-            return
+            return [], []
         first = (min(issued // HOUR, oldest or issued // HOUR) - LATE) * HOUR
         stop = issued + AHEAD * HOUR
         scored = self.past.scores(sensor, first - WINDOW * HOUR, stop)
-        self.scores[sensor].recall(self.past.forecasts_of(sensor, first, stop), scored)
+        return list(self.past.forecasts_of(sensor, first, stop)), list(scored)

@@ -29,7 +29,7 @@ class Duel:
     """A candidate against one rival, at each horizon that is known (hours ahead)."""
 
     ratios: dict[int, float]
-    """Mean error of its rival's."""
+    """Its pinball loss as a part of its rival's."""
     chances: dict[int, float]
     """Near 0 the candidate is better, near 1 worse."""
 
@@ -47,16 +47,19 @@ def errors(truth: Floats, quantiles: Floats) -> dict[str, float]:
     """Errors of forecasts (n, 169, 3) against what came (n, 169), in the channel's unit; unknown hours don't count."""
     missed = np.abs(truth - quantiles[..., 1])
     inside = (quantiles[..., 0] <= truth) & (truth <= quantiles[..., 2])
-    difference = truth[..., None] - quantiles
-    pinball = np.maximum(LEVELS * difference, (LEVELS - 1) * difference)
     told = {f"mae_{hours}h": float(np.nanmean(missed[:, hours])) for hours in _known(missed)}
     coverage = float(inside[~np.isnan(truth)].mean())
-    return {"mae": float(np.nanmean(missed)), **told, "pinball": float(np.nanmean(pinball)), "coverage": coverage}
+    return {
+        "mae": float(np.nanmean(missed)),
+        **told,
+        "pinball": float(np.nanmean(_pinball(truth, quantiles))),
+        "coverage": coverage,
+    }
 
 
 def duel(truth: Floats, own: Floats, other: Floats, days: Ints) -> Duel:
-    """Compares the errors of two sets of forecasts (n, 169, 3) that were issued at the same hours of `days` (n)."""
-    mine, its = np.abs(truth - own[..., 1]), np.abs(truth - other[..., 1])
+    """Compares the pinball losses of two sets of forecasts (n, 169, 3) issued at the same hours of `days` (n)."""
+    mine, its = _pinball(truth, own), _pinball(truth, other)
     known = _known(mine + its)
     both = {hours: ~np.isnan(mine[:, hours] + its[:, hours]) for hours in known}
     ratios = {
@@ -99,14 +102,20 @@ def decide(
     return Decision(not refusals, reason, metrics)
 
 
+def _pinball(truth: Floats, quantiles: Floats) -> Floats:
+    """(n, 169) loss of p10, p50 and p90 together (Koenker and Bassett, 1978); NaN where unknown."""
+    difference = truth[..., None] - quantiles
+    loss: Floats = np.maximum(LEVELS * difference, (LEVELS - 1) * difference).mean(axis=-1)
+    return loss
+
+
 def _known(missed: Floats) -> list[int]:
     return [hours for hours in SCORED if not np.isnan(missed[:, hours]).all()]
 
 
 def _told(one: Duel) -> str:
-    return "".join(
-        f", at {hours} h {ratio:.3f} (chance {one.chances[hours]:.3f})" for hours, ratio in one.ratios.items()
-    )
+    told = (f"at {hours} h {ratio:.3f} (chance {one.chances[hours]:.3f})" for hours, ratio in one.ratios.items())
+    return "; pinball " + ", ".join(told)
 
 
 def _at(horizons: list[int]) -> str:

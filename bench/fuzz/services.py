@@ -26,6 +26,7 @@ from services.trainer.service import Trainer
 from services.trainer.shelf import Shelf
 from shared.contract.messages import Command, History, Message, Reading, Rejected
 from shared.contract.wire import encode
+from shared.domain.calendar import NO_HOLIDAYS
 from shared.runtime.bus import Delivery
 from shared.runtime.register import Register
 from shared.runtime.run import work
@@ -85,7 +86,7 @@ def make(name: str, folder: Path) -> Service:
     makers: dict[str, Callable[[], Service]] = {
         "ingest": lambda: Ingest(site, NoSpool("001"), "file", Register(), lambda _: None, NoPast()),
         "detector": lambda: _behind_gaps(Detector(settings, past), past),
-        "forecaster": lambda: _behind_gaps(Forecaster(site, zone, past, loader(folder)), past),
+        "forecaster": lambda: _behind_gaps(Forecaster(site, zone, past, loader(folder), NO_HOLIDAYS), past),
         "trainer": lambda: Trainer(
             site, zone, settings.training, InProcess(lambda _: ()), START, Keeper(site, zone, Shelf(folder), past)
         ),

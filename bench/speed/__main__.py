@@ -23,6 +23,7 @@ from services.trainer.job import Job
 from services.trainer.plan import Failed, Plan
 from shared.contract.messages import Tick
 from shared.domain.series import HOUR, MINUTE
+from shared.runtime.public_holidays import calendar
 from shared.settings import load_settings
 from shared.store.history import History
 
@@ -61,7 +62,7 @@ def learning_rows(folder: Path) -> Iterator[tuple[str, ...]]:
         if isinstance(record, Failed):
             sys.exit(record.text)
     yield "training of both channels on a year", f"{time.perf_counter() - began:.0f} s", "600 s", "180 s"
-    forecaster = Forecaster(settings.site.name, ZONE, history, loader(settings.data))
+    forecaster = Forecaster(settings.site.name, ZONE, history, loader(settings.data), calendar(settings.site.country))
     list(forecaster.start())
     runs = []
     for hour in range(51):

@@ -198,8 +198,8 @@ class Watch:
         """Says which meter's level has drifted by the end of a day; what another alarm tells of is not said twice."""
         for gauge, shift in self.station.shifts:
             key = f"{gauge.channel}.drift"
-            busy = key not in self.alarms.open and ("usual" in self.alarms.open or "night" in self.alarms.open)
-            if shift is None or busy:
+            is_told = key not in self.alarms.open and ("usual" in self.alarms.open or "night" in self.alarms.open)
+            if shift is None or is_told:
                 said = self.alarms.clear(at, key)
             else:
                 said = self.alarms.found(at, drifting(gauge, shift))

@@ -25,7 +25,7 @@ from shared.contract.messages import (
     Score,
     Tick,
 )
-from shared.domain.calendar import NO_HOLIDAYS, Calendar
+from shared.domain.calendar import Calendar
 from shared.domain.foreseen import Foreseen
 from shared.domain.profile import AHEAD
 from shared.domain.series import DAY, HOUR, MINUTE, Series
@@ -67,7 +67,7 @@ class Forecaster:
     produces: ClassVar[tuple[type[Message], ...]] = (Prediction,)
     commands: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, site: str, zone: ZoneInfo, past: Past, load: Load, calendar: Calendar = NO_HOLIDAYS) -> None:
+    def __init__(self, site: str, zone: ZoneInfo, past: Past, load: Load, calendar: Calendar) -> None:
         """`load`: None when there is no model, or it is bad."""
         self.site = site
         self.zone = zone

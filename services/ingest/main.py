@@ -37,11 +37,8 @@ def main() -> None:
     )
     source = SOURCES[settings.ingest.source](settings)
     feed = Feed(source, settings.site.name, settings.zone, minutes, now, lambda: service.ahead, spool.placed)
-
-    def note() -> str:
-        return "; ".join(filter(None, (service.note, minutes.note)))
-
-    run(service, MqttBus("ingest", settings), feed, note, service.keep)
+    bus = MqttBus("ingest", settings)
+    run(service, bus, feed, lambda: "; ".join(filter(None, (service.note, minutes.note))), service.keep)
 
 
 if __name__ == "__main__":

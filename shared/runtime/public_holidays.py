@@ -38,7 +38,7 @@ def _ask(code: str, year: int) -> list[date]:
     return [date.fromisoformat(line) for line in told.split()]
 
 
-def _tell(code: str, year: int) -> None:
+def _print(code: str, year: int) -> None:
     import holidays
 
     country, _, region = code.partition("-")
@@ -47,4 +47,4 @@ def _tell(code: str, year: int) -> None:
 
 
 if __name__ == "__main__":
-    _tell(sys.argv[1], int(sys.argv[2]))
+    _print(sys.argv[1], int(sys.argv[2]))

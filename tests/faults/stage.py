@@ -25,6 +25,7 @@ from services.reporter.service import Reporter
 from shared.contract.messages import Tick
 from shared.runtime.bus import Delivery, nothing
 from shared.runtime.mqtt_bus import MqttBus
+from shared.runtime.public_holidays import calendar
 from shared.runtime.register import Register
 from shared.runtime.run import serve
 from shared.runtime.service import Service
@@ -78,7 +79,9 @@ class Stage:
         makers: dict[str, Callable[[MqttBus], Service]] = {
             "db_writer": self._db_writer,
             "detector": lambda bus: self._unbroken(Detector(settings, self._history()), bus),
-            "forecaster": lambda bus: self._unbroken(Forecaster(site, zone, self._history(), lambda *_: None), bus),
+            "forecaster": lambda bus: self._unbroken(
+                Forecaster(site, zone, self._history(), lambda *_: None, calendar(settings.site.country)), bus
+            ),
             "reporter": self._reporter,
             "ingest": lambda _: Ingest(site, self._spool, "file", Register(settings.sensors), lambda _: None, NoPast()),
         }

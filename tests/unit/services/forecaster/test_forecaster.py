@@ -10,6 +10,7 @@ import pytest
 
 from services.forecaster.service import Forecaster
 from shared.contract.messages import SCORED, Channel, Message, ModelTrained, Prediction, Progress, Reading, Score
+from shared.domain.calendar import NO_HOLIDAYS
 from shared.domain.features import Inputs, Scaler
 from shared.domain.foreseen import Foreseen
 from shared.domain.pace import PATIENCE
@@ -105,7 +106,7 @@ def minutes(start: int, stop: int) -> list[Reading]:
 
 
 def forecaster(past: StoredPast | None = None, shelf: Shelf | None = None) -> Forecaster:
-    return Forecaster("site1", SEOUL, past or StoredPast(), shelf or Shelf())
+    return Forecaster("site1", SEOUL, past or StoredPast(), shelf or Shelf(), NO_HOLIDAYS)
 
 
 def said(service: Forecaster, messages: Sequence[Message]) -> list[Prediction]:

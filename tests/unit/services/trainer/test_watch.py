@@ -19,6 +19,7 @@ from services.trainer.service import Trainer
 from services.trainer.shelf import Shelf
 from services.trainer.watch import Watch, Worse
 from shared.contract.messages import SCORED, Forecast, Message, ModelTrained, Prediction, Score
+from shared.domain.calendar import NO_HOLIDAYS
 from shared.runtime.replay import Replay
 from shared.settings import Settings, Training
 from tests.unit.makers import reading, tick
@@ -177,7 +178,7 @@ def forecaster_of(data: Path, past: StoredPast) -> Forecaster:
             return ConstantModel(read_model(data / path)[1]["id"])
         return None
 
-    return Forecaster("site1", ZONE, past, load)
+    return Forecaster("site1", ZONE, past, load, NO_HOLIDAYS)
 
 
 class Listener:

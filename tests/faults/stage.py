@@ -51,7 +51,7 @@ class Actor:
 
     def start(self) -> None:
         self._stop = threading.Event()
-        bus = MqttBus(self._name, self._settings)
+        bus = self.bus = MqttBus(self._name, self._settings)
         service = self._make(bus)
         keep = service.keep if isinstance(service, Ingest) else nothing
         arguments = (service, bus, self._stop, self._poll, str, keep)
@@ -123,6 +123,12 @@ class Stage:
     def start(self) -> None:
         for actor in self.actors.values():
             actor.start()
+        self.wait_for_connections(1)
+
+    def wait_for_connections(self, number: int) -> None:
+        """Until each service has its connection of that number: a broker that knows nobody keeps nothing for them."""
+        buses = [actor.bus for actor in self.actors.values()]
+        wait_for(lambda: all(bus.connections >= number and bus._calm.is_set() for bus in buses), what="connections")
 
     def close(self) -> None:
         for actor in reversed(self.actors.values()):

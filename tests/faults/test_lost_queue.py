@@ -59,6 +59,7 @@ def test_a_full_queue_of_db_writer_loses_nothing(stage: Stage, mosquitto: Mosqui
     mosquitto.stop()
     mosquitto.queue = 50
     mosquitto.start()
+    stage.wait_for_connections(2)
     stage.live(flow_rates(0, WARM))
     wait_for(lambda: len(rows(stage.settings, "OUTLIER_VAL_TB")) == WARM, what="verdicts")
     stage.actors["db_writer"].stop()

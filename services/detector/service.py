@@ -111,12 +111,19 @@ class Detector:
     def _rebuild(self, afresh: bool) -> Iterator[Message]:
         for sensor in self._archive.sensors():
             if self._settings.knows(sensor):
-                held = self._posts[sensor].held if sensor in self._posts else deque[Reading]()
+                held = self._unstored(self._posts[sensor]) if sensor in self._posts else []
                 post = self._posts[sensor] = Post(Watch(self._settings, sensor))
                 rebuild = Rebuild(self._archive, self._settings.zone, post.watch)
                 yield from rebuild.messages(afresh)
                 for reading in (*rebuild.left, *held):
                     yield from self._take(reading)
+
+    def _unstored(self, post: Post) -> list[Reading]:
+        """What waits and is not in history: the rebuild judges what is, and taken once more it would be late."""
+        if not post.held:
+            return []
+        stored = set(self._archive.readings(post.watch.sensor, *_span(post.held)).at.tolist())
+        return [one for one in post.held if int(one.at.timestamp()) not in stored]
 
     def _take(self, reading: Reading) -> Iterator[Message]:
         post = self._posts.get(reading.sensor)

@@ -181,6 +181,17 @@ def test_what_a_kill_cuts_off_while_it_makes_up_for_days_is_made_up_for_by_the_n
     assert newest == {one.id: one for one in anomalies(undisturbed())}
 
 
+def test_a_start_judges_once_what_waited_and_has_been_stored_meanwhile() -> None:
+    some = readings()[: 10 * DAY]
+    watch = detector()
+    assert verdicts(message for one in some for message in watch.handle(one)) == []
+    archive = watch._archive = KeptArchive(list(some), [])
+    archive.foretell(*(foretold(one.at, 20.0, 4.0) for one in some[::60]))
+    found = [*watch.start(), *watch.handle(Tick("site1", some[-1].at))]
+    assert [one.reading.at for one in verdicts(found)] == [one.at for one in some]
+    assert not [one for one in anomalies(found) if one.kind == "clock"]
+
+
 def test_a_first_start_with_a_stored_past_learns_at_once() -> None:
     archive = KeptArchive(list(readings()[: 20 * DAY]), [], judged=False)
     (criteria,) = [one for one in detector(archive).start() if isinstance(one, Criteria)]

@@ -18,6 +18,7 @@ from shared.contract.wire import WireError, decode
 from shared.runtime.mqtt_bus import WAITING
 from shared.runtime.probe import Refused, kept
 from shared.settings import Settings
+from shared.store.schema import OLDER
 from shared.version import VERSION
 
 SILENT = 120
@@ -103,7 +104,9 @@ def of_service(name: str, status: Status | None, now: datetime) -> Iterator[Find
     if (silent := (now - status.at).total_seconds()) > SILENT:
         yield wrong(f"{name} has said nothing for {lasting(silent)}", f"{logs}; ./wvr down, then ./wvr up")
     hindered = status.note not in ("", WAITING)  # Heard through the broker, the waiting is over.
-    if hindered:
+    if status.note == OLDER:  # It passes, or db_writer says what hinders it.
+        yield note(f"{name}: {status.note}", "./wvr doctor, once more in a minute")
+    elif hindered:
         yield wrong(f"{name}: {status.note}", "docs/operations.md, the table of what each status means")
     if status.version != VERSION:
         yield wrong(f"{name} is version {status.version}, this is {VERSION}", "./wvr down, then ./wvr up")

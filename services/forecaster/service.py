@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import partial
+from itertools import pairwise
 from typing import ClassVar, Protocol
 from zoneinfo import ZoneInfo
 
@@ -37,7 +38,7 @@ MISSED_DAYS = 100
 LONGEST = 168
 """Hours after its last reading for which a silent sensor is still forecast."""
 AT_ONCE = 24
-"""Hours of one sensor that are made up for with one tick; the next ones follow with the next tick."""
+"""Hours of one sensor that are forecast with one tick; the next ones follow with the next tick."""
 
 
 class Past(Protocol):
@@ -82,7 +83,8 @@ class Forecaster:
         """Rebuilds the memory from stored history; yields the forecasts that it lacks, and last the newest one."""
         for sensor in self.past.sensors():
             issued, missed = self.past.issued(sensor), self._missed(sensor)
-            oldest = min(missed, default=None)
+            due = self._due(sensor, issued)
+            oldest = min((*missed, *due), default=None)
             meter, stored = self._recall(sensor, oldest), self._stored_scores(sensor, issued, oldest)
             newest = self.past.predictions(sensor)
             # What is read may be unavailable: only from here on does the memory change in a way that must end whole.
@@ -92,9 +94,11 @@ class Forecaster:
                 yield self._predict(sensor, meter, hour)
             if issued is not None:
                 meter.issued = issued // HOUR
+            for before, hour in pairwise([_last_before(meter, due), *due]):
+                yield from self._through(sensor, meter, hour, before * HOUR)
             if meter.newest is not None:
                 meter.pace.hear(meter.newest)
-                yield from self._through(sensor, meter, meter.newest // HOUR, meter.newest)
+                yield from self._through(sensor, meter, meter.newest // HOUR, None)
             if newest and issued is not None and meter.issued == issued // HOUR:
                 yield newest
 
@@ -111,6 +115,14 @@ class Forecaster:
         if issued is None:
             return []
         return [at // HOUR for at in self.past.unforecast(sensor, issued - MISSED_DAYS * DAY, issued)]
+
+    def _due(self, sensor: str, issued: int | None) -> list[int]:
+        """Hours after the newest stored forecast that have readings."""
+        span = self.past.span(sensor)
+        if issued is None or span is None:
+            return []
+        first = max(issued + HOUR, span[1] - MISSED_DAYS * DAY)
+        return [at // HOUR for at in self.past.unforecast(sensor, first, span[1] + HOUR)]
 
     def handle(self, message: Message) -> Iterator[Message]:
         if isinstance(message, Reading):
@@ -163,9 +175,8 @@ class Forecaster:
     def _through(self, sensor: str, meter: Meter, hour: int, newest: int | None) -> Iterator[Message]:
         """Every hour up to `hour` that has no forecast yet; of a long silence the first week and its end."""
         if meter.issued is not None and newest is not None:
-            first = max(meter.issued + 1, hour - LONGEST + 1 if hour == newest // HOUR else 0)
             last = min(hour, newest // HOUR + LONGEST + 1)
-            for missed in range(max(first, last - 2 * LONGEST), last):
+            for missed in range(max(meter.issued + 1, last - 2 * LONGEST), last):
                 yield self._predict(sensor, meter, missed)
         if meter.issued is None or hour > meter.issued:
             yield self._predict(sensor, meter, hour)
@@ -230,3 +241,8 @@ class Forecaster:
         stop = issued + AHEAD * HOUR
         scored = self.past.scores(sensor, first - WINDOW * HOUR, stop)
         return list(self.past.forecasts_of(sensor, first, stop)), list(scored)
+
+
+def _last_before(meter: Meter, due: list[int]) -> int:
+    """The last hour with readings before the first that is due."""
+    return max((hour for hour in meter.hours if hour < due[0]), default=due[0] - 1) if due else 0

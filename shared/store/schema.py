@@ -7,6 +7,7 @@ from pathlib import Path
 MIGRATIONS = Path(__file__).parent / "migrations"
 APPLIED = "SELECT name FROM schema_migration ORDER BY name"
 """On a database of WVR: what has made its tables."""
+OLDER = "wvr.db is of an older WVR; db_writer brings it up to date when it starts"
 
 
 def later(applied: list[str]) -> str:
@@ -24,4 +25,4 @@ def earlier(applied: list[str]) -> str:
     """In plain words that db_writer has not made all tables of this program yet; empty when it has."""
     if {path.stem for path in MIGRATIONS.glob("[0-9]*.py")} <= set(applied):
         return ""
-    return "wvr.db is of an older WVR; db_writer brings it up to date when it starts"
+    return OLDER

@@ -12,6 +12,7 @@ from cli.checks import queues, running
 from shared.contract.messages import Status, Stored
 from shared.runtime import probe
 from shared.settings import Broker, Settings
+from shared.store.schema import OLDER
 from shared.version import VERSION
 from tests.unit.cli.findings import notes, wrongs
 from tests.unit.makers import at
@@ -57,6 +58,13 @@ def test_a_service_of_another_version() -> None:
     assert "detector is version 0.0.1" in wrongs(running.of_service("detector", old, NOW))
     slow = replace(old, version=VERSION, lag=5000)
     assert "5000 messages waiting" in notes(running.of_service("detector", slow, NOW))
+
+
+def test_a_service_that_waits_for_new_tables_is_not_ill() -> None:
+    """The first seconds of an update, until db_writer has made them."""
+    waits = Status("site1", "reporter", "online", VERSION, at(0), at(30), 80.0, 0, OLDER)
+    assert OLDER in notes(running.of_service("reporter", waits, NOW))
+    assert not wrongs(running.of_service("reporter", waits, NOW))
 
 
 def test_services_that_do_not_come_back(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,8 @@ class StoredPast:
         return Series(self.series.at[part], self.series.flow_rate[part], self.series.pressure[part])
 
     def unforecast(self, sensor: str, start: int, stop: int) -> list[int]:  # noqa: ARG002
-        return self.missed
+        later = {at // HOUR * HOUR for at in self.series.at.tolist() if at // HOUR * HOUR > (self.last_issued or at)}
+        return sorted(hour for hour in {*self.missed, *later} if start <= hour < stop)
 
     def issued(self, sensor: str) -> int | None:
         return self.last_issued if sensor == "001" else None
@@ -239,9 +240,16 @@ def test_hours_missed_while_it_was_off_are_caught_up_at_the_start() -> None:
     assert caught_up == [one for one in never_off if one.issued_at > at(2400)]
 
 
-def test_at_most_168_missed_hours_are_caught_up() -> None:
-    past = StoredPast(series(minutes(0, 12 * 24 * 60)), NOW)
-    assert len(list(forecaster(past).start())) == 168
+def test_a_long_time_off_leaves_what_a_long_time_on_would_have() -> None:
+    """Weeks of it, with a pause of two days and a silence of ten."""
+    day = 24 * 60
+    stored = [*minutes(0, 9 * day), *minutes(11 * day, 20 * day), *minutes(30 * day, 32 * day)]
+    never_off = said(forecaster(), stored)
+    kept = [one for one in never_off if one.issued_at <= at(day)]
+    caught_up = list(forecaster(StoredPast(series(stored), int(at(day).timestamp()), stored=kept)).start())
+    assert caught_up == never_off[len(kept) :]
+    ends = [one.issued_at for one in never_off if at(20 * day) <= one.issued_at <= at(30 * day)]
+    assert len(ends) == 7 * 24 + 1
 
 
 def test_a_first_start_on_imported_history_forecasts_the_present_hour() -> None:

@@ -178,9 +178,21 @@ class Reporter:
             self._paces[sensor].tick(now.at)
             if self._lacks(sensor, last) and not self._on_its_way(sensor, last):
                 self._look_up(sensor, last)
-        for block in self._blocks.before(now.block(0)):
+        over = self._blocks.before(now.block(0))
+        for block in over[:1]:
+            self._take_stored(block)
+        for block in over:
             if self._whole(block):
                 self._changed = True
+
+    def _take_stored(self, block: str) -> None:
+        """Takes what history has of a block: what seems to be on its way was perhaps lost by the broker."""
+        for sensor in self._alerts:
+            for missed in minutes_of(block):
+                if self._lacks(sensor, missed) and self._on_its_way(sensor, missed):
+                    verdict, final = self._owed.minute(sensor, missed)
+                    if verdict and final:
+                        self._put(sensor, missed, alert_line(verdict))
 
     def _follows(self, block: str) -> bool:
         """Whether history owes nothing of what lies between the block that was sent last and this one.

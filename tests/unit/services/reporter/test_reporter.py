@@ -262,6 +262,18 @@ def test_alert_txt_goes_on_while_a_verdict_is_on_its_way(tmp_path: Path) -> None
     assert (tmp_path / "alert.txt").read_text().split()[1:3] == ["2026-11-23T23:06", "NULL"]
 
 
+def test_lines_of_a_backlog_that_the_broker_forgot_are_not_waited_for(tmp_path: Path) -> None:
+    history = Kept()
+    service = reporter(tmp_path, history)
+    tell(service, prediction(0), *(verdict(minute) for minute in range(10)), verdict(18))
+    history.verdicts |= {f"2026-11-23T23:{minute}": verdict(minute, 55.5) for minute in range(10, 18)}
+    tell(service, tick(600))
+    assert not (tmp_path / "outbox/server-20261123T2310.txt").exists()
+    tell(service, verdict(19))
+    lines = (tmp_path / "outbox/server-20261123T2310.txt").read_text().splitlines()
+    assert [line.split()[2] for line in lines] == ["55.50"] * 8 + ["12.34"] * 2
+
+
 def test_a_block_waits_for_the_sensor_that_catches_up(tmp_path: Path) -> None:
     service = reporter(tmp_path)
     tell(service, verdict(0), *(verdict(minute, sensor="002") for minute in range(20)), tick(600))

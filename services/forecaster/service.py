@@ -30,7 +30,7 @@ from shared.domain.calendar import Calendar
 from shared.domain.foreseen import Foreseen
 from shared.domain.profile import AHEAD
 from shared.domain.series import DAY, HOUR, MINUTE, Series
-from shared.domain.weeks import WEEK_HOURS
+from shared.domain.weeks import DAY_HOURS
 from shared.runtime.log import log
 
 MISSED_DAYS = 100
@@ -228,8 +228,8 @@ class Forecaster:
         if span := self.past.span(sensor):
             newest = span[1] // HOUR + 1
             first = min(newest, oldest or newest) - REMEMBERED
-            for start in range(first, newest, WEEK_HOURS):  # at once they would take 20 MB
-                stop = min(start + WEEK_HOURS, newest)
+            for start in range(first, newest, DAY_HOURS):  # at once they would take 20 MB
+                stop = min(start + DAY_HOURS, newest)
                 meter.recall(self.past.readings(sensor, start * HOUR, stop * HOUR))
         return meter
 

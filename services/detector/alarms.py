@@ -11,7 +11,7 @@ from services.detector.sentences import Loss, Wording, sentence
 from shared.contract.messages import Anomaly, Kind, Sentence
 
 UPDATED_EACH = timedelta(hours=1)
-PATIENCE = 30
+PATIENCE = 60
 """Minutes that a mere deviation waits whether it becomes something clearer."""
 CALM: dict[Kind, int] = {
     "silence": 1,

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import numpy as np
 
-from services.detector.memory import LEARNED_DAYS, MINUTES, Memory, past_of
+from services.detector.memory import LEARNED_DAYS, MINUTES, RARE_DAYS, Memory, past_of
 from services.detector.methods import drift, night, prediction, system, value
 from services.detector.methods.spreads import Learned
 from services.detector.usual import day_ahead
@@ -18,14 +18,14 @@ AGES = (2, 3, 4, 5, 7, 10, 14, 21, 28, 42, 56, 91)
 """Days of readings after which criteria are learned; from then on with each quarter of the year."""
 SHARES = {
     "flow_rate.system": 0.02,
-    "flow_rate.value": 1.2,
+    "flow_rate.value": 1.3,
     "flow_rate.prediction": 0.1,
     "flow_rate.night": 0.3,
-    "flow_rate.drift": 0.1,
+    "flow_rate.drift": 0.06,
     "pressure.system": 0.02,
-    "pressure.value": 0.4,
+    "pressure.value": 0.3,
     "pressure.prediction": 0.05,
-    "pressure.drift": 0.1,
+    "pressure.drift": 0.06,
 }
 """Parts of the false-alarm rate that each method may use. Limits are cautious and alarms merge: on fresh sites a method
 
@@ -76,14 +76,22 @@ def _learned(memory: Memory, number: int, wish: Wish) -> dict[str, Learned]:
     """ "channel.method" to what it learned."""
     daily = {name: share * wish.false_alarms_per_week / 7 for name, share in SHARES.items()}
     flow, pressure = (past_of(memory, number, channel) for channel in CHANNELS)
+    long_flow, long_pressure = (past_of(memory, number, channel, RARE_DAYS) for channel in CHANNELS)
+    rates = {channel: daily[f"{channel}.value"] for channel in CHANNELS}
     found = {
         "flow_rate.system": system.learn(flow, daily["flow_rate.system"], wish.stuck_minutes),
-        "flow_rate.value": value.learn(flow, pressure, daily["flow_rate.value"], rising=True),
+        "flow_rate.value": value.narrower(
+            value.learn(flow, pressure, rates["flow_rate"], rising=True),
+            value.learn(long_flow, long_pressure, rates["flow_rate"], rising=True),
+        ),
         "flow_rate.prediction": prediction.learn(flow, daily["flow_rate.prediction"]),
         "flow_rate.night": night.learn(flow, daily["flow_rate.night"]),
         "flow_rate.drift": drift.learn(flow, pressure, daily["flow_rate.drift"]),
         "pressure.system": system.learn(pressure, daily["pressure.system"], wish.stuck_minutes),
-        "pressure.value": value.learn(pressure, None, daily["pressure.value"], rising=False),
+        "pressure.value": value.narrower(
+            value.learn(pressure, None, rates["pressure"], rising=False),
+            value.learn(long_pressure, None, rates["pressure"], rising=False),
+        ),
         "pressure.prediction": prediction.learn(pressure, daily["pressure.prediction"]),
         "pressure.drift": drift.learn(pressure, flow, daily["pressure.drift"]),
     }

@@ -68,9 +68,9 @@ def findings(flow: Gauge, pressure: Gauge, flow_checks: Checks, pressure_checks:
             found.append(Finding(f"{gauge.channel}.{fault}", gauge.channel, "system", fault, "warning", value))
         elif value_check.flag and gauge.value.spiked:
             found.append(_spike(gauge))
-    if flow_checks[1].flag and flow.value.far and flow.value.lasts():
+    if flow.value.risen:
         found.append(_flow_value(flow, flow_checks[1]))
-    elif pressure_checks[1].flag and pressure.value.far and pressure.value.lasts():
+    elif pressure.value.risen:
         found.append(_pressure_value(flow, pressure, pressure_checks[1]))
     else:
         found += [
@@ -131,7 +131,7 @@ def _flow_value(flow: Gauge, check: Check) -> Finding:
     excess = value.excess()
     ratio = (check.score or 0.0) / (check.limit or 1.0)
     severity = _severity(flow, excess, ratio)
-    since = value.scales.window - 1
+    since = value.since()
     return Finding(
         "usual", "flow_rate", "value", "step", severity, flow.system.last, excess, excess, value.doubt(), since
     )
@@ -140,7 +140,7 @@ def _flow_value(flow: Gauge, check: Check) -> Finding:
 def _pressure_value(flow: Gauge, pressure: Gauge, check: Check) -> Finding:
     value = pressure.value
     excess = value.excess()
-    kind: Kind = "step" if value.scales.up else "pressure_drop"
+    kind: Kind = "step" if excess > 0.0 else "pressure_drop"
     ratio = (check.score or 0.0) / (check.limit or 1.0)
     more = flow.value.excess() if flow.value.residual == flow.value.residual else None
     return Finding(
@@ -153,7 +153,7 @@ def _pressure_value(flow: Gauge, pressure: Gauge, check: Check) -> Finding:
         excess,
         more,
         flow.value.doubt() if more is not None else None,
-        value.scales.window - 1,
+        value.since(),
     )
 
 

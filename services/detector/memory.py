@@ -15,9 +15,12 @@ Singles = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 MINUTES = 1440
-KEPT_DAYS = 150
 LEARNED_DAYS = 100
 """Days that criteria are learned from: three months and a little."""
+RARE_DAYS = 180
+"""Days that limits of what is rare are learned from, so that one quarter's unnoticed events don't set them."""
+KEPT_DAYS = RARE_DAYS + 50
+"""What was expected of a day rests on six weeks before it."""
 SETTLED_DAYS = 14
 """Days after which what is expected of a day rests on every day of the week; those before tell little of limits."""
 LASTING = 2 * MINUTES
@@ -130,9 +133,9 @@ class Past:
         return self.values - self.usual
 
 
-def past_of(memory: Memory, number: int, channel: Channel) -> Past:
-    """The last three months before a day, of one channel."""
-    days = memory.before(number, LEARNED_DAYS)
+def past_of(memory: Memory, number: int, channel: Channel, length: int = LEARNED_DAYS) -> Past:
+    """The last days before a day, of one channel."""
+    days = memory.before(number, length)
     late = [day for day in days if day.number >= memory.days[0].number + SETTLED_DAYS]
     days = late if 2 * len(late) >= len(days) else days[len(days) // 2 :]
     row = CHANNELS.index(channel)

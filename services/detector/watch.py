@@ -86,7 +86,8 @@ class Watch:
             FlowChecks(high[0], high[1], high[2], dark),
             PressureChecks(*low),
         )
-        if high[0].flag or high[1].flag or high[2].flag or low[0].flag or low[1].flag or low[2].flag:
+        risen = station.flow.value.risen or station.pressure.value.risen
+        if risen or high[0].flag or high[1].flag or high[2].flag or low[0].flag or low[1].flag or low[2].flag:
             found = findings(station.flow, station.pressure, high, low, self._silence)
             yield from self._alarm(reading.at, found, bool(found) or self._goes_on())
         elif not self.alarms.idle:

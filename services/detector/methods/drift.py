@@ -29,6 +29,8 @@ LEAST_PART = 0.07
 """Nor of a smaller part of the usual value."""
 STILL = 0.5
 """Part of a shift that the last day must show."""
+NEWS = 5
+"""Days after which a shift is no news, if it was as large then."""
 MOST = 0.6
 """Part of the usual from which on a ten-minute mean is another matter than a drift."""
 RIDGE = 0.02
@@ -51,15 +53,17 @@ def levels(tens: Floats, numbers: Ints) -> Floats:
 def shifts(days: Floats) -> Floats:
     """(len(DAYS),) how far the last days are above the two weeks before; NaN where unknown.
 
-    What the last day shows less than half of is over.
+    What the last day shows less than half of is over, and what was there NEWS days ago by half is known.
     """
     found = np.full(len(DAYS), np.nan)
     for place, count in enumerate(DAYS):
         latest, before = days[-count:], days[-count - BASELINE : -count]
         before = before[~np.isnan(before)]
         if len(before) >= ENOUGH and not np.isnan(latest).any():
-            mean, last = latest.mean() - np.median(before), (latest[-1] - np.median(before)) / STILL
-            found[place] = np.sign(mean) * min(abs(mean), max(np.sign(mean) * last, 0.0))
+            level = np.median(before)
+            mean, last = latest.mean() - level, (latest[-1] - level) / STILL
+            known = np.sign(mean) * (days[-1 - NEWS] - level) >= STILL * abs(mean)
+            found[place] = 0.0 if known else np.sign(mean) * min(abs(mean), max(np.sign(mean) * last, 0.0))
     return found
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.detector.memory import Past
+from services.detector.memory import Mask, Past
 from services.detector.methods import spikes
 from services.detector.methods.scales import Scales
 from services.detector.methods.spikes import Spikes
@@ -39,16 +39,22 @@ WINDOWS = (10, 30, 60, 180, 720)
 """Minutes: a large burst, and ever smaller ones."""
 HOUR = 60
 HOUR_PLACE = WINDOWS.index(HOUR)
+QUARTER, WATCHED = 15, 45
+"""Minutes of each look at whether a rise is still there, and after which it counts: many users are gone by then."""
+AT_ONCE = 4.0
+"""Limits beyond which nothing is waited for."""
 STILL = 0.5
 """Spreads that the last hour must be off, for what a longer window shows to last; and part of what opened an alarm."""
 FULL = 0.6
 """Part of an excess, in the channel's unit, that is the same one."""
 AGAINST = 0.3
 """Part of a step that must also be one against the usual day: the end of an excess is none."""
-SPIKES = 0.1
+SPIKES = 0.04
 """Part of the false alarms that single minutes may raise beside: a spike is the meter's, not the water's."""
 WIDEST = 3.0
 """Spreads follow a season's unrest up to this many times what was learned."""
+SIDES = ("up_", "down_", "joint_")
+"""What the limits of windows are called; they hold in parts of `limit`."""
 DOWN_SHARE = 0.1
 """Share of the false alarms that goes to the side which is no burst (flow down, pressure up)."""
 
@@ -78,6 +84,21 @@ def learn(past: Past, partner: Past | None, per_day: float, rising: bool) -> Lea
     return Learned(limits | spikes_learned.limits, found.learned | spikes_learned.profiles)
 
 
+def narrower(recent: Learned | None, long: Learned | None) -> Learned | None:
+    """What was learned of the last months, with the limits of a longer time where these are narrower.
+
+    What nobody noticed lifts the limits that are learned from it; it is seldom in both.
+    """
+    if recent is None or long is None:
+        return recent
+    part = long.limits["limit"] / recent.limits["limit"]
+    limits = {
+        key: rounded(min(limit, long.limits.get(key, math.inf) * part)) if key.startswith(SIDES) else limit
+        for key, limit in recent.limits.items()
+    }
+    return Learned(limits, recent.profiles)
+
+
 def _alarming(found: Standings) -> Standings:
     """Only what `Value.lasts` would let open an alarm: limits are set for false alarms, not for minutes beyond them."""
     hour = found.by_window[HOUR]
@@ -88,9 +109,19 @@ def _alarming(found: Standings) -> Standings:
         mean = moving_means(found.filled, min(window, HOUR))
         level = np.tensordot(np.array(found.learned[f"level_{window}"]), levels(found.filled, window), 1)
         size = sign * (mean - level)
-        still = sign * hour >= STILL if window > HOUR else True
+        still = (sign * hour >= STILL if window > HOUR else True) & _stays(found.filled, sign, level, size)
         kept[window] = np.where((size > spread) & (sign * mean >= AGAINST * size) & still, far, 0.0)
     return Standings(found.learned, kept, found.filled)
+
+
+def _stays(filled: Floats, sign: Floats, level: Floats, size: Floats) -> Mask:
+    """(n, 1440): whether each quarter of an hour that follows still shows half of a rise above a level."""
+    quarters = moving_means(filled, QUARTER).ravel()
+    stays = np.ones(filled.shape, dtype=np.bool_)
+    for later in range(QUARTER, WATCHED + 1, QUARTER):
+        mean = np.concatenate([quarters[later:], np.zeros(later)]).reshape(filled.shape)
+        stays &= sign * (mean - level) >= STILL * size
+    return stays
 
 
 def _partner(past: Past) -> Standings | None:
@@ -129,6 +160,11 @@ class Value:
         self.joint = self.far = self.spiked = False
         """What of it is beyond its limit: flow and pressure together; a window; the minute before alone."""
         self.held: Held | None = None
+        self.risen = False
+        """Whether what is unusual has lasted long enough to be told of, or is told of and goes on."""
+        self._rise: Held | None = None
+        """What is watched, and since when, in minutes."""
+        self._age = self._window = 0
         self.partner = partner
         self._hour = 0
         self._scale = learned.profiles["scale"] if learned else (1.0,) * 24
@@ -137,10 +173,12 @@ class Value:
         self._rows = _joint_rows(learned) if partner and partner.scales.ready() else []
 
     def take_over(self, before: Value) -> Value:
-        """Goes on with what an open alarm began with under older criteria."""
-        if before.held:
-            part = sum(before._scale) / sum(self._scale)
-            self.held = Held(before.held.level * part, before.held.size * part, before.held.excess)
+        """Goes on with what began under older criteria: an open alarm, or a rise that is watched."""
+        part = sum(before._scale) / sum(self._scale)
+        self.held, self._rise = (
+            Held(one.level * part, one.size * part, one.excess) if one else None for one in (before.held, before._rise)
+        )
+        self._age, self._window = before._age, before._window
         return self
 
     def open_day(self, usual: list[float], past: list[float], unrest: float) -> None:
@@ -154,6 +192,9 @@ class Value:
         """Passes minutes without a value."""
         self.scales.skip(minutes)
         self.spikes.skip()
+        self.risen = False
+        if minutes > QUARTER:
+            self._rise = None
 
     def check(self, minute: int, value: float | None) -> Check:
         """The Check of a value at a minute of the day."""
@@ -166,12 +207,14 @@ class Value:
         self._hour = hour = minute // 60
         if not scales.limit:
             scales.sums.append(scales.sums[-1] + residual)
+            self.risen = False
             return NOT_EVALUATED
         scales.take(residual, hour)
         self.joint = False
         if self._rows:
             self._look_jointly()
         self.far = scales.score >= scales.limit
+        self._watch()
         standing_out = self.spikes.take(residual, hour)
         self.spiked = standing_out >= 1.0
         if self.spiked:
@@ -189,7 +232,20 @@ class Value:
                 scales.score = (flow - pressure[place]) * weight
                 scales.place, scales.up, self.joint = place, True, True
 
-    def lasts(self) -> bool:
+    def _watch(self) -> None:
+        """A rise is told of when it has lasted; at once when it is very large."""
+        scales, rise = self.scales, self._rise
+        if rise:
+            self._age += 1
+            if self._age % QUARTER == 0 and (scales.mean(QUARTER) - rise.level) / rise.size < STILL:
+                self._rise = rise = None
+        shows = self.far and (rise is None or scales.score >= AT_ONCE * scales.limit) and self._lasts()
+        if shows and rise is None and self.held is None:
+            self._rise, self._age, self._window = self._found(), 0, scales.window
+        at_once = scales.score >= AT_ONCE * scales.limit or self.held is not None
+        self.risen = (shows and at_once) or (self._rise is not None and self._age >= WATCHED)
+
+    def _lasts(self) -> bool:
         """Whether a window beyond its limit shows something that is so now; points to the longest that does.
 
         A long window looks back on what is over, and the end of what lifted the level before is nothing new.
@@ -206,11 +262,22 @@ class Value:
         still = scales.window <= HOUR or sign * scales.standing[HOUR_PLACE] >= STILL
         return size > self._spread[self._hour] and mean >= AGAINST * size and still
 
-    def hold(self) -> None:
-        """Keeps the level of before, for as long as an alarm is open."""
+    def _found(self) -> Held:
         level = self.scales.level()
         size = self.scales.mean(min(self.scales.window, HOUR)) - level
-        self.held = Held(level, size, size * self._scale[self._hour])
+        return Held(level, size, size * self._scale[self._hour])
+
+    def hold(self) -> None:
+        """Keeps the level of before, for as long as an alarm is open."""
+        self.held, rise = self._found(), self._rise
+        if rise and self._age >= WATCHED:
+            size = self.scales.mean(WATCHED) - rise.level
+            self.held = Held(rise.level, size, size * self._scale[self._hour])
+        self._rise = None
+
+    def since(self) -> int:
+        """Minutes ago that what is told of began, as far as can be told."""
+        return self._age + self._window - 1 if self._rise else self.scales.window - 1
 
     def goes_on(self) -> bool:
         """Whether the last hour is still nearer to what opened an alarm than to the level before it."""
@@ -226,9 +293,9 @@ class Value:
 
     def excess(self) -> float:
         """How far an hour's mean, or that of a shorter farthest window, is above the level before, channel's unit."""
-        window = min(self.scales.window, HOUR)
-        level = self.held.level if self.held else self.scales.level()
-        return (self.scales.mean(window) - level) * self._scale[self._hour]
+        known = self.held or self._rise
+        window = min(self.scales.window, WATCHED if self._rise else HOUR)
+        return (self.scales.mean(window) - (known.level if known else self.scales.level())) * self._scale[self._hour]
 
     def doubt(self) -> float:
         """Half the width of the interval that holds the excess in nine of ten cases, in the channel's unit."""

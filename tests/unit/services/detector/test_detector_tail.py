@@ -25,12 +25,19 @@ def test_a_few_events_in_the_past_do_not_lift_the_limit_out_of_sight() -> None:
     assert limit_for(maxima, 0.02) < 1.25 * calm
 
 
-def test_days_with_an_anomaly_widen_it_rather_than_narrow_it() -> None:
+def test_as_many_days_with_an_anomaly_as_were_wished_for_widen_it() -> None:
     maxima = np.sort(np.random.default_rng(7).gumbel(4.0, 0.7, 91))
     calm = limit_for(maxima, 0.02)
-    maxima[-5:] = np.inf
+    maxima[-2:] = np.inf
     assert limit_for(maxima, 0.02) > 0.95 * calm
-    assert limit_for(maxima[:-5], 0.02) < calm
+    assert limit_for(maxima[:-2], 0.02) < calm
+
+
+def test_a_quarter_full_of_anomalies_does_not_lift_it_out_of_sight() -> None:
+    maxima = np.random.default_rng(8).gumbel(4.0, 0.7, 91)
+    calm = limit_for(maxima, 0.02)
+    maxima[::5] = np.inf
+    assert limit_for(maxima, 0.02) < 1.25 * calm
 
 
 def test_it_is_wider_with_fewer_days() -> None:

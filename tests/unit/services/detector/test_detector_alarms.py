@@ -71,7 +71,7 @@ def test_a_burst_is_one_anomaly_with_a_life() -> None:
     assert {one.kind for one in life if one.at - first.at < 3 * 60 * MINUTE} == {"step"}
     assert life[-1].kind == "burst"
     assert "burst" in life[-1].text.en.lower()
-    assert (first.at - since(NIGHT)) <= 30 * MINUTE
+    assert (first.at - since(NIGHT)) <= 60 * MINUTE
     assert life[-1].excess_m3h == pytest.approx(30, rel=0.4)
     assert "m³/h" in first.text.ko
 

@@ -54,13 +54,40 @@ def _across() -> Floats:
 @cache
 def _precision() -> Floats:
     """(336, 336) inverse covariance of two weeks' residuals."""
-    return np.asarray(np.linalg.inv(_among() + NOISE * np.eye(PAST)))
+    covariance = _by_hours()[:PAST].copy()
+    covariance[0] += NOISE
+    return _inverse(covariance)
+
+
+def _inverse(first: Floats) -> Floats:
+    """(n, n) inverse of the symmetric Toeplitz matrix with a first row (n,), in the memory of the answer alone.
+
+    Durbin's and Trench's algorithms: Golub and Van Loan, Matrix Computations (2013), 4.7.
+    """
+    apart = first[1:] / first[0]
+    solved, left, last = np.zeros(len(apart)), 1.0, -apart[0]
+    solved[0] = last
+    for k in range(1, len(apart)):
+        left *= 1.0 - last * last
+        turned = solved[:k][::-1].copy()
+        last = -(apart[k] + float(apart[:k] @ turned)) / left
+        solved[:k] += last * turned
+        solved[k] = last
+    scale = 1.0 + float(apart @ solved)
+    row = np.concatenate([[1.0], solved]) / scale
+    found: Floats = np.empty((len(first), len(first)))
+    found[0] = row
+    for k in range(1, len(first)):
+        found[k, 0] = row[k]
+        found[k, 1:] = found[k - 1, :-1] + (row[k] * row[1:] - row[-k] * row[:0:-1]) * scale
+    found /= first[0]
+    return found
 
 
 @cache
 def gain() -> Floats:
     """(169, 336) weight of each hour past in each hour ahead."""
-    return np.asarray(_across() @ _precision())
+    return np.array([row @ _precision() for row in _across()], dtype=np.float64)
 
 
 @cache

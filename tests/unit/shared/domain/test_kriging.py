@@ -43,3 +43,8 @@ def test_nothing_known_means_nothing_unusual() -> None:
 def test_errors_grow_with_the_horizon() -> None:
     assert kriging.spread()[-1] == 1
     assert 0.2 < kriging.spread()[0] < kriging.spread()[5] < kriging.spread()[167]
+
+
+def test_the_inverse_is_one() -> None:
+    covariance = kriging._among() + kriging.NOISE * np.eye(kriging.PAST)
+    assert kriging._precision() @ covariance == pytest.approx(np.eye(kriging.PAST), abs=1e-9)

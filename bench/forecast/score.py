@@ -35,6 +35,8 @@ class Score:
     def take(self, cell: Cell, came: Floats, said: Floats, week_before: Floats) -> None:
         """Adds a site: (n,) or (n, 3) forecasts, what came, and what the previous week would have said."""
         whole = ~np.isnan(came) & ~np.isnan(week_before)
+        if not whole.any():  # as at a site that leaked all the time
+            return
         came, said, naive = came[whole], said[whole], np.abs(came - week_before)[whole].mean()
         middle = said[:, 1] if said.ndim == 2 else said
         self.errors[cell].append(float(np.nanmean(np.abs(came - middle)) / naive))

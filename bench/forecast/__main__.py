@@ -26,12 +26,10 @@ def _publish_simulated(seeds: range, days: int, judged: int) -> None:
     rows, training = sites.rows(seeds, days, judged)
     title = f"Forecasts on {len(seeds)} simulated sites, {days - judged} days learned and {judged} judged"
     table = [line for channel in rows for line in ((f"**{channel}**", *[""] * 5), *rows[channel])]
-    below = (
-        f"\nA training of both channels, as the trainer's child does it: {training.seconds:.0f} s, "
-        f"{training.megabytes:.0f} MB.\n"
-        if training
-        else ""
-    )
+    below = f"\n{sites.NOTE}\n"
+    if training:
+        below += f"A training of both channels, as the trainer's child does it: {training.seconds:.0f} s, "
+        below += f"{training.megabytes:.0f} MB.\n"
     publish("forecast", title, _command(), sites.HEADER, table, below)
 
 

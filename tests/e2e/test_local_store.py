@@ -105,6 +105,7 @@ def test_damage_of_a_running_site_is_mended_and_nothing_is_lost(fed: FedSite) ->
     backed_up(fed.site)
     fed.feed(30)
     fed.wait_until_all_is_stored()
+    wait_for(lambda: nothing_is_beside(fed.site.data / "wvr.db"), 60, "all pages are in wvr.db itself")
     with (fed.site.data / "wvr.db").open("r+b") as file, listening(fed.site, "viewer") as viewer:
         size = file.seek(0, os.SEEK_END)
         file.seek(4096)
@@ -118,6 +119,15 @@ def test_damage_of_a_running_site_is_mended_and_nothing_is_lost(fed: FedSite) ->
     promises.every_service_is_healthy(fed.site)
     fed.wait_for_alert()
     assert list(fed.site.data.glob("wvr.db.corrupt-*[0-9]"))
+
+
+def nothing_is_beside(database: Path) -> bool:
+    """Whether the write-ahead log could be emptied into the file, so that the file's pages are what is read."""
+    connection = sqlite3.connect(database)
+    try:
+        return bool(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
+    finally:
+        connection.close()
 
 
 def backed_up(site: RunningSite) -> Path:

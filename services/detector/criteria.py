@@ -29,7 +29,7 @@ SHARES = {
 }
 """Parts of the false-alarm rate that each method may use. Limits are cautious and alarms merge: on fresh sites a method
 
-raises a quarter to a half of what it may, so the parts add up to more than one (decision 0015).
+raises about half of what it may, so the parts add up to more than one (decisions 0015 and 0020).
 """
 
 

@@ -23,7 +23,7 @@ from shared.contract.wire import WireError, decode, encode
 from shared.runtime.bus import Delivery, nothing
 from shared.runtime.complaints import Complaints
 from shared.runtime.health import Presence, heartbeat_file
-from shared.runtime.inbox import Inbox, Packet
+from shared.runtime.inbox import Content, Inbox, Packet
 from shared.runtime.log import log
 from shared.runtime.outbox import Outbox, Sent
 from shared.runtime.reach import hindrance, trusting
@@ -296,7 +296,7 @@ class MqttBus:
         if content.topic != self._own_topic:
             if self._hears:
                 self._watchdog.heard()
-            self._inbox.put(content)
+            self._inbox.put(Content(content.topic, bytes(content.payload), content.mid, content.qos))
             return
         client.ack(content.mid, content.qos)
         if self._hears and self._is_own_beat(content):

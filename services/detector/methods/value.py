@@ -7,7 +7,7 @@ standings (Fisher, 1936), with their correlation on clean days.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from services.detector.methods import spikes
 from services.detector.methods.scales import Scales
 from services.detector.methods.spikes import Spikes
 from services.detector.methods.spreads import (
+    CLIP,
     LEAST,
     LOWEST,
     Learned,
@@ -41,8 +42,8 @@ HOUR = 60
 HOUR_PLACE = WINDOWS.index(HOUR)
 QUARTER, WATCHED = 15, 45
 """Minutes of each look at whether a rise is still there, and after which it counts: many users are gone by then."""
-AT_ONCE = 4.0
-"""Limits beyond which nothing is waited for."""
+AT_ONCE = 0.8
+"""Part of what single minutes are cut at; where the shortest window's mean reaches it, nothing is waited for."""
 STILL = 0.5
 """Spreads that the last hour must be off, for what a longer window shows to last; and part of what opened an alarm."""
 FULL = 0.6
@@ -100,16 +101,18 @@ def narrower(recent: Learned | None, long: Learned | None) -> Learned | None:
 
 
 def _alarming(found: Standings) -> Standings:
-    """Only what `Value.lasts` would let open an alarm: limits are set for false alarms, not for minutes beyond them."""
+    """Only what `Value.risen` would let open an alarm: limits are set for false alarms, not for minutes beyond them."""
     hour = found.by_window[HOUR]
     spread = np.repeat(np.array(found.learned[f"spread_{HOUR}"]), 60)
+    cut = CLIP * np.repeat(np.array(found.learned["single"]), 60)
+    at_once = np.abs(moving_means(found.filled, WINDOWS[0])) >= AT_ONCE * cut
     kept = {}
     for window, far in found.by_window.items():
         sign = np.sign(far)
         mean = moving_means(found.filled, min(window, HOUR))
         level = np.tensordot(np.array(found.learned[f"level_{window}"]), levels(found.filled, window), 1)
         size = sign * (mean - level)
-        still = (sign * hour >= STILL if window > HOUR else True) & _stays(found.filled, sign, level, size)
+        still = (sign * hour >= STILL if window > HOUR else True) & (at_once | _stays(found.filled, sign, level, size))
         kept[window] = np.where((size > spread) & (sign * mean >= AGAINST * size) & still, far, 0.0)
     return Standings(found.learned, kept, found.filled)
 
@@ -139,15 +142,19 @@ def _joint(flow: Standings, pressure: Standings, window: int) -> tuple[Floats, f
     return np.where(both, (up + down) * slope, 0.0), slope
 
 
-@dataclass(frozen=True)
-class Held:
-    """What an open alarm began with, in parts of what is usual."""
+@dataclass
+class Rise:
+    """What is unusual, as it was when it was first beyond a limit; in parts of what is usual."""
 
     level: float
-    """Expected without what opened it."""
+    """Expected without it."""
     size: float
     excess: float
     """In the channel's unit."""
+    window: int
+    """Minutes of the window that showed it."""
+    age: int = 0
+    """Minutes that it is watched."""
 
 
 class Value:
@@ -159,12 +166,11 @@ class Value:
         self.residual = math.nan
         self.joint = self.far = self.spiked = False
         """What of it is beyond its limit: flow and pressure together; a window; the minute before alone."""
-        self.held: Held | None = None
+        self.held: Rise | None = None
+        """What an open alarm began with."""
         self.risen = False
         """Whether what is unusual has lasted long enough to be told of, or is told of and goes on."""
-        self._rise: Held | None = None
-        """What is watched, and since when, in minutes."""
-        self._age = self._window = 0
+        self._watched: Rise | None = None
         self.partner = partner
         self._hour = 0
         self._scale = learned.profiles["scale"] if learned else (1.0,) * 24
@@ -175,10 +181,10 @@ class Value:
     def take_over(self, before: Value) -> Value:
         """Goes on with what began under older criteria: an open alarm, or a rise that is watched."""
         part = sum(before._scale) / sum(self._scale)
-        self.held, self._rise = (
-            Held(one.level * part, one.size * part, one.excess) if one else None for one in (before.held, before._rise)
+        self.held, self._watched = (
+            rise and replace(rise, level=rise.level * part, size=rise.size * part)
+            for rise in (before.held, before._watched)
         )
-        self._age, self._window = before._age, before._window
         return self
 
     def open_day(self, usual: list[float], past: list[float], unrest: float) -> None:
@@ -194,7 +200,7 @@ class Value:
         self.spikes.skip()
         self.risen = False
         if minutes > QUARTER:
-            self._rise = None
+            self._watched = None
 
     def check(self, minute: int, value: float | None) -> Check:
         """The Check of a value at a minute of the day."""
@@ -233,17 +239,17 @@ class Value:
                 scales.place, scales.up, self.joint = place, True, True
 
     def _watch(self) -> None:
-        """A rise is told of when it has lasted; at once when it is very large."""
-        scales, rise = self.scales, self._rise
+        """A rise is told of when it has lasted; at once when it is very large, or while an alarm is open."""
+        scales, rise = self.scales, self._watched
         if rise:
-            self._age += 1
-            if self._age % QUARTER == 0 and (scales.mean(QUARTER) - rise.level) / rise.size < STILL:
-                self._rise = rise = None
-        shows = self.far and (rise is None or scales.score >= AT_ONCE * scales.limit) and self._lasts()
-        if shows and rise is None and self.held is None:
-            self._rise, self._age, self._window = self._found(), 0, scales.window
-        at_once = scales.score >= AT_ONCE * scales.limit or self.held is not None
-        self.risen = (shows and at_once) or (self._rise is not None and self._age >= WATCHED)
+            rise.age += 1
+            if rise.age % QUARTER == 0 and (scales.mean(QUARTER) - rise.level) / rise.size < STILL:
+                rise = self._watched = None
+        at_once = self.held is not None or scales.size_at_cut(WINDOWS[0], self._hour) >= AT_ONCE
+        shows = self.far and (at_once or rise is None) and self._lasts()
+        if shows and not rise and not self.held:
+            rise = self._watched = self._found()
+        self.risen = (shows and at_once) or (rise is not None and rise.age >= WATCHED)
 
     def _lasts(self) -> bool:
         """Whether a window beyond its limit shows something that is so now; points to the longest that does.
@@ -262,22 +268,26 @@ class Value:
         still = scales.window <= HOUR or sign * scales.standing[HOUR_PLACE] >= STILL
         return size > self._spread[self._hour] and mean >= AGAINST * size and still
 
-    def _found(self) -> Held:
-        level = self.scales.level()
-        size = self.scales.mean(min(self.scales.window, HOUR)) - level
-        return Held(level, size, size * self._scale[self._hour])
+    def _found(self) -> Rise:
+        window, level = self.scales.window, self.scales.level()
+        return self._above(level, self.scales.mean(min(window, HOUR)), window)
+
+    def _above(self, level: float, mean: float, window: int) -> Rise:
+        size = mean - level
+        return Rise(level, size, size * self._scale[self._hour], window)
 
     def hold(self) -> None:
         """Keeps the level of before, for as long as an alarm is open."""
-        self.held, rise = self._found(), self._rise
-        if rise and self._age >= WATCHED:
-            size = self.scales.mean(WATCHED) - rise.level
-            self.held = Held(rise.level, size, size * self._scale[self._hour])
-        self._rise = None
+        rise, self._watched = self._watched, None
+        if rise and rise.age >= WATCHED:
+            self.held = self._above(rise.level, self.scales.mean(WATCHED), rise.window)
+        else:
+            self.held = self._found()
 
     def since(self) -> int:
         """Minutes ago that what is told of began, as far as can be told."""
-        return self._age + self._window - 1 if self._rise else self.scales.window - 1
+        rise = self._watched
+        return (rise.age + rise.window if rise else self.scales.window) - 1
 
     def goes_on(self) -> bool:
         """Whether the last hour is still nearer to what opened an alarm than to the level before it."""
@@ -293,8 +303,8 @@ class Value:
 
     def excess(self) -> float:
         """How far an hour's mean, or that of a shorter farthest window, is above the level before, channel's unit."""
-        known = self.held or self._rise
-        window = min(self.scales.window, WATCHED if self._rise else HOUR)
+        known = self.held or self._watched
+        window = min(self.scales.window, WATCHED if self._watched else HOUR)
         return (self.scales.mean(window) - (known.level if known else self.scales.level())) * self._scale[self._hour]
 
     def doubt(self) -> float:

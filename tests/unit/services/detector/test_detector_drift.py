@@ -54,6 +54,14 @@ def test_a_meter_that_drifts_is_told_from_the_other(row: int, part: float) -> No
     assert not any(found[1 - row][4:8])
 
 
+def test_a_shift_that_stays_is_told_of_for_some_days_and_then_known() -> None:
+    values = two_meters()
+    values[0, 78:] *= 1.4
+    told = [day for day, one in enumerate(judged(values)[0], start=76) if one]
+    assert told[0] == 78
+    assert told[-1] <= 78 + drift.NEWS
+
+
 def test_faults_of_half_a_day_are_no_drift() -> None:
     values = two_meters()
     values[0, 80, : DAY // 3] *= 60.0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.detector.methods.spreads import caution
+from services.detector.methods.spreads import Learned, caution
+from services.detector.methods.value import narrower
 from services.detector.tail import limit_for
 
 
@@ -43,6 +44,15 @@ def test_a_quarter_full_of_anomalies_does_not_lift_it_out_of_sight() -> None:
 def test_it_is_wider_with_fewer_days() -> None:
     limits = [limit_for(np.tile([3.0, 4.0, 5.0, 6.0], days), 0.02) for days in (1, 3, 20)]
     assert limits == sorted(limits, reverse=True)
+
+
+def test_the_narrower_limits_of_two_memories_hold_in_parts_of_the_recent_ones() -> None:
+    recent = Learned({"limit": 0.5, "up_60": 8.0, "down_60": 4.0, "unrest": 2.0}, {"scale": (1.0,) * 24})
+    long = Learned({"limit": 1.0, "up_60": 3.0, "down_60": 5.0, "unrest": 1.0}, {"scale": (2.0,) * 24})
+    found = narrower(recent, long)
+    assert found == Learned({"limit": 0.5, "up_60": 6.0, "down_60": 4.0, "unrest": 2.0}, recent.profiles)
+    assert narrower(recent, None) == recent
+    assert narrower(None, long) is None
 
 
 def test_limits_are_wide_after_a_day_and_as_they_were_set_after_three_months() -> None:

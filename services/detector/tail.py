@@ -6,36 +6,31 @@ import numpy as np
 
 from shared.domain.series import Floats
 
-FAR = 5.0
-"""Daily maxima this many tail lengths above the median are taken for events, not for noise."""
-
-
 EXPECTED_LENGTH, EXPECTED_DAYS = 0.2, 5.0
 """Tail length in parts of the median that is assumed with the weight of five days, before a site has shown its own."""
-HIGH, MANY = 0.75, 28
-"""With so many days or more the tail begins at their upper quarter, else at their median."""
+SHORTEST = 0.02
+"""Length of the tail, in parts of the median, where days hardly differ."""
+HALF, QUARTER = 0.5, 0.25
+"""Of the days are above the median, and above the upper quartile."""
 
 
 def limit_for(maxima: Floats, per_day: float) -> float:
     """Score that a clean day exceeds with probability per_day, from the maxima of days (NaN: unknown).
 
-    Exponential tail of the block maxima (peaks over threshold; Pickands, 1975). Days with an anomaly are given as
+    Exponential tail of the block maxima beyond their upper quartile (peaks over threshold; Pickands, 1975), its length
+    from median and quartile, which a few days with an unnoticed event hardly move. Days with an anomaly are given as
     infinite: as many of them as false alarms were wished for count as beyond all others, since leaving these out would
-    cut the tail by what it is to foretell; the rest had a cause and tell nothing of noise. Days that stand out as
-    events are left out. Wider while few days are known; infinite when none is.
+    cut the tail by what it is to foretell; the rest had a cause and tell nothing of noise. Wider while few days are
+    known; infinite when none is.
     """
     known = np.sort(maxima[~np.isnan(maxima)])
     finite = known[np.isfinite(known)]
     if not len(finite):
         return float("inf")
     beyond = min(len(known) - len(finite), int(np.ceil(per_day * len(known))))
-    ordered = np.append(finite, np.full(beyond, finite[-1]))
-    part = HIGH if len(ordered) >= MANY else 0.5
-    median, start, upper = np.quantile(ordered, (0.5, part, 0.75))
-    typical = max(float(upper - median) / np.log(2), 0.02 * abs(float(median)))
-    above = finite[(finite > start) & (finite <= median + FAR * typical)] - start
-    length = float(above.sum() + beyond * above[-1]) / len(above) if len(above) else typical
+    median, upper = np.quantile(np.append(finite, np.full(beyond, finite[-1])), (1 - HALF, 1 - QUARTER))
+    length = max(float(upper - median) / np.log(HALF / QUARTER), SHORTEST * abs(float(median)))
     weight = len(finite) / (len(finite) + EXPECTED_DAYS)
-    length = weight * length + (1 - weight) * max(EXPECTED_LENGTH * abs(float(median)), typical)
+    length = weight * length + (1 - weight) * max(EXPECTED_LENGTH * abs(float(median)), length)
     small = 1.0 + 8.0 / len(finite)
-    return float(start + length * max(float(np.log((1 - part) / per_day)), 1.0) * small)
+    return float(upper + length * max(float(np.log(QUARTER / per_day)), 0.0) * small)

@@ -28,6 +28,8 @@ from shared.contract.messages import (
 from shared.settings import Settings
 
 MINUTE = timedelta(minutes=1)
+LASTS, LOSS_LASTS = timedelta(days=1), timedelta(days=7)
+"""After which a shift is the new level: what is told of for a day is known, what may be lost water for a week."""
 FAR = timedelta(days=1)
 """From the last reading; a silence that a tick puts farther away is one of the tick's clock."""
 
@@ -89,9 +91,9 @@ class Watch:
         risen = station.flow.value.risen or station.pressure.value.risen
         if risen or high[0].flag or high[1].flag or high[2].flag or low[0].flag or low[1].flag or low[2].flag:
             found = findings(station.flow, station.pressure, high, low, self._silence)
-            yield from self._alarm(reading.at, found, bool(found) or self._goes_on())
+            yield from self._alarm(reading.at, found, bool(found) or self._goes_on(reading.at))
         elif not self.alarms.idle:
-            yield from self._alarm(reading.at, [], near(high[1], high[2], low[1], low[2]) or self._goes_on())
+            yield from self._alarm(reading.at, [], near(high[1], high[2], low[1], low[2]) or self._goes_on(reading.at))
         if self.alarms.unnamed and station.flow.value.in_full():
             excess, deep = station.flow.value.excess(), station.night.deep(minute)
             yield from self._told(self.alarms.in_full(reading.at, excess, deep))
@@ -105,11 +107,14 @@ class Watch:
             self.alarms.quiet = self.works.on(at)
             yield from self._told(self.works.end(at))
 
-    def _goes_on(self) -> bool:
-        """Whether what opened the alarm is still there."""
+    def _goes_on(self, at: datetime) -> bool:
+        """Whether what opened the alarm is still there, and not yet the new level."""
         alarm = self.alarms.open.get("usual")
-        gauge = self.station.pressure if alarm and alarm.said.channel == "pressure" else self.station.flow
-        return alarm is not None and gauge.value.goes_on()
+        if alarm is None:
+            return False
+        is_loss = alarm.said.channel == "flow_rate" and (alarm.excess or 0.0) > 0.0
+        gauge = self.station.pressure if alarm.said.channel == "pressure" else self.station.flow
+        return at - alarm.said.opened_at < (LOSS_LASTS if is_loss else LASTS) and gauge.value.goes_on()
 
     def _told(self, anomalies: Iterable[Anomaly]) -> Iterator[Anomaly]:
         for anomaly in anomalies:

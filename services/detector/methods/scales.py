@@ -83,10 +83,6 @@ class Scales:
         """Mean of the last minutes in parts of what is usual."""
         return (self.sums[-1] - self.sums[-1 - window]) / window
 
-    def size_at_cut(self, window: int, hour: int) -> float:
-        """Mean of the last minutes, either way, in parts of where single minutes are cut: near 1 all of them are."""
-        return abs(self.mean(window)) / self._clip[hour]
-
     def level(self) -> float:
         """What was expected of the farthest window from the level before it, in parts of what is usual."""
         if not self._learned:

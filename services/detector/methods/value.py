@@ -11,12 +11,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from services.detector.memory import Mask, Past
+from services.detector.memory import Past
 from services.detector.methods import spikes
 from services.detector.methods.scales import Scales
 from services.detector.methods.spikes import Spikes
 from services.detector.methods.spreads import (
-    CLIP,
     LEAST,
     LOWEST,
     Learned,
@@ -40,10 +39,6 @@ WINDOWS = (10, 30, 60, 180, 720)
 """Minutes: a large burst, and ever smaller ones."""
 HOUR = 60
 HOUR_PLACE = WINDOWS.index(HOUR)
-QUARTER, WATCHED = 15, 45
-"""Minutes of each look at whether a rise is still there, and after which it counts: many users are gone by then."""
-AT_ONCE = 0.8
-"""Part of what single minutes are cut at; where the shortest window's mean reaches it, nothing is waited for."""
 STILL = 0.5
 """Spreads that the last hour must be off, for what a longer window shows to last; and part of what opened an alarm."""
 FULL = 0.6
@@ -104,27 +99,15 @@ def _alarming(found: Standings) -> Standings:
     """Only what `Value.risen` would let open an alarm: limits are set for false alarms, not for minutes beyond them."""
     hour = found.by_window[HOUR]
     spread = np.repeat(np.array(found.learned[f"spread_{HOUR}"]), 60)
-    cut = CLIP * np.repeat(np.array(found.learned["single"]), 60)
-    at_once = np.abs(moving_means(found.filled, WINDOWS[0])) >= AT_ONCE * cut
     kept = {}
     for window, far in found.by_window.items():
         sign = np.sign(far)
         mean = moving_means(found.filled, min(window, HOUR))
         level = np.tensordot(np.array(found.learned[f"level_{window}"]), levels(found.filled, window), 1)
         size = sign * (mean - level)
-        still = (sign * hour >= STILL if window > HOUR else True) & (at_once | _stays(found.filled, sign, level, size))
+        still = sign * hour >= STILL if window > HOUR else True
         kept[window] = np.where((size > spread) & (sign * mean >= AGAINST * size) & still, far, 0.0)
     return Standings(found.learned, kept, found.filled)
-
-
-def _stays(filled: Floats, sign: Floats, level: Floats, size: Floats) -> Mask:
-    """(n, 1440): whether each quarter of an hour that follows still shows half of a rise above a level."""
-    quarters = moving_means(filled, QUARTER).ravel()
-    stays = np.ones(filled.shape, dtype=np.bool_)
-    for later in range(QUARTER, WATCHED + 1, QUARTER):
-        mean = np.concatenate([quarters[later:], np.zeros(later)]).reshape(filled.shape)
-        stays &= sign * (mean - level) >= STILL * size
-    return stays
 
 
 def _partner(past: Past) -> Standings | None:
@@ -142,19 +125,15 @@ def _joint(flow: Standings, pressure: Standings, window: int) -> tuple[Floats, f
     return np.where(both, (up + down) * slope, 0.0), slope
 
 
-@dataclass
+@dataclass(frozen=True)
 class Rise:
-    """What is unusual, as it was when it was first beyond a limit; in parts of what is usual."""
+    """What an open alarm began with, in parts of what is usual."""
 
     level: float
     """Expected without it."""
     size: float
     excess: float
     """In the channel's unit."""
-    window: int
-    """Minutes of the window that showed it."""
-    age: int = 0
-    """Minutes that it is watched."""
 
 
 class Value:
@@ -169,8 +148,7 @@ class Value:
         self.held: Rise | None = None
         """What an open alarm began with."""
         self.risen = False
-        """Whether what is unusual has lasted long enough to be told of, or is told of and goes on."""
-        self._watched: Rise | None = None
+        """Whether what is beyond a limit is so now, not only in a window that looks back."""
         self.partner = partner
         self._hour = 0
         self._scale = learned.profiles["scale"] if learned else (1.0,) * 24
@@ -181,10 +159,8 @@ class Value:
     def take_over(self, before: Value) -> Value:
         """Goes on with what began under older criteria: an open alarm, or a rise that is watched."""
         part = sum(before._scale) / sum(self._scale)
-        self.held, self._watched = (
-            rise and replace(rise, level=rise.level * part, size=rise.size * part)
-            for rise in (before.held, before._watched)
-        )
+        held = before.held
+        self.held = held and replace(held, level=held.level * part, size=held.size * part)
         return self
 
     def open_day(self, usual: list[float], past: list[float], unrest: float) -> None:
@@ -199,8 +175,6 @@ class Value:
         self.scales.skip(minutes)
         self.spikes.skip()
         self.risen = False
-        if minutes > QUARTER:
-            self._watched = None
 
     def check(self, minute: int, value: float | None) -> Check:
         """The Check of a value at a minute of the day."""
@@ -220,7 +194,7 @@ class Value:
         if self._rows:
             self._look_jointly()
         self.far = scales.score >= scales.limit
-        self._watch()
+        self.risen = self.far and self._lasts()
         standing_out = self.spikes.take(residual, hour)
         self.spiked = standing_out >= 1.0
         if self.spiked:
@@ -237,19 +211,6 @@ class Value:
             if flow > 1.0 and pressure[place] < -1.0 and (flow - pressure[place]) * weight > scales.score:
                 scales.score = (flow - pressure[place]) * weight
                 scales.place, scales.up, self.joint = place, True, True
-
-    def _watch(self) -> None:
-        """A rise is told of when it has lasted; at once when it is very large, or while an alarm is open."""
-        scales, rise = self.scales, self._watched
-        if rise:
-            rise.age += 1
-            if rise.age % QUARTER == 0 and (scales.mean(QUARTER) - rise.level) / rise.size < STILL:
-                rise = self._watched = None
-        at_once = self.held is not None or scales.size_at_cut(WINDOWS[0], self._hour) >= AT_ONCE
-        shows = self.far and (at_once or rise is None) and self._lasts()
-        if shows and not rise and not self.held:
-            rise = self._watched = self._found()
-        self.risen = (shows and at_once) or (rise is not None and rise.age >= WATCHED)
 
     def _lasts(self) -> bool:
         """Whether a window beyond its limit shows something that is so now; points to the longest that does.
@@ -268,26 +229,15 @@ class Value:
         still = scales.window <= HOUR or sign * scales.standing[HOUR_PLACE] >= STILL
         return size > self._spread[self._hour] and mean >= AGAINST * size and still
 
-    def _found(self) -> Rise:
-        window, level = self.scales.window, self.scales.level()
-        return self._above(level, self.scales.mean(min(window, HOUR)), window)
-
-    def _above(self, level: float, mean: float, window: int) -> Rise:
-        size = mean - level
-        return Rise(level, size, size * self._scale[self._hour], window)
-
     def hold(self) -> None:
         """Keeps the level of before, for as long as an alarm is open."""
-        rise, self._watched = self._watched, None
-        if rise and rise.age >= WATCHED:
-            self.held = self._above(rise.level, self.scales.mean(WATCHED), rise.window)
-        else:
-            self.held = self._found()
+        level = self.scales.level()
+        size = self.scales.mean(min(self.scales.window, HOUR)) - level
+        self.held = Rise(level, size, size * self._scale[self._hour])
 
     def since(self) -> int:
         """Minutes ago that what is told of began, as far as can be told."""
-        rise = self._watched
-        return (rise.age + rise.window if rise else self.scales.window) - 1
+        return self.scales.window - 1
 
     def goes_on(self) -> bool:
         """Whether the last hour is still nearer to what opened an alarm than to the level before it."""
@@ -303,9 +253,8 @@ class Value:
 
     def excess(self) -> float:
         """How far an hour's mean, or that of a shorter farthest window, is above the level before, channel's unit."""
-        known = self.held or self._watched
-        window = min(self.scales.window, WATCHED if self._watched else HOUR)
-        return (self.scales.mean(window) - (known.level if known else self.scales.level())) * self._scale[self._hour]
+        level = self.held.level if self.held else self.scales.level()
+        return (self.scales.mean(min(self.scales.window, HOUR)) - level) * self._scale[self._hour]
 
     def doubt(self) -> float:
         """Half the width of the interval that holds the excess in nine of ten cases, in the channel's unit."""

@@ -94,7 +94,7 @@ def _services(settings: Settings, recorder: Recorder, folder: DeferredFolder) ->
     beginning, keeper = datetime.fromtimestamp(0, zone), Keeper(site, zone, Shelf(settings.data), history)
     keen = [
         Forecaster(site, zone, history, loader(settings.data), holidays),
-        Detector(settings, history),
+        Detector(settings, history, holidays),
         Trainer(site, zone, on_command, InProcess(job.train), beginning, keeper),
         Reporter(folder, zone, settings.reporter.horizons_hours, settings.reporter.outbox_days, NothingOwed()),
     ]

@@ -94,11 +94,11 @@ class Listener:
 def _services(settings: Settings) -> tuple[Ingest, Forecaster, Detector]:
     site, zone = settings.site.name, settings.zone
     history = History(settings.database, zone, site)
-    bad_lines = RejectedLines(settings.data / "rejected")
+    bad_lines, holidays = RejectedLines(settings.data / "rejected"), calendar(settings.site.country)
     return (
         Ingest(site, NoSpool("bench"), "bench", Register(settings.sensors), bad_lines, NoPast()),
-        Forecaster(site, zone, history, lambda *_: None, calendar(settings.site.country)),
-        Detector(settings, history),
+        Forecaster(site, zone, history, lambda *_: None, holidays),
+        Detector(settings, history, holidays),
     )
 
 

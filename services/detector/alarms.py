@@ -151,6 +151,11 @@ class Alarms:
             alarm = self.open.pop(key)
             yield self._cleared(alarm, alarm.said.opened_at)
 
+    def leave(self, first: datetime, last: datetime) -> Iterator[Anomaly]:
+        """Clears what was opened in a span of a wrong clock's time, at its end: the clock has come back from there."""
+        for key in [key for key, alarm in self.open.items() if first <= alarm.said.opened_at <= last]:
+            yield self._cleared(self.open.pop(key), last)
+
     def acknowledge(self, id_: str, at: datetime) -> Anomaly | None:
         """Marks an open anomaly as seen by an operator; None when none has that id."""
         for alarm in self.open.values():

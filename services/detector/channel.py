@@ -39,12 +39,12 @@ class Gauge:
         self.value = Value(learned["value"], partner).take_over(self.value)
         self.prediction = Prediction(learned["prediction"])
 
-    def open_day(self, usual: list[float], past: list[float], unrest: float) -> None:
-        """Begins a day with what is expected of it, the residuals of the two days before, and unrest."""
+    def open_day(self, usual: list[float], past: list[float]) -> None:
+        """Begins a day with what is expected of it, and the residuals of the two days before."""
         self.minutes = [math.nan] * MINUTES
         self.forecasts = [None] * 24
         self.usual = usual if usual and usual[0] == usual[0] else []
-        self.value.open_day(self.usual, past, unrest)
+        self.value.open_day(self.usual, past)
         self.prediction.open_day(self.usual)
 
     def open_hour(self, hour: int, forecast: Quantiles | None) -> None:

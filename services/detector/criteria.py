@@ -18,14 +18,14 @@ AGES = (2, 3, 4, 5, 7, 10, 14, 21, 28, 42, 56, 91)
 """Days of readings after which criteria are learned; from then on with each quarter of the year."""
 SHARES = {
     "flow_rate.system": 0.02,
-    "flow_rate.value": 0.7,
+    "flow_rate.value": 0.35,
     "flow_rate.prediction": 0.05,
     "flow_rate.night": 0.2,
-    "flow_rate.drift": 0.04,
+    "flow_rate.drift": 0.06,
     "pressure.system": 0.02,
-    "pressure.value": 0.15,
+    "pressure.value": 0.07,
     "pressure.prediction": 0.03,
-    "pressure.drift": 0.04,
+    "pressure.drift": 0.06,
 }
 """Parts of the false-alarm rate that each method may use; they add up to one (decision 0021)."""
 

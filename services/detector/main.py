@@ -2,6 +2,7 @@
 
 from services.detector.service import Detector
 from shared.runtime.mqtt_bus import MqttBus
+from shared.runtime.public_holidays import calendar
 from shared.runtime.run import run
 from shared.runtime.unbroken import unbroken
 from shared.settings import load_settings
@@ -11,7 +12,8 @@ from shared.store.history import History
 def main() -> None:
     settings = load_settings()
     history = History(settings.database, settings.zone, settings.site.name)
-    detector, bus = Detector(settings, history), MqttBus("detector", settings, history.sensors)
+    detector = Detector(settings, history, calendar(settings.site.country))
+    bus = MqttBus("detector", settings, history.sensors)
     run(unbroken(detector, history, detector.owed, lambda: bus.connections), bus)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contract.messages import CHANNELS, Channel
+from shared.domain.calendar import NO_HOLIDAYS, Calendar
 from shared.domain.series import Floats
 
 Singles = NDArray[np.float32]
@@ -21,6 +22,7 @@ RARE_DAYS = 180
 """Days that limits of what is rare are learned from, so that one quarter's unnoticed events don't set them."""
 KEPT_DAYS = RARE_DAYS + 50
 """What was expected of a day rests on six weeks before it."""
+SUNDAY = 6
 SETTLED_DAYS = 14
 """Days after which what is expected of a day rests on every day of the week; those before tell little of limits."""
 LASTING = 2 * MINUTES
@@ -60,6 +62,7 @@ def ten_minute_means(values: Singles) -> Floats:
 class Memory:
     """Closed days, oldest first; days without any reading are absent."""
 
+    calendar: Calendar = NO_HOLIDAYS
     days: deque[Day] = field(default_factory=deque)
     spans: list[tuple[int, int | None]] = field(default_factory=list)
     """(opened, cleared or None) of anomalies, in local minutes since ordinal 0."""
@@ -78,6 +81,10 @@ class Memory:
     def before(self, number: int, most: int) -> list[Day]:
         """Days of the `most` days before one."""
         return [day for day in self.days if number - most <= day.number < number]
+
+    def weekday(self, number: int) -> int:
+        """0 for Monday; on public holidays water is used as on Sundays."""
+        return SUNDAY if self.calendar.is_off(number) else (number - 1) % 7
 
     def forget_from(self, number: int) -> None:
         """Drops days from a number on."""

@@ -22,6 +22,7 @@ from shared.contract.messages import (
     Tick,
     Verdict,
 )
+from shared.domain.calendar import NO_HOLIDAYS, Calendar
 from shared.domain.series import DAY
 from shared.settings import Settings
 
@@ -69,8 +70,8 @@ class Detector:
     produces: ClassVar[tuple[type[Message], ...]] = (Verdict, Anomaly, Criteria, Response)
     commands: ClassVar[tuple[str, ...]] = ("acknowledge", "silence")
 
-    def __init__(self, settings: Settings, archive: Archive) -> None:
-        self._settings, self._archive = settings, archive
+    def __init__(self, settings: Settings, archive: Archive, calendar: Calendar = NO_HOLIDAYS) -> None:
+        self._settings, self._archive, self._calendar = settings, archive, calendar
         self._posts: dict[str, Post] = {}
         self._last: datetime | None = None
 
@@ -112,7 +113,7 @@ class Detector:
         for sensor in self._archive.sensors():
             if self._settings.knows(sensor):
                 held = self._unstored(self._posts[sensor]) if sensor in self._posts else []
-                post = self._posts[sensor] = Post(Watch(self._settings, sensor))
+                post = self._posts[sensor] = Post(Watch(self._settings, sensor, self._calendar))
                 rebuild = Rebuild(self._archive, self._settings.zone, post.watch)
                 yield from rebuild.messages(afresh)
                 for reading in (*rebuild.left, *held):
@@ -128,7 +129,7 @@ class Detector:
     def _take(self, reading: Reading) -> Iterator[Message]:
         post = self._posts.get(reading.sensor)
         if post is None:
-            post = self._posts[reading.sensor] = Post(Watch(self._settings, reading.sensor))
+            post = self._posts[reading.sensor] = Post(Watch(self._settings, reading.sensor, self._calendar))
         post.watch.silent_minutes, post.silent = post.silent or post.watch.silent_minutes, 0
         if post.held:
             post.held.append(reading)
@@ -160,7 +161,7 @@ class Detector:
     def _foresee(self, prediction: Prediction) -> Iterator[Message]:
         post = self._posts.get(prediction.sensor)
         if post is None:
-            post = self._posts[prediction.sensor] = Post(Watch(self._settings, prediction.sensor))
+            post = self._posts[prediction.sensor] = Post(Watch(self._settings, prediction.sensor, self._calendar))
         post.come_back()
         hour = int(prediction.issued_at.timestamp()) // 3600
         if hour > post.hour:

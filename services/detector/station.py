@@ -14,8 +14,9 @@ from services.detector.memory import MINUTES, Day, Memory, Singles, ten_minute_m
 from services.detector.methods.drift import Drift, Shift, blamed
 from services.detector.methods.night import END, KEPT, Night
 from services.detector.methods.prediction import FirstHours
-from services.detector.usual import LOOK_BACK, day_ahead, recent_unrest
+from services.detector.usual import LOOK_BACK, day_ahead
 from shared.contract.messages import NOT_EVALUATED, Criteria
+from shared.domain.calendar import NO_HOLIDAYS, Calendar
 from shared.domain.series import Floats
 from shared.runtime.log import log
 from shared.settings import Settings
@@ -24,12 +25,12 @@ from shared.settings import Settings
 class Station:
     """Two gauges, the nights, and the memory they learn from; driven by the local time of the readings."""
 
-    def __init__(self, settings: Settings, sensor: str) -> None:
+    def __init__(self, settings: Settings, sensor: str, calendar: Calendar = NO_HOLIDAYS) -> None:
         self._settings = settings
         limits = settings.sensor(sensor)
         self.site, self.sensor = settings.site.name, sensor
         self._wish = Wish(settings.detection.false_alarms_per_week, settings.detection.stuck_minutes)
-        self.memory = Memory()
+        self.memory = Memory(calendar)
         self.flow, self.pressure = Gauge("flow_rate", limits.flow_rate), Gauge("pressure", limits.pressure)
         self.night = Night(None)
         self.drifts = (Drift(None), Drift(None))
@@ -109,7 +110,7 @@ class Station:
         before = {day.number: day for day in self.memory.before(number, 2)}
         for row, gauge in enumerate((self.flow, self.pressure)):
             past = np.concatenate([_residuals(before.get(number - ago), row) for ago in (2, 1)]).tolist()
-            gauge.open_day(usual[row].tolist(), past, recent_unrest(self.memory, number, row))
+            gauge.open_day(usual[row].tolist(), past)
         self.number, self.hour, self.night_closed = number, -1, False
         if self.night.standing is NOT_EVALUATED and number - 1 in before:
             self._judge_night(before[number - 1].tens[0], number - 1)

@@ -14,7 +14,6 @@ RECENT = 7
 TRUST = 0.9
 """Share of the recent level that is expected to go on."""
 SLOTS = 144
-UNREST_DAYS = 14
 
 
 def day_ahead(memory: Memory, number: int) -> Singles:
@@ -25,25 +24,9 @@ def day_ahead(memory: Memory, number: int) -> Singles:
     calm = calm if 2 * calm.sum() >= len(calm) else np.ones(len(calm), dtype=np.bool_)
     if not days:
         return np.full((2, MINUTES), np.nan, dtype=np.float32)
-    weekdays = np.array([(day.number - 1) % 7 for day in days])
+    weekdays, weekday = np.array([memory.weekday(day.number) for day in days]), memory.weekday(number)
     tens = np.array([day.tens for day in days])
-    return np.stack([_minutes(_expected(tens[:, row], weekdays, (number - 1) % 7, calm)) for row in range(2)])
-
-
-def recent_unrest(memory: Memory, number: int, row: int) -> float:
-    """Median over two weeks of how far ten-minute means were from what was expected; NaN when unknown."""
-    days = memory.before(number, UNREST_DAYS)
-    off = [unrest_of(day.tens[row][None], day.usual[row][None])[0] for day in days]
-    known = [one for one in off if one > 0]
-    return float(np.median(known)) if len(known) >= UNREST_DAYS // 2 else float("nan")
-
-
-def unrest_of(tens: Floats, usual: Singles | Floats) -> Floats:
-    """(n,) mean distance of (n, 144) ten-minute means from (n, 1440) expected minutes, in the channel's unit."""
-    off = np.abs(tens - usual.reshape(-1, SLOTS, 10).mean(axis=2))
-    known = ~np.isnan(off)
-    distance: Floats = np.where(known, off, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-    return distance
+    return np.stack([_minutes(_expected(tens[:, row], weekdays, weekday, calm)) for row in range(2)])
 
 
 def _expected(tens: Floats, weekdays: Floats, weekday: int, calm: Mask) -> Floats:

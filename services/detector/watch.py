@@ -25,6 +25,7 @@ from shared.contract.messages import (
     Reading,
     Verdict,
 )
+from shared.domain.calendar import NO_HOLIDAYS, Calendar
 from shared.settings import Settings
 
 MINUTE = timedelta(minutes=1)
@@ -37,10 +38,10 @@ FAR = timedelta(days=1)
 class Watch:
     """Judges one sensor's readings, and keeps its alarms."""
 
-    def __init__(self, settings: Settings, sensor: str) -> None:
+    def __init__(self, settings: Settings, sensor: str, calendar: Calendar = NO_HOLIDAYS) -> None:
         self.site, self.sensor = settings.site.name, sensor
         self._silence = settings.detection.silence_minutes
-        self.station = Station(settings, sensor)
+        self.station = Station(settings, sensor, calendar)
         self.alarms = Alarms(self.site, sensor)
         self.works = Works(self.site, sensor)
         self.order = Order()
@@ -48,14 +49,18 @@ class Watch:
         """The newest that were cleared; they were over sooner if the meter's clock comes back from a leap."""
         self.silent_minutes = 0
         """Ticks of the newest silence; a silence doesn't last as long as the meter's clock leapt in it."""
+        self._set_back_at: datetime | None = None
+        """Where the clock was when it had been set back, by itself."""
 
     def take(self, reading: Reading) -> Iterator[Message]:
         """Judges a reading: its Verdict, and what opens, changes or clears with it. A duplicate yields nothing."""
-        at = reading.at
+        at, before, set_back = reading.at, self.order.last_at, self.order.set_back
         step = self.order.place(reading, int(at.timestamp()) // 60)
         if step < 1:
             yield from self._out_of_order(reading, step)
             return
+        if set_back and not self.order.set_back and before and self._set_back_at:
+            yield from self._told(self.alarms.leave(self._set_back_at, before))
         yield from self._mind_works(at)
         station = self.station
         if at.toordinal() != station.number:
@@ -184,6 +189,7 @@ class Watch:
         if self.order.back:
             self.station.memory.set_aside(reading.at.toordinal())
             self.station.number = 0
+            self._set_back_at = reading.at
             for ended in self._ended:
                 if ended.at > reading.at:
                     yield replace(ended, at=reading.at, cleared_at=min(ended.at, max(ended.opened_at, reading.at)))

@@ -26,16 +26,16 @@ class Calendar:
         """Whether local hours, in order of time, belong to public holidays."""
         days = local_hours // 24
         first, last = int(days[0]), int(days[-1])
-        return np.array([self._is_off(day) for day in range(first, last + 1)])[days - first]
+        return np.array([self.is_off(EPOCH + day) for day in range(first, last + 1)])[days - first]
 
-    def _is_off(self, day: int) -> bool:
-        """Of a local day, counted from the epoch."""
-        if day not in self._days:
-            meant = date.fromordinal(EPOCH + day)
+    def is_off(self, number: int) -> bool:
+        """Whether a day, by its proleptic ordinal, is a public holiday."""
+        if number not in self._days:
+            meant = date.fromordinal(number)
             if meant.year not in self._years:
                 self._years[meant.year] = frozenset(self._holidays(meant.year))
-            self._days[day] = meant in self._years[meant.year]
-        return self._days[day]
+            self._days[number] = meant in self._years[meant.year]
+        return self._days[number]
 
 
 NO_HOLIDAYS = Calendar()

@@ -73,14 +73,14 @@ class Stage:
     def __init__(self, settings: Settings, start: datetime) -> None:
         self.settings, self._start, self.minutes = settings, start, 0
         self.said: list[Measurement] = []
-        site, zone = settings.site.name, settings.zone
+        site, zone, holidays = settings.site.name, settings.zone, calendar(settings.site.country)
         self._spool = Spool(settings.data / "spool", site, 2.0, 64)
         self._recorder: Recorder | None = None
         makers: dict[str, Callable[[MqttBus], Service]] = {
             "db_writer": self._db_writer,
-            "detector": lambda bus: self._unbroken(Detector(settings, self._history()), bus),
+            "detector": lambda bus: self._unbroken(Detector(settings, self._history(), holidays), bus),
             "forecaster": lambda bus: self._unbroken(
-                Forecaster(site, zone, self._history(), lambda *_: None, calendar(settings.site.country)), bus
+                Forecaster(site, zone, self._history(), lambda *_: None, holidays), bus
             ),
             "reporter": self._reporter,
             "ingest": lambda _: Ingest(site, self._spool, "file", Register(settings.sensors), lambda _: None, NoPast()),

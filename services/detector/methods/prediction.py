@@ -28,7 +28,9 @@ from shared.contract import messages
 from shared.contract.messages import NOT_EVALUATED, Check
 from shared.domain.series import Floats
 
-WINDOWS = (10, 30, 60)
+PARTS = {10: 0.3, 30: 0.3, 60: 0.4}
+"""Minutes of the windows, and the part of the false alarms that each may raise."""
+WINDOWS = tuple(PARTS)
 NORMAL_SPREAD = 2.5631
 """p90 - p10 of a normal distribution in standard deviations."""
 ENOUGH = 2
@@ -46,7 +48,7 @@ def learn(past: Past, per_day: float) -> Learned | None:
         return None
     noise = np.array([rounded(float(one)) for one in spread_by_hour(off, days.calm, np.nan)])
     found = standings(off / np.repeat(np.hypot(deviation, noise), 60, axis=1), days.calm, WINDOWS)
-    limits = learn_sides(found, days, per_day, per_day)
+    limits = learn_sides(found, days, per_day, per_day, PARTS)
     limits["limit"] = max(limit_for(daily_maxima(farthest(found, limits), days), per_day), LOWEST)
     limits = {name: float(f"{limit:.6g}") for name, limit in limits.items()}
     return Learned(limits, found.learned | {"noise": tuple(noise.tolist())})

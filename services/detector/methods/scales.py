@@ -32,7 +32,7 @@ class Scales:
         self.up = True
         self.limit = learned.limits["limit"] if learned else 0.0
         self._learned = learned
-        self._hours = [_hour(windows, learned, hour, 1.0) for hour in range(24)] if learned else []
+        self._hours = [_hour(windows, learned, hour) for hour in range(24)] if learned else []
         self._hours_now: list[Row] = []
         self._inverse = [1.0 / scale for scale in learned.profiles["scale"]] if learned else [1.0] * 24
         self._clip = [CLIP * spread for spread in learned.profiles["single"]] if learned else [math.inf] * 24
@@ -43,13 +43,8 @@ class Scales:
         """Minutes of the farthest window."""
         return self.windows[self.place]
 
-    def open_day(self, past: list[float], wider: float = 1.0) -> None:
-        """Begins a day with the residuals of whole days before it (NaN: usual), so that memory stays finite.
-
-        wider: how much wider than when they were learned the spreads are now.
-        """
-        if self._learned:
-            self._hours = [_hour(self.windows, self._learned, hour, wider) for hour in range(24)]
+    def open_day(self, past: list[float]) -> None:
+        """Begins a day with the residuals of whole days before it (NaN: usual), so that memory stays finite."""
         self.sums = [0.0] * max(self.reach + 1 - len(past), 1)
         for minute, residual in enumerate(past):
             self.sums.append(self.sums[-1] + (self._cut(residual, minute // 60 % 24) if residual == residual else 0.0))
@@ -120,11 +115,11 @@ class Scales:
         return bool(self._hours)
 
 
-def _hour(windows: tuple[int, ...], learned: Learned, hour: int, wider: float) -> list[Row]:
+def _hour(windows: tuple[int, ...], learned: Learned, hour: int) -> list[Row]:
     """The row of each window."""
     rows = []
     for window in windows:
-        spread = learned.profiles[f"spread_{window}"][hour] * wider
+        spread = learned.profiles[f"spread_{window}"][hour]
         own = 1.0 / (spread * window)
         one, six, day = (
             part / (span * spread) for part, span in zip(learned.profiles[f"level_{window}"], BEFORE, strict=True)

@@ -146,12 +146,12 @@ def daily_maxima(scores: Floats, days: Days) -> Floats:
     return np.where(days.known, np.where(days.calm, scores.max(axis=1), np.inf), np.nan)
 
 
-def learn_sides(found: Standings, days: Days, up: float, down: float) -> dict[str, float]:
-    """Limit of each window and side, for a false-alarm rate per day of each side."""
+def learn_sides(found: Standings, days: Days, up: float, down: float, parts: dict[int, float]) -> dict[str, float]:
+    """Limit of each window and side, for a false-alarm rate per day of each side and each window's part of it."""
     limits = {}
     for window, far in found.by_window.items():
         for side, sign, rate in (("up", 1, up), ("down", -1, down)):
-            limit = limit_for(daily_maxima(sign * far, days), rate / len(found.by_window))
+            limit = limit_for(daily_maxima(sign * far, days), rate * parts[window])
             limits[f"{side}_{window}"] = rounded(max(limit, LEAST))
     return limits
 

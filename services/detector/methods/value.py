@@ -31,12 +31,12 @@ from services.detector.methods.spreads import (
     standings,
 )
 from services.detector.tail import limit_for
-from services.detector.usual import unrest_of
 from shared.contract.messages import NOT_EVALUATED, Check
 from shared.domain.series import Floats
 
-WINDOWS = (10, 30, 60, 180, 720)
-"""Minutes: a large burst, and ever smaller ones."""
+PARTS = {10: 0.1, 30: 0.15, 60: 0.2, 180: 0.25, 720: 0.3}
+"""Minutes of the windows, for a large burst and ever smaller ones; and the part of the false alarms of each."""
+WINDOWS = tuple(PARTS)
 HOUR = 60
 HOUR_PLACE = WINDOWS.index(HOUR)
 STILL = 0.5
@@ -47,11 +47,9 @@ AGAINST = 0.3
 """Part of a step that must also be one against the usual day: the end of an excess is none."""
 SPIKES = 0.04
 """Part of the false alarms that single minutes may raise beside: a spike is the meter's, not the water's."""
-WIDEST = 3.0
-"""Spreads follow a season's unrest up to this many times what was learned."""
 SIDES = ("up_", "down_", "joint_")
 """What the limits of windows are called; they hold in parts of `limit`."""
-DOWN_SHARE = 0.1
+DOWN_SHARE = 0.04
 """Share of the false alarms that goes to the side which is no burst (flow down, pressure up)."""
 
 
@@ -65,15 +63,14 @@ def learn(past: Past, partner: Past | None, per_day: float, rising: bool) -> Lea
         return None
     found = _alarming(standings(past.residuals, days.calm, WINDOWS))
     rates = (per_day, per_day * DOWN_SHARE) if rising else (per_day * DOWN_SHARE, per_day)
-    limits = learn_sides(found, days, *rates)
+    limits = learn_sides(found, days, *rates, PARTS)
     together = farthest(found, limits)
     if partner is not None and (other := _partner(partner)) is not None:
         for window in WINDOWS:
             joint, slope = _joint(found, other, window)
-            limit = max(limit_for(daily_maxima(joint, days), per_day / len(WINDOWS)), LEAST)
+            limit = max(limit_for(daily_maxima(joint, days), per_day * PARTS[window]), LEAST)
             limits |= {f"joint_{window}": rounded(limit), f"together_{window}": slope}
             together = np.maximum(together, joint / limits[f"joint_{window}"])
-    limits["unrest"] = rounded(float(np.median(unrest_of(past.tens[days.calm], past.usual[days.calm]))))
     limit = max(limit_for(daily_maxima(together, days), per_day), LOWEST) * caution(int(days.calm.sum()))
     limits["limit"] = rounded(limit)
     spikes_learned = spikes.learn(past.residuals, days, *(SPIKES * rate for rate in rates))
@@ -153,7 +150,6 @@ class Value:
         self._hour = 0
         self._scale = learned.profiles["scale"] if learned else (1.0,) * 24
         self._spread = learned.profiles[f"spread_{HOUR}"] if learned else (0.0,) * 24
-        self._unrest = learned.limits["unrest"] if learned else 0.0
         self._rows = _joint_rows(learned) if partner and partner.scales.ready() else []
 
     def take_over(self, before: Value) -> Value:
@@ -163,11 +159,10 @@ class Value:
         self.held = held and replace(held, level=held.level * part, size=held.size * part)
         return self
 
-    def open_day(self, usual: list[float], past: list[float], unrest: float) -> None:
-        """Begins a day with what is expected of its 1440 minutes, residuals of days before, and recent unrest."""
+    def open_day(self, usual: list[float], past: list[float]) -> None:
+        """Begins a day with what is expected of its 1440 minutes, and residuals of days before."""
         self.usual = usual
-        wider = unrest / self._unrest if self._unrest and unrest == unrest else 1.0
-        self.scales.open_day(past, min(max(wider, 1.0), WIDEST))
+        self.scales.open_day(past)
         self.spikes.open_day(past)
 
     def skip(self, minutes: int) -> None:

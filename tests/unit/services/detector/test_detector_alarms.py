@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest
 
-from shared.contract.messages import Message, Tick, Verdict
+from shared.contract.messages import Message, Tick
 from tests.unit.services.detector.fakes import MINUTE, Forecasts, KeptArchive, anomalies, detector, opened, replay
 from tests.unit.services.detector.site import DAY, MONDAY, SHAPES, Site, make_site
 
@@ -34,8 +34,6 @@ def said_of(scene: str) -> tuple[Message, ...]:
         one.dropout(START, 60)
     elif scene == "low pressure":
         one.pressure[START : START + 600] -= 0.6
-    elif scene == "large user":
-        one.burst(START, 30, 0.5)
     elif scene == "broken main":
         one.burst(START, 600, 4.0)
     return tuple(replay(detector(), one.readings(), Forecasts()))
@@ -80,21 +78,20 @@ def test_a_burst_is_one_anomaly_with_a_life() -> None:
     assert "m³/h" in first.text.ko
 
 
-def flagged(scene: str, start: int, stop: int) -> bool:
-    """Whether a minute's flow is called unusual by the value check."""
-    verdicts = (one for one in said_of(scene) if isinstance(one, Verdict) and since(start) <= one.at < since(stop))
-    return any(one.flow_rate.value.flag == 1 for one in verdicts)
-
-
-def test_a_large_user_of_half_an_hour_is_flagged_and_no_alarm_of_flow() -> None:
-    assert flagged("large user", START, START + 30)
-    assert [kind for channel, kind in after("large user") if channel == "flow_rate"] == []
-
-
 def test_a_broken_main_is_told_at_once() -> None:
     steps = [one for one in opened(said_of("broken main")) if one.at >= since(START) and one.kind == "step"]
     assert steps[0].channel == "flow_rate"
     assert steps[0].at - since(START) <= 10 * MINUTE
+
+
+def test_a_pressure_that_stays_low_is_known_after_a_day() -> None:
+    one = site(days=68)
+    one.pressure[START:] -= 0.6
+    said = anomalies(replay(detector(), one.readings()))
+    low = next(each for each in opened(said) if each.kind == "pressure_drop")
+    (end,) = [each for each in said if each.id == low.id and each.state == "cleared"]
+    assert low.at - since(START) < 60 * MINUTE
+    assert DAY * MINUTE < end.at - low.at < 1.25 * DAY * MINUTE
 
 
 def test_a_quiet_site_is_left_alone() -> None:

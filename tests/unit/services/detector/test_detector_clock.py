@@ -89,6 +89,18 @@ def test_a_clock_that_was_set_back_for_hours_opens_nothing_in_the_past_and_forge
     assert len(watch._posts["001"].watch.station.memory.days) == 39
 
 
+def test_what_was_opened_in_the_past_of_a_wrong_clock_ends_there() -> None:
+    one = make_site(SHAPES["homes"], 40, seed=4)
+    fault = 39 * 1440 + NINE
+    one.burst(fault + 70, 60, 2.0)
+    some = one.readings()
+    wrong = moved(some[fault:][:130], -30 * 1440)
+    said = judged(detector(), [*some[:fault], *wrong, *some[fault + 130 :][:60]])
+    (step,) = [each for each in opened(said) if each.kind == "step" and each.at in {reading.at for reading in wrong}]
+    end = [each for each in anomalies(said) if each.id == step.id][-1]
+    assert (end.state, end.cleared_at) == ("cleared", wrong[-1].at)
+
+
 def live(watch: Detector, readings: Iterable[Reading], late: int = 0) -> list[Message]:
     """Readings with a tick behind each, and the prediction of each hour a minute after its first reading."""
     said: list[Message] = []

@@ -41,16 +41,28 @@ def test_a_quarter_full_of_anomalies_does_not_lift_it_out_of_sight() -> None:
     assert limit_for(maxima, 0.02) < 1.25 * calm
 
 
+def test_a_high_rate_beside_many_anomalies_stays_near_what_calm_days_reach() -> None:
+    maxima = np.random.default_rng(9).gumbel(3.0, 0.5, 79)
+    maxima[::4] = np.inf
+    assert limit_for(maxima, per_day=0.18) < 1.2 * np.max(maxima[np.isfinite(maxima)])
+
+
+def test_a_high_rate_is_kept_too() -> None:
+    maxima = np.random.default_rng(10).gumbel(3.0, 0.5, 180)
+    limit = limit_for(maxima, per_day=0.2)
+    assert np.mean(maxima > limit) == pytest.approx(0.2, abs=0.04)
+
+
 def test_it_is_wider_with_fewer_days() -> None:
     limits = [limit_for(np.tile([3.0, 4.0, 5.0, 6.0], days), 0.02) for days in (1, 3, 20)]
     assert limits == sorted(limits, reverse=True)
 
 
 def test_the_narrower_limits_of_two_memories_hold_in_parts_of_the_recent_ones() -> None:
-    recent = Learned({"limit": 0.5, "up_60": 8.0, "down_60": 4.0, "unrest": 2.0}, {"scale": (1.0,) * 24})
-    long = Learned({"limit": 1.0, "up_60": 3.0, "down_60": 5.0, "unrest": 1.0}, {"scale": (2.0,) * 24})
+    recent = Learned({"limit": 0.5, "up_60": 8.0, "down_60": 4.0}, {"scale": (1.0,) * 24})
+    long = Learned({"limit": 1.0, "up_60": 3.0, "down_60": 5.0}, {"scale": (2.0,) * 24})
     found = narrower(recent, long)
-    assert found == Learned({"limit": 0.5, "up_60": 6.0, "down_60": 4.0, "unrest": 2.0}, recent.profiles)
+    assert found == Learned({"limit": 0.5, "up_60": 6.0, "down_60": 4.0}, recent.profiles)
     assert narrower(recent, None) == recent
     assert narrower(None, long) is None
 

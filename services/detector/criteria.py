@@ -27,7 +27,7 @@ SHARES = {
     "pressure.prediction": 0.03,
     "pressure.drift": 0.06,
 }
-"""Parts of the false-alarm rate that each method may use; they add up to one (decision 0021)."""
+"""Parts of the false-alarm rate that each method may use (decision 0021); the rest is for alarms that last for days."""
 
 
 @dataclass(frozen=True)

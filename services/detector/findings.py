@@ -68,7 +68,7 @@ def findings(flow: Gauge, pressure: Gauge, flow_checks: Checks, pressure_checks:
             found.append(Finding(f"{gauge.channel}.{fault}", gauge.channel, "system", fault, "warning", value))
         elif value_check.flag and gauge.value.spiked:
             found.append(_spike(gauge))
-    if flow.value.risen:
+    if flow.value.risen or (pressure.value.risen and flow.value.rises()):
         found.append(_flow_value(flow, flow_checks[1]))
     elif pressure.value.risen:
         found.append(_pressure_value(flow, pressure, pressure_checks[1]))

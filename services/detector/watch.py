@@ -96,9 +96,9 @@ class Watch:
         risen = station.flow.value.risen or station.pressure.value.risen
         if risen or high[0].flag or high[1].flag or high[2].flag or low[0].flag or low[1].flag or low[2].flag:
             found = findings(station.flow, station.pressure, high, low, self._silence)
-            yield from self._alarm(reading.at, found, bool(found) or self._goes_on(reading.at))
+            yield from self._alarm(reading.at, found, bool(found) or self.goes_on(reading.at))
         elif not self.alarms.idle:
-            yield from self._alarm(reading.at, [], near(high[1], high[2], low[1], low[2]) or self._goes_on(reading.at))
+            yield from self._alarm(reading.at, [], near(high[1], high[2], low[1], low[2]) or self.goes_on(reading.at))
         if self.alarms.unnamed and station.flow.value.in_full():
             excess, deep = station.flow.value.excess(), station.night.deep(minute)
             yield from self._told(self.alarms.in_full(reading.at, excess, deep))
@@ -112,7 +112,7 @@ class Watch:
             self.alarms.quiet = self.works.on(at)
             yield from self._told(self.works.end(at))
 
-    def _goes_on(self, at: datetime) -> bool:
+    def goes_on(self, at: datetime) -> bool:
         """Whether what opened the alarm is still there, and not yet the new level."""
         alarm = self.alarms.open.get("usual")
         if alarm is None:

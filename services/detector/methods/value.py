@@ -251,6 +251,10 @@ class Value:
         level = self.held.level if self.held else self.scales.level()
         return (self.scales.mean(min(self.scales.window, HOUR)) - level) * self._scale[self._hour]
 
+    def rises(self) -> bool:
+        """Whether it is surely up, if not beyond a limit: what has lowered the pressure is then no supplier's."""
+        return self.residual == self.residual and self.excess() > self.doubt()
+
     def doubt(self) -> float:
         """Half the width of the interval that holds the excess in nine of ten cases, in the channel's unit."""
         return 1.645 * self._spread[self._hour] * self._scale[self._hour]

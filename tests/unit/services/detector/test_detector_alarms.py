@@ -7,7 +7,11 @@ from functools import cache
 
 import pytest
 
-from shared.contract.messages import Message, Tick
+from services.detector.findings import Finding
+from services.detector.methods.value import HOUR, Rise
+from services.detector.watch import Watch
+from shared.contract.messages import Channel, Message, Tick
+from shared.settings import Settings
 from tests.unit.services.detector.fakes import MINUTE, Forecasts, KeptArchive, anomalies, detector, opened, replay
 from tests.unit.services.detector.site import DAY, MONDAY, SHAPES, Site, make_site
 
@@ -84,14 +88,19 @@ def test_a_broken_main_is_told_at_once() -> None:
     assert steps[0].at - since(START) <= 10 * MINUTE
 
 
-def test_a_pressure_that_stays_low_is_known_after_a_day() -> None:
-    one = site(days=68)
-    one.pressure[START:] -= 0.6
-    said = anomalies(replay(detector(), one.readings()))
-    low = next(each for each in opened(said) if each.kind == "pressure_drop")
-    (end,) = [each for each in said if each.id == low.id and each.state == "cleared"]
-    assert low.at - since(START) < 60 * MINUTE
-    assert DAY * MINUTE < end.at - low.at < 1.25 * DAY * MINUTE
+@pytest.mark.parametrize(
+    ("channel", "flow", "days"), [("flow_rate", 3.0, 7), ("flow_rate", -3.0, 1), ("pressure", 3.0, 1)]
+)
+def test_a_shift_that_stays_is_the_new_level_in_the_end(channel: Channel, flow: float, days: int) -> None:
+    watch, at = Watch(Settings(), "001"), since(START)
+    gauge = watch.station.flow if channel == "flow_rate" else watch.station.pressure
+    finding = Finding("usual", channel, "value", "step", "warning", 1.0, flow, flow)
+    (anomaly,) = watch.alarms.found(at, finding)
+    gauge.value.scales.sums += [float(minute) for minute in range(HOUR + 1)]
+    gauge.value.held = Rise(level=0.0, size=1.0, excess=flow)
+    assert anomaly.opened_at == at
+    assert watch.goes_on(at + days * DAY * MINUTE - MINUTE)
+    assert not watch.goes_on(at + days * DAY * MINUTE)
 
 
 def test_a_quiet_site_is_left_alone() -> None:

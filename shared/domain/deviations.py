@@ -49,8 +49,8 @@ def without_faults(scaled: Floats) -> Floats:
 def errors(scaled: Floats, lasting: float) -> Floats:
     """(2, 169) offsets of p10 and p90, in usual deviations: what forecasts of the last weeks missed by."""
     tried, hours = list(TRIED), np.log1p(np.arange(kriging.AHEAD))
-    brief, long, came = kriging.looking_back(scaled, TRIED, TRIED_EVERY)
-    missed = came - brief - lasting * (long - brief)
+    brief, added, came = kriging.looking_back(scaled, TRIED, TRIED_EVERY)
+    missed = came - brief - lasting * added
     if np.count_nonzero(~np.isnan(missed), axis=0).min() < LEAST_TRIED:
         return _young(scaled)
     low, high = (np.interp(hours, hours[tried], OPTIMISM * one) for one in quantiles(missed, (0.1, 0.9)))

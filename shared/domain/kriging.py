@@ -21,8 +21,10 @@ AHEAD = 169
 """Hours ahead, k = 0 … 168."""
 NEXT, EVERY = (0, 1, 2), 5
 """Hours ahead by which the two memories are compared, and hours between those forecasts: they meet all of the day."""
-SHARES = np.linspace(0.0, 1.0, 11)
-"""What the long memory may have in a forecast."""
+NEAR = 48
+"""Hours ahead from which on the brief memory foresees alone."""
+SHARES = np.linspace(-0.2, 1.6, 19)
+"""What the long memory may have in a forecast of the next hours: some sites are beyond either memory."""
 FIRST_BELIEF, FIRM = 0.5, 4.0
 """Its share while nothing is known, and usual deviations by which that is believed: little."""
 
@@ -110,16 +112,26 @@ def _inverse(first: Floats) -> Floats:
 
 
 @cache
-def gain(memory: Memory) -> Floats:
-    """(169, 336) weight of each hour past in each hour ahead."""
-    precision = _brief_precision() if memory is BRIEF else _precision(memory)
-    return np.array([row @ precision for row in _across(memory)], dtype=np.float64)
+def gain() -> Floats:
+    """(169, 336) weight of each hour past in each hour ahead, by the brief memory."""
+    return _weights(BRIEF, _brief_precision(), AHEAD)
+
+
+@cache
+def long_gain() -> Floats:
+    """(48, 336) what the long memory adds to these weights, all of it for the next three hours, less and less later."""
+    left = 1 - np.log(np.maximum(np.arange(NEAR), NEXT[-1]) / NEXT[-1]) / np.log(NEAR / NEXT[-1])
+    return np.asarray(left[:, None] * (_weights(LONG, _precision(LONG), NEAR) - gain()[:NEAR]))
+
+
+def _weights(memory: Memory, precision: Floats, hours: int) -> Floats:
+    return np.array([row @ precision for row in _across(memory)[:hours]], dtype=np.float64)
 
 
 @cache
 def spread() -> Floats:
     """(169,) standard deviation of the error at each hour ahead, in parts of that at the last one."""
-    variance = _by_hours(BRIEF)[0] + BRIEF.noise - np.sum(gain(BRIEF) * _across(BRIEF), axis=1)
+    variance = _by_hours(BRIEF)[0] + BRIEF.noise - np.sum(gain() * _across(BRIEF), axis=1)
     return np.asarray(np.sqrt(variance / variance[-1]))
 
 
@@ -143,32 +155,37 @@ def fill(residuals: Floats) -> Floats:
 def ahead(residuals: Floats, lasting: float) -> Floats:
     """(169,) likely residuals of the hours ahead from the last ones, at most two weeks of them, newest last.
 
-    `lasting`: share of the long memory, 0 … 1.
+    `lasting`: share of the long memory in the next hours.
     """
     known = np.full(PAST, np.nan)
     known[max(0, PAST - len(residuals)) :] = residuals[-PAST:]
     filled = fill(known)
-    brief: Floats = gain(BRIEF) @ filled
-    return brief + lasting * (gain(LONG) @ filled - brief)
+    found: Floats = gain() @ filled
+    found[:NEAR] += lasting * (long_gain() @ filled)
+    return found
 
 
 def looking_back(residuals: Floats, hours: tuple[int, ...], every: int) -> tuple[Floats, Floats, Floats]:
-    """Three times (n, hours): what the brief and the long memory would have foreseen of past hours, and what came.
+    """Three times (n, hours): what the brief memory would have foreseen, what the long one adds, and what came.
 
-    Forecasts are made each so many hours of the past, newest first, and tell of some hours ahead; NaN where unknown.
+    Forecasts are made each so many hours of the past, newest first, and tell of some hours ahead, in order of time;
+    NaN where unknown.
     """
     reach = max(hours) + 1
     if len(residuals) < PAST + reach:
         nothing = np.empty((0, len(hours)))
         return nothing, nothing, nothing
+    near = [hour for hour in hours if hour < NEAR]
+    weights = np.concatenate([gain()[list(hours)], long_gain()[near]])
     windows = sliding_window_view(np.nan_to_num(residuals), PAST)[:-reach][::-every]
-    brief, long = (windows @ gain(memory)[list(hours)].T for memory in (BRIEF, LONG))
-    return brief, long, sliding_window_view(residuals[PAST:], reach)[::-every, list(hours)]
+    brief, added = np.split(windows @ weights.T, [len(hours)], axis=1)
+    added = np.pad(added, ((0, 0), (0, len(hours) - len(near))))
+    return brief, added, sliding_window_view(residuals[PAST:], reach)[::-every, list(hours)]
 
 
 def lasting(residuals: Floats) -> float:
     """Share of the long memory with which the next hours of the last weeks would have been missed least."""
-    brief, long, came = looking_back(residuals, NEXT, EVERY)
+    brief, added, came = looking_back(residuals, NEXT, EVERY)
     known = ~np.isnan(came)
-    missed = np.abs((came - brief)[known] - SHARES[:, None] * (long - brief)[known]).sum(axis=1)
+    missed = np.abs((came - brief)[known] - SHARES[:, None] * added[known]).sum(axis=1)
     return float(SHARES[np.argmin(missed + FIRM * (SHARES - FIRST_BELIEF) ** 2)])

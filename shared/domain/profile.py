@@ -40,7 +40,7 @@ class Profile:
     faults cut; NaN where unknown.
     """
     lasting: float
-    """Share of the long memory of its residuals (kriging), 0 … 1."""
+    """Share of the long memory (kriging) in its next hours."""
     calendar: Calendar
 
     def at(self, local_hours: Ints) -> Floats:

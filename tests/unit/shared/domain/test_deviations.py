@@ -22,8 +22,8 @@ def covered(fades: float) -> Floats:
     known, coming = np.split(residuals(fades, 8000), [1512])
     share = kriging.lasting(known)
     low, high = deviations.errors(known, share)[:, HORIZONS]
-    brief, long, came = kriging.looking_back(coming, HORIZONS, 1)
-    missed = came - brief - share * (long - brief)
+    brief, added, came = kriging.looking_back(coming, HORIZONS, 1)
+    missed = came - brief - share * added
     return np.asarray(np.mean((low <= missed) & (missed <= high), axis=0))
 
 

@@ -20,9 +20,8 @@ def lasting_for(hours: float, share_of_noise: float, count: int = 1512) -> Float
     return np.asarray(found * np.sqrt(1 - share_of_noise) + rng.normal(0, np.sqrt(share_of_noise), count))
 
 
-@BOTH
-def test_the_last_hours_count_most_for_the_next_ones_and_less_and_less_for_those_after(memory: Memory) -> None:
-    weights = kriging.gain(memory)
+def test_the_last_hours_count_most_for_the_next_ones_and_less_and_less_for_those_after() -> None:
+    weights = kriging.gain()
     assert weights.shape == (AHEAD, PAST)
     assert weights[0].argmax() == PAST - 1
     assert weights[0, -1] > weights[3, -1] > weights[24, -1]
@@ -54,8 +53,18 @@ def test_nothing_known_means_nothing_unusual() -> None:
 
 def test_each_memory_foresees_by_its_share() -> None:
     brief, half, long = (kriging.ahead(RESIDUALS, share) for share in (0.0, 0.5, 1.0))
-    assert long == pytest.approx(kriging.gain(LONG) @ RESIDUALS)
+    apart = np.abs(np.subtract.outer(np.arange(PAST + AHEAD), np.arange(PAST))).astype(float)
+    covariance = kriging._covariance(LONG, apart)
+    alone = covariance[PAST:] @ np.linalg.solve(covariance[:PAST] + LONG.noise * np.eye(PAST), RESIDUALS)
+    assert long[:3] == pytest.approx(alone[:3])
     assert half == pytest.approx((brief + long) / 2)
+
+
+def test_the_long_memory_counts_less_the_farther_and_nothing_two_days_ahead() -> None:
+    brief, long = (kriging.ahead(RESIDUALS, share) for share in (0.0, 1.0))
+    weights = np.abs(kriging.long_gain()[:, -1])
+    assert weights[2] > weights[12] > weights[40] > 0
+    assert np.array_equal(brief[48:], long[48:])
 
 
 def test_a_site_whose_residuals_last_for_hours_takes_the_long_memory_and_a_noisy_one_the_brief() -> None:
@@ -66,8 +75,8 @@ def test_a_site_whose_residuals_last_for_hours_takes_the_long_memory_and_a_noisy
 def test_the_share_that_is_taken_foresees_the_next_hour_better_than_either_memory() -> None:
     residuals = lasting_for(2.5, 0.1)
     share = kriging.lasting(residuals)
-    brief, long, came = kriging.looking_back(residuals, (0, 1, 2), 5)
-    missed = {one: float(np.mean(np.abs(came - brief - one * (long - brief)))) for one in (0.0, share, 1.0)}
+    brief, added, came = kriging.looking_back(residuals, (0, 1, 2), 5)
+    missed = {one: float(np.mean(np.abs(came - brief - one * added))) for one in (0.0, share, 1.0)}
     assert 0 < share < 1
     assert missed[share] < min(missed[0.0], missed[1.0])
 
@@ -82,11 +91,11 @@ def test_with_little_known_the_share_is_a_belief_and_outliers_bend_it_little() -
 
 def test_what_is_looked_back_at_is_what_would_have_been_foreseen_then() -> None:
     residuals = lasting_for(6.0, 0.05, 700)
-    brief, long, came = kriging.looking_back(residuals, (0, 24), 5)
-    newest = len(residuals) - 25
-    assert came[0] == pytest.approx(residuals[[newest, newest + 24]])
-    assert brief[0] == pytest.approx(kriging.ahead(residuals[:newest], 0.0)[[0, 24]])
-    assert long[1] == pytest.approx(kriging.ahead(residuals[: newest - 5], 1.0)[[0, 24]])
+    brief, added, came = kriging.looking_back(residuals, (0, 24, 72), 5)
+    newest = len(residuals) - 73
+    assert came[0] == pytest.approx(residuals[[newest, newest + 24, newest + 72]])
+    assert brief[0] == pytest.approx(kriging.ahead(residuals[:newest], 0.0)[[0, 24, 72]])
+    assert (brief + added)[1] == pytest.approx(kriging.ahead(residuals[: newest - 5], 1.0)[[0, 24, 72]])
 
 
 def test_errors_grow_with_the_horizon() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from shared.domain import kriging
 from shared.domain.series import Floats, Ints
@@ -16,10 +15,10 @@ so much of the way from the lowest to the highest hour of the week.
 """
 FAULTY, SHIFTED = 6.0, 12.0
 """Residuals this many usual deviations away are cut; and how far most of a day may lie to be believed."""
-TRIED, TRIED_EVERY, LEAST_TRIED = (0, 23, 168), 5, 60
-"""Horizons whose errors of the last weeks are looked at, hours between those forecasts, and fewest of them."""
-OPTIMISM = np.array([1.12, 1.13, 1.13])
-"""A profile is nearer to its own weeks than to the next one."""
+TRIED, TRIED_EVERY, LEAST_TRIED = (0, 1, 3, 7, 12, 23, 72, 168), 5, 60
+"""Hours ahead whose errors of the last weeks are looked at, hours between those forecasts, and fewest of them."""
+OPTIMISM = np.array([1.22, 1.18, 1.15, 1.13, 1.13, 1.13, 1.15, 1.16])
+"""A profile is nearer to its own weeks than to the next one, and the share of the long memory was chosen in them."""
 LEAST = 0.1
 """Usual deviations that a forecast is never surer of."""
 YOUNG, FIRST_WEEK = 1.3, 168.0
@@ -47,18 +46,14 @@ def without_faults(scaled: Floats) -> Floats:
     return np.clip(scaled, np.minimum(middles, 0.0) - FAULTY, np.maximum(middles, 0.0) + FAULTY)
 
 
-def errors(scaled: Floats) -> Floats:
+def errors(scaled: Floats, lasting: float) -> Floats:
     """(2, 169) offsets of p10 and p90, in usual deviations: what forecasts of the last weeks missed by."""
-    shape, tried = kriging.spread(), list(TRIED)
-    windows = sliding_window_view(np.nan_to_num(scaled), min(kriging.PAST, len(scaled)))[: -kriging.AHEAD]
-    if len(windows) < TRIED_EVERY * LEAST_TRIED:
-        return _young(scaled)
-    foreseen = windows[::-TRIED_EVERY] @ kriging.gain()[tried].T
-    came = sliding_window_view(scaled[kriging.PAST :], kriging.AHEAD)[::-TRIED_EVERY, tried]
-    missed = came - foreseen
+    tried, hours = list(TRIED), np.log1p(np.arange(kriging.AHEAD))
+    brief, added, came = kriging.looking_back(scaled, TRIED, TRIED_EVERY)
+    missed = came - brief - lasting * added
     if np.count_nonzero(~np.isnan(missed), axis=0).min() < LEAST_TRIED:
         return _young(scaled)
-    low, high = (np.interp(shape, shape[tried], OPTIMISM * one) for one in quantiles(missed, (0.1, 0.9)))
+    low, high = (np.interp(hours, hours[tried], OPTIMISM * one) for one in quantiles(missed, (0.1, 0.9)))
     return np.stack([np.minimum(low, -LEAST), np.maximum(high, LEAST)])
 
 

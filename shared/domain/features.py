@@ -13,7 +13,7 @@ from shared.domain.profile import AHEAD, Profile
 from shared.domain.series import Floats, Ints
 from shared.domain.weeks import MONDAY_HOUR, WEEK_HOURS, WEEKS, slots_of
 
-VERSION = 2
+VERSION = 3
 """Changes with the meaning of the arrays below; a model of another version can't serve."""
 PAST = 336
 """Hours that the encoder looks back: two weeks."""
@@ -79,10 +79,10 @@ def inputs(
     past = np.concatenate([residuals.reshape(-1, STEP), known.reshape(-1, STEP)], axis=1, dtype=np.float32)
     slots = slots_of(ahead_hours)
     scale, expected = usual.spread[slots], usual.at(ahead_hours)
-    added = kriging.ahead(residuals)
+    added = kriging.ahead(residuals, usual.lasting)
     recent = [np.full(AHEAD, residuals[-hours:].mean()) for hours in RECENT]
     columns = [(expected - scaler.center) / scaler.spread, added, usual.own[slots] / scale, *recent]
-    below, above = deviations.errors(usual.scaled) * np.array([[-1.0], [1.0]])
+    below, above = deviations.errors(usual.scaled, usual.lasting) * np.array([[-1.0], [1.0]])
     columns += [scale / usual.spread.mean(), *_earlier(residuals), below, above]
     parts = [_calendar(ahead_hours), _HORIZON, _holidays(usual, ahead_hours), np.stack(columns, axis=1)]
     ahead = np.clip(np.concatenate(parts, axis=1, dtype=np.float32), -FAR, FAR)

@@ -39,6 +39,8 @@ class Profile:
 
     faults cut; NaN where unknown.
     """
+    lasting: float
+    """Share of the long memory (kriging) in its next hours."""
     calendar: Calendar
 
     def at(self, local_hours: Ints) -> Floats:
@@ -72,7 +74,8 @@ def learn(values: Floats, local_hours: Ints, calendar: Calendar = NO_HOLIDAYS) -
     share = _holiday_share(values - usual[slots], sunday[slots], off & (slots < 6 * DAY_HOURS))
     residuals = values - usual[slots] - share * off * sunday[slots]
     spread = deviations.spread(residuals, local_hours, usual)
-    return Profile(usual, own, sunday, share, spread, deviations.without_faults(residuals / spread[slots]), calendar)
+    scaled = deviations.without_faults(residuals / spread[slots])
+    return Profile(usual, own, sunday, share, spread, scaled, kriging.lasting(scaled), calendar)
 
 
 def _holiday_share(residuals: Floats, sunday: Floats, off: NDArray[np.bool_]) -> float:
@@ -85,11 +88,11 @@ def _holiday_share(residuals: Floats, sunday: Floats, off: NDArray[np.bool_]) ->
 
 def excess(profile: Profile, local_hours: Ints) -> Floats:
     """What the recent residuals add to the profile at the 169 local hours ahead."""
-    return kriging.ahead(profile.scaled) * profile.spread[slots_of(local_hours)]
+    return kriging.ahead(profile.scaled, profile.lasting) * profile.spread[slots_of(local_hours)]
 
 
 def forecast(profile: Profile, local_hours: Ints) -> Outlook:
     """Quantiles of the 169 local hours ahead; their spread follows the errors that such forecasts have had."""
     p50 = profile.at(local_hours) + excess(profile, local_hours)
-    low, high = deviations.errors(profile.scaled) * profile.spread[slots_of(local_hours)]
+    low, high = deviations.errors(profile.scaled, profile.lasting) * profile.spread[slots_of(local_hours)]
     return Outlook(p50 + low, p50, p50 + high)

@@ -4,9 +4,20 @@ import numpy as np
 import pytest
 
 from shared.domain import kriging
-from shared.domain.kriging import AHEAD, PAST
+from shared.domain.kriging import AHEAD, BRIEF, LONG, PAST, Memory
+from shared.domain.series import Floats
 
 RESIDUALS = np.cumsum(np.random.default_rng(1).normal(0, 0.3, PAST))
+BOTH = pytest.mark.parametrize("memory", [BRIEF, LONG])
+
+
+def lasting_for(hours: float, share_of_noise: float, count: int = 1512) -> Floats:
+    """Residuals that fade within so many hours, and noise that doesn't last."""
+    rng, kept = np.random.default_rng(3), np.exp(-1 / hours)
+    found = np.zeros(count)
+    for one in range(1, count):
+        found[one] = kept * found[one - 1] + rng.normal(0, np.sqrt(1 - kept**2))
+    return np.asarray(found * np.sqrt(1 - share_of_noise) + rng.normal(0, np.sqrt(share_of_noise), count))
 
 
 def test_the_last_hours_count_most_for_the_next_ones_and_less_and_less_for_those_after() -> None:
@@ -18,7 +29,7 @@ def test_the_last_hours_count_most_for_the_next_ones_and_less_and_less_for_those
 
 def test_what_comes_each_day_at_the_same_hour_is_expected_again() -> None:
     late = np.where(np.arange(PAST) % 24 == 7, 3.0, 0.0)
-    foreseen = kriging.ahead(late)
+    foreseen = kriging.ahead(late, 0.0)
     assert foreseen[:24].argmax() == 7
     assert foreseen[7] > 4 * abs(foreseen[14])
 
@@ -31,13 +42,60 @@ def test_gaps_are_filled_with_what_is_likely_however_many_there_are(unknown: int
     residuals[gaps] = np.nan
     known = ~np.isnan(residuals)
     apart = np.abs(np.subtract.outer(np.arange(PAST + AHEAD), np.arange(PAST)))[:, known].astype(float)
-    covariance = kriging._covariance(apart)
-    among = covariance[:PAST][known] + kriging.NOISE * np.eye(known.sum())
-    assert kriging.ahead(residuals) == pytest.approx(covariance[PAST:] @ np.linalg.solve(among, residuals[known]))
+    covariance = kriging._covariance(BRIEF, apart)
+    among = covariance[:PAST][known] + BRIEF.noise * np.eye(known.sum())
+    assert kriging.ahead(residuals, 0.0) == pytest.approx(covariance[PAST:] @ np.linalg.solve(among, residuals[known]))
 
 
 def test_nothing_known_means_nothing_unusual() -> None:
-    assert np.array_equal(kriging.ahead(np.full(PAST, np.nan)), np.zeros(AHEAD))
+    assert np.array_equal(kriging.ahead(np.full(PAST, np.nan), 0.5), np.zeros(AHEAD))
+
+
+def test_each_memory_foresees_by_its_share() -> None:
+    brief, half, long = (kriging.ahead(RESIDUALS, share) for share in (0.0, 0.5, 1.0))
+    apart = np.abs(np.subtract.outer(np.arange(PAST + AHEAD), np.arange(PAST))).astype(float)
+    covariance = kriging._covariance(LONG, apart)
+    alone = covariance[PAST:] @ np.linalg.solve(covariance[:PAST] + LONG.noise * np.eye(PAST), RESIDUALS)
+    assert long[:3] == pytest.approx(alone[:3])
+    assert half == pytest.approx((brief + long) / 2)
+
+
+def test_the_long_memory_counts_less_the_farther_and_nothing_two_days_ahead() -> None:
+    brief, long = (kriging.ahead(RESIDUALS, share) for share in (0.0, 1.0))
+    weights = np.abs(kriging.long_gain()[:, -1])
+    assert weights[2] > weights[12] > weights[40] > 0
+    assert np.array_equal(brief[48:], long[48:])
+
+
+def test_a_site_whose_residuals_last_for_hours_takes_the_long_memory_and_a_noisy_one_the_brief() -> None:
+    assert kriging.lasting(lasting_for(6.0, 0.05)) > 0.7
+    assert kriging.lasting(lasting_for(1.5, 0.5)) < 0.3
+
+
+def test_the_share_that_is_taken_foresees_the_next_hour_better_than_either_memory() -> None:
+    residuals = lasting_for(2.5, 0.1)
+    share = kriging.lasting(residuals)
+    brief, added, came = kriging.looking_back(residuals, (0, 1, 2), 5)
+    missed = {one: float(np.mean(np.abs(came - brief - one * added))) for one in (0.0, share, 1.0)}
+    assert 0 < share < 1
+    assert missed[share] < min(missed[0.0], missed[1.0])
+
+
+def test_with_little_known_the_share_is_a_belief_and_outliers_bend_it_little() -> None:
+    assert kriging.lasting(RESIDUALS) == kriging.FIRST_BELIEF
+    spoiled = lasting_for(6.0, 0.05)
+    spoiled[::97] = 6.0
+    spoiled[5::50] = np.nan
+    assert kriging.lasting(spoiled) > 0.6
+
+
+def test_what_is_looked_back_at_is_what_would_have_been_foreseen_then() -> None:
+    residuals = lasting_for(6.0, 0.05, 700)
+    brief, added, came = kriging.looking_back(residuals, (0, 24, 72), 5)
+    newest = len(residuals) - 73
+    assert came[0] == pytest.approx(residuals[[newest, newest + 24, newest + 72]])
+    assert brief[0] == pytest.approx(kriging.ahead(residuals[:newest], 0.0)[[0, 24, 72]])
+    assert (brief + added)[1] == pytest.approx(kriging.ahead(residuals[: newest - 5], 1.0)[[0, 24, 72]])
 
 
 def test_errors_grow_with_the_horizon() -> None:
@@ -45,6 +103,7 @@ def test_errors_grow_with_the_horizon() -> None:
     assert 0.2 < kriging.spread()[0] < kriging.spread()[5] < kriging.spread()[167]
 
 
-def test_the_inverse_is_one() -> None:
-    covariance = kriging._among() + kriging.NOISE * np.eye(kriging.PAST)
-    assert kriging._precision() @ covariance == pytest.approx(np.eye(kriging.PAST), abs=1e-9)
+@BOTH
+def test_the_inverse_is_one(memory: Memory) -> None:
+    covariance = kriging._among(memory) + memory.noise * np.eye(kriging.PAST)
+    assert kriging._precision(memory) @ covariance == pytest.approx(np.eye(kriging.PAST), abs=1e-8)

@@ -68,7 +68,7 @@ def findings(flow: Gauge, pressure: Gauge, flow_checks: Checks, pressure_checks:
             found.append(Finding(f"{gauge.channel}.{fault}", gauge.channel, "system", fault, "warning", value))
         elif value_check.flag and gauge.value.spiked:
             found.append(_spike(gauge))
-    if flow.value.risen or (pressure.value.risen and flow.value.rises()):
+    if flow.value.risen or (pressure.value.risen and _rises(flow, flow_checks[1])):
         found.append(_flow_value(flow, flow_checks[1]))
     elif pressure.value.risen:
         found.append(_pressure_value(flow, pressure, pressure_checks[1]))
@@ -93,6 +93,11 @@ def drifting(gauge: Gauge, shift: Shift) -> Finding:
 def near(*checks: Check) -> bool:
     """Whether any score is not yet calm."""
     return any(check.flag is not None and (check.score or 0.0) >= NEAR * (check.limit or 0.0) for check in checks)
+
+
+def _rises(flow: Gauge, check: Check) -> bool:
+    """Whether flow is up, too, if not beyond its limit: what has lowered the pressure is then not the supplier's."""
+    return check.flag is not None and flow.value.scales.up and _unusual(check)
 
 
 def _unusual(value: Check) -> bool:

@@ -7,6 +7,8 @@ standings (Fisher, 1936), with their correlation on clean days.
 from __future__ import annotations
 
 import math
+import statistics
+from collections import deque
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -140,6 +142,8 @@ class Value:
         self.scales, self.spikes = Scales(WINDOWS, learned), Spikes(learned)
         self.usual: list[float] = []
         self.residual = math.nan
+        self._recent: deque[float] = deque(maxlen=HOUR)
+        """Residuals of the last hour, none of them cut."""
         self.joint = self.far = self.spiked = False
         """What of it is beyond its limit: flow and pressure together; a window; the minute before alone."""
         self.held: Rise | None = None
@@ -162,6 +166,7 @@ class Value:
     def open_day(self, usual: list[float], past: list[float]) -> None:
         """Begins a day with what is expected of its 1440 minutes, and residuals of days before."""
         self.usual = usual
+        self._recent = deque((residual for residual in past[-HOUR:] if residual == residual), maxlen=HOUR)
         self.scales.open_day(past)
         self.spikes.open_day(past)
 
@@ -179,6 +184,7 @@ class Value:
             self.skip(1)
             return NOT_EVALUATED
         self.residual = residual = value - usual
+        self._recent.append(residual)
         self._hour = hour = minute // 60
         if not scales.limit:
             scales.sums.append(scales.sums[-1] + residual)
@@ -247,13 +253,13 @@ class Value:
         return (self.scales.mean(HOUR) - held.level) * self._scale[self._hour] >= FULL * held.excess
 
     def excess(self) -> float:
-        """How far an hour's mean, or that of a shorter farthest window, is above the level before, channel's unit."""
-        level = self.held.level if self.held else self.scales.level()
-        return (self.scales.mean(min(self.scales.window, HOUR)) - level) * self._scale[self._hour]
+        """How far the median minute of an hour, or of a shorter farthest window, is above the level before.
 
-    def rises(self) -> bool:
-        """Whether it is surely up, if not beyond a limit: what has lowered the pressure is then no supplier's."""
-        return self.residual == self.residual and self.excess() > self.doubt()
+        In the channel's unit; unlike means it needs no minutes cut, so a large loss is told in full.
+        """
+        level = self.held.level if self.held else self.scales.level()
+        latest = list(self._recent)[-self.scales.window :]
+        return (statistics.median(latest) if latest else 0.0) - level * self._scale[self._hour]
 
     def doubt(self) -> float:
         """Half the width of the interval that holds the excess in nine of ten cases, in the channel's unit."""

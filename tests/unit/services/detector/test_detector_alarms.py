@@ -86,6 +86,8 @@ def test_a_broken_main_is_told_at_once() -> None:
     steps = [one for one in opened(said_of("broken main")) if one.at >= since(START) and one.kind == "step"]
     assert steps[0].channel == "flow_rate"
     assert steps[0].at - since(START) <= 10 * MINUTE
+    life = [one for one in anomalies(said_of("broken main")) if one.id == steps[0].id]
+    assert life[len(life) // 2].excess_m3h == pytest.approx(240, rel=0.1)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from services.detector.findings import SEVERITIES, Finding, key_of
-from services.detector.sentences import Loss, Wording, sentence
+from services.detector.sentences import WORDINGS, Loss, Wording, sentence
 from shared.contract.messages import Anomaly, Kind, Sentence
 
 UPDATED_EACH = timedelta(hours=1)
@@ -78,7 +78,7 @@ class Alarms:
         alarm.by_night = alarm.by_night or night
         if not alarm.by_night or at - alarm.said.opened_at < WORKING:
             return
-        alarm.said = replace(alarm.said, kind="burst", severity="critical")
+        alarm.said, alarm.wording = replace(alarm.said, kind="burst", severity="critical"), None
         alarm.said = self._renewed(alarm, at)
         yield alarm.said
 
@@ -89,9 +89,9 @@ class Alarms:
 
     def restore(self, anomaly: Anomaly) -> None:
         """Takes up an anomaly that was open before a restart."""
-        drifts = anomaly.id.startswith(f"{self.sensor}-{anomaly.channel}-drift-")
-        key = f"{anomaly.channel}.drift" if drifts else key_of(anomaly.channel, anomaly.kind)
-        wording: Wording | None = "drift" if drifts else None
+        named = anomaly.id.removeprefix(f"{self.sensor}-{anomaly.channel}-").split("-")[0]
+        wording = next((one for one in WORDINGS if one == named and anomaly.kind == "step"), None)
+        key = f"{anomaly.channel}.drift" if wording == "drift" else key_of(anomaly.channel, anomaly.kind)
         self.open[key] = Alarm(anomaly, key, total=anomaly.excess_m3h or 0.0, minutes=1, wording=wording)
 
     def see(self, at: datetime, findings: list[Finding], near: bool) -> Iterator[Anomaly]:

@@ -9,6 +9,7 @@ from services.detector.channel import Checks, Gauge
 from services.detector.memory import MINUTES
 from services.detector.methods.drift import Shift
 from services.detector.methods.night import Excess, Night
+from services.detector.methods.units import looks_converted
 from services.detector.sentences import Wording
 from shared.contract.messages import Channel, Check, Kind, Method
 
@@ -138,7 +139,17 @@ def _flow_value(flow: Gauge, check: Check) -> Finding:
     severity = _severity(flow, excess, ratio)
     since = value.since()
     return Finding(
-        "usual", "flow_rate", "value", "step", severity, flow.system.last, excess, excess, value.doubt(), since
+        "usual",
+        "flow_rate",
+        "value",
+        "step",
+        severity,
+        flow.system.last,
+        excess,
+        excess,
+        value.doubt(),
+        since,
+        _unit(flow),
     )
 
 
@@ -159,7 +170,13 @@ def _pressure_value(flow: Gauge, pressure: Gauge, check: Check) -> Finding:
         more,
         flow.value.doubt() if more is not None else None,
         value.since(),
+        _unit(pressure) if kind == "step" else None,
     )
+
+
+def _unit(gauge: Gauge) -> Wording | None:
+    value, residual = gauge.system.last or 0.0, gauge.value.residual
+    return "unit" if looks_converted(gauge.channel, value, value - residual) else None
 
 
 def _deviation(gauge: Gauge) -> Finding:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from shared.contract.messages import Channel, Kind, Sentence
 
 CHANNEL_NAMES: dict[Channel, tuple[str, str]] = {"flow_rate": ("유량", "Flow rate"), "pressure": ("수압", "Pressure")}
 UNITS: dict[Channel, str] = {"flow_rate": "m³/h", "pressure": "bar"}
 
-Wording = Literal["drift"]
+Wording = Literal["drift", "unit"]
 """What is said in other words than others of its kind."""
+WORDINGS: tuple[Wording, ...] = get_args(Wording)
 TEXTS: dict[Kind | Wording, tuple[str, str]] = {
     "silence": (
         "{sensor} {channel} 값이 들어오지 않습니다. 계측기 전원과 통신선을 확인하세요.",
@@ -57,6 +58,12 @@ TEXTS: dict[Kind | Wording, tuple[str, str]] = {
         "계측기의 영점과 교정을 확인하세요.",
         "{channel} of {sensor} has moved by {excess} {unit} within days, and the other meter doesn't tell why. "
         "Check its zero and its calibration.",
+    ),
+    "unit": (
+        "{sensor} {channel} 값이 {at}부터 다른 단위로 바뀐 듯합니다(지금 {value} {unit}). "
+        "기록기의 단위 설정을 확인하고, 아니면 파열을 의심하세요.",
+        "{channel} of {sensor} looks since {at} as if it came in another unit (now {value} {unit}). "
+        "Check the logger's unit setting; if that is right, look for a burst.",
     ),
     "leak": (
         "{sensor} 누수가 의심됩니다: {at}쯤부터 밤낮으로 {size_ko}. 누수 탐사를 계획하세요.",

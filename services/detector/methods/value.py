@@ -144,8 +144,8 @@ class Value:
         self.residual = math.nan
         self._recent: deque[float] = deque(maxlen=HOUR)
         """Residuals of the last hour, none of them cut."""
-        self.joint = self.far = self.spiked = False
-        """What of it is beyond its limit: flow and pressure together; a window; the minute before alone."""
+        self.joint = self.spiked = False
+        """What of it is beyond its limit: flow and pressure together; the minute before alone."""
         self.held: Rise | None = None
         """What an open alarm began with."""
         self.risen = False
@@ -157,7 +157,7 @@ class Value:
         self._rows = _joint_rows(learned) if partner and partner.scales.ready() else []
 
     def take_over(self, before: Value) -> Value:
-        """Goes on with what began under older criteria: an open alarm, or a rise that is watched."""
+        """Goes on with what began under older criteria: an open alarm."""
         part = sum(before._scale) / sum(self._scale)
         held = before.held
         self.held = held and replace(held, level=held.level * part, size=held.size * part)
@@ -194,8 +194,7 @@ class Value:
         self.joint = False
         if self._rows:
             self._look_jointly()
-        self.far = scales.score >= scales.limit
-        self.risen = self.far and self._lasts()
+        self.risen = scales.score >= scales.limit and self._lasts()
         standing_out = self.spikes.take(residual, hour)
         self.spiked = standing_out >= 1.0
         if self.spiked:

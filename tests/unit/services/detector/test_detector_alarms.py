@@ -8,6 +8,7 @@ from functools import cache
 import pytest
 
 from services.detector.findings import Finding
+from services.detector.methods.units import looks_converted
 from services.detector.methods.value import HOUR, Rise
 from services.detector.watch import Watch
 from shared.contract.messages import Channel, Message, Tick
@@ -34,6 +35,8 @@ def said_of(scene: str) -> tuple[Message, ...]:
         one.wild("spike", START, 1, 2.5)
     elif scene == "unit":
         one.wild("unit", START, 120, 100.0)
+    elif scene == "litres":
+        one.wild("unit", START, 120, 1 / 3.6)
     elif scene == "dropout":
         one.dropout(START, 60)
     elif scene == "low pressure":
@@ -64,6 +67,29 @@ def after(scene: str, start: int = START) -> list[tuple[str, str]]:
 )
 def test_an_event_is_called_by_its_name(scene: str, expected: tuple[str, str]) -> None:
     assert expected in after(scene)
+
+
+def test_a_meter_that_changes_its_unit_is_told_as_such() -> None:
+    (step,) = [one for one in opened(said_of("litres")) if since(START) <= one.at < since(START + 60)]
+    assert (step.channel, step.kind) == ("flow_rate", "step")
+    assert step.at - since(START) <= 10 * MINUTE
+    assert "another unit" in step.text.en
+    assert "단위 설정" in step.text.ko
+
+
+@pytest.mark.parametrize(
+    ("channel", "value", "expected"),
+    [
+        ("flow_rate", 36.0, True),
+        ("flow_rate", 10 / 3.6, True),
+        ("flow_rate", 20.0, False),
+        ("flow_rate", 0.0, False),
+        ("pressure", 102.0, True),
+        ("pressure", 9.0, False),
+    ],
+)
+def test_what_looks_like_another_unit(channel: Channel, value: float, expected: bool) -> None:
+    assert looks_converted(channel, value, 10.0) is expected
 
 
 def test_a_burst_is_one_anomaly_with_a_life() -> None:

@@ -29,8 +29,8 @@ from shared.domain.calendar import NO_HOLIDAYS, Calendar
 from shared.settings import Settings
 
 MINUTE = timedelta(minutes=1)
-LASTS, LOSS_LASTS = timedelta(days=1), timedelta(days=7)
-"""After which a shift is the new level: what is told of for a day is known, what may be lost water for a week."""
+LASTS, LOSS_LASTS = timedelta(hours=12), timedelta(days=3)
+"""After which a shift is the new level: what is no loss is known soon, of the rest the nights tell by then."""
 FAR = timedelta(days=1)
 """From the last reading; a silence that a tick puts farther away is one of the tick's clock."""
 

@@ -51,7 +51,7 @@ SPIKES = 0.04
 """Part of the false alarms that single minutes may raise beside: a spike is the meter's, not the water's."""
 SIDES = ("up_", "down_", "joint_")
 """What the limits of windows are called; they hold in parts of `limit`."""
-DOWN_SHARE = 0.04
+DOWN_SHARE = 0.01
 """Share of the false alarms that goes to the side which is no burst (flow down, pressure up)."""
 
 

@@ -117,9 +117,9 @@ def test_a_broken_main_is_told_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("channel", "flow", "days"), [("flow_rate", 3.0, 7), ("flow_rate", -3.0, 1), ("pressure", 3.0, 1)]
+    ("channel", "flow", "hours"), [("flow_rate", 3.0, 72), ("flow_rate", -3.0, 12), ("pressure", 3.0, 12)]
 )
-def test_a_shift_that_stays_is_the_new_level_in_the_end(channel: Channel, flow: float, days: int) -> None:
+def test_a_shift_that_stays_is_the_new_level_in_the_end(channel: Channel, flow: float, hours: int) -> None:
     watch, at = Watch(Settings(), "001"), since(START)
     gauge = watch.station.flow if channel == "flow_rate" else watch.station.pressure
     finding = Finding("usual", channel, "value", "step", "warning", 1.0, flow, flow)
@@ -127,8 +127,8 @@ def test_a_shift_that_stays_is_the_new_level_in_the_end(channel: Channel, flow: 
     gauge.value.scales.sums += [float(minute) for minute in range(HOUR + 1)]
     gauge.value.held = Rise(level=0.0, size=1.0, excess=flow)
     assert anomaly.opened_at == at
-    assert watch.goes_on(at + days * DAY * MINUTE - MINUTE)
-    assert not watch.goes_on(at + days * DAY * MINUTE)
+    assert watch.goes_on(at + hours * HOUR * MINUTE - MINUTE)
+    assert not watch.goes_on(at + hours * HOUR * MINUTE)
 
 
 def test_a_quiet_site_is_left_alone() -> None:

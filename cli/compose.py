@@ -58,7 +58,9 @@ def up(tls: bool) -> None:
     started = compose("up", "--detach", "--wait", "--wait-timeout", str(HEALTHY_SECONDS))
     if started.returncode:
         raise Missing(_what_is_wrong())
-    compose("kill", "--signal", "HUP", "broker", quiet=True)
+    # Not `docker compose kill`: an engine before 23 holds a container that was sent any signal for stopped by hand,
+    # and starts it no more when it dies.
+    compose("exec", "-T", "broker", "sh", "-c", "kill -HUP 1", quiet=True)
 
 
 def start(services: Sequence[str]) -> None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from typing import ClassVar
 
+from cli.packages import Missing
 from shared.contract.messages import Command, History, Message, Order, Progress, Response, Status
 from shared.runtime.mqtt_bus import MqttBus
 from shared.settings import Settings
+
+BROKER_SECONDS = 60
+"""Seconds without the broker after which a command gives up."""
+ANSWER_SECONDS = 600
+"""Seconds in which nothing is heard of what a command wants; then it gives up."""
 
 
 class Operator:
@@ -29,17 +36,37 @@ class Operator:
         return ()
 
 
+class Patience:
+    """How long nothing has been heard."""
+
+    def __init__(self) -> None:
+        self._heard = time.monotonic()
+
+    def heard(self) -> None:
+        self._heard = time.monotonic()
+
+    def check(self, seconds: float, what: str) -> None:
+        """Raises Missing when nothing was heard for so long."""
+        if time.monotonic() - self._heard >= seconds:
+            raise Missing(f"{what} for {seconds:.0f} s; ./wvr status and ./wvr doctor say more")
+
+
 def converse(settings: Settings, say: Iterable[Message], heard: Callable[[Message], bool]) -> None:
-    """Publishes messages, then listens until `heard` returns True for one that came after."""
-    bus = MqttBus("operator", settings)
-    bus.open(Operator())
+    """Publishes messages, then listens until `heard` returns True for one that came after.
+
+    Raises Missing without a broker, and where nothing but statuses comes for ten minutes.
+    """
+    bus, patience = MqttBus("operator", settings), Patience()
     try:
+        bus.open(Operator(), lambda: patience.check(BROKER_SECONDS, "the broker does not answer"))
         for _ in _all_waiting(bus):
             pass
         for message in say:
             bus.publish(message)
         bus.confirm()
-        while not any(heard(message) for message in _all_waiting(bus)):
+        patience.heard()
+        while not any(heard(message) for message in _told(bus, patience)):
+            patience.check(ANSWER_SECONDS, "the site does not answer")
             bus.beat("")
     finally:
         bus.close()
@@ -60,6 +87,13 @@ def ask(settings: Settings, name: Order, job: str = "", **arguments: str) -> int
     converse(settings, [Command(settings.site.name, name, transaction, arguments)], heard)
     print(answers[-1].text)
     return 0 if answers[-1].ok else 1
+
+
+def _told(bus: MqttBus, patience: Patience) -> Iterator[Message]:
+    for message in _all_waiting(bus):
+        if not isinstance(message, Status):
+            patience.heard()
+        yield message
 
 
 def _all_waiting(bus: MqttBus) -> Iterator[Message]:

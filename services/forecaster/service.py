@@ -88,8 +88,7 @@ class Forecaster:
             meter, stored = self._recall(sensor, oldest), self._stored_scores(sensor, issued, oldest)
             newest = self.past.predictions(sensor)
             # What is read may be unavailable: only from here on does the memory change in a way that must end whole.
-            if issued is not None:
-                self.scores[sensor].recall(*stored)
+            self.scores[sensor].recall(*stored)
             for hour in missed:
                 yield self._predict(sensor, meter, hour)
             if issued is not None:
@@ -117,11 +116,11 @@ class Forecaster:
         return [at // HOUR for at in self.past.unforecast(sensor, issued - MISSED_DAYS * DAY, issued)]
 
     def _due(self, sensor: str, issued: int | None) -> list[int]:
-        """Hours after the newest stored forecast that have readings."""
+        """Hours with readings after the newest stored forecast; all of them where none is stored yet."""
         span = self.past.span(sensor)
-        if issued is None or span is None:
+        if span is None:
             return []
-        first = max(issued + HOUR, span[1] - MISSED_DAYS * DAY)
+        first = max(span[0] // HOUR * HOUR if issued is None else issued + HOUR, span[1] - MISSED_DAYS * DAY)
         return [at // HOUR for at in self.past.unforecast(sensor, first, span[1] + HOUR)]
 
     def handle(self, message: Message) -> Iterator[Message]:

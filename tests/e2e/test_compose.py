@@ -157,6 +157,13 @@ def test_the_brokers_memory_outlives_its_restart(compose_site: RunningSite) -> N
     assert inspect(compose_site, "broker")["State"]["StartedAt"] != before
 
 
+def test_a_broker_that_dies_is_started_again(compose_site: RunningSite) -> None:
+    before = inspect(compose_site, "broker")["RestartCount"]
+    compose_site.compose("exec", "-T", "broker", "sh", "-c", "kill -TERM 1")
+    wait_for(lambda: inspect(compose_site, "broker")["RestartCount"] > before, 60, "the engine starts the broker")
+    wait_for(lambda: inspect(compose_site, "broker")["State"]["Health"]["Status"] == "healthy", 120, "its health")
+
+
 def test_a_running_site_goes_back_to_a_backup(compose_site: RunningSite) -> None:
     made = compose_site.wvr("backup")
     assert made.returncode == 0, made.stdout + made.stderr

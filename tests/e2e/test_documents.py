@@ -36,6 +36,8 @@ INSTEAD = {
 }
 """What would change this machine (autostart does so in the folder of one that is not running), or take hours."""
 LOCALLY = {"./wvr up": "./wvr up --local"}
+LONGEST = 600
+"""Seconds that the lines of one block may take."""
 BLOCK = re.compile(r"^```sh *([\w-]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`((?:\./wvr|\.venv/bin/|WVR_\w+=\S+ \./wvr|sudo) ?[^`]*)`")
 NEXT_MIGRATION = '''"""A later version's."""
@@ -82,9 +84,16 @@ class Machine:
         self.place = Path(done.stdout.splitlines()[-1])
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command, cwd=self.place, env=self.environment, capture_output=True, text=True, check=False
-        )
+        """Into files: what goes on in the background keeps a pipe open, and what was said before a limit is told."""
+        said = [self.folder / "stdout", self.folder / "stderr"]
+        with said[0].open("w") as out, said[1].open("w") as err:
+            try:
+                done = subprocess.run(
+                    command, cwd=self.place, env=self.environment, stdout=out, stderr=err, check=False, timeout=LONGEST
+                )
+            except subprocess.TimeoutExpired:
+                pytest.fail(f"{command} took more than {LONGEST} s\n" + "\n".join(map(Path.read_text, said)))
+        return subprocess.CompletedProcess(command, done.returncode, *map(Path.read_text, said))
 
     def _instead(self, line: str) -> str:
         line = INSTEAD.get(line, line)

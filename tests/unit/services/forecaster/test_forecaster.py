@@ -33,6 +33,8 @@ class StoredPast:
     newest: Prediction | None = None
     stored: list[Prediction] = field(default_factory=list)
     """Predictions whose forecasts and scores are stored."""
+    live: int | None = None
+    """Readings from this second on are the meter's, those before imported; None: those after the newest prediction."""
 
     def sensors(self) -> list[str]:
         return ["001"] if len(self.series) else []
@@ -45,7 +47,9 @@ class StoredPast:
         return Series(self.series.at[part], self.series.flow_rate[part], self.series.pressure[part])
 
     def unforecast(self, sensor: str, start: int, stop: int) -> list[int]:  # noqa: ARG002
-        later = {at // HOUR * HOUR for at in self.series.at.tolist() if at // HOUR * HOUR > (self.last_issued or at)}
+        live = self.live if self.live is not None else self.last_issued
+        hours = {at // HOUR * HOUR for at in self.series.at.tolist() if live is not None and at >= live}
+        later = {hour for hour in hours if self.last_issued is None or hour > self.last_issued}
         return sorted(hour for hour in {*self.missed, *later} if start <= hour < stop)
 
     def issued(self, sensor: str) -> int | None:
@@ -250,6 +254,15 @@ def test_a_long_time_off_leaves_what_a_long_time_on_would_have() -> None:
     assert caught_up == never_off[len(kept) :]
     ends = [one.issued_at for one in never_off if at(20 * day) <= one.issued_at <= at(30 * day)]
     assert len(ends) == 7 * 24 + 1
+
+
+def test_a_start_before_its_first_forecast_is_stored_says_every_hour_again() -> None:
+    """Readings are stored, forecasts still on their way: the same come again, and are scored."""
+    readings = minutes(0, 3000)
+    never_off = said(forecaster(), readings)
+    restarted = forecaster(StoredPast(series(readings[:2000]), live=NOW))
+    again = [one for one in restarted.start() if isinstance(one, Prediction)]
+    assert [*again, *said(restarted, readings[2000:])] == never_off
 
 
 def test_a_first_start_on_imported_history_forecasts_the_present_hour() -> None:

@@ -1,10 +1,16 @@
-"""What is usual on the day ahead: shape of the day's type, its weekday's own habit, and the level of the last days."""
+"""What is usual on the day ahead: shape of the day's type, its weekday's own habit, and the level of the last days.
+
+A pressure that goes by another setting since some days is expected to go on so: days before tell nothing of it.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
+from services.detector.medians import median
 from services.detector.memory import MINUTES, Mask, Memory, Singles
+from services.detector.regime import first_of_regime
+from shared.contract.messages import CHANNELS
 from shared.domain.series import Floats, Ints
 
 LOOK_BACK = 42
@@ -14,6 +20,7 @@ RECENT = 7
 TRUST = 0.9
 """Share of the recent level that is expected to go on."""
 SLOTS = 144
+PRESSURE = CHANNELS.index("pressure")
 
 
 def day_ahead(memory: Memory, number: int) -> Singles:
@@ -21,18 +28,21 @@ def day_ahead(memory: Memory, number: int) -> Singles:
     days = memory.before(number, LOOK_BACK)
     disturbed = memory.disturbed(number * MINUTES)
     calm = np.array([day.number not in disturbed for day in days[-RECENT:]])
-    calm = calm if 2 * calm.sum() >= len(calm) else np.ones(len(calm), dtype=np.bool_)
     if not days:
         return np.full((2, MINUTES), np.nan, dtype=np.float32)
     weekdays, weekday = np.array([memory.weekday(day.number) for day in days]), memory.weekday(number)
     tens = np.array([day.tens for day in days])
-    return np.stack([_minutes(_expected(tens[:, row], weekdays, weekday, calm)) for row in range(2)])
+    first = first_of_regime(tens[:, PRESSURE])
+    flow = _expected(tens[:, 0], weekdays, weekday, calm)
+    pressure = _expected(tens[first:, PRESSURE], weekdays[first:], weekday, calm[first - len(days) :])
+    return np.stack([_minutes(flow), _minutes(pressure)])
 
 
 def _expected(tens: Floats, weekdays: Floats, weekday: int, calm: Mask) -> Floats:
     """(144,) from (n, 144) ten-minute means of the days before, oldest first; calm: which of the last are clean."""
     if np.isnan(tens).all():
         return np.full(SLOTS, np.nan)
+    calm = calm if 2 * calm.sum() >= len(calm) else np.ones(len(calm), dtype=np.bool_)
     types = day_type(weekdays)
     overall = median(tens)
     shapes = np.array([_shape(tens[types == kind], overall) for kind in range(3)])
@@ -54,18 +64,6 @@ def _shape(tens: Floats, overall: Floats) -> Floats:
     weight = min(len(tens), 3) / 3
     own = median(tens)
     return np.where(np.isnan(own), overall, weight * own + (1 - weight) * overall)
-
-
-def median(rows: Floats) -> Floats:
-    """Median of each column; NaN counts as absent, and is the answer where nothing is known."""
-    if not len(rows):
-        return np.full(rows.shape[1], np.nan)
-    known = np.count_nonzero(~np.isnan(rows), axis=0)
-    ordered = np.sort(rows, axis=0)
-    columns = np.arange(rows.shape[1])
-    low, high = np.maximum(known - 1, 0) // 2, np.minimum(known // 2, len(rows) - 1)
-    middle: Floats = 0.5 * (ordered[low, columns] + ordered[high, columns])
-    return middle
 
 
 def smooth(curve: Floats, reach: int) -> Floats:

@@ -1,0 +1,52 @@
+"""Since when a pressure goes by its present setting: the newest change of level that stands out from day to day.
+
+One change point, where the days before and after lie closest around medians of their own (least absolute
+deviations; Bai, 1995), and where these differ by far more than days do.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from services.detector.medians import median
+from shared.domain.series import Floats
+
+SINCE = 28
+"""Days in which a change is looked for."""
+FEWEST, FEWEST_BEFORE = 3, 7
+"""Days that must have passed since then, and before."""
+WEEK = 7
+STANDS_OUT = 4.0
+"""Daily spreads by which the six hours that changed most differ; more while fewer days than a week have passed."""
+CHANGED_HOURS = 6
+TINY = 1e-6
+
+
+def first_of_regime(tens: Floats) -> int:
+    """Row of the first day of the present regime in (n, 144) ten-minute means, oldest first; 0 without a change."""
+    hours = tens.reshape(-1, 24, 6).mean(axis=2)
+    days = len(hours)
+    places = range(max(FEWEST_BEFORE, days - SINCE), days)
+    likeliest = min(places, key=lambda place: _unrest(hours[:place]) + _unrest(hours[place:]), default=0)
+    lasts = likeliest and days - likeliest >= FEWEST
+    return likeliest if lasts and _difference(hours[:likeliest], hours[likeliest:]) > STANDS_OUT else 0
+
+
+def _unrest(hours: Floats) -> float:
+    """Sum of the distances of hours from their median over the days."""
+    return float(np.nansum(np.abs(hours - median(hours))))
+
+
+def _difference(before: Floats, after: Floats) -> float:
+    """How far the levels of two spans of days are apart, in spreads of a day's hours."""
+    (old, old_spread), (new, new_spread) = _level(before), _level(after)
+    apart = np.nan_to_num(np.abs(new - old) / np.maximum(np.maximum(old_spread, new_spread), TINY))
+    return float(np.sort(apart)[-CHANGED_HOURS:].mean()) * math.sqrt(min(1.0, len(after) / WEEK))
+
+
+def _level(hours: Floats) -> tuple[Floats, Floats]:
+    """Median of each hour over the days, and 1.4826 times the median deviation from it."""
+    middle = median(hours)
+    return middle, 1.4826 * median(np.abs(hours - middle))

@@ -19,6 +19,11 @@ RECENT = 7
 """Days that the level is taken from, without those of an anomaly; the median follows the season."""
 TRUST = 0.9
 """Share of the recent level that is expected to go on."""
+FEW_WEEKS = 3
+"""Of a weekday, which tell little of how they differ."""
+DOUBT = 4.0
+"""Weeks' worth of trust in that a weekday is like the others."""
+TINY = 1e-12
 SLOTS = 144
 PRESSURE = CHANNELS.index("pressure")
 
@@ -47,8 +52,7 @@ def _expected(tens: Floats, weekdays: Floats, weekday: int, calm: Mask) -> Float
     overall = median(tens)
     shapes = np.array([_shape(tens[types == kind], overall) for kind in range(3)])
     residuals = tens - shapes[types]
-    same = residuals[weekdays == weekday]
-    habit = len(same) / (len(same) + 4.0) * np.nan_to_num(smooth(median(same), 3))
+    habit = _habit(residuals[weekdays == weekday])
     level = TRUST * np.nan_to_num(smooth(median(residuals[-len(calm) :][calm]), 12))
     expected: Floats = shapes[day_type(np.array([weekday]))[0]] + level + habit
     return expected
@@ -64,6 +68,22 @@ def _shape(tens: Floats, overall: Floats) -> Floats:
     weight = min(len(tens), 3) / 3
     own = median(tens)
     return np.where(np.isnan(own), overall, weight * own + (1 - weight) * overall)
+
+
+def _habit(residuals: Floats) -> Floats:
+    """(144,) what a weekday has of its own, from (n, 144): as much of it as stands out from how its weeks differ.
+
+    Shrinkage with the positive part of 1 - variance / square (James and Stein, 1961).
+    """
+    weeks = len(residuals)
+    if weeks < FEW_WEEKS:
+        return weeks / (weeks + DOUBT) * np.nan_to_num(smooth(median(residuals), 3))
+    smoothed = np.array([smooth(week, 3) for week in residuals])
+    own = np.nan_to_num(median(smoothed))
+    spread = 1.4826 * np.nan_to_num(median(np.abs(smoothed - own)))
+    variance = np.pi / 2 * spread**2 / weeks
+    part: Floats = np.clip(1 - DOUBT * variance / np.maximum(own**2, TINY), 0.0, 1.0)
+    return part * own
 
 
 def smooth(curve: Floats, reach: int) -> Floats:

@@ -53,3 +53,14 @@ def test_holidays_that_are_past_tell_nothing_of_their_weekday() -> None:
                 day.values[:] *= 0.5
                 day.tens[:] *= 0.5
     assert noon(day_ahead(known, WEDNESDAY)) < 0.9 * noon(day_ahead(aware, WEDNESDAY))
+
+
+def test_a_weekdays_own_habit_is_expected_in_full_and_chance_is_not() -> None:
+    """Tuesdays a garden is watered from 09:00 to 12:00; once, on a Thursday, there was a fair."""
+    plain, known = memory(NO_HOLIDAYS), memory(NO_HOLIDAYS)
+    for day in known.days:
+        if (day.number - 1) % 7 == 1 or day.number == WEDNESDAY - 20:
+            day.tens[0, 54:72] += 5.0
+    tuesday, thursday = WEDNESDAY + 6, WEDNESDAY + 1
+    own = [(day_ahead(known, day) - day_ahead(plain, day))[0, 600:660].mean() for day in (tuesday, thursday)]
+    assert own == pytest.approx([5.0, 0.0], abs=0.7)

@@ -49,7 +49,7 @@ class Day:
     """(2, 144): ten-minute means."""
 
 
-def ten_minute_means(values: Singles) -> Floats:
+def ten_minute_means(values: Singles | Floats) -> Floats:
     """(…, 1440) minutes to (…, 144) means; NaN where fewer than five of ten are known."""
     tens = values.astype(np.float64).reshape(*values.shape[:-1], 144, 10)
     known = ~np.isnan(tens)

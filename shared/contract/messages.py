@@ -243,7 +243,7 @@ class Criteria:
     limits: Annotated[dict[Word, Figure], MaxLen(500)]
     """"channel.method.name" to limit, in the unit of that method's score."""
     profiles: Annotated[dict[Word, Curve], MaxLen(200)] = field(default_factory=dict)
-    """"channel.name" to learned curve: 168 hours of the week from Monday 00:00, or 24 hours."""
+    """"channel.name" to learned curve: 168 hours of the week from Monday 00:00, 24 hours, 144 ten minutes, or terms."""
 
 
 Quantiles = Annotated[tuple[Figure | None, ...], MaxLen(169), Predicate(a_week_or_nothing)]

@@ -72,11 +72,11 @@ class Standings:
     """(n, 1440) scaled residuals, without wild minutes and gaps."""
 
 
-def standings(residuals: Floats, clean: Mask, windows: tuple[int, ...]) -> Standings:
+def standings(residuals: Floats, clean: Mask, windows: tuple[int, ...], whole: bool = False) -> Standings:
     """Moving means of (n, 1440) residuals beyond the level before them, in their own spread on clean days.
 
     Residuals are first divided by what is usual at their hour, so that a quiet night counts more than a busy morning.
-    NaN counts as usual.
+    NaN counts as usual. whole: the level goes on in full, wherever it is.
     """
     scale = np.array(_curve(spread_by_hour(_of_ten(residuals), clean, np.nan)))
     scaled = residuals / np.repeat(scale, 60)
@@ -85,7 +85,7 @@ def standings(residuals: Floats, clean: Mask, windows: tuple[int, ...]) -> Stand
     curves, found = {"scale": _curve(scale), "single": _curve(single)}, {}
     for window in windows:
         means, before = moving_means(filled, window), levels(filled, window)
-        curves[f"level_{window}"] = carried = _carried(means[clean], before[:, clean])
+        curves[f"level_{window}"] = carried = (_whole if whole else _carried)(means[clean], before[:, clean])
         beyond = means - np.tensordot(np.array(carried), before, 1)
         spread = spread_by_hour(beyond, clean, float(single.mean()) / window)
         curves[f"spread_{window}"] = _curve(spread)
@@ -111,15 +111,21 @@ def levels(filled: Floats, window: int) -> Floats:
 
 def _carried(means: Floats, before: Floats) -> tuple[float, ...]:
     """How much of each level before a window goes on in it: least squares, hardly moved by what stands out."""
-    target, given = means.ravel()[::LEARNED_EACH], before.reshape(len(BEFORE), -1)[:, ::LEARNED_EACH]
+    target, given = means.ravel()[::LEARNED_EACH], before.reshape(len(before), -1)[:, ::LEARNED_EACH]
     rows = np.vstack([target, given])
     far = 4.0 * np.quantile(np.abs(rows), 0.8, axis=1, keepdims=True) / ONE_SIDE
     rows = np.clip(rows, -far, far)
     square = rows[1:] @ rows[1:].T
-    ridge = RIDGE * float(np.trace(square)) / len(BEFORE)
+    ridge = RIDGE * float(np.trace(square)) / len(before)
     if not ridge:
-        return (0.0,) * len(BEFORE)
-    return _curve(np.linalg.solve(square + ridge * np.eye(len(BEFORE)), rows[1:] @ rows[0]))
+        return (0.0,) * len(before)
+    return _curve(np.linalg.solve(square + ridge * np.eye(len(before)), rows[1:] @ rows[0]))
+
+
+def _whole(means: Floats, before: Floats) -> tuple[float, ...]:
+    """The same with parts that add up to one: what the shorter levels don't carry the day's does."""
+    parts = _carried(means - before[-1], before[:-1] - before[-1])
+    return (*parts, rounded(1.0 - sum(parts)))
 
 
 def moving_means(filled: Floats, window: int) -> Floats:

@@ -1,7 +1,7 @@
 """value (실측값): the reading against what is usual at this minute, over 10 minutes to 12 hours, and single spikes.
 
-Flow up with pressure down together is a burst even where each alone would pass: a linear discriminant on the two
-standings (Fisher, 1936), with their correlation on clean days.
+Flow that is up while pressure is not what it is at such a flow (methods/head.py) tells of a burst even where each alone
+would pass: both standings as the sides of a right angle (Hotelling, 1931).
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from services.detector.memory import Past
-from services.detector.methods import spikes
+from services.detector.memory import MINUTES, Day, Past
+from services.detector.methods import head, spikes
+from services.detector.methods.head import Head
 from services.detector.methods.scales import Scales
 from services.detector.methods.spikes import Spikes
 from services.detector.methods.spreads import (
@@ -45,6 +46,8 @@ STILL = 0.5
 """Spreads that the last hour must be off, for what a longer window shows to last; and part of what opened an alarm."""
 FULL = 0.6
 """Part of an excess, in the channel's unit, that is the same one."""
+RISEN, APART = 0.5, 1.0
+"""Spreads that flow must be up at least, and pressure off what it is at that flow, to count together."""
 AGAINST = 0.3
 """Part of a step that must also be one against the usual day: the end of an excess is none."""
 SPIKES = 0.04
@@ -63,20 +66,26 @@ def learn(past: Past, partner: Past | None, per_day: float, rising: bool) -> Lea
     days = days_of(past, past.residuals)
     if days is None:
         return None
-    found = _alarming(standings(past.residuals, days.calm, WINDOWS))
+    found_all = standings(past.residuals, days.calm, WINDOWS)
+    found = _alarming(found_all)
     rates = (per_day, per_day * DOWN_SHARE) if rising else (per_day * DOWN_SHARE, per_day)
     limits = learn_sides(found, days, *rates, PARTS)
     together = farthest(found, limits)
-    if partner is not None and (other := _partner(partner)) is not None:
+    profiles = dict(found_all.learned)
+    if partner is not None and (related := head.learn(past, partner, days.calm, WINDOWS)) is not None:
+        apart, curves = related
+        profiles |= curves
+        steep = head.steepness(curves, past.usual)
         for window in WINDOWS:
-            joint, slope = _joint(found, other, window)
+            most = steep * np.repeat(np.array(head.reach(profiles, window)), 60)
+            joint = _joint(found_all, apart, window, most)
             limit = max(limit_for(daily_maxima(joint, days), per_day * PARTS[window]), LEAST)
-            limits |= {f"joint_{window}": rounded(limit), f"together_{window}": slope}
+            limits[f"joint_{window}"] = rounded(limit)
             together = np.maximum(together, joint / limits[f"joint_{window}"])
     limit = max(limit_for(daily_maxima(together, days), per_day), LOWEST) * caution(int(days.calm.sum()))
     limits["limit"] = rounded(limit)
     spikes_learned = spikes.learn(past.residuals, days, *(SPIKES * rate for rate in rates))
-    return Learned(limits | spikes_learned.limits, found.learned | spikes_learned.profiles)
+    return Learned(limits | spikes_learned.limits, profiles | spikes_learned.profiles)
 
 
 def narrower(recent: Learned | None, long: Learned | None) -> Learned | None:
@@ -109,19 +118,15 @@ def _alarming(found: Standings) -> Standings:
     return Standings(found.learned, kept, found.filled)
 
 
-def _partner(past: Past) -> Standings | None:
-    days = days_of(past, past.residuals)
-    return standings(past.residuals, days.calm, WINDOWS) if days else None
+def _joint(flow: Standings, apart: Standings, window: int, most: Floats) -> Floats:
+    """(n, 1440) how far flow is up and pressure off what it is at that flow, at once, in spreads.
 
-
-def _joint(flow: Standings, pressure: Standings, window: int) -> tuple[Floats, float]:
-    """(n, 1440) how far flow is up and pressure down at once, in its own spread; and 1 / that spread."""
-    up, down = flow.by_window[window], -pressure.by_window[window]
-    both = (up > 1.0) & (down > 1.0)
-    usual = (np.abs(up) < 4.0) & (np.abs(down) < 4.0) & (up != 0.0) & (down != 0.0)
-    related = float(np.corrcoef(up[usual], down[usual])[0, 1]) if usual.sum() > 100 else 0.0
-    slope = rounded(1.0 / math.sqrt(2.0 + 2.0 * min(max(related, -0.5), 0.95)))
-    return np.where(both, (up + down) * slope, 0.0), slope
+    most: spreads that pressure may be off for each that flow is up.
+    """
+    up, off = flow.by_window[window], apart.by_window[window]
+    still = np.sign(off) * apart.by_window[HOUR] >= STILL if window > HOUR else True
+    both = (up > RISEN) & (np.abs(off) > APART) & (np.abs(off) < most * up)
+    return np.where(both & still, np.hypot(up, off), 0.0)
 
 
 @dataclass(frozen=True)
@@ -136,16 +141,18 @@ class Rise:
 
 
 class Value:
-    """Running side, of one channel. Flow rate has pressure as its partner, which takes the minute first."""
+    """Running side, of one channel. Flow rate has pressure as its partner, which sees the minute first."""
 
     def __init__(self, learned: Learned | None, partner: Value | None = None) -> None:
         self.scales, self.spikes = Scales(WINDOWS, learned), Spikes(learned)
         self.usual: list[float] = []
         self.residual = math.nan
+        self.seen = math.nan
+        """The minute's value; NaN when there is none."""
         self._recent: deque[float] = deque(maxlen=HOUR)
         """Residuals of the last hour, none of them cut."""
         self.joint = self.spiked = False
-        """What of it is beyond its limit: flow and pressure together; the minute before alone."""
+        """What is farthest, or beyond its limit: flow and pressure together; the minute before alone."""
         self.held: Rise | None = None
         """What an open alarm began with."""
         self.risen = False
@@ -154,7 +161,8 @@ class Value:
         self._hour = 0
         self._scale = learned.profiles["scale"] if learned else (1.0,) * 24
         self._spread = learned.profiles[f"spread_{HOUR}"] if learned else (0.0,) * 24
-        self._rows = _joint_rows(learned) if partner and partner.scales.ready() else []
+        self.head = Head(WINDOWS, learned) if learned and partner and "head_fit" in learned.profiles else None
+        self._limits = [learned.limits[f"joint_{window}"] for window in WINDOWS] if learned and self.head else []
 
     def take_over(self, before: Value) -> Value:
         """Goes on with what began under older criteria: an open alarm."""
@@ -170,15 +178,23 @@ class Value:
         self.scales.open_day(past)
         self.spikes.open_day(past)
 
+    def open_head(self, number: int, week: list[Day]) -> None:
+        """Begins a day, after `open_day`, with the days of the week before it."""
+        if self.head:
+            self.head.open_day(number, week, np.array(self.usual or [math.nan] * MINUTES))
+
     def skip(self, minutes: int) -> None:
         """Passes minutes without a value."""
         self.scales.skip(minutes)
+        if self.head:
+            self.head.scales.skip(minutes)
         self.spikes.skip()
         self.risen = False
 
     def check(self, minute: int, value: float | None) -> Check:
         """The Check of a value at a minute of the day."""
         scales = self.scales
+        self.seen = math.nan if value is None else value
         if value is None or not self.usual or (usual := self.usual[minute]) != usual:
             self.residual = math.nan
             self.skip(1)
@@ -192,8 +208,8 @@ class Value:
             return NOT_EVALUATED
         scales.take(residual, hour)
         self.joint = False
-        if self._rows:
-            self._look_jointly()
+        if self.head and self.partner and self.head.take(minute, value, self.partner.seen):
+            self._look_jointly(self.head, self.partner.risen)
         self.risen = scales.score >= scales.limit and self._lasts()
         standing_out = self.spikes.take(residual, hour)
         self.spiked = standing_out >= 1.0
@@ -201,15 +217,14 @@ class Value:
             scales.score = max(scales.score, standing_out * scales.limit)
         return scales.check()
 
-    def _look_jointly(self) -> None:
-        scales, partner = self.scales, self.partner
-        if partner is None or partner.residual != partner.residual:
+    def _look_jointly(self, head: Head, pressure_risen: bool) -> None:
+        """Takes flow and pressure together; not while pressure has moved by more than this flow can do."""
+        scales = self.scales
+        if pressure_risen and head.moved_alone(scales.standing):
             return
-        pressure = partner.scales.standing
-        for place, weight in self._rows:
-            flow = scales.standing[place]
-            if flow > 1.0 and pressure[place] < -1.0 and (flow - pressure[place]) * weight > scales.score:
-                scales.score = (flow - pressure[place]) * weight
+        for place, (up, limit) in enumerate(zip(scales.standing, self._limits, strict=True)):
+            if up > RISEN and (off := head.apart(place, up)) > APART and math.hypot(up, off) > scales.score * limit:
+                scales.score = math.hypot(up, off) / limit
                 scales.place, scales.up, self.joint = place, True, True
 
     def _lasts(self) -> bool:
@@ -217,9 +232,14 @@ class Value:
 
         A long window looks back on what is over, and the end of what lifted the level before is nothing new.
         """
-        if self.joint:
-            return self._is_so_now()
-        return any(self._is_so_now() for _ in self.scales.beyond())
+        self.joint = self.joint and self._is_apart_now()
+        return self.joint or any(self._is_so_now() for _ in self.scales.beyond())
+
+    def _is_apart_now(self) -> bool:
+        if self.head is None or self.scales.window <= HOUR:
+            return self.head is not None
+        apart = self.head.scales.standing
+        return math.copysign(1.0, apart[self.scales.place]) * apart[HOUR_PLACE] >= STILL
 
     def _is_so_now(self) -> bool:
         scales = self.scales
@@ -232,7 +252,7 @@ class Value:
     def hold(self) -> None:
         """Keeps the level of before, for as long as an alarm is open."""
         level = self.scales.level()
-        size = self.scales.mean(min(self.scales.window, HOUR)) - level
+        size = self.scales.mean(self.scales.window if self.joint else min(self.scales.window, HOUR)) - level
         self.held = Rise(level, size, size * self._scale[self._hour])
 
     def since(self) -> int:
@@ -263,13 +283,3 @@ class Value:
     def doubt(self) -> float:
         """Half the width of the interval that holds the excess in nine of ten cases, in the channel's unit."""
         return 1.645 * self._spread[self._hour] * self._scale[self._hour]
-
-
-def _joint_rows(learned: Learned | None) -> list[tuple[int, float]]:
-    """(place of the window, slope / limit) of the windows that are looked at jointly."""
-    limits = learned.limits if learned else {}
-    return [
-        (place, limits[f"together_{window}"] / limits[f"joint_{window}"])
-        for place, window in enumerate(WINDOWS)
-        if f"joint_{window}" in limits
-    ]

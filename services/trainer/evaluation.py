@@ -13,6 +13,8 @@ from shared.domain.series import Floats, Ints
 LEVELS = np.array([0.1, 0.5, 0.9])
 SURE, LIKELY = 0.05, 0.25
 """Chances of a mere accident below which a difference is sure, or likely."""
+WORTH = 0.01
+"""Gain as a whole below which nothing changes: what serves is known from its scores, a candidate is not."""
 
 
 @dataclass(frozen=True)
@@ -73,20 +75,21 @@ def decide(
 ) -> Decision:
     """Whether a candidate takes the place of what is in use, called `name`; `usual` is the profile's, where it isn't.
 
-    It must be better taken as a whole (pinball loss and mean error together), surely better at one horizon, so that
-    no luck of a few days changes the model, and surely worse at none, neither than what is in use nor than the
-    profile. The profile gives way to what is likely better, since it is put back when every day's scores show an
-    error. A refused candidate is followed by another a week later: who is better is found out sooner or later.
+    It must be better by a hundredth taken as a whole (pinball loss and mean error together), surely better at one
+    horizon, so that no luck of a few days changes the model, and surely worse at none, neither than what is in use
+    nor than the profile. The profile gives way to what is likely better, since it is put back when every day's
+    scores show an error. A refused candidate is followed by another a week later: who is better is found out sooner
+    or later.
     """
     own, other = errors(truth, candidate), errors(truth, used)
     ratios = [own[metric] / max(other[metric], 1e-12) for metric in ("pinball", "mae")]
     rivals = {name: duel(truth, candidate, used, days)}
     if usual is not None:
         rivals["the profile"] = duel(truth, candidate, usual, days)
-    lower = sum(ratios) / len(ratios) < 1.0
+    gain = 1.0 - sum(ratios) / len(ratios)
     refusals = [f"surely worse than {rival} {_at(one.worse)}" for rival, one in rivals.items() if one.worse]
-    if not lower:
-        refusals.insert(0, "not lower as a whole")
+    if gain < WORTH:
+        refusals.insert(0, f"gains less than {100 * WORTH:.0f} % as a whole" if gain > 0 else "not lower as a whole")
     elif not rivals[name].better(SURE if usual is not None else LIKELY):
         refusals.append("what is better may be luck")
     reason = (

@@ -19,8 +19,12 @@ TRIED, TRIED_EVERY, LEAST_TRIED = (0, 1, 3, 7, 12, 23, 72, 168), 5, 60
 """Hours ahead whose errors of the last weeks are looked at, hours between those forecasts, and fewest of them."""
 OPTIMISM = np.array([1.22, 1.18, 1.15, 1.13, 1.13, 1.13, 1.15, 1.16])
 """A profile is nearer to its own weeks than to the next one, and the share of the long memory was chosen in them."""
+LAST, FIRM = 168, 168.0
+"""Hours whose errors tell whether it is calmer or wilder now, and how many of them are half believed."""
+CALMEST, WILDEST = 0.7, 1.5
+"""Factors by which they may move the quantiles."""
 LEAST = 0.1
-"""Usual deviations that a forecast is never surer of."""
+"""Usual deviations that a forecast is never surer of, before it is widened."""
 YOUNG, FIRST_WEEK = 1.3, 168.0
 """The same while there are too few weeks to look at, and known hours at which it is twice that."""
 
@@ -47,14 +51,40 @@ def without_faults(scaled: Floats) -> Floats:
 
 
 def errors(scaled: Floats, lasting: float) -> Floats:
-    """(2, 169) offsets of p10 and p90, in usual deviations: what forecasts of the last weeks missed by."""
-    tried, hours = list(TRIED), np.log1p(np.arange(kriging.AHEAD))
-    brief, added, came = kriging.looking_back(scaled, TRIED, TRIED_EVERY)
-    missed = came - brief - lasting * added
+    """(2, 169) offsets of p10 and p90, in usual deviations: what forecasts of the last weeks missed by.
+
+    They go half the way to what would have held four fifths of the last week's hours: conformal prediction that
+    follows a change (Gibbs and Candès, 2021), by a quantile of the newest scores instead of steps.
+    """
+    missed = _missed(scaled, lasting, TRIED_EVERY)
     if np.count_nonzero(~np.isnan(missed), axis=0).min() < LEAST_TRIED:
         return _young(scaled)
-    low, high = (np.interp(hours, hours[tried], OPTIMISM * one) for one in quantiles(missed, (0.1, 0.9)))
-    return np.stack([np.minimum(low, -LEAST), np.maximum(high, LEAST)])
+    low, high = quantiles(missed, (0.1, 0.9))
+    low, high = np.minimum(low, -LEAST), np.maximum(high, LEAST)
+    newest = _missed(scaled[-(kriging.PAST + TRIED[-1] + LAST) :], lasting, 1)
+    wider = OPTIMISM * _now(np.where(newest > 0, newest / high, newest / low))
+    tried, hours = list(TRIED), np.log1p(np.arange(kriging.AHEAD))
+    return np.stack([np.interp(hours, hours[tried], wider * one) for one in (low, high)])
+
+
+def _missed(scaled: Floats, lasting: float, every: int) -> Floats:
+    """(n, 8) errors at the horizons that are tried, newest forecast first; NaN where nothing came, or not yet."""
+    coming = np.full(kriging.AHEAD, np.nan)
+    brief, added, came = kriging.looking_back(np.concatenate([scaled, coming]), TRIED, every)
+    return np.asarray(came - brief - lasting * added)
+
+
+def _now(scores: Floats) -> Floats:
+    """(8,) how far off p10 and p90 lie now, in parts of where the last weeks have them, at the horizons that are tried.
+
+    `scores`: errors (n, 8) in these parts, one row an hour, newest first.
+    """
+    age = np.arange(len(scores))[:, None] - np.array(TRIED)
+    known = np.where(age <= LAST, scores, np.nan)
+    count = np.count_nonzero(~np.isnan(known), axis=0)
+    (needed,) = quantiles(known, (0.8,))
+    needed = np.where(count > 0, needed, 1.0)
+    return np.asarray(np.clip(needed ** (count / (count + FIRM)), CALMEST, WILDEST))
 
 
 def _young(scaled: Floats) -> Floats:

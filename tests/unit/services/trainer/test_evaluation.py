@@ -72,6 +72,15 @@ def test_an_equal_or_worse_one_is_not(noise: float) -> None:
     assert decision.reason.startswith("not better than old")
 
 
+def test_what_gains_less_than_a_hundredth_changes_nothing_however_sure_it_is() -> None:
+    truth, used = four_weeks(3, 1.0)
+    for part, promoted in ((0.995, False), (0.95, True)):
+        candidate = truth[..., None] + part * (used - truth[..., None])
+        decision = decide(truth, np.nan_to_num(candidate), np.nan_to_num(used), "old", DAYS)
+        assert decision.promoted == promoted
+        assert ("gains less than 1 % as a whole" in decision.reason) != promoted
+
+
 def test_what_is_better_as_a_whole_but_surely_worse_at_one_horizon_is_refused() -> None:
     truth, candidate, used = four_weeks(3, 0.7, 1.0, far=2.5)
     decision = decide(truth, candidate, used, "old", DAYS)

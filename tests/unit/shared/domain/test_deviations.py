@@ -18,13 +18,16 @@ def residuals(fades: float, count: int) -> Floats:
 
 
 def covered(fades: float) -> Floats:
-    """Share of the hours after nine weeks that lie where the nine weeks say, by hours ahead."""
-    known, coming = np.split(residuals(fades, 8000), [1512])
-    share = kriging.lasting(known)
-    low, high = deviations.errors(known, share)[:, HORIZONS]
-    brief, added, came = kriging.looking_back(coming, HORIZONS, 1)
-    missed = came - brief - share * added
-    return np.asarray(np.mean((low <= missed) & (missed <= high), axis=0))
+    """Share of the hours that lie where the nine weeks before each ten days say, by hours ahead."""
+    every, found = residuals(fades, 8000), []
+    for now in range(1512, 7500, 240):
+        known, coming = every[now - 1512 : now], every[now - kriging.PAST : now + 240 + kriging.AHEAD]
+        share = kriging.lasting(known)
+        low, high = deviations.errors(known, share)[:, HORIZONS]
+        brief, added, came = kriging.looking_back(coming, HORIZONS, 1)
+        missed = came - brief - share * added
+        found.append(np.mean((low <= missed) & (missed <= high), axis=0))
+    return np.asarray(np.mean(found, axis=0))
 
 
 @pytest.mark.parametrize("fades", [1.0, 5.0, 20.0])
@@ -38,6 +41,16 @@ def test_quantiles_widen_as_far_as_errors_do_and_no_farther() -> None:
     width = high - low
     assert width[0] < width[1] < width[3]
     assert width[7] == pytest.approx(width[150], rel=0.25)
+
+
+def test_a_wilder_or_calmer_week_moves_the_quantiles_some_of_the_way_and_a_gap_does_not() -> None:
+    known = residuals(3.0, 1512)
+    changed = {factor: known * np.where(np.arange(1512) < 1512 - 168, 1.0, factor) for factor in (0.1, 3.0, np.nan)}
+    calmer, wilder, gap = (np.ptp(deviations.errors(one, 0.5)[:, 24]) for one in changed.values())
+    usual = np.ptp(deviations.errors(known, 0.5)[:, 24])
+    assert 0.6 * usual < calmer < 0.9 * usual
+    assert 1.1 * usual < wilder < 2.0 * usual
+    assert gap == pytest.approx(usual, rel=0.15)
 
 
 def test_after_a_few_days_the_quantiles_are_wider_than_after_weeks() -> None:

@@ -133,24 +133,11 @@ def _spike(gauge: Gauge) -> Finding:
 
 
 def _flow_value(flow: Gauge, check: Check) -> Finding:
-    value = flow.value
+    value, last = flow.value, flow.system.last
     excess = value.excess()
-    ratio = (check.score or 0.0) / (check.limit or 1.0)
-    severity = _severity(flow, excess, ratio)
-    since = value.since()
-    return Finding(
-        "usual",
-        "flow_rate",
-        "value",
-        "step",
-        severity,
-        flow.system.last,
-        excess,
-        excess,
-        value.doubt(),
-        since,
-        _unit(flow),
-    )
+    severity = _severity(flow, excess, (check.score or 0.0) / (check.limit or 1.0))
+    size = (last, excess, excess, value.doubt(), value.since())
+    return Finding("usual", "flow_rate", "value", "step", severity, *size, wording=_unit(flow))
 
 
 def _pressure_value(flow: Gauge, pressure: Gauge, check: Check) -> Finding:

@@ -157,16 +157,15 @@ class Head:
             return False
         straight, bent = self._relation.fit
         hour = minute // 60
-        self.scales.take(pressure - (straight + bent * flow) * flow - self._usual[minute], hour)
+        self.scales.add(pressure - (straight + bent * flow) * flow - self._usual[minute], hour)
         self._reach_now, self._steep = self._reach[hour], self._steepness[minute]
         return True
 
     def apart(self, place: int, up: float) -> float:
         """Spreads that pressure is off over a window, by its place; 0 where it is more than flow, up so far, can do."""
-        off = abs(self.scales.standing[place])
+        off = abs(self.scales.far(place))
         return off if off < self._reach_now[place] * self._steep * up else 0.0
 
     def moved_alone(self, ups: list[float]) -> bool:
         """Whether pressure is far off over some window, and that is more than flow, up so far, can do."""
-        off = self.scales.standing
-        return any(abs(off[place]) > LEAST and not self.apart(place, up) for place, up in enumerate(ups))
+        return any(abs(self.scales.far(place)) > LEAST and not self.apart(place, up) for place, up in enumerate(ups))

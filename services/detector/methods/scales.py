@@ -57,22 +57,34 @@ class Scales:
         scaled, clip = residual * self._inverse[hour], self._clip[hour]
         return clip if scaled > clip else max(scaled, -clip)
 
+    def add(self, residual: float, hour: int) -> None:
+        """Takes this minute's residual."""
+        sums = self.sums
+        scaled, clip = residual * self._inverse[hour], self._clip[hour]
+        sums.append(sums[-1] + (clip if scaled > clip else max(scaled, -clip)))
+        self._hours_now = self._hours[hour]
+
     def take(self, residual: float, hour: int) -> None:
         """Sets standing, score, window and side for this minute."""
+        self.add(residual, hour)
         sums, standing = self.sums, self.standing
-        scaled, clip = residual * self._inverse[hour], self._clip[hour]
-        last = sums[-1]
-        now = last + (clip if scaled > clip else max(scaled, -clip))
-        sums.append(now)
+        now = sums[-1]
         best, which = 0.0, 0
-        self._hours_now = hours = self._hours[hour]
-        for place, (begin, hour_ago, six_ago, day_ago, own, all_, one, six, day, up, down) in enumerate(hours):
+        for place, (begin, hour_ago, six_ago, day_ago, own, all_, one, six, day, up, down) in enumerate(
+            self._hours_now
+        ):
             far = now * own - sums[begin] * all_ + sums[hour_ago] * one + sums[six_ago] * six + sums[day_ago] * day
             standing[place] = far
             score = far * up if far > 0.0 else far * down
             if score > best:
                 best, which = score, place
         self.score, self.place, self.up = best, which, standing[which] > 0.0
+
+    def far(self, place: int) -> float:
+        """Standing of one window at this minute, by its place."""
+        sums = self.sums
+        begin, hour_ago, six_ago, day_ago, own, all_, one, six, day, _, _ = self._hours_now[place]
+        return sums[-1] * own - sums[begin] * all_ + sums[hour_ago] * one + sums[six_ago] * six + sums[day_ago] * day
 
     def mean(self, window: int) -> float:
         """Mean of the last minutes in parts of what is usual."""

@@ -238,8 +238,8 @@ class Value:
     def _is_apart_now(self) -> bool:
         if self.head is None or self.scales.window <= HOUR:
             return self.head is not None
-        apart = self.head.scales.standing
-        return math.copysign(1.0, apart[self.scales.place]) * apart[HOUR_PLACE] >= STILL
+        apart = self.head.scales.far
+        return math.copysign(1.0, apart(self.scales.place)) * apart(HOUR_PLACE) >= STILL
 
     def _is_so_now(self) -> bool:
         scales = self.scales

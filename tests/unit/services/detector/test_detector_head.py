@@ -69,7 +69,7 @@ def standing(flow: Floats, pressure: Floats) -> Floats:
     found = []
     for minute in range(MINUTES):
         head.take(minute, float(flow[-1, minute]), float(pressure[-1, minute]))
-        found.append(head.scales.standing[HOUR_PLACE])
+        found.append(head.scales.far(HOUR_PLACE))
     return np.array(found)
 
 

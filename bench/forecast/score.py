@@ -26,7 +26,7 @@ class Score:
     losses: dict[Cell, list[float]] = field(default_factory=lambda: defaultdict(list))
     """A site's mean pinball loss of p10, p50 and p90 over the previous week's mean absolute error."""
     inside: dict[Cell, list[float]] = field(default_factory=lambda: defaultdict(list))
-    """A site's share of hours between p10 and p90."""
+    """A site's share of hours between p10 and p90, whatever the previous week was."""
     training: list[float] = field(default_factory=list)
     """Seconds."""
     inference: list[float] = field(default_factory=list)
@@ -34,6 +34,9 @@ class Score:
 
     def take(self, cell: Cell, came: Floats, said: Floats, week_before: Floats) -> None:
         """Adds a site: (n,) or (n, 3) forecasts, what came, and what the previous week would have said."""
+        if said.ndim == 2 and not np.isnan(came).all():
+            known = ~np.isnan(came)
+            self.inside[cell].append(float(((said[:, 0] <= came) & (came <= said[:, 2]))[known].mean()))
         whole = ~np.isnan(came) & ~np.isnan(week_before)
         if not whole.any():  # as at a site that leaked all the time
             return
@@ -44,7 +47,6 @@ class Score:
             difference = came[:, None] - said
             loss = np.maximum(LEVELS * difference, (LEVELS - 1) * difference).sum(axis=1)
             self.losses[cell].append(float(np.nanmean(loss) / naive))
-            self.inside[cell].append(float(((said[:, 0] <= came) & (came <= said[:, 2])).mean()))
 
     def row(self, channel: str) -> Iterator[str]:
         """Errors, pinball loss and coverage at each of the hours ahead, seconds and milliseconds."""

@@ -17,6 +17,8 @@ ANOMALIES = "ANOMALY_TB WHERE kind <> 'silence'"
 """While the site becomes whole, minutes go by without a reading."""
 TABLES = ("OUTLIER_VAL_TB", "PRED_VAL_TB", ANOMALIES, "CRITERIA_TB", "NIGHT_FLOW_VAL_TB", "HOURLY_VAL_TB")
 READINGS = "REAL_VAL_TB", "site, sensor, at, flow_rate, pressure"
+LIMIT = 30
+"""Seconds until the site is whole."""
 WARM, AWAY, AFTER = 130, 80, 12
 """Minutes; the first forecasts are of 02:00."""
 
@@ -46,12 +48,18 @@ def whole(stage: Stage, folder: Path) -> None:
     calm = undisturbed(stage, folder)
     assert rows(calm, ANOMALIES), "the minutes hold an anomaly"
 
+    def lacking() -> list[str]:
+        found = [table for table in TABLES if rows(stage.settings, table) != rows(calm, table)]
+        return found if blocks(stage.settings).items() >= blocks(calm).items() else [*found, "blocks"]
+
     def is_whole() -> bool:
         stage.pass_time()
-        stored = all(rows(stage.settings, table) == rows(calm, table) for table in TABLES)
-        return stored and blocks(stage.settings).items() >= blocks(calm).items()
+        return not lacking()
 
-    wait_for(is_whole, 30, "all tables and blocks are whole", pause=1.0)
+    try:
+        wait_for(is_whole, LIMIT, pause=1.0)
+    except AssertionError:
+        pytest.fail(f"not whole within {LIMIT} s: {', '.join(lacking())}")
     assert rows(stage.settings, *READINGS) == rows(calm, *READINGS)
 
 

@@ -17,6 +17,8 @@ class Past(Protocol):
     """Stored history, read-only; epoch seconds, stop is exclusive."""
 
     def sensors(self) -> list[str]: ...
+    def whole(self) -> bool: ...
+    def span(self, sensor: str) -> tuple[int, int] | None: ...
     def issued(self, sensor: str) -> int | None: ...
     def unforecast(self, sensor: str, start: int, stop: int) -> list[int]: ...
     def last_verdict(self, sensor: str) -> int | None: ...
@@ -50,13 +52,17 @@ class Owed:
         return set(self._past.sensors())
 
     def between(self, sent: str, block: str) -> tuple[Sequence[Verdict | Prediction], bool]:
-        """What `after` gives, up to another block; and whether it is final: not while a reading there is not judged."""
+        """What `after` gives, up to another block, and whether it is final.
+
+        Not while a reading there is not judged, readings are missing, or none of the other block is stored yet.
+        """
         stop = self._at(f"{block}0")
         span = (max(self._end(sent), stop - self._days * DAY), stop)
         sensors = self._past.sensors()
         found = [verdict for sensor in sensors for verdict in self._past.verdicts(sensor, *span)]
         unjudged = any(True for sensor in sensors for _ in self._past.unjudged(sensor, *span))
-        return list(self._in_order(found)), not unjudged
+        reached = any(known[1] >= stop for sensor in sensors if (known := self._past.span(sensor)))
+        return list(self._in_order(found)), reached and self._past.whole() and not unjudged
 
     def _in_order(self, verdicts: list[Verdict]) -> Iterator[Verdict | Prediction]:
         for verdict in sorted(verdicts, key=lambda one: (one.at, one.sensor)):

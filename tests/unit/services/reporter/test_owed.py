@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -49,4 +50,26 @@ def test_an_empty_forecast_is_final_and_a_missing_one_is_not(tmp_path: Path) -> 
     owed = Owed(History(tmp_path / "wvr.db", ZONE, "site1"), ZONE, 7)
     texts = ("2026-11-23T23:00", "2026-11-24T00:00", "2026-11-24T01:00")
     assert [owed.forecast("001", text)[1] for text in texts] == [True, True, False]
+    recorder.close()
+
+
+def test_nothing_is_leapt_over_before_history_is_there_and_whole(tmp_path: Path) -> None:
+    """After an outage of the broker minutes of now come before those that waited, and db_writer is behind both."""
+    recorder = Recorder(tmp_path / "wvr.db", ZONE, (0, 24))
+    owed = Owed(History(tmp_path / "wvr.db", ZONE, "site1"), ZONE, 7)
+
+    def between() -> tuple[int, bool]:
+        found, final = owed.between("2026-11-23T23:0", "2026-11-24T00:0")
+        return len(found), final
+
+    def store(minutes: Iterable[int], seq: int, seen: int) -> None:
+        told = [message for minute in minutes for message in (reading(minute), verdict(minute))]
+        recorder.write(told, [("site1", ("boot", seq, int(at(60).timestamp()), seen))])
+
+    store(range(10), 9, 9)
+    assert between() == (0, False)
+    store(range(60, 62), 9, 61)
+    assert between() == (0, False)
+    store(range(10, 60), 61, 61)
+    assert between() == (50, True)
     recorder.close()

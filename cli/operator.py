@@ -42,7 +42,8 @@ class Patience:
     def __init__(self) -> None:
         self._heard = time.monotonic()
 
-    def heard(self) -> None:
+    def renew(self) -> None:
+        """Something was heard."""
         self._heard = time.monotonic()
 
     def check(self, seconds: float, what: str) -> None:
@@ -61,10 +62,11 @@ def converse(settings: Settings, say: Iterable[Message], heard: Callable[[Messag
         bus.open(Operator(), lambda: patience.check(BROKER_SECONDS, "the broker does not answer"))
         for _ in _all_waiting(bus):
             pass
+        patience.renew()
         for message in say:
             bus.publish(message)
         bus.confirm()
-        patience.heard()
+        patience.renew()
         while not any(heard(message) for message in _told(bus, patience)):
             patience.check(ANSWER_SECONDS, "the site does not answer")
             bus.beat("")
@@ -92,7 +94,7 @@ def ask(settings: Settings, name: Order, job: str = "", **arguments: str) -> int
 def _told(bus: MqttBus, patience: Patience) -> Iterator[Message]:
     for message in _all_waiting(bus):
         if not isinstance(message, Status):
-            patience.heard()
+            patience.renew()
         yield message
 
 

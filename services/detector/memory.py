@@ -58,6 +58,16 @@ def ten_minute_means(values: Singles | Floats) -> Floats:
     return np.where(count >= 5, means, np.nan)
 
 
+def minutes_of(tens: Floats) -> Floats:
+    """(144,) ten-minute means to (1440,) minutes, straight from middle to middle; NaN where no mean is known."""
+    known = ~np.isnan(tens)
+    if not known.any():
+        return np.full(MINUTES, np.nan)
+    middles = np.arange(len(tens)) * 10 + 4.5
+    minutes: Floats = np.interp(np.arange(MINUTES), middles[known], tens[known], period=MINUTES)
+    return minutes
+
+
 @dataclass
 class Memory:
     """Closed days, oldest first; days without any reading are absent."""

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from services.detector.medians import median
+from shared.domain.medians import median, middle_and_spread
 from shared.domain.series import Floats
 
 SINCE = 28
@@ -41,12 +41,6 @@ def _unrest(hours: Floats) -> float:
 
 def _difference(before: Floats, after: Floats) -> float:
     """How far the levels of two spans of days are apart, in spreads of a day's hours."""
-    (old, old_spread), (new, new_spread) = _level(before), _level(after)
+    (old, old_spread), (new, new_spread) = middle_and_spread(before), middle_and_spread(after)
     apart = np.nan_to_num(np.abs(new - old) / np.maximum(np.maximum(old_spread, new_spread), TINY))
     return float(np.sort(apart)[-CHANGED_HOURS:].mean()) * math.sqrt(min(1.0, len(after) / WEEK))
-
-
-def _level(hours: Floats) -> tuple[Floats, Floats]:
-    """Median of each hour over the days, and 1.4826 times the median deviation from it."""
-    middle = median(hours)
-    return middle, 1.4826 * median(np.abs(hours - middle))

@@ -12,7 +12,7 @@ from services.detector.channel import Gauge
 from services.detector.criteria import Wish, part
 from services.detector.memory import MINUTES, Day, Memory, Singles, ten_minute_means
 from services.detector.methods.drift import Drift, Shift, blamed
-from services.detector.methods.head import WEEK
+from services.detector.methods.head import LEVEL_DAYS
 from services.detector.methods.night import END, KEPT, Night
 from services.detector.methods.prediction import FirstHours
 from services.detector.usual import LOOK_BACK, day_ahead
@@ -112,7 +112,7 @@ class Station:
         for row, gauge in enumerate((self.flow, self.pressure)):
             past = np.concatenate([_residuals(before.get(number - ago), row) for ago in (2, 1)]).tolist()
             gauge.open_day(usual[row].tolist(), past)
-        self.flow.value.open_head(number, self.memory.before(number, WEEK))
+        self.flow.value.open_head(number, self.memory.before(number, LEVEL_DAYS))
         self.number, self.hour, self.night_closed = number, -1, False
         if self.night.standing is NOT_EVALUATED and number - 1 in before:
             self._judge_night(before[number - 1].tens[0], number - 1)

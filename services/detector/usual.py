@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from services.detector.medians import median
-from services.detector.memory import MINUTES, Mask, Memory, Singles
+from services.detector.memory import MINUTES, Mask, Memory, Singles, minutes_of
 from services.detector.regime import first_of_regime
 from shared.contract.messages import CHANNELS
+from shared.domain.medians import median, middle_and_spread
 from shared.domain.series import Floats, Ints
 
 LOOK_BACK = 42
@@ -40,7 +40,7 @@ def day_ahead(memory: Memory, number: int) -> Singles:
     first = first_of_regime(tens[:, PRESSURE])
     flow = _expected(tens[:, 0], weekdays, weekday, calm)
     pressure = _expected(tens[first:, PRESSURE], weekdays[first:], weekday, calm[first - len(days) :])
-    return np.stack([_minutes(flow), _minutes(pressure)])
+    return np.stack([minutes_of(flow), minutes_of(pressure)]).astype(np.float32)
 
 
 def _expected(tens: Floats, weekdays: Floats, weekday: int, calm: Mask) -> Floats:
@@ -79,8 +79,7 @@ def _habit(residuals: Floats) -> Floats:
     if weeks < FEW_WEEKS:
         return weeks / (weeks + DOUBT) * np.nan_to_num(smooth(median(residuals), 3))
     smoothed = np.array([smooth(week, 3) for week in residuals])
-    own = np.nan_to_num(median(smoothed))
-    spread = 1.4826 * np.nan_to_num(median(np.abs(smoothed - own)))
+    own, spread = map(np.nan_to_num, middle_and_spread(smoothed))
     variance = np.pi / 2 * spread**2 / weeks
     part: Floats = np.clip(1 - DOUBT * variance / np.maximum(own**2, TINY), 0.0, 1.0)
     return part * own
@@ -94,12 +93,3 @@ def smooth(curve: Floats, reach: int) -> Floats:
     weight = np.convolve(np.pad(known.astype(float), reach, mode="wrap"), kernel, mode="valid")
     total: Floats = np.convolve(wrapped, kernel, mode="valid")
     return np.where(weight > 0, total / np.maximum(weight, 1.0), np.nan)
-
-
-def _minutes(expected: Floats) -> Singles:
-    """144 ten-minute means to 1440 minutes, straight from middle to middle."""
-    middles = np.arange(SLOTS) * 10 + 4.5
-    known = ~np.isnan(expected)
-    if not known.any():
-        return np.full(MINUTES, np.nan, dtype=np.float32)
-    return np.interp(np.arange(MINUTES), middles[known], expected[known], period=MINUTES).astype(np.float32)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from shared.domain import kriging
+from shared.domain.medians import median
 from shared.domain.series import Floats, Ints
-from shared.domain.weeks import DAY_HOURS, by_hour, median, middle_of, quantiles
+from shared.domain.weeks import DAY_HOURS, by_hour, middle_of, quantiles
 
 SURE, GUESSED = 4.0, 0.04
 """Days with which an hour's own spread counts as much as that of all hours, and these as much as a guess:

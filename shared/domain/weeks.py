@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.domain.medians import median
 from shared.domain.series import Floats, Ints
 
 WEEKS = 9
@@ -97,15 +98,6 @@ def quantiles(table: Floats, levels: tuple[float, ...]) -> list[Floats]:
     ordered, columns = np.sort(table, axis=0), np.arange(table.shape[1])
     last = np.count_nonzero(~np.isnan(table), axis=0) - 1
     return [ordered[np.rint(level * last).astype(np.intp), columns] for level in levels]
-
-
-def median(table: Floats) -> Floats:
-    """Median of each column; NaN counts as absent."""
-    columns = np.arange(table.shape[1])
-    known = np.count_nonzero(~np.isnan(table), axis=0)
-    ordered = np.sort(table, axis=0)
-    middle: Floats = 0.5 * (ordered[np.maximum(known - 1, 0) // 2, columns] + ordered[known // 2, columns])
-    return middle
 
 
 def middle_of(values: Floats) -> float:

@@ -19,9 +19,9 @@ TABLES = ("OUTLIER_VAL_TB", "PRED_VAL_TB", ANOMALIES, "CRITERIA_TB", "NIGHT_FLOW
 READINGS = "REAL_VAL_TB", "site, sensor, at, flow_rate, pressure"
 LIMIT = 30
 """Seconds until the site is whole."""
-WARM, AWAY, AFTER = 130, 60, 12
-"""Minutes; the first forecasts are of 02:00. The next full hour, with which the newest forecast would be another, is
-farther than the minutes that go by until the site is whole, at most one a second."""
+WARM, AWAY, AFTER = 170, 80, 12
+"""Minutes; the first forecasts are of 02:00, two more are due while something is away. The next full hour, with which
+the newest forecast would be another, is farther than the minutes, at most one a second, until the site is whole."""
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.detector.medians import median
 from services.detector.memory import Day, Past
 from services.detector.methods.spreads import Learned, caution, rounded
 from services.detector.tail import limit_for
 from services.detector.usual import day_type
+from shared.domain.medians import median
 from shared.domain.series import Floats, Ints
 
 DAYS = (1, 2, 4)

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.detector.medians import median
-from services.detector.memory import MINUTES, Day, Mask, Past, Singles, ten_minute_means
+from services.detector.memory import MINUTES, Day, Mask, Past, Singles, minutes_of, ten_minute_means
 from services.detector.methods.scales import Scales
 from services.detector.methods.spreads import LEAST, Learned, Standings, rounded, standings
+from shared.domain.medians import median
 from shared.domain.series import Floats
 
 ENOUGH = 14
 """Clean days that the relation is learned from at least."""
-WEEK = 7
+LEVEL_DAYS = 7
 """Days before, whose median is the level: a valve's new setting moves it for good."""
 LAG = 3
 """Ten-minute means between those whose difference is looked at: tanks and supply wander more slowly than demand."""
@@ -48,13 +48,7 @@ class Relation:
     def beyond(self, flow: Floats | Singles, pressure: Floats | Singles) -> Floats:
         """(…, 1440) what flow and time don't explain of the pressure, level and all."""
         straight, bent = self.fit
-        found: Floats = pressure - (straight + bent * flow) * flow - self.minutes()
-        return found
-
-    def minutes(self) -> Floats:
-        """(1440,) the shape, straight from middle to middle."""
-        middles = np.arange(len(self.shape)) * 10 + 4.5
-        found: Floats = np.interp(np.arange(MINUTES), middles, np.array(self.shape), period=MINUTES)
+        found: Floats = pressure - (straight + bent * flow) * flow - minutes_of(np.array(self.shape))
         return found
 
 
@@ -69,7 +63,7 @@ def learn(flow: Past, pressure: Past, calm: Mask, windows: tuple[int, ...]) -> t
     relation = Relation(fit, tuple(rounded(float(one)) for one in shape))
     beyond = relation.beyond(flow.values, pressure.values)
     daily = _daily(beyond)
-    level = np.array([_level(daily[max(0, day - WEEK) : max(1, day)]) for day in range(len(daily))])
+    level = np.array([_level(daily[max(0, day - LEVEL_DAYS) : max(1, day)]) for day in range(len(daily))])
     beyond -= level[:, None]
     if not np.nanmax(np.abs(beyond[days])) > 0.0:
         return None
@@ -144,7 +138,7 @@ class Head:
         """Begins a day with the days of the week before it, and the flow that is usual in its 1440 minutes."""
         beyond = {day.number: self._relation.beyond(day.values[0], day.values[1]) for day in week}
         level = _level(_daily(np.array(list(beyond.values())))) if beyond else math.nan
-        self._usual = (level + self._relation.minutes()).tolist() if level == level else []
+        self._usual = (level + minutes_of(np.array(self._relation.shape))).tolist() if level == level else []
         self._steepness = steepness(self._curves, flow).tolist()
         nothing = np.full(MINUTES, np.nan)
         before = np.concatenate([beyond.get(number - ago, nothing) for ago in (2, 1)])

@@ -70,9 +70,8 @@ class Scales:
         sums, standing = self.sums, self.standing
         now = sums[-1]
         best, which = 0.0, 0
-        for place, (begin, hour_ago, six_ago, day_ago, own, all_, one, six, day, up, down) in enumerate(
-            self._hours_now
-        ):
+        hours = self._hours_now
+        for place, (begin, hour_ago, six_ago, day_ago, own, all_, one, six, day, up, down) in enumerate(hours):
             far = now * own - sums[begin] * all_ + sums[hour_ago] * one + sums[six_ago] * six + sums[day_ago] * day
             standing[place] = far
             score = far * up if far > 0.0 else far * down

@@ -30,9 +30,8 @@ def test_a_broker_that_dies_before_the_answer_ends_the_waiting(
 ) -> None:
     monkeypatch.setattr(operator, "ANSWER_SECONDS", 2.0)
 
-    def die(*_: object) -> bool:
+    def die(*_: object) -> None:
         mosquitto.kill()
-        return False
 
     monkeypatch.setattr("shared.runtime.mqtt_bus.MqttBus.confirm", die)
     with pytest.raises(Missing, match="the site does not answer"):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from services.detector.memory import MINUTES, Day, Past, ten_minute_means
-from services.detector.methods.head import WEEK, Head, learn
+from services.detector.methods.head import LEVEL_DAYS, Head, learn
 from services.detector.methods.spreads import Learned
 from services.detector.methods.value import WINDOWS
 from shared.domain.series import Floats
@@ -65,7 +65,7 @@ def standing(flow: Floats, pressure: Floats) -> Floats:
         )
     ]
     head = Head(WINDOWS, learned())
-    head.open_day(len(days), days[-1 - WEEK : -1], np.full(MINUTES, MEAN))
+    head.open_day(len(days), days[-1 - LEVEL_DAYS : -1], np.full(MINUTES, MEAN))
     found = []
     for minute in range(MINUTES):
         head.take(minute, float(flow[-1, minute]), float(pressure[-1, minute]))

@@ -1,4 +1,4 @@
-"""Medians of columns with gaps."""
+"""Medians of columns with gaps, and how far values lie around them."""
 
 from __future__ import annotations
 
@@ -17,3 +17,9 @@ def median(rows: Floats) -> Floats:
     low, high = np.maximum(known - 1, 0) // 2, np.minimum(known // 2, len(rows) - 1)
     middle: Floats = 0.5 * (ordered[low, columns] + ordered[high, columns])
     return middle
+
+
+def middle_and_spread(rows: Floats) -> tuple[Floats, Floats]:
+    """Median of each column, and its median absolute deviation as the standard deviation of normal values."""
+    middle = median(rows)
+    return middle, 1.4826 * median(np.abs(rows - middle))

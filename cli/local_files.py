@@ -100,7 +100,8 @@ def _service(data: Path, name: str, held: bool) -> Iterator[str]:
     polite = ["nice", "-n", "19"] if name == "trainer" else []
     command = [*polite, str(VENV / "bin/python"), "-m", f"services.{name}.main"]
     yield from _program(data, name, command, priority=10)
-    yield f'environment=WVR_HEARTBEAT="{_plain(heartbeat(data, name))}",PYTHONUNBUFFERED="1"'
+    small = 'MALLOC_ARENA_MAX="1",OPENBLAS_NUM_THREADS="1",PYTHONUNBUFFERED="1"'
+    yield f'environment=WVR_HEARTBEAT="{_plain(heartbeat(data, name))}",{small}'
     if held:
         yield "autostart=false"
 

@@ -14,6 +14,7 @@ from services.forecaster.week import Model, forecast
 from services.trainer.channel import train_channel
 from services.trainer.hours import Hours
 from services.trainer.plan import Trained
+from services.trainer.samples import prepare
 from shared.domain.profile import AHEAD
 from shared.domain.series import HOUR, Floats
 from shared.settings import Training
@@ -23,7 +24,8 @@ def train(hours: Hours, stop: int) -> Model | None:
     """What would serve after a training on the hours before `stop`: the LSTM, or None for the profile."""
     known = replace(hours, values=hours.values[:stop], local=hours.local[: stop + AHEAD])
     with tempfile.TemporaryDirectory(prefix="wvr-bench-") as folder:
-        for step in train_channel(known, Training(), hours.first + stop * HOUR, Path(folder), "bench", ZONE):
+        at = hours.first + stop * HOUR
+        for step in train_channel(known, prepare(known), Training(), at, Path(folder), "bench", ZONE):
             if isinstance(step, Trained) and step.promoted:
                 return open_model(Path(folder) / step.path)
     return None

@@ -57,7 +57,8 @@ def learning_rows(folder: Path) -> Iterator[tuple[str, ...]]:
     settings = load_settings().model_copy(update={"data": folder / "year"})
     history = History(settings.database, ZONE, settings.site.name)
     began = time.perf_counter()
-    job = Job(settings.site.name, ZONE, settings.data, settings.training, history, time.monotonic)
+    cores = len(os.sched_getaffinity(0))
+    job = Job(settings.site.name, ZONE, settings.data, settings.training, history, time.monotonic, jobs=cores)
     for record in job.train(Plan(FIRST + YEAR * MINUTE)):
         if isinstance(record, Failed):
             sys.exit(record.text)

@@ -112,8 +112,8 @@ class Scores:
         for issued in [one for one in self._usually if one[0] < hour - max(SCORED) - LATE]:
             del self._usually[issued]
         for of_horizon in self._known.values():
-            for at in [one for one in of_horizon if one < hour - WINDOW - LATE]:
-                del of_horizon[at]
+            while of_horizon and (first := next(iter(of_horizon))) < hour - WINDOW - LATE:
+                del of_horizon[first]
 
 
 def _known(error: float, inside: bool, profile_error: float | None) -> Known:

@@ -21,10 +21,9 @@ from services.trainer.folder import KERAS, SCALER
 from services.trainer.hours import Hours
 from services.trainer.network import Epoch
 from services.trainer.plan import Trained
-from services.trainer.samples import HELD_EVERY, MOST_SAMPLES, WATCHED_EVERY, fit_scaler, looks, samples, split
-from shared.domain.features import PAST, VERSION, Inputs, Scaler, outlook
-from shared.domain.profile import AHEAD
-from shared.domain.series import HOUR, Floats, Ints
+from services.trainer.samples import Prepared, split
+from shared.domain.features import VERSION, Inputs, Scaler, outlook
+from shared.domain.series import HOUR, Floats
 from shared.settings import Training
 
 PARITY = 1e-3
@@ -36,33 +35,24 @@ class ParityError(Exception):
 
 
 def train_channel(
-    hours: Hours, training: Training, at: int, data: Path, site: str, zone: ZoneInfo
+    hours: Hours, prepared: Prepared, training: Training, at: int, data: Path, site: str, zone: ZoneInfo
 ) -> Iterator[Epoch | Trained]:
-    """Yields each epoch and at last what was trained. Raises ParityError, or ValueError for too many gaps."""
-    parts = split(hours)
-    fitted, scaler = fit_scaler(hours, parts.held)
-    every = max(1, -(-(parts.watched - PAST) // MOST_SAMPLES))
-    learned = samples(hours, scaler, PAST, parts.watched, every)
-    watched = samples(hours, scaler, parts.watched, parts.held, WATCHED_EVERY)
+    """Yields each epoch and at last what was trained. Raises ParityError."""
     network.seed_everything(training.seed)
     core = network.build()
-    yield from network.train(core, learned, watched, training.epochs, training.seed)
-    weights = network.calibration(core, watched)
+    yield from network.train(core, prepared.learned, prepared.watched, training.epochs, training.seed)
+    weights = network.calibration(core, prepared.watched)
     trained, content = network.calibrated(core, weights), network.to_litert(core, weights)
     identity = f"{datetime.fromtimestamp(at, zone):%Y%m%dT%H%M}-{sha256(content)[:6]}"
-    candidate = open_content(content, identity, scaler)
-    held, seen = looks(hours, scaler, parts.held, parts.end - 24, HELD_EVERY)
-    if not seen:
-        raise ValueError("the newest weeks have too many gaps to judge a model")
-    check_parity(trained, candidate, seen)
-    place = data / place_of(hours)
-    decision = judge(hours, candidate, held, seen, place, parts.end)
-    files = {NETWORK: content, KERAS: _keras(trained), SCALER: _joblib(fitted)}
-    span = (hours.first, hours.first + parts.watched * HOUR)
+    candidate = open_content(content, identity, prepared.scaler)
+    check_parity(trained, candidate, prepared.seen)
+    decision = judge(hours, candidate, prepared, data / place_of(hours))
+    files = {NETWORK: content, KERAS: _keras(trained), SCALER: _joblib(prepared.fitted)}
+    span = (hours.first, hours.first + split(hours).watched * HOUR)
     yield _keep(hours, data, files, Trained(
         hours.sensor, hours.channel, at, identity, place_of(hours), sha256(content), *span,
         decision.promoted, decision.reason, decision.metrics,
-    ), scaler, site)  # fmt: skip
+    ), prepared.scaler, site)  # fmt: skip
 
 
 def place_of(hours: Hours) -> str:
@@ -78,16 +68,15 @@ def check_parity(trained: network.Network, candidate: LiteModel, seen: list[Inpu
         raise ParityError(f"LiteRT differs from Keras by {worst:.2g} usual deviations")
 
 
-def judge(hours: Hours, candidate: LiteModel, held: Ints, seen: list[Inputs], place: Path, end: int) -> Decision:
+def judge(hours: Hours, candidate: LiteModel, prepared: Prepared, place: Path) -> Decision:
     """Champion against challenger on the held-back hours; the profile is the champion while no model serves."""
-    truth = np.stack([hours.truth(int(hour), end) for hour in held])
-    own = np.stack([_quantiles(candidate, look) for look in seen])
-    usual, days = np.stack([_usual(hours, int(hour)) for hour in held]), held // 24
+    truth, usual, days = prepared.truth, prepared.usual, prepared.held // 24
+    own = np.stack([_quantiles(candidate, look) for look in prepared.seen])
     try:
         champion = open_model(place)
     except ModelError:
         return decide(truth, own, usual, "the profile", days)
-    used_looks = (hours.look(int(hour), champion.scaler) for hour in held)
+    used_looks = (hours.look(int(hour), champion.scaler) for hour in prepared.held)
     used = np.stack([_quantiles(champion, look) for look in used_looks if look])
     return decide(truth, own, used, champion.id, days, usual)
 
@@ -95,11 +84,6 @@ def judge(hours: Hours, candidate: LiteModel, held: Ints, seen: list[Inputs], pl
 def _quantiles(model: LiteModel, look: Inputs) -> Floats:
     found = outlook(look, model.answer(look))
     return np.stack([found.p10, found.p50, found.p90], axis=1)
-
-
-def _usual(hours: Hours, hour: int) -> Floats:
-    found = hours.usual(hour)
-    return np.stack([found.p10, found.p50, found.p90], axis=1) if found else np.full((AHEAD, 3), np.nan)
 
 
 def _keep(hours: Hours, data: Path, files: dict[str, bytes], trained: Trained, scaler: Scaler, site: str) -> Trained:

@@ -45,7 +45,8 @@ def job(plan_text: str) -> None:
     settings = load_settings()
     past = History(settings.database, settings.zone, settings.site.name)
     site, holidays = settings.site, calendar(settings.site.country)
-    work = Job(site.name, settings.zone, settings.data, settings.training, past, time.monotonic, holidays)
+    cores = len(os.sched_getaffinity(0))
+    work = Job(site.name, settings.zone, settings.data, settings.training, past, time.monotonic, holidays, cores)
     for record in work.train(plan_from_text(plan_text)):
         print(to_line(record), file=told)
 

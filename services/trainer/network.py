@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from itertools import pairwise
 from typing import Any
 
@@ -54,6 +56,7 @@ class Epoch:
 
 def seed_everything(seed: int) -> None:
     """Makes trainings repeatable: same samples and seed, same network, same bytes."""
+    tf.get_logger().setLevel("ERROR")
     tf.keras.backend.clear_session()
     tf.keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
@@ -170,5 +173,6 @@ def answer(network: Network, past: Single, ahead: Single) -> Single:
 
 def to_litert(core: Network, weights: Single) -> bytes:
     """The calibrated network for LiteRT, with a static batch of one: a dynamic one needs Flex operations."""
-    converted: bytes = tf.lite.TFLiteConverter.from_keras_model(calibrated(core, weights, 1)).convert()
+    with redirect_stdout(StringIO()):  # it prints the address of each weight
+        converted: bytes = tf.lite.TFLiteConverter.from_keras_model(calibrated(core, weights, 1)).convert()
     return converted

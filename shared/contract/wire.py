@@ -62,7 +62,7 @@ def _explain(error: ValidationError) -> str:
     return "; ".join(problems)[:2000]
 
 
-_CONFIG = ConfigDict(allow_inf_nan=False, revalidate_instances="always", extra="ignore")
+_CONFIG = ConfigDict(allow_inf_nan=False, revalidate_instances="always", extra="ignore", defer_build=True)
 for _kind in MESSAGES:
     _kind.__pydantic_config__ = _CONFIG  # type: ignore[union-attr]
 _ADAPTERS: dict[type[Message], TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in MESSAGES}

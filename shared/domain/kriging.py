@@ -175,12 +175,18 @@ def looking_back(residuals: Floats, hours: tuple[int, ...], every: int) -> tuple
     if len(residuals) < PAST + reach:
         nothing = np.empty((0, len(hours)))
         return nothing, nothing, nothing
-    near = [hour for hour in hours if hour < NEAR]
-    weights = np.concatenate([gain()[list(hours)], long_gain()[near]])
     windows = sliding_window_view(np.nan_to_num(residuals), PAST)[:-reach][::-every]
-    brief, added = np.split(windows @ weights.T, [len(hours)], axis=1)
-    added = np.pad(added, ((0, 0), (0, len(hours) - len(near))))
+    brief, added = np.hsplit(np.ascontiguousarray(windows) @ _weights_at(hours), 2)
     return brief, added, sliding_window_view(residuals[PAST:], reach)[::-every, list(hours)]
+
+
+@cache
+def _weights_at(hours: tuple[int, ...]) -> Floats:
+    """(336, 2 * hours) weights of the brief memory at some hours ahead, and what the long one adds to them."""
+    added = np.zeros((len(hours), PAST))
+    near = [hour for hour in hours if hour < NEAR]
+    added[: len(near)] = long_gain()[near]
+    return np.ascontiguousarray(np.concatenate([gain()[list(hours)], added]).T)
 
 
 def lasting(residuals: Floats) -> float:

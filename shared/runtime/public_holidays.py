@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 from shared.domain.calendar import Calendar
@@ -28,7 +29,7 @@ def known(code: str) -> bool:
 
 def calendar(code: str) -> Calendar:
     """Calendar of a country or region that is known."""
-    return Calendar(lambda year: _ask(code, year))
+    return Calendar(partial(_ask, code))
 
 
 def _ask(code: str, year: int) -> list[date]:

@@ -74,7 +74,8 @@ def serve(
 def work(service: Service, bus: Bus, deliveries: Sequence[Delivery], stop: threading.Event | None = None) -> None:
     """Handles a batch; acknowledges it only when all that follows from it is safe with the broker."""
     for delivery in deliveries:
-        _say(service, bus, attempt(service, bus, delivery.message, stop))
+        if said := attempt(service, bus, delivery.message, stop):
+            _say(service, bus, said)
     _say(service, bus, _patiently(service.settle, service, bus, stop))
     if stop and stop.is_set():
         return

@@ -15,6 +15,9 @@ from shared.runtime.service import DAMAGED, Unavailable
 from shared.store.schema import APPLIED, earlier, later
 from shared.store.trouble import ERRORS, hindrance, is_damage
 
+PRAGMAS = {"query_only": 1, "cache_size": -256}
+"""A cache of 256 KiB: what is read is read once, and the system keeps the file's pages anyway."""
+
 
 class Reader:
     """The stored rows of one site; none while there is no database."""
@@ -74,7 +77,9 @@ class Reader:
         if file != self._file:
             self._leave()
         if self._database is None and file:
-            database = SqliteDatabase(f"file:{self._path.resolve()}?mode=ro", uri=True, pragmas={"query_only": 1})
+            database = SqliteDatabase(
+                f"file:{self._path.resolve()}?mode=ro", uri=True, pragmas={"query_only": 1, "cache_size": -256}
+            )
             if database.execute_sql("SELECT 1 FROM sqlite_master WHERE name = 'STORED_TB'").fetchone():
                 applied = [row[0] for row in database.execute_sql(APPLIED)]
                 if other := later(applied) or earlier(applied):

@@ -44,9 +44,10 @@ def hindrance(error: Exception, database: Path) -> str:
 
 
 def _code(error: Exception) -> int:
-    """Primary result code (sqlite.org/rescode.html); peewee's errors carry SQLite's own."""
-    origin = getattr(error, "orig", error)
-    return int(getattr(origin, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF
+    """Primary result code (sqlite.org/rescode.html); peewee's errors carry SQLite's own, or one another that does."""
+    while (origin := getattr(error, "orig", None)) is not None:
+        error = origin
+    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF
 
 
 def _no_space(database: Path) -> bool:

@@ -260,9 +260,12 @@ class Value:
         return self.scales.window - 1
 
     def goes_on(self) -> bool:
-        """Whether the last hour is still nearer to what opened an alarm than to the level before it."""
+        """Whether the last hour is nearer to what opened an alarm than to the level before it, and not as usual."""
         held = self.held
-        return held is not None and held.size != 0.0 and (self.scales.mean(HOUR) - held.level) / held.size >= STILL
+        if held is None or held.size == 0.0:
+            return False
+        mean = self.scales.mean(HOUR)
+        return (mean - held.level) / held.size >= STILL and mean / held.size >= STILL * AGAINST
 
     def in_full(self) -> bool:
         """Whether what opened an alarm is still there in m³/h: more demand is less at night, a broken main is not."""

@@ -131,6 +131,14 @@ def test_a_shift_that_stays_is_the_new_level_in_the_end(channel: Channel, flow: 
     assert not watch.goes_on(at + hours * HOUR * MINUTE)
 
 
+@pytest.mark.parametrize(("mean", "goes_on"), [(0.4, True), (0.2, True), (0.0, False), (-0.2, False)])
+def test_what_rose_from_a_low_level_is_over_when_flow_is_as_usual(mean: float, goes_on: bool) -> None:
+    watch = Watch(Settings(), "001")
+    watch.station.flow.value.scales.sums += [mean * minute for minute in range(HOUR + 1)]
+    watch.station.flow.value.held = Rise(level=-0.8, size=1.2, excess=3.0)
+    assert watch.station.flow.value.goes_on() is goes_on
+
+
 def test_a_quiet_site_is_left_alone() -> None:
     late = [
         one for one in opened(said_of("")) if one.opened_at >= site().readings(start=56 * DAY, stop=56 * DAY + 1)[0].at

@@ -17,9 +17,11 @@ from services.trainer import channel, network, samples
 from services.trainer.channel import ParityError, check_parity, place_of
 from services.trainer.evaluation import Decision
 from services.trainer.hours import Hours, gather
-from services.trainer.plan import Advance, Failed, Record, TooLittle, Trained
+from services.trainer.job import Job
+from services.trainer.plan import Advance, Failed, Plan, Record, TooLittle, Trained
 from shared.domain.features import Inputs, Single
 from shared.domain.series import DAY, HOUR
+from shared.settings import Training
 from tests.unit.services.trainer.short_site import MONDAY, ZONE, FirstTraining, SimulatedPast, run
 
 EVEN: Single = np.tile([*[[1.0] * 3] * network.MEMBERS, [-1.0, 0, 0], [0, 0, 1.0]], (169, 1, 1)).astype(np.float32)
@@ -191,6 +193,27 @@ def test_the_held_back_weeks_are_neither_learned_nor_watched() -> None:
         parts = samples.split(hours_of(SimulatedPast(days)))
         assert (parts.end - parts.held) / 24 == held
         assert parts.watched < parts.held
+
+
+def test_channels_that_are_prepared_at_once_are_what_each_is_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: dict[str, samples.Prepared] = {}
+
+    def take(hours: Hours, prepared: samples.Prepared, *_: Any) -> Any:
+        taken[hours.channel] = prepared
+        return iter(())
+
+    monkeypatch.setattr(channel, "train_channel", take)
+    past = SimulatedPast(35)
+    list(Job("site1", ZONE, tmp_path, Training(), past, jobs=2).train(Plan(past.end)))
+    for hours in gather(past, "001", ("flow_rate", "pressure"), past.end, ZONE):
+        alone, at_once = samples.prepare(hours), taken.pop(hours.channel)
+        for name in ("learned", "watched"):
+            assert np.array_equal(getattr(alone, name).ahead, getattr(at_once, name).ahead)
+        assert np.array_equal(alone.usual, at_once.usual, equal_nan=True)
+        assert alone.scaler == at_once.scaler
+    assert not taken
 
 
 def test_trouble_with_one_channel_is_told_and_the_other_is_trained(

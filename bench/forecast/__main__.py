@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench.forecast import battle, sites
+from bench.forecast import battle, real, sites
 from bench.table import publish
 
 REPORT = 1100
@@ -14,11 +14,14 @@ REPORT = 1100
 
 def main() -> None:
     wanted = _wanted()
-    if wanted.only != "simulated":
+    if wanted.only in (None, "real"):
+        title = "Forecasts of ten real districts at each hour of the battle's four weeks"
+        publish("forecast-real", title, _command(), real.HEADER, list(real.rows(wanted.jobs)))
+    if wanted.only in (None, "battle"):
         title = "Forecasts of the Battle of Water Demand Forecasting: ten real districts, four weeks, errors in l/s"
         table = list(battle.rows(not wanted.quick, wanted.jobs))
         publish("forecast-battle", title, _command(), battle.HEADER, table)
-    if wanted.only != "battle":
+    if wanted.only in (None, "simulated"):
         _publish_simulated(range(REPORT, REPORT + wanted.sites), wanted.days, wanted.judged)
 
 
@@ -35,9 +38,9 @@ def _publish_simulated(seeds: range, days: int, judged: int) -> None:
 
 def _wanted() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.forecast", description=__doc__)
-    parser.add_argument("--only", choices=("battle", "simulated"))
+    parser.add_argument("--only", choices=("battle", "real", "simulated"))
     parser.add_argument("--quick", action="store_true", help="the battle without the LSTM, trained once for each case")
-    parser.add_argument("--jobs", type=int, default=2, help="cases of the battle at a time")
+    parser.add_argument("--jobs", type=int, default=2, help="cases of the battle, or districts, at a time")
     parser.add_argument("--sites", type=int, default=3)
     parser.add_argument("--days", type=int, default=300)
     parser.add_argument("--judged", type=int, default=60, help="days after the training")

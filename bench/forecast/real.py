@@ -1,0 +1,71 @@
+"""Real districts hour by hour: a week forecast at each hour of the battle's four weeks, as the forecaster does."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from bench.forecast import own, rivals
+from bench.forecast.districts import before, districts, weeks
+from bench.forecast.rivals import LightGbm
+from bench.forecast.score import AHEAD, Score
+from services.trainer.hours import Hours
+from shared.domain.series import Floats
+from shared.domain.weeks import WEEK_HOURS
+
+HEADER = ("", "error over the previous week's, 1 / 24 / 168 h", "pinball loss over the same", "inside p10–p90, %")
+MUST = ("must", "0.66 / 0.82 / 0.90", "", "76–84")
+CELL = "flow_rate"
+EVERY = 24
+"""Of so many forecasts MSTL makes one."""
+Forecaster = Callable[[Hours, int], Floats]
+
+
+def rows(jobs: int) -> Iterator[tuple[str, ...]]:
+    """Means over districts; WVR's profile alone, which serves where no LSTM is promoted."""
+    yield MUST
+    scores: dict[str, Score] = defaultdict(Score)
+    for found in Parallel(jobs)(delayed(_district)(one) for one in districts()):
+        for name, by_ahead in found.items():
+            for ahead, three in by_ahead.items():
+                scores[name].take((CELL, ahead), *three)
+    for name, score in scores.items():
+        yield name, *list(score.row(CELL))[:3]
+
+
+def _district(district: Hours) -> dict[str, dict[int, tuple[Floats, Floats, Floats]]]:
+    """By forecaster and hours ahead: what came, what was said, and the previous week's value."""
+    asked = [
+        (name, forecaster, hour)
+        for start in weeks()
+        for name, (forecaster, every) in _forecasters(district, start).items()
+        for hour in range(start, start + WEEK_HOURS, every)
+    ]
+    told: dict[str, dict[int, list[tuple[float, Floats, float]]]] = defaultdict(lambda: defaultdict(list))
+    values = district.values
+    for name, forecaster, hour in asked:
+        said = forecaster(district, hour)
+        for ahead in (one for one in AHEAD if hour + one < len(values)):
+            at = hour + ahead
+            week_before = at - WEEK_HOURS * (1 + (ahead >= WEEK_HOURS))
+            told[name][ahead].append((values[at], said[ahead], values[week_before]))
+    return {name: {ahead: _columns(rows) for ahead, rows in by_ahead.items()} for name, by_ahead in told.items()}
+
+
+def _columns(rows: list[tuple[float, Floats, float]]) -> tuple[Floats, Floats, Floats]:
+    came, said, week_before = zip(*rows, strict=True)
+    return np.array(came), np.array(said), np.array(week_before)
+
+
+def _forecasters(district: Hours, start: int) -> dict[str, tuple[Forecaster, int]]:
+    simple = {name: (rival, EVERY if name.startswith("MSTL") else 1) for name, rival in rivals.SIMPLE.items()}
+    light = LightGbm(before(district, start), min(start, len(before(district, start).values)))
+    light.values = rivals.filled(district.values)
+    return simple | {"LightGBM on lags, untuned": (light.quantiles, 1), "**WVR**, profile alone": (_own, 1)}
+
+
+def _own(hours: Hours, hour: int) -> Floats:
+    return own.quantiles(None, hours, hour)

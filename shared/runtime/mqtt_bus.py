@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import queue
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -165,7 +164,6 @@ class MqttBus:
         client.reconnect_delay_set(1, 5)
         client.suppress_exceptions = True
         client.enable_logger(_callback_errors(self._name))
-        client.on_socket_open = _without_delay
         client.on_pre_connect, client.on_connect_fail = self._on_pre_connect, self._on_connect_fail
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
         client.on_subscribe = self._on_subscribe
@@ -322,11 +320,6 @@ class MqttBus:
         if text != told or time.monotonic() - at >= COMPLAIN_SECONDS:
             self._complaint = (text, time.monotonic())
             log(self._name, text, logging.ERROR)
-
-
-def _without_delay(_: mqtt.Client, __: Any, connection: Any) -> None:
-    """Sends each packet at once: an acknowledgement would make the next one wait 40 ms for the broker's."""
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _callback_errors(name: str) -> logging.Logger:

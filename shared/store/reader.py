@@ -77,9 +77,7 @@ class Reader:
         if file != self._file:
             self._leave()
         if self._database is None and file:
-            database = SqliteDatabase(
-                f"file:{self._path.resolve()}?mode=ro", uri=True, pragmas={"query_only": 1, "cache_size": -256}
-            )
+            database = SqliteDatabase(f"file:{self._path.resolve()}?mode=ro", uri=True, pragmas=PRAGMAS)
             if database.execute_sql("SELECT 1 FROM sqlite_master WHERE name = 'STORED_TB'").fetchone():
                 applied = [row[0] for row in database.execute_sql(APPLIED)]
                 if other := later(applied) or earlier(applied):

@@ -11,7 +11,7 @@ from joblib import Parallel, delayed
 from bench.forecast import own, rivals
 from bench.forecast.districts import before, districts, weeks
 from bench.forecast.rivals import LightGbm
-from bench.forecast.score import AHEAD, Score
+from bench.forecast.score import AHEAD, Score, week_before
 from services.trainer.hours import Hours
 from shared.domain.series import Floats
 from shared.domain.weeks import WEEK_HOURS
@@ -50,19 +50,19 @@ def _district(district: Hours) -> dict[str, dict[int, tuple[Floats, Floats, Floa
         said = forecaster(district, hour)
         for ahead in (one for one in AHEAD if hour + one < len(values)):
             at = hour + ahead
-            week_before = at - WEEK_HOURS * (1 + (ahead >= WEEK_HOURS))
-            told[name][ahead].append((values[at], said[ahead], values[week_before]))
+            told[name][ahead].append((values[at], said[ahead], values[week_before(at, ahead)]))
     return {name: {ahead: _columns(rows) for ahead, rows in by_ahead.items()} for name, by_ahead in told.items()}
 
 
 def _columns(rows: list[tuple[float, Floats, float]]) -> tuple[Floats, Floats, Floats]:
-    came, said, week_before = zip(*rows, strict=True)
-    return np.array(came), np.array(said), np.array(week_before)
+    came, said, naive = zip(*rows, strict=True)
+    return np.array(came), np.array(said), np.array(naive)
 
 
 def _forecasters(district: Hours, start: int) -> dict[str, tuple[Forecaster, int]]:
     simple = {name: (rival, EVERY if name.startswith("MSTL") else 1) for name, rival in rivals.SIMPLE.items()}
-    light = LightGbm(before(district, start), min(start, len(before(district, start).values)))
+    known = before(district, start)
+    light = LightGbm(known, len(known.values))
     light.values = rivals.filled(district.values)
     return simple | {"LightGBM on lags, untuned": (light.quantiles, 1), "**WVR**, profile alone": (_own, 1)}
 

@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
-from shared.domain.series import Floats
+from shared.domain.series import Floats, Ints
+from shared.domain.weeks import WEEK_HOURS
 
 AHEAD = (1, 24, 168)
 """Hours between the issue of a forecast and the start of the hour that is meant."""
 LEVELS = np.array([0.1, 0.5, 0.9])
 Cell = tuple[str, int]
 """Channel and hours ahead."""
+Hour = TypeVar("Hour", int, Ints)
+
+
+def week_before(at: Hour, ahead: int) -> Hour:
+    """The hour whose value the previous week gives for an hour that lies so far ahead; it must be known at issue."""
+    return at - WEEK_HOURS * (1 + (ahead >= WEEK_HOURS))
 
 
 @dataclass

@@ -15,12 +15,11 @@ import numpy as np
 from bench.forecast import rivals
 from bench.forecast.plain_lstm import PlainLstm
 from bench.forecast.rivals import LightGbm
-from bench.forecast.score import AHEAD, Score
+from bench.forecast.score import AHEAD, Score, week_before
 from bench.forecast.simulated import Measured, Site, make, replay, train_again
 from services.trainer.hours import Hours
 from shared.contract.messages import CHANNELS
 from shared.domain.series import Floats
-from shared.domain.weeks import WEEK_HOURS
 
 HEADER = (
     "", "error over the previous week's, 1 / 24 / 168 h", "pinball loss over the same", "inside p10–p90, %",
@@ -72,8 +71,8 @@ def _take(score: Score, site: Site, channel: str, forecasts: dict[int, Floats]) 
 
 def _compare(score: Score, site: Site, channel: str, ahead: int, issued: np.ndarray, said: Floats) -> None:
     values = np.where(site.counts, site.channels[channel].values, np.nan)
-    before = issued + ahead - WEEK_HOURS * (1 + (ahead >= WEEK_HOURS))
-    score.take((channel, ahead), values[issued + ahead], said, values[before])
+    at = issued + ahead
+    score.take((channel, ahead), values[at], said, values[week_before(at, ahead)])
 
 
 def _rivals(site: Site, channel: str, scores: dict[str, Score]) -> Iterator[tuple[str, dict[int, Floats], Score]]:

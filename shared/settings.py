@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
-from pydantic_settings import SettingsError as EnvironmentSettingsError
 
 from shared.contract.messages import MOST_SENSORS, Channel, Name
 from shared.runtime.files import read_small
 
-ENVIRONMENT = "WVR_"
+ENVIRONMENT, NESTED = "WVR_", "__"
+"""WVR_SECTION__KEY"""
 LARGEST = 1_000_000
 """Bytes of site.toml."""
 MOST_TOLD = 50
@@ -142,13 +143,8 @@ class Broker(Section):
         return self.tls_port if self.ca else self.port
 
 
-class Settings(BaseSettings):
+class Settings(Section):
     """All that an operator may change. WVR_SECTION__KEY in the environment goes before site.toml."""
-
-    model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_prefix=ENVIRONMENT, env_nested_delimiter="__", env_ignore_empty=True
-    )
-    toml: ClassVar[dict[str, Any]] = {}
 
     data: Path = Path("data")
     """Folder of everything that WVR writes."""
@@ -164,16 +160,6 @@ class Settings(BaseSettings):
     store: Store = Store()
     reporter: Reporter = Reporter()
     broker: Broker = Broker()
-
-    @classmethod
-    def settings_customise_sources(  # type: ignore[override]
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        **_: Any,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return env_settings, init_settings
 
     @cached_property
     def zone(self) -> ZoneInfo:
@@ -223,12 +209,38 @@ def load_settings(path: Path | None = None) -> Settings:
         if key in values:
             raise SettingsError(f"{file}:{line_of(text, (key,))}: {key}: belongs to the environment, WVR_{key.upper()}")
     try:
-        return Settings(**values)
+        return Settings(**_overlaid(values, _of_environment(os.environ)))
     except ValidationError as error:
         told = [_explain(problem, file, text) for problem in error.errors()[:MOST_TOLD]]
         raise SettingsError("\n".join(told)) from error
-    except EnvironmentSettingsError as error:
-        raise SettingsError(f"environment: {error}: it needs JSON") from error
+
+
+def _of_environment(variables: Mapping[str, str]) -> dict[str, Any]:
+    """What WVR_SECTION__KEY sets, as tables in tables; lists and tables are written as JSON, "" is not set."""
+    values: dict[str, Any] = {}
+    for name, said in variables.items():
+        first, *rest = name.upper().removeprefix(ENVIRONMENT).lower().split(NESTED)
+        if said and name.upper().startswith(ENVIRONMENT) and first in Settings.model_fields:
+            value = _of_json(said)
+            for key in reversed(rest):
+                value = {key: value}
+            values = _overlaid(values, {first: value})
+    return values
+
+
+def _of_json(text: str) -> Any:
+    """A list or table; the text itself where it is none, such as a pattern of files."""
+    try:
+        return json.loads(text) if text[0] in "[{" else text
+    except (ValueError, RecursionError):
+        return text
+
+
+def _overlaid(below: Any, above: Any) -> Any:
+    """Table upon table: what both set is taken from above."""
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    return below | {key: _overlaid(below.get(key), value) for key, value in above.items()}
 
 
 def _text_of(file: Path, must_be_there: bool) -> str:

@@ -20,7 +20,6 @@ ONLY_IN = {
     "ai_edge_litert": ("services/forecaster/interpreter.py", "services/trainer/network.py"),
     "holidays": ("shared/runtime/public_holidays.py",),
     "pydantic": ("shared/contract/wire.py", "shared/settings.py"),
-    "pydantic_settings": ("shared/settings.py",),
     "paho": ("shared/runtime/mqtt_bus.py", "shared/runtime/probe.py"),
     "schedule": ("services/ingest/feed.py",),
     "peewee": ("shared/store/",),

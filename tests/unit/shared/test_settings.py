@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.packages import ROOT
-from shared.settings import SettingsError, load_settings
+from shared.settings import Range, Sensor, SettingsError, Store, load_settings
 
 
 def wrong(path: Path, text: str) -> str:
@@ -48,6 +48,29 @@ def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "site.toml").write_text('[site]\nname = "file"\n', encoding="utf-8")
     monkeypatch.setenv("WVR_SITE__NAME", "environment")
     assert load_settings(tmp_path / "site.toml").site.name == "environment"
+
+
+def test_the_environment_sets_lists_and_single_keys_of_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = '[sensors.001.pressure]\nmin = 0.5\nmax = 10.0\n[store]\nretention_days = 400\n[site]\nname = "file"\n'
+    (tmp_path / "site.toml").write_text(text)
+    monkeypatch.setenv("WVR_SENSORS__001__PRESSURE__MAX", "16")
+    monkeypatch.setenv("WVR_SENSORS", '{"001": {"flow_rate": {"max": 90.5}}}')
+    monkeypatch.setenv("WVR_STORE__HORIZONS", "[1, 24]")
+    monkeypatch.setenv("WVR_INGEST__FILES", "[12]*.csv")
+    monkeypatch.setenv("WVR_TRAINING__AUTOMATIC", "false")
+    monkeypatch.setenv("WVR_SITE__NAME", "")
+    settings = load_settings(tmp_path / "site.toml")
+    assert settings.sensors == {"001": Sensor(flow_rate=Range(max=90.5), pressure=Range(min=0.5, max=16.0))}
+    assert settings.store == Store(retention_days=400, horizons=(1, 24))
+    assert settings.ingest.files == "[12]*.csv"
+    assert (settings.training.automatic, settings.site.name) == (False, "file")
+
+
+def test_a_wrong_list_or_key_in_the_environment_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WVR_STORE__HORIZONS", "[1, 24")
+    monkeypatch.setenv("WVR_SITE__NMAE", "x")
+    told = wrong(tmp_path / "site.toml", "").splitlines()
+    assert sorted(line.split(": ")[1] for line in told) == ["WVR_SITE__NMAE", "WVR_STORE__HORIZONS"]
 
 
 def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:

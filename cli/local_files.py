@@ -100,7 +100,7 @@ def _service(data: Path, name: str, held: bool) -> Iterator[str]:
     polite = ["nice", "-n", "19"] if name == "trainer" else []
     command = [*polite, str(VENV / "bin/python"), "-m", f"services.{name}.main"]
     yield from _program(data, name, command, priority=10)
-    small = 'MALLOC_ARENA_MAX="1",OPENBLAS_NUM_THREADS="1",PYTHONUNBUFFERED="1"'
+    small = 'MALLOC_ARENA_MAX="1",MALLOC_TRIM_THRESHOLD_="131072",OPENBLAS_NUM_THREADS="1",PYTHONUNBUFFERED="1"'
     yield f'environment=WVR_HEARTBEAT="{_plain(heartbeat(data, name))}",{small}'
     if held:
         yield "autostart=false"

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from shared.domain.medians import median, middle_and_spread
-from shared.domain.series import Floats
+from shared.domain.series import Floats, Ints
 
 SINCE = 28
 """Days in which a change is looked for."""
@@ -24,9 +24,14 @@ CHANGED_HOURS = 6
 TINY = 1e-6
 
 
-def first_of_regime(tens: Floats) -> int:
-    """Row of the first day of the present regime in (n, 144) ten-minute means, oldest first; 0 without a change."""
+def first_of_regime(tens: Floats, types: Ints) -> int:
+    """Row of the first day of the present regime in (n, 144) ten-minute means, oldest first; 0 without a change.
+
+    types: (n,) which of the days are alike; a weekend is no regime, however far it is from working days.
+    """
     hours = tens.reshape(-1, 24, 6).mean(axis=2)
+    for kind in np.unique(types):
+        hours[types == kind] -= median(hours[types == kind])
     days = len(hours)
     places = range(max(FEWEST_BEFORE, days - SINCE), days)
     likeliest = min(places, key=lambda place: _unrest(hours[:place]) + _unrest(hours[place:]), default=0)

@@ -37,13 +37,13 @@ def day_ahead(memory: Memory, number: int) -> Singles:
         return np.full((2, MINUTES), np.nan, dtype=np.float32)
     weekdays, weekday = np.array([memory.weekday(day.number) for day in days]), memory.weekday(number)
     tens = np.array([day.tens for day in days])
-    first = first_of_regime(tens[:, PRESSURE])
+    first = first_of_regime(tens[:, PRESSURE], day_type(weekdays))
     flow = _expected(tens[:, 0], weekdays, weekday, calm)
     pressure = _expected(tens[first:, PRESSURE], weekdays[first:], weekday, calm[first - len(days) :])
     return np.stack([minutes_of(flow), minutes_of(pressure)]).astype(np.float32)
 
 
-def _expected(tens: Floats, weekdays: Floats, weekday: int, calm: Mask) -> Floats:
+def _expected(tens: Floats, weekdays: Ints, weekday: int, calm: Mask) -> Floats:
     """(144,) from (n, 144) ten-minute means of the days before, oldest first; calm: which of the last are clean."""
     if np.isnan(tens).all():
         return np.full(SLOTS, np.nan)
@@ -58,9 +58,10 @@ def _expected(tens: Floats, weekdays: Floats, weekday: int, calm: Mask) -> Float
     return expected
 
 
-def day_type(weekdays: Floats | Ints) -> Floats | Ints:
+def day_type(weekdays: Ints) -> Ints:
     """0 Monday to Friday, 1 Saturday, 2 Sunday."""
-    return np.maximum(weekdays, 4) - 4
+    types: Ints = np.maximum(weekdays, 4) - 4
+    return types
 
 
 def _shape(tens: Floats, overall: Floats) -> Floats:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from shared.contract.messages import CHANNELS, Channel
 from shared.domain.calendar import NO_HOLIDAYS, Calendar
-from shared.domain.series import Floats
+from shared.domain.series import Floats, Ints
 
 Singles = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -47,6 +47,12 @@ class Day:
     """(2, 24, 3): p10, p50, p90 of each hour, issued when it began."""
     tens: Floats
     """(2, 144): ten-minute means."""
+
+
+def day_types(weekdays: Ints) -> Ints:
+    """0 Monday to Friday, 1 Saturday, 2 Sunday."""
+    types: Ints = np.maximum(weekdays, 4) - 4
+    return types
 
 
 def ten_minute_means(values: Singles | Floats) -> Floats:
@@ -96,6 +102,10 @@ class Memory:
         """0 for Monday; on public holidays water is used as on Sundays."""
         return SUNDAY if self.calendar.is_off(number) else (number - 1) % 7
 
+    def types(self, days: list[Day]) -> Ints:
+        """(n,) which days are alike: 0 Monday to Friday, 1 Saturday, 2 Sunday."""
+        return day_types(np.array([self.weekday(day.number) for day in days], dtype=np.int64))
+
     def forget_from(self, number: int) -> None:
         """Drops days from a number on."""
         self.days = deque(day for day in self.days if day.number < number)
@@ -127,7 +137,9 @@ class Memory:
 class Past:
     """Days to learn from, of one channel; n days by 1440 minutes."""
 
-    numbers: NDArray[np.int64]
+    numbers: Ints
+    types: Ints
+    """(n,) days of one type are alike."""
     values: Floats
     usual: Floats
     forecasts: Floats
@@ -161,6 +173,7 @@ def past_of(memory: Memory, number: int, channel: Channel, length: int = LEARNED
     numbers = np.array([day.number for day in days], dtype=np.int64)
     return Past(
         numbers,
+        memory.types(days),
         values,
         _stack([day.usual[row] for day in days], (MINUTES,)),
         _stack([day.forecasts[row] for day in days], (24, 3)),

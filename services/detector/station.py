@@ -71,7 +71,8 @@ class Station:
         number = at.toordinal()
         self.memory.take_back(number)
         days = self.memory.before(number, LOOK_BACK)
-        found = blamed([drift.judge(days, row) for row, drift in enumerate(self.drifts)])
+        types = self.memory.types(days)
+        found = blamed([drift.judge(days, types, row) for row, drift in enumerate(self.drifts)])
         self.shifts = list(zip((self.flow, self.pressure), found, strict=True))
         learned_on = self.criteria.valid_from.toordinal() if self.criteria else None
         if decided := self.decided.pop(number, None):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from services.detector.memory import MINUTES, Mask, Memory, Singles, minutes_of
+from services.detector.memory import MINUTES, Mask, Memory, Singles, day_types, minutes_of
 from services.detector.regime import first_of_regime
 from shared.contract.messages import CHANNELS
 from shared.domain.medians import median, middle_and_spread
@@ -37,7 +37,7 @@ def day_ahead(memory: Memory, number: int) -> Singles:
         return np.full((2, MINUTES), np.nan, dtype=np.float32)
     weekdays, weekday = np.array([memory.weekday(day.number) for day in days]), memory.weekday(number)
     tens = np.array([day.tens for day in days])
-    first = first_of_regime(tens[:, PRESSURE], day_type(weekdays))
+    first = first_of_regime(tens[:, PRESSURE], day_types(weekdays))
     flow = _expected(tens[:, 0], weekdays, weekday, calm)
     pressure = _expected(tens[first:, PRESSURE], weekdays[first:], weekday, calm[first - len(days) :])
     return np.stack([minutes_of(flow), minutes_of(pressure)]).astype(np.float32)
@@ -48,20 +48,14 @@ def _expected(tens: Floats, weekdays: Ints, weekday: int, calm: Mask) -> Floats:
     if np.isnan(tens).all():
         return np.full(SLOTS, np.nan)
     calm = calm if 2 * calm.sum() >= len(calm) else np.ones(len(calm), dtype=np.bool_)
-    types = day_type(weekdays)
+    types = day_types(weekdays)
     overall = median(tens)
     shapes = np.array([_shape(tens[types == kind], overall) for kind in range(3)])
     residuals = tens - shapes[types]
     habit = _habit(residuals[weekdays == weekday])
     level = TRUST * np.nan_to_num(smooth(median(residuals[-len(calm) :][calm]), 12))
-    expected: Floats = shapes[day_type(np.array([weekday]))[0]] + level + habit
+    expected: Floats = shapes[day_types(np.array([weekday]))[0]] + level + habit
     return expected
-
-
-def day_type(weekdays: Ints) -> Ints:
-    """0 Monday to Friday, 1 Saturday, 2 Sunday."""
-    types: Ints = np.maximum(weekdays, 4) - 4
-    return types
 
 
 def _shape(tens: Floats, overall: Floats) -> Floats:

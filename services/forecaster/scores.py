@@ -3,28 +3,49 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import NamedTuple
+
+import numpy as np
 
 from shared.contract.messages import PROFILE, SCORED, Channel, Forecast, Score
 from shared.domain.foreseen import Foreseen
-from shared.domain.series import HOUR
+from shared.domain.series import HOUR, Ints
 
 WINDOW = 336
 """Hours of the two weeks that mean errors are told of."""
 LATE = 168
 """Hours that a forecast waits for readings that come late."""
-UNITS = 10_000
+REMEMBERED = WINDOW + LATE + 1
+UNITS, MOST, UNKNOWN = 10_000, 10**15, -1
 
 
-class Known(NamedTuple):
-    """A scored forecast; absolute errors in ten-thousandths, whose sums are exact in any order."""
+class Window:
+    """Scored forecasts of the last weeks at one horizon, in whatever order they come.
 
-    error: int
-    inside: bool
-    usual: int | None
-    """That of the profile."""
+    Absolute errors are kept in ten-thousandths, whose sums are exact.
+    """
+
+    def __init__(self) -> None:
+        self._hours = np.full(REMEMBERED, UNKNOWN)
+        self._figures = np.zeros((3, REMEMBERED), dtype=np.int64)
+        """Error, 1 inside p10 to p90, and the profile's error or UNKNOWN."""
+
+    def __contains__(self, hour: int) -> bool:
+        return bool(self._hours[hour % REMEMBERED] == hour)
+
+    def put(self, hour: int, error: float, inside: bool, usual: float | None) -> None:
+        """Takes the errors of a forecast and of the profile."""
+        self._hours[hour % REMEMBERED] = hour
+        self._figures[:, hour % REMEMBERED] = _units(error), inside, UNKNOWN if usual is None else _units(usual)
+
+    def means(self, hour: int) -> tuple[int, float, float, float | None]:
+        """Of the two weeks up to an hour: how many, mean error, share inside, and the profile's mean error."""
+        errors, inside, usual = self._figures[:, (self._hours > hour - WINDOW) & (self._hours <= hour)]
+        usual = usual[usual != UNKNOWN]
+        share = round(int(inside.sum()) / len(inside), 4)
+        return len(errors), _mean(errors), share, _mean(usual) if len(usual) else None
 
 
 class Scores:
@@ -41,17 +62,16 @@ class Scores:
         self._waiting: dict[int, dict[tuple[Channel, int], Foreseen]] = {}
         self._usually: dict[tuple[int, Channel], dict[int, float | None]] = {}
         """What the profile would have forecast, by hour of issue and horizon; nothing where it could not."""
-        self._known: dict[tuple[Channel, int], dict[int, Known]] = {}
+        self._known: defaultdict[tuple[Channel, int], Window] = defaultdict(Window)
 
     def recall(self, foreseen: Iterable[Foreseen], scored: Iterable[Score]) -> None:
         """Begins with what is stored."""
-        self._waiting, self._known = {}, {}
+        self._waiting, self._known = {}, defaultdict(Window)
         for one in foreseen:
             self._await(one)
         for score in scored:
             hour = int(score.at.timestamp()) // HOUR
-            known = _known(score.error, score.inside, score.profile_error)
-            self._known.setdefault((score.channel, score.horizon), {})[hour] = known
+            self._known[score.channel, score.horizon].put(hour, score.error, score.inside, score.profile_error)
 
     def expect(self, hour: int, channel: Channel, forecast: Forecast) -> None:
         """Takes a forecast that is issued at an hour."""
@@ -70,7 +90,7 @@ class Scores:
             waiting = self._waiting[at]
             for (channel, horizon), foreseen in sorted(waiting.items()):
                 came = round(self._mean(at, channel), 4)
-                if at in self._known.get((channel, horizon), {}) or at < hour - LATE:
+                if at in self._known[channel, horizon] or at < hour - LATE:
                     del waiting[channel, horizon]
                 elif not math.isnan(came):
                     del waiting[channel, horizon]
@@ -86,14 +106,11 @@ class Scores:
     def _score(self, at: int, horizon: int, foreseen: Foreseen, came: float) -> Score:
         error, inside = round(foreseen.p50 - came, 4), foreseen.p10 <= came <= foreseen.p90
         profile_error = self._profile_error(horizon, foreseen, came, error)
-        of_horizon = self._known.setdefault((foreseen.channel, horizon), {})
-        of_horizon[at] = _known(error, inside, profile_error)
-        window = [one for hour, one in of_horizon.items() if at - WINDOW < hour <= at]
-        errors, insides, usual = zip(*window, strict=True)
-        known = [one for one in usual if one is not None]
+        of_horizon = self._known[foreseen.channel, horizon]
+        of_horizon.put(at, error, inside, profile_error)
         return Score(
             self._local(at * HOUR), foreseen.channel, horizon, foreseen.model, error, inside, profile_error,
-            len(window), _mean(errors), round(sum(insides) / len(window), 4), _mean(known) if known else None,
+            *of_horizon.means(at),
         )  # fmt: skip
 
     def _profile_error(self, horizon: int, foreseen: Foreseen, came: float, error: float) -> float | None:
@@ -111,15 +128,11 @@ class Scores:
     def _forget(self, hour: int) -> None:
         for issued in [one for one in self._usually if one[0] < hour - max(SCORED) - LATE]:
             del self._usually[issued]
-        for of_horizon in self._known.values():
-            while of_horizon and (first := next(iter(of_horizon))) < hour - WINDOW - LATE:
-                del of_horizon[first]
 
 
-def _known(error: float, inside: bool, profile_error: float | None) -> Known:
-    usual = None if profile_error is None else round(abs(profile_error) * UNITS)
-    return Known(round(abs(error) * UNITS), inside, usual)
+def _units(error: float) -> int:
+    return min(round(abs(error) * UNITS), MOST)
 
 
-def _mean(errors: Sequence[int]) -> float:
-    return round(sum(errors) / len(errors) / UNITS, 4)
+def _mean(errors: Ints) -> float:
+    return round(int(errors.sum()) / len(errors) / UNITS, 4)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from services.reporter.blocks import block_of
 from services.reporter.text import place, time_of
 from shared.domain.present import Present
-from shared.domain.series import DAY, HOUR
+from shared.domain.series import DAY, HOUR, MINUTE
 
-TEN_MINUTES = timedelta(minutes=10)
+TEN_MINUTES = 10 * MINUTE
 AHEAD = HOUR
 """A line so far ahead of now, by a meter's wrong clock, gives way to the next one, whatever its time."""
 TURNED_BACK = 10
@@ -32,9 +32,9 @@ class Now:
         self.limit = "~"
         """What comes after this place is ahead of now."""
 
-    def hear(self, at: datetime) -> None:
+    def hear(self, at: int) -> None:
         """Takes the minute of a verdict."""
-        self._present.hear(int(at.timestamp()))
+        self._present.hear(at)
 
     def close(self, tick: datetime) -> None:
         """Goes on by a tick."""
@@ -55,7 +55,7 @@ class Now:
 
     def place(self, seconds: int) -> str:
         """The place of a minute so many seconds from now."""
-        return self.place_of(datetime.fromtimestamp(self.at + seconds, UTC))
+        return self.place_of(self.at + seconds)
 
     def block(self, seconds: int) -> str:
         """The block of that minute."""
@@ -63,10 +63,10 @@ class Now:
 
     def is_next(self, block: str, before: str) -> bool:
         """Whether a block is the one after another."""
-        return block == block_of(self.place_of(time_of(f"{before}0", self._zone).astimezone(UTC) + TEN_MINUTES))
+        return block == block_of(self.place_of(int(time_of(f"{before}0", self._zone).timestamp()) + TEN_MINUTES))
 
-    def place_of(self, at: datetime) -> str:
-        """The place of any minute."""
+    def place_of(self, at: int) -> str:
+        """The place of any minute, epoch seconds."""
         return place(at, self._zone)
 
     @property

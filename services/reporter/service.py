@@ -111,9 +111,10 @@ class Reporter:
 
     def handle(self, message: Message) -> Iterator[Message]:
         if isinstance(message, Verdict):
-            self._paces[message.sensor].hear(int(message.at.timestamp()))
-            self._now.hear(message.at)
-            self._put(message.sensor, self._now.place_of(message.at), alert_line(message))
+            at = int(message.at.timestamp())
+            self._paces[message.sensor].hear(at)
+            self._now.hear(at)
+            self._put(message.sensor, self._now.place_of(at), alert_line(message))
         elif isinstance(message, Tick):
             self._close_minute(message.at)
         elif isinstance(message, Prediction):
@@ -158,7 +159,7 @@ class Reporter:
             self._newest_block = self._blocks.send(block)
 
     def _take_prediction(self, prediction: Prediction) -> None:
-        hour, forecasts = self._now.place_of(prediction.issued_at), self._forecasts[prediction.sensor]
+        hour, forecasts = self._now.place_of(int(prediction.issued_at.timestamp())), self._forecasts[prediction.sensor]
         forecasts[hour] = "  " + forecast_columns(prediction, self._hours)
         while len(forecasts) > MOST_HOURS:
             del forecasts[next(iter(forecasts))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from shared.contract.messages import YEARS, Check, Prediction, Verdict, free_of_separators
@@ -43,9 +44,13 @@ def minute(at: datetime) -> str:
     return at.isoformat(timespec="minutes")[:16]
 
 
-def place(at: datetime, zone: ZoneInfo) -> str:
-    """The minute as it sorts: in the hour that comes twice, the second one has a B for its colon, 2026-10-25T02B59."""
-    local = at.astimezone(zone)
+@lru_cache(maxsize=1024)
+def place(at: int, zone: ZoneInfo) -> str:
+    """The minute of epoch seconds as it sorts: in the hour that comes twice, the second one has a B for its colon,
+
+    2026-10-25T02B59.
+    """
+    local = datetime.fromtimestamp(at, zone)
     return minute(local).replace(":", SECOND) if local.fold else minute(local)
 
 

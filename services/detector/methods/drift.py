@@ -15,7 +15,6 @@ import numpy as np
 from services.detector.memory import Day, Past
 from services.detector.methods.spreads import Learned, caution, rounded
 from services.detector.tail import limit_for
-from services.detector.usual import day_type
 from shared.domain.medians import median
 from shared.domain.series import Floats, Ints
 
@@ -30,19 +29,18 @@ LEAST_PART = 0.07
 """Nor of a smaller part of the usual value."""
 STILL = 0.5
 """Part of a shift that the last day must show."""
-NEWS = 5
-"""Days after which a shift is no news, if it was as large then."""
+NEWS = (5, 7)
+"""Days after which a shift is no news, if it was as large then; weekends may be off by a part of their own."""
 MOST = 0.6
 """Part of the usual from which on a ten-minute mean is another matter than a drift."""
 RIDGE = 0.02
 
 
-def levels(tens: Floats, numbers: Ints) -> Floats:
+def levels(tens: Floats, types: Ints) -> Floats:
     """(n,) by which part each of n days, (n, 144) ten-minute means, is off the median day of its type; NaN: unknown.
 
     A meter that drifts is off by one part at all hours; the median hour isn't moved by what lasts less than half a day.
     """
-    types = day_type((numbers - 1) % 7)
     off = np.full(tens.shape, np.nan)
     for kind in np.unique(types):
         usual = median(tens[types == kind])
@@ -54,7 +52,7 @@ def levels(tens: Floats, numbers: Ints) -> Floats:
 def shifts(days: Floats) -> Floats:
     """(len(DAYS),) how far the last days are above the two weeks before; NaN where unknown.
 
-    What the last day shows less than half of is over, and what was there NEWS days ago by half is known.
+    What the last day shows less than half of is over, and what was there by half before, NEWS days ago, is known.
     """
     found = np.full(len(DAYS), np.nan)
     for place, count in enumerate(DAYS):
@@ -63,14 +61,14 @@ def shifts(days: Floats) -> Floats:
         if len(before) >= ENOUGH and not np.isnan(latest).any():
             level = np.median(before)
             mean, last = latest.mean() - level, (latest[-1] - level) / STILL
-            known = np.sign(mean) * (days[-1 - NEWS] - level) >= STILL * abs(mean)
-            found[place] = 0.0 if known else np.sign(mean) * min(abs(mean), max(np.sign(mean) * last, 0.0))
+            known = [np.sign(mean) * (days[-1 - ago] - level) >= STILL * abs(mean) for ago in NEWS]
+            found[place] = 0.0 if any(known) else np.sign(mean) * min(abs(mean), max(np.sign(mean) * last, 0.0))
     return found
 
 
 def learn(past: Past, other: Past, per_day: float) -> Learned | None:
     """Share of the other meter's level, and limits for false alarms per day; None before enough days are known."""
-    own, theirs = levels(past.tens, past.numbers), levels(other.tens, other.numbers)
+    own, theirs = levels(past.tens, past.types), levels(other.tens, other.types)
     weight = _weight(own[past.calm], theirs[past.calm])
     seen = np.array([alone(own[:stop], theirs[:stop], weight) for stop in range(1, len(own) + 1)])
     limits = {}
@@ -127,12 +125,11 @@ class Drift:
         self._weight = limits.get("weight", 0.0)
         self._limits = np.array([limits.get(f"days_{count}", math.inf) for count in DAYS])
 
-    def judge(self, days: list[Day], row: int) -> Shift | None:
+    def judge(self, days: list[Day], types: Ints, row: int) -> Shift | None:
         """The shift at the end of the last of these days, of the channel of this row; None when it is usual."""
         if np.isinf(self._limits).all() or not days:
             return None
-        numbers = np.array([day.number for day in days])
-        own, theirs = (levels(np.array([day.tens[one] for day in days]), numbers) for one in (row, 1 - row))
+        own, theirs = (levels(np.array([day.tens[one] for day in days]), types) for one in (row, 1 - row))
         found = alone(own, theirs, self._weight)
         parts = np.nan_to_num(np.abs(found) / self._limits)
         place = int(parts.argmax())

@@ -7,7 +7,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from services.detector.memory import Day, Past, ten_minute_means
+from services.detector.memory import Day, Past, day_types, ten_minute_means
 from services.detector.methods import drift
 from services.detector.methods.drift import Drift, Shift, blamed
 from shared.domain.series import Floats
@@ -28,12 +28,15 @@ def judged(values: Floats, learned_days: int = 76) -> list[list[Shift | None]]:
     tens = ten_minute_means(values.astype(np.float32))
     numbers = FIRST + np.arange(values.shape[1])
     nothing, empty, calm = np.zeros((0, 0)), np.zeros((0, 0), dtype=np.float32), np.ones(learned_days, dtype=np.bool_)
-    pasts = [Past(numbers[:learned_days], nothing, nothing, nothing, one[:learned_days], calm, calm) for one in tens]
+    types = day_types((numbers - 1) % 7)
+    first = numbers[:learned_days], types[:learned_days], nothing, nothing, nothing
+    pasts = [Past(*first, one[:learned_days], calm, calm) for one in tens]
     found = []
     for row in (0, 1):
         meter = Drift(drift.learn(pasts[row], pasts[1 - row], per_day=0.01))
         days = [Day(int(number), empty, empty, empty, tens[:, place]) for place, number in enumerate(numbers)]
-        found.append([meter.judge(days[max(0, last - 41) : last + 1], row) for last in range(learned_days, len(days))])
+        spans = [slice(max(0, last - 41), last + 1) for last in range(learned_days, len(days))]
+        found.append([meter.judge(days[span], types[span], row) for span in spans])
     both = [blamed(pair) for pair in zip(*found, strict=True)]
     return [[pair[row] for pair in both] for row in (0, 1)]
 
@@ -59,7 +62,17 @@ def test_a_shift_that_stays_is_told_of_for_some_days_and_then_known() -> None:
     values[0, 78:] *= 1.4
     told = [day for day, one in enumerate(judged(values)[0], start=76) if one]
     assert told[0] == 78
-    assert told[-1] <= 78 + drift.NEWS
+    assert told[-1] <= 78 + drift.NEWS[0]
+
+
+def test_weekends_that_are_off_more_than_working_days_are_known_after_one() -> None:
+    values = two_meters()
+    weekend = np.flatnonzero((FIRST + np.arange(90) - 1) % 7 >= 5)
+    values[0, 77:] *= 0.95
+    values[0, weekend[weekend >= 77]] *= 0.8
+    told = [day for day, one in enumerate(judged(values)[0], start=76) if one]
+    assert told
+    assert told[-1] < weekend[weekend >= 77][2]
 
 
 def test_faults_of_half_a_day_are_no_drift() -> None:

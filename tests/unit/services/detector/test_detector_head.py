@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from services.detector.memory import MINUTES, Day, Past, ten_minute_means
+from services.detector.memory import MINUTES, Day, Past, day_types, ten_minute_means
 from services.detector.methods.head import LEVEL_DAYS, Head, learn
 from services.detector.methods.spreads import Learned
 from services.detector.methods.value import WINDOWS
@@ -43,7 +43,17 @@ def past(values: Floats) -> Past:
     days = len(values)
     known = np.ones(days, dtype=np.bool_)
     none = np.full((days, 24, 3), np.nan)
-    return Past(np.arange(1, days + 1), values, np.zeros_like(values), none, ten_minute_means(values), known, known)
+    numbers = np.arange(1, days + 1)
+    return Past(
+        numbers,
+        day_types((numbers - 1) % 7),
+        values,
+        np.zeros_like(values),
+        none,
+        ten_minute_means(values),
+        known,
+        known,
+    )
 
 
 @cache

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from services.detector.memory import MINUTES, Day, Past, ten_minute_means
+from services.detector.memory import MINUTES, Day, Past, day_types, ten_minute_means
 from services.detector.methods.night import KEPT, LASTS, MEASURES, Night, learn
 from services.detector.methods.rises import NIGHTS
 from services.detector.methods.spreads import Learned
@@ -38,7 +38,7 @@ def learned() -> Learned:
     tens = tens_of(quiet())[14:LEARNED]
     every = np.ones(len(tens), dtype=bool)
     numbers = FIRST + np.arange(14, LEARNED)
-    found = learn(Past(numbers, NOTHING, NOTHING, NOTHING, tens, every, every), PER_DAY)
+    found = learn(Past(numbers, day_types((numbers - 1) % 7), NOTHING, NOTHING, NOTHING, tens, every, every), PER_DAY)
     assert found is not None
     return found
 
@@ -142,7 +142,8 @@ def test_the_unit_does_not_matter() -> None:
     flow = with_leak(0.08, until=ONSET + 14)
     tens = tens_of(quiet() / 3.6)[14:LEARNED]
     every = np.ones(len(tens), dtype=bool)
-    other = learn(Past(FIRST + np.arange(14, LEARNED), NOTHING, NOTHING, NOTHING, tens, every, every), PER_DAY)
+    numbers = FIRST + np.arange(14, LEARNED)
+    other = learn(Past(numbers, day_types((numbers - 1) % 7), NOTHING, NOTHING, NOTHING, tens, every, every), PER_DAY)
     assert other is not None
     assert other.limits["limit"] == learned().limits["limit"]
     assert other.limits["rise_3"] * 3.6 == pytest.approx(learned().limits["rise_3"], rel=1e-3)

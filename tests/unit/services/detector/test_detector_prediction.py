@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.detector.memory import Past, ten_minute_means
+from services.detector.memory import Past, day_types, ten_minute_means
 from services.detector.methods import prediction
 from services.detector.methods.prediction import Prediction
 from shared.domain.series import Floats
@@ -21,7 +21,9 @@ def learned() -> Prediction:
     numbers, every = 739_000 + np.arange(DAYS), np.ones(DAYS, dtype=np.bool_)
     forecasts = np.tile([LEVEL - BAND, LEVEL, LEVEL + BAND], (DAYS, 24, 1))
     tens = ten_minute_means(values.astype(np.float32))
-    past = Past(numbers, values, np.full_like(values, LEVEL), forecasts, tens, every, every)
+    past = Past(
+        numbers, day_types((numbers - 1) % 7), values, np.full_like(values, LEVEL), forecasts, tens, every, every
+    )
     watch = Prediction(prediction.learn(past, per_day=0.02))
     watch.open_day([LEVEL] * 1440)
     return watch

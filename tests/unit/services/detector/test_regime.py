@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from services.detector.memory import day_types
 from services.detector.regime import first_of_regime
-from services.detector.usual import day_ahead, day_type
+from services.detector.usual import day_ahead
 from shared.domain.calendar import NO_HOLIDAYS
 from shared.domain.series import Floats
 from tests.unit.services.detector.test_detector_usual import WEDNESDAY, memory
 
 DAYS = 42
-TYPES = day_type(np.arange(DAYS) % 7)
+TYPES = day_types(np.arange(DAYS) % 7)
 
 
 def days(seed: int, wander: float = 0.05) -> Floats:
@@ -29,7 +30,7 @@ def test_days_that_only_vary_are_one_regime(seed: int) -> None:
 
 @pytest.mark.parametrize("last", range(7))
 def test_a_works_weekend_is_no_regime_on_any_day_of_the_week(last: int) -> None:
-    types = day_type((np.arange(DAYS) + last) % 7)
+    types = day_types((np.arange(DAYS) + last) % 7)
     pressure = days(3)
     pressure[types > 0, 40:120] += 1.3
     assert first_of_regime(pressure, types) == 0

@@ -33,7 +33,7 @@ NEWS = (5, 7)
 """Days after which a shift is no news, if it was as large then; weekends may be off by a part of their own."""
 MOST = 0.6
 """Part of the usual from which on a ten-minute mean is another matter than a drift."""
-RIDGE = 0.02
+RIDGE, MOST_RATE = 0.02, 0.5
 
 
 def levels(tens: Floats, types: Ints) -> Floats:
@@ -74,9 +74,11 @@ def learn(past: Past, other: Past, per_day: float) -> Learned | None:
     limits = {}
     for count, column in zip(DAYS, np.abs(seen).reshape(-1, len(DAYS)).T, strict=True):
         known = column[past.calm & ~np.isnan(column)]
-        if len(known) >= ENOUGH:
-            censored = np.where(past.calm | np.isnan(column), column, np.inf)
-            limit = max(limit_for(censored, per_day / len(DAYS)), LEAST * 1.4826 * float(np.median(known)), LEAST_PART)
+        moved = np.count_nonzero(known)
+        if len(known) >= ENOUGH and moved:
+            censored = np.where(column == 0.0, np.nan, np.where(past.calm | np.isnan(column), column, np.inf))
+            rate = min(per_day / len(DAYS) * len(known) / moved, MOST_RATE)
+            limit = max(limit_for(censored, rate), LEAST * 1.4826 * float(np.median(known)), LEAST_PART)
             limits[f"days_{count}"] = rounded(limit * caution(int(past.calm.sum())))
     return Learned(limits | {"weight": weight}, {}) if limits else None
 

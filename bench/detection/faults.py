@@ -36,7 +36,8 @@ class Lines:
         )
         with path.open("w", encoding="ascii") as file:
             file.write("timestamp,sensor,flow_rate,pressure\n")
-            file.writelines(f"{at},{SENSOR},{flow},{p}\n" for at, flow, p in zip(stamps, flows, pressures, strict=True))
+            rows = zip(stamps, flows, pressures, strict=True)
+            file.writelines(f"{at}+09:00,{SENSOR},{flow},{pressure}\n" for at, flow, pressure in rows)
 
 
 def spoil(

@@ -29,6 +29,9 @@ GRAIN = 0.03
 """Spread of the minutes that are made of hourly values, share of the mean."""
 SIZES = (0.05, 0.10, 0.20, 0.30)
 LEAK = 0.10
+GERMANY = '[site]\ncountry = "DE"\n'
+"""Its clock has no summer time."""
+ITALY = '[site]\ntimezone = "Europe/Rome"\ncountry = "IT-TS"\n'
 HEADER = (
     "records", "weeks", "alarms a week", *(f"added bursts of {100 * size:.0f} % found" for size in SIZES),
     f"added leaks of {100 * LEAK:.0f} % found in 14 days",
@@ -42,6 +45,8 @@ class Real:
     name: str
     at: Ints
     flow: Floats
+    site: str
+    """Its site.toml."""
 
 
 def publish_real(detector: str, jobs: int) -> None:
@@ -72,7 +77,7 @@ def gecco() -> Iterator[Real]:
         grid = np.arange(stamps[0], stamps[-1] + 1, MINUTE)
         whole = np.full(len(grid), np.nan)
         whole[(stamps - grid[0]) // MINUTE] = flows
-        yield Real("GECCO 2018: two pipes, one-minute flow", grid, whole)
+        yield Real("GECCO 2018: two pipes, one-minute flow", grid, whole, GERMANY)
 
 
 def river() -> Iterator[Real]:
@@ -127,8 +132,8 @@ def _scores(case: tuple[str, Real]) -> tuple[Score, Score]:
     detector, real = case
     start, stop = int(real.at[0]) + LEARN_DAYS * DAY, int(real.at[-1]) + MINUTE
     events = losses(np.random.default_rng(11), real.at)
-    quiet = score(_alarms(detector, real.at, real.flow), [], start, stop)
-    return quiet, score(_alarms(detector, real.at, with_losses(real, events)), events, start, stop, _by_size)
+    quiet = score(_alarms(detector, real, real.flow), [], start, stop)
+    return quiet, score(_alarms(detector, real, with_losses(real, events)), events, start, stop, _by_size)
 
 
 def _by_size(event: Event) -> list[str]:
@@ -145,9 +150,9 @@ def _row(name: str, found: list[tuple[Score, Score]]) -> tuple[str, ...]:
     return name, f"{quiet.weeks:.0f}", f"{quiet.false_per_week:.1f}", *cells
 
 
-def _alarms(detector: str, at: Ints, flow: Floats) -> list[Alarm]:
+def _alarms(detector: str, real: Real, flow: Floats) -> list[Alarm]:
     """But for silences: where these records have gaps, they are right."""
-    found = in_folder(detector, Lines(at, np.round(flow, 3), np.full(len(at), np.nan)))
+    found = in_folder(detector, Lines(real.at, np.round(flow, 3), np.full(len(real.at), np.nan)), real.site)
     return [alarm for alarm in found if alarm.kind != "silence"]
 
 
@@ -162,4 +167,4 @@ def _minutes(name: str, hours: Ints, flow: Floats) -> Real:
     place = np.searchsorted(at, hours[known])
     for minute in range(60):
         gone[np.minimum(place + minute, len(at) - 1)] = False
-    return Real(name, at, np.where(gone, np.nan, drawn))
+    return Real(name, at, np.where(gone, np.nan, drawn), ITALY)

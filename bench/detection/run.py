@@ -36,9 +36,10 @@ def alarms(detector: str, record: Record) -> list[Alarm]:
     return in_folder(detector, record.lines)
 
 
-def in_folder(detector: str, lines: Lines) -> list[Alarm]:
-    """WVR's alarms on lines that a logger wrote, in a temporary folder."""
+def in_folder(detector: str, lines: Lines, site: str = "") -> list[Alarm]:
+    """WVR's alarms on lines that a logger wrote, in a temporary folder; site: its site.toml."""
     with tempfile.TemporaryDirectory(prefix="wvr-bench-") as name:
+        (Path(name) / wvr.SITE).write_text(site, encoding="utf-8")
         return (wvr.by_command if detector == WVR else wvr.in_process)(lines, Path(name))
 
 

@@ -29,11 +29,16 @@ from shared.settings import Settings, load_settings
 from shared.store.history import History
 from shared.store.recorder import Recorder
 
+SITE = "site.toml"
+
 
 def by_command(lines: Lines, folder: Path) -> list[Alarm]:
-    """Alarms as `./wvr replay` and `./wvr export anomalies` give them; fills the folder. Raises CalledProcessError."""
+    """Alarms as `./wvr replay` and `./wvr export anomalies` give them, by the settings in the folder, which it fills.
+
+    Raises CalledProcessError.
+    """
     lines.write(folder / "record.csv")
-    _wvr("replay", str(folder / "record.csv"), "--data", str(folder / "data"))
+    _wvr("replay", str(folder / "record.csv"), "--data", str(folder / "data"), "--site", str(folder / SITE))
     _wvr("export", "anomalies", "--data", str(folder / "data"), "--out", str(folder / "anomalies.csv"))
     end = int(lines.at.max()) + 60
     with (folder / "anomalies.csv").open(encoding="utf-8") as file:
@@ -44,7 +49,7 @@ def in_process(lines: Lines, folder: Path) -> list[Alarm]:
     """The same alarms in less time: nothing is stored, so nothing can be exported."""
     lines.write(folder / "record.csv")
     logging.disable(logging.INFO)
-    settings = load_settings().model_copy(update={"data": folder})
+    settings = load_settings(folder / SITE).model_copy(update={"data": folder})
     Recorder(settings.database, settings.zone, settings.store.horizons).close()
     listener = Listener()
     ingest, forecaster, detector = _services(settings)

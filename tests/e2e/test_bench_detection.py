@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.detection.faults import Lines
 from bench.detection.simulator import make_record
-from bench.detection.wvr import by_command, in_process
+from bench.detection.wvr import SITE, by_command, in_process
 
 DAYS = 16
 MINUTES_A_DAY = 1440
@@ -20,6 +20,7 @@ def test_services_in_one_process_give_the_alarms_that_replay_exports(tmp_path: P
     spoiled = _with_burst_spike_and_silence(lines)
     for folder in ("quick", "command"):
         (tmp_path / folder).mkdir()
+        (tmp_path / folder / SITE).write_text("")
     quick = in_process(spoiled, tmp_path / "quick")
     assert quick == by_command(spoiled, tmp_path / "command")
     assert {"silence", "out_of_range"} <= {alarm.kind for alarm in quick}

@@ -216,9 +216,12 @@ def load_settings(path: Path | None = None) -> Settings:
 
 
 def _of_environment(variables: Mapping[str, str]) -> dict[str, Any]:
-    """What WVR_SECTION__KEY sets, as tables in tables; lists and tables are written as JSON, "" is not set."""
+    """What WVR_SECTION__KEY sets, as tables in tables; lists and tables are written as JSON, "" is not set.
+
+    A single key goes before a table that holds it, too.
+    """
     values: dict[str, Any] = {}
-    for name, said in variables.items():
+    for name, said in sorted(variables.items()):
         first, *rest = name.upper().removeprefix(ENVIRONMENT).lower().split(NESTED)
         if said and name.upper().startswith(ENVIRONMENT) and first in Settings.model_fields:
             value = _of_json(said)

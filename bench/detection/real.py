@@ -30,7 +30,7 @@ GRAIN = 0.03
 SIZES = (0.05, 0.10, 0.20, 0.30)
 LEAK = 0.10
 GERMANY = '[site]\ncountry = "DE"\n'
-"""Its clock has no summer time."""
+"""The record's stamps never turn back: on the night when summer time ends each hour is there once."""
 ITALY = '[site]\ntimezone = "Europe/Rome"\ncountry = "IT-TS"\n'
 HEADER = (
     "records", "weeks", "alarms a week", *(f"added bursts of {100 * size:.0f} % found" for size in SIZES),

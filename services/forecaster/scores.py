@@ -18,7 +18,10 @@ WINDOW = 336
 LATE = 168
 """Hours that a forecast waits for readings that come late."""
 REMEMBERED = WINDOW + LATE + 1
-UNITS, MOST, UNKNOWN = 10_000, 10**15, -1
+"""Hours of which a score that comes late can still need the figures."""
+UNITS, MOST = 10_000, 10**15
+"""Parts of a channel's unit that errors are counted in, and as many as two weeks of them can be added up."""
+UNKNOWN = -1
 
 
 class Window:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.detector.memory import Day, Past
+from services.detector.memory import Day, Mask, Past
 from services.detector.methods.spreads import Learned, caution, rounded
 from services.detector.tail import limit_for
 from shared.domain.medians import median
@@ -33,7 +33,9 @@ NEWS = (5, 7)
 """Days after which a shift is no news, if it was as large then; weekends may be off by a part of their own."""
 MOST = 0.6
 """Part of the usual from which on a ten-minute mean is another matter than a drift."""
-RIDGE, MOST_RATE = 0.02, 0.5
+RIDGE = 0.02
+MOST_RATE = 0.5
+"""Of the days that have a shift, which may be called one: half of them at most."""
 
 
 def levels(tens: Floats, types: Ints) -> Floats:
@@ -74,13 +76,25 @@ def learn(past: Past, other: Past, per_day: float) -> Learned | None:
     limits = {}
     for count, column in zip(DAYS, np.abs(seen).reshape(-1, len(DAYS)).T, strict=True):
         known = column[past.calm & ~np.isnan(column)]
-        moved = np.count_nonzero(known)
-        if len(known) >= ENOUGH and moved:
-            censored = np.where(column == 0.0, np.nan, np.where(past.calm | np.isnan(column), column, np.inf))
-            rate = min(per_day / len(DAYS) * len(known) / moved, MOST_RATE)
-            limit = max(limit_for(censored, rate), LEAST * 1.4826 * float(np.median(known)), LEAST_PART)
+        if len(known) >= ENOUGH:
+            limit = max(
+                _tail(column, past.calm, per_day / len(DAYS)), LEAST * 1.4826 * float(np.median(known)), LEAST_PART
+            )
             limits[f"days_{count}"] = rounded(limit * caution(int(past.calm.sum())))
     return Learned(limits | {"weight": weight}, {}) if limits else None
+
+
+def _tail(sizes: Floats, calm: Mask, per_day: float) -> float:
+    """Size that a calm day's shift exceeds with probability per_day; 0 where no calm day has one.
+
+    Most days have none, and tell nothing of the tail but how rare shifts are.
+    """
+    known = sizes[calm & ~np.isnan(sizes)]
+    moved = np.count_nonzero(known)
+    if not moved:
+        return 0.0
+    seen = np.where(calm | np.isnan(sizes), sizes, np.inf)
+    return limit_for(np.where(sizes == 0.0, np.nan, seen), min(per_day * len(known) / moved, MOST_RATE))
 
 
 def _weight(own: Floats, theirs: Floats) -> float:

@@ -54,7 +54,7 @@ def test_the_environment_sets_lists_and_single_keys_of_tables(tmp_path: Path, mo
     text = '[sensors.001.pressure]\nmin = 0.5\nmax = 10.0\n[store]\nretention_days = 400\n[site]\nname = "file"\n'
     (tmp_path / "site.toml").write_text(text)
     monkeypatch.setenv("WVR_SENSORS__001__PRESSURE__MAX", "16")
-    monkeypatch.setenv("WVR_SENSORS", '{"001": {"flow_rate": {"max": 90.5}}}')
+    monkeypatch.setenv("WVR_SENSORS", '{"001": {"flow_rate": {"max": 90.5}, "pressure": {"max": 12}}}')
     monkeypatch.setenv("WVR_STORE__HORIZONS", "[1, 24]")
     monkeypatch.setenv("WVR_INGEST__FILES", "[12]*.csv")
     monkeypatch.setenv("WVR_TRAINING__AUTOMATIC", "false")

@@ -75,6 +75,16 @@ def test_weekends_that_are_off_more_than_working_days_are_known_after_one() -> N
     assert told[-1] < weekend[weekend >= 77][2]
 
 
+@pytest.mark.parametrize("row", [0, 1])
+def test_a_drift_is_told_where_no_day_ever_shifted(row: int) -> None:
+    values = two_meters()
+    values[:] = values[:, :1]
+    values[row, 80:84] *= 1.3
+    shifts = [one for one in judged(values)[row][4:8] if one]
+    assert shifts
+    assert all(one.size > 0 for one in shifts)
+
+
 def test_faults_of_half_a_day_are_no_drift() -> None:
     values = two_meters()
     values[0, 80, : DAY // 3] *= 60.0

@@ -19,6 +19,8 @@ from shared.runtime.files import read_small
 
 ENVIRONMENT, NESTED = "WVR_", "__"
 """WVR_SECTION__KEY"""
+STRUCTURES = ("dict_type", "model_type", "tuple_type")
+"""What pydantic calls a text in the place of a table or a list."""
 LARGEST = 1_000_000
 """Bytes of site.toml."""
 MOST_TOLD = 50
@@ -269,7 +271,8 @@ def _explain(problem: Any, file: Path, text: str) -> str:
         message = "there is no such setting"
     variable = ENVIRONMENT + "__".join(keys).upper()
     if variable in os.environ:
-        return f"environment: {variable}: {message} (got {problem['input']!r:.200})"
+        form = "; it needs JSON" if problem["type"] in STRUCTURES else ""
+        return f"environment: {variable}: {key}: {message}{form} (got {problem['input']!r:.200})"
     return f"{file}:{line_of(text, keys)}: {key}: {message} (got {problem['input']!r:.200})"
 
 

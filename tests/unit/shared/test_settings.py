@@ -71,6 +71,7 @@ def test_a_wrong_list_or_key_in_the_environment_is_told(tmp_path: Path, monkeypa
     monkeypatch.setenv("WVR_SITE__NMAE", "x")
     told = wrong(tmp_path / "site.toml", "").splitlines()
     assert sorted(line.split(": ")[1] for line in told) == ["WVR_SITE__NMAE", "WVR_STORE__HORIZONS"]
+    assert [line for line in told if "it needs JSON" in line] == [line for line in told if "HORIZONS" in line]
 
 
 def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from shared.runtime.public_holidays import calendar
 
 LOCAL = 9 * HOUR
 CLEAN = ("holiday", "heat", "big_user", "rezoning", "high_demand")
-"""Events of the demand itself; hours of all others count for nobody."""
+"""Events of the demand itself; hours of all others count for nobody and are told to no rival."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,7 @@ class Site:
     trained: int
     """Index of the hour."""
     channels: dict[str, Hours]
-    counts: np.ndarray
-    """(n,) hours that count."""
+    """Without the hours of leaks, bursts and faults."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +54,9 @@ def make(seed: int, days: int, judged: int) -> Site:
     record = make_record(seed, "typical", days)
     start, hours = int(record.at[0]), days * 24
     local = (start + LOCAL) // HOUR + np.arange(hours + AHEAD)
-    counts = np.ones(hours, dtype=bool)
+    told = np.ones(hours, dtype=bool)
     for event in (event for event in record.events if event.kind not in CLEAN):
-        counts[max(0, (event.start - start) // HOUR) : max(0, -(-(event.stop - start) // HOUR))] = False
+        told[max(0, (event.start - start) // HOUR) : max(0, -(-(event.stop - start) // HOUR))] = False
     values = {"flow_rate": record.flow, "pressure": record.pressure}
     holidays = calendar("KR")
     channels: dict[str, Hours] = {
@@ -65,14 +64,14 @@ def make(seed: int, days: int, judged: int) -> Site:
             "001",
             channel,
             start,
-            hourly_means(record.at, values[channel], start, start + days * DAY).values,
+            np.where(told, hourly_means(record.at, values[channel], start, start + days * DAY).values, np.nan),
             local,
             days,
             holidays,
         )
         for channel in CHANNELS
     }
-    return Site(record, (days - judged) * 24, channels, counts)
+    return Site(record, (days - judged) * 24, channels)
 
 
 def replay(site: Site, folder: Path) -> dict[tuple[str, int], dict[int, Floats]]:

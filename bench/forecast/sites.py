@@ -28,9 +28,9 @@ HEADER = (
 MUST = {"flow_rate": "0.54 / 0.79 / 0.85", "pressure": "below its profile and its last value"}
 EVERY = {"MSTL with AutoETS": 47, "LightGBM on lags, untuned": 3}
 """Of so many forecasts a slow one makes one."""
-NOTE = """Hours of leaks, bursts and faults count for nobody, but all see them in what came before: WVR as its detector
-leaves them, the others as they are. LightGBM forecasts each third hour, MSTL each 47th; the LSTM on raw minutes learns
-five epochs."""
+NOTE = """Hours of leaks, bursts and faults count for nobody. WVR sees them in what came before, as its detector leaves
+them; the others are spared them, by the simulator's labels, and see the hour of a week before instead. LightGBM
+forecasts each third hour, MSTL each 47th; the LSTM on raw minutes learns five epochs."""
 Made = TypeVar("Made")
 WVR, LIGHT, PLAIN = "**WVR**", "LightGBM on lags, untuned", "LSTM on 60 raw minutes, as the first version had it"
 
@@ -70,13 +70,14 @@ def _take(score: Score, site: Site, channel: str, forecasts: dict[int, Floats]) 
 
 
 def _compare(score: Score, site: Site, channel: str, ahead: int, issued: np.ndarray, said: Floats) -> None:
-    values = np.where(site.counts, site.channels[channel].values, np.nan)
+    values = site.channels[channel].values
     at = issued + ahead
     score.take((channel, ahead), values[at], said, values[week_before(at, ahead)])
 
 
 def _rivals(site: Site, channel: str, scores: dict[str, Score]) -> Iterator[tuple[str, dict[int, Floats], Score]]:
-    hours, last = site.channels[channel], len(site.counts)
+    hours = site.channels[channel]
+    last = len(hours.values)
     for name, rival in rivals.SIMPLE.items():
         yield name, _ask(rival, hours, range(site.trained, last - 1, EVERY.get(name, 1)), scores[name]), scores[name]
     light = _timed(lambda: LightGbm(hours, site.trained), scores[LIGHT].training)
@@ -84,6 +85,7 @@ def _rivals(site: Site, channel: str, scores: dict[str, Score]) -> Iterator[tupl
     asked = range(site.trained, last - 169, EVERY[LIGHT])
     yield LIGHT, _ask(light.quantiles, hours, asked, scores[LIGHT]), scores[LIGHT]
     minutes = site.record.flow if channel == "flow_rate" else site.record.pressure
+    minutes = np.where(np.repeat(np.isnan(hours.values), 60), np.nan, minutes)
     plain = _timed(lambda: PlainLstm(minutes, hours.values, site.trained), scores[PLAIN].training)
     issued = np.arange(site.trained, last - 1)
     yield PLAIN, dict(zip(issued.tolist(), plain.forecasts(issued), strict=True)), scores[PLAIN]

@@ -13,6 +13,7 @@ from services.detector.methods.prediction import Prediction, Quantiles
 from services.detector.methods.system import System
 from services.detector.methods.value import Value
 from shared.contract.messages import NOT_EVALUATED, Channel, Check, Criteria
+from shared.domain.series import Floats
 from shared.settings import Range
 
 Checks = tuple[Check, Check, Check]
@@ -39,7 +40,7 @@ class Gauge:
         self.value = Value(learned["value"], partner).take_over(self.value)
         self.prediction = Prediction(learned["prediction"])
 
-    def open_day(self, usual: list[float], past: list[float]) -> None:
+    def open_day(self, usual: list[float], past: Floats) -> None:
         """Begins a day with what is expected of it, and the residuals of the two days before."""
         self.minutes = [math.nan] * MINUTES
         self.forecasts = [None] * 24

@@ -10,7 +10,7 @@ import numpy as np
 from services.detector import criteria as learning
 from services.detector.channel import Gauge
 from services.detector.criteria import Wish, part
-from services.detector.memory import MINUTES, Day, Memory, Singles, ten_minute_means
+from services.detector.memory import MINUTES, Day, Memory, ten_minute_means
 from services.detector.methods.drift import Drift, Shift, blamed
 from services.detector.methods.head import LEVEL_DAYS
 from services.detector.methods.night import END, KEPT, Night
@@ -111,7 +111,7 @@ class Station:
         usual = day_ahead(self.memory, number)
         before = {day.number: day for day in self.memory.before(number, 2)}
         for row, gauge in enumerate((self.flow, self.pressure)):
-            past = np.concatenate([_residuals(before.get(number - ago), row) for ago in (2, 1)]).tolist()
+            past = np.concatenate([_residuals(before.get(number - ago), row) for ago in (2, 1)])
             gauge.open_day(usual[row].tolist(), past)
         self.flow.value.open_head(number, self.memory.before(number, LEVEL_DAYS))
         self.number, self.hour, self.night_closed = number, -1, False
@@ -128,6 +128,6 @@ class Station:
         self.night.close_night(self.memory.before(number, KEPT), morning, number, disturbed)
 
 
-def _residuals(day: Day | None, row: int) -> Singles:
+def _residuals(day: Day | None, row: int) -> Floats:
     """(1440,) what was seen of a day minus what was expected; NaN for a day without readings."""
-    return day.values[row] - day.usual[row] if day else np.full(MINUTES, np.nan, dtype=np.float32)
+    return (day.values[row] - day.usual[row]).astype(np.float64) if day else np.full(MINUTES, np.nan)

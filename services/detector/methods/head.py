@@ -142,7 +142,7 @@ class Head:
         self._steepness = steepness(self._curves, flow).tolist()
         nothing = np.full(MINUTES, np.nan)
         before = np.concatenate([beyond.get(number - ago, nothing) for ago in (2, 1)])
-        self.scales.open_day((before - level).tolist())
+        self.scales.open_day(before - level)
 
     def take(self, minute: int, flow: float, pressure: float) -> bool:
         """Takes a minute, NaN where a value is unknown; whether it can be judged."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import numpy as np
+
 from services.detector.methods.spreads import BEFORE, CLIP, Learned
 from shared.contract.messages import Check
+from shared.domain.series import Floats
 
 STEP = 0.05
 """Scores are said in these steps."""
@@ -43,19 +46,16 @@ class Scales:
         """Minutes of the farthest window."""
         return self.windows[self.place]
 
-    def open_day(self, past: list[float]) -> None:
+    def open_day(self, past: Floats) -> None:
         """Begins a day with the residuals of whole days before it (NaN: usual), so that memory stays finite."""
-        self.sums = [0.0] * max(self.reach + 1 - len(past), 1)
-        for minute, residual in enumerate(past):
-            self.sums.append(self.sums[-1] + (self._cut(residual, minute // 60 % 24) if residual == residual else 0.0))
+        hours = past.reshape(-1, 24, 60)
+        inverse, clip = (np.array(curve)[:, None] for curve in (self._inverse, self._clip))
+        cut = np.nan_to_num(np.clip(hours * inverse, -clip, clip)).ravel()
+        self.sums = [0.0] * max(self.reach + 1 - len(cut), 1) + np.cumsum(cut).tolist()
 
     def skip(self, minutes: int) -> None:
         """Passes minutes without a value."""
         self.sums.extend([self.sums[-1]] * minutes)
-
-    def _cut(self, residual: float, hour: int) -> float:
-        scaled, clip = residual * self._inverse[hour], self._clip[hour]
-        return clip if scaled > clip else max(scaled, -clip)
 
     def add(self, residual: float, hour: int) -> None:
         """Takes this minute's residual."""

@@ -54,8 +54,8 @@ class Spikes:
         """How far the minute before stood out, in the channel's unit."""
 
     def open_day(self, past: list[float]) -> None:
-        """Begins a day behind past residuals, NaN where there was none."""
-        before, self._last = past[-2:] if len(past) > 1 else (math.nan, math.nan)
+        """Begins a day behind the last two residuals, NaN where there was none."""
+        before, self._last = past
         self._rise = self._last - before
 
     def skip(self) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from services.detector.memory import KNOWN_MINUTES, Mask, Past
 from services.detector.tail import limit_for
+from shared.domain.medians import quantile
 from shared.domain.series import Floats
 
 CLIP = 10.0
@@ -138,8 +139,8 @@ def moving_means(filled: Floats, window: int) -> Floats:
 def spread_by_hour(means: Floats, clean: Mask, floor: float) -> Floats:
     """(24,) robust standard deviation at each hour of the day, from the 80 % quantile; calm hours lean on the rest."""
     hours = np.abs(means[clean]).reshape(-1, 24, 60).transpose(1, 0, 2).reshape(24, -1)
-    hours = np.where(np.isnan(hours).all(axis=1, keepdims=True), np.nanquantile(hours, 0.8), hours)
-    spread = np.nanquantile(hours, 0.8, axis=1) / ONE_SIDE
+    hours = np.where(np.isnan(hours).all(axis=1, keepdims=True), quantile(hours.reshape(-1, 1), 0.8), hours)
+    spread = quantile(hours.T, 0.8) / ONE_SIDE
     wide = np.stack([np.roll(spread, -1), spread, np.roll(spread, 1)]).max(axis=0)
     spread = 0.5 * (spread + wide)
     overall = float(np.sqrt(np.nanmean(np.square(np.clip(hours, 0, 5 * np.nanmax(spread))))))

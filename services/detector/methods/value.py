@@ -171,12 +171,12 @@ class Value:
         self.held = held and replace(held, level=held.level * part, size=held.size * part)
         return self
 
-    def open_day(self, usual: list[float], past: list[float]) -> None:
+    def open_day(self, usual: list[float], past: Floats) -> None:
         """Begins a day with what is expected of its 1440 minutes, and residuals of days before."""
         self.usual = usual
-        self._recent = deque((residual for residual in past[-HOUR:] if residual == residual), maxlen=HOUR)
+        self._recent = deque((residual for residual in past[-HOUR:].tolist() if residual == residual), maxlen=HOUR)
         self.scales.open_day(past)
-        self.spikes.open_day(past)
+        self.spikes.open_day(past[-2:].tolist())
 
     def open_head(self, number: int, week: list[Day]) -> None:
         """Begins a day, after `open_day`, with the days of the week before it."""

@@ -29,15 +29,16 @@ class Gauge:
         self.usual: list[float] = []
         self.empty = [math.nan] * MINUTES
         self.forecasts: list[Quantiles | None] = [None] * 24
-        self.system = System(None, allowed)
+        self.system = System(channel, None, allowed)
         self.value = Value(None)
         self.prediction = Prediction(None)
 
-    def adopt(self, criteria: Criteria | None, partner: Value | None) -> None:
+    def adopt(self, criteria: Criteria | None, partner: Gauge | None) -> None:
         """Goes by new criteria; a run or a gap of the meter goes on."""
         learned = {method: part(criteria, f"{self.channel}.{method}") for method in METHODS}
-        self.system = System(learned["system"], self._allowed).take_over(self.system)
-        self.value = Value(learned["value"], partner).take_over(self.value)
+        system, value = (partner.system, partner.value) if partner else (None, None)
+        self.system = System(self.channel, learned["system"], self._allowed, system).take_over(self.system)
+        self.value = Value(learned["value"], value).take_over(self.value)
         self.prediction = Prediction(learned["prediction"])
 
     def open_day(self, usual: list[float], past: Floats) -> None:
@@ -55,6 +56,7 @@ class Gauge:
 
     def skip(self, minutes: int) -> None:
         """Passes minutes without a reading."""
+        self.system.skip()
         self.value.skip(minutes)
         self.prediction.scales.skip(minutes)
 

@@ -66,7 +66,9 @@ def findings(flow: Gauge, pressure: Gauge, flow_checks: Checks, pressure_checks:
         fault = gauge.system.fault
         if fault and system.flag and (fault != "silence" or gauge.system.missing >= silence):
             value = gauge.system.last if fault != "silence" else None
-            found.append(Finding(f"{gauge.channel}.{fault}", gauge.channel, "system", fault, "warning", value))
+            wording: Wording | None = "unit" if gauge.system.converted else None
+            key = f"{gauge.channel}.{fault}"
+            found.append(Finding(key, gauge.channel, "system", fault, "warning", value, wording=wording))
         elif value_check.flag and gauge.value.spiked:
             found.append(_spike(gauge))
     if flow.value.risen or (pressure.value.risen and _rises(flow, flow_checks[1])):

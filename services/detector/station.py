@@ -93,7 +93,7 @@ class Station:
         """Goes by these criteria from the next day that opens."""
         self.criteria = criteria
         self.pressure.adopt(criteria, None)
-        self.flow.adopt(criteria, self.pressure.value)
+        self.flow.adopt(criteria, self.pressure)
         self.drifts = (Drift(part(criteria, "flow_rate.drift")), Drift(part(criteria, "pressure.drift")))
         self.night = Night(part(criteria, "flow_rate.night"))
 

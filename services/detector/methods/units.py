@@ -5,10 +5,13 @@ from __future__ import annotations
 from shared.contract.messages import Channel
 
 FACTORS: dict[Channel, tuple[float, ...]] = {
-    "flow_rate": (3.6, 60.0 / 3.6, 60.0),
+    "flow_rate": (3.6, 60.0 / 3.6, 60.0, 10.0, 100.0, 1000.0),
     "pressure": (10.197, 14.504, 100.0),
 }
-"""m³/h in l/s, l/s in l/min, m³/h in m³/min; bar in mH2O, psi, kPa; and the other way round."""
+"""m³/h in l/s, l/s in l/min, m³/h in m³/min, pulses of another weight; bar in mH2O, psi, kPa.
+
+The other way round, too.
+"""
 NEAR = 1.15
 """So many times off such a factor at most."""
 

@@ -13,7 +13,16 @@ from services.detector.methods.value import HOUR, Rise
 from services.detector.watch import Watch
 from shared.contract.messages import Channel, Message, Tick
 from shared.settings import Settings
-from tests.unit.services.detector.fakes import MINUTE, Forecasts, KeptArchive, anomalies, detector, opened, replay
+from tests.unit.services.detector.fakes import (
+    MINUTE,
+    Forecasts,
+    KeptArchive,
+    anomalies,
+    detector,
+    opened,
+    replay,
+    verdicts,
+)
 from tests.unit.services.detector.site import DAY, MONDAY, SHAPES, Site, make_site
 
 START = 64 * DAY + 9 * 60
@@ -69,12 +78,17 @@ def test_an_event_is_called_by_its_name(scene: str, expected: tuple[str, str]) -
     assert expected in after(scene)
 
 
-def test_a_meter_that_changes_its_unit_is_told_as_such() -> None:
-    (step,) = [one for one in opened(said_of("litres")) if since(START) <= one.at < since(START + 60)]
-    assert (step.channel, step.kind) == ("flow_rate", "step")
-    assert step.at - since(START) <= 10 * MINUTE
-    assert "another unit" in step.text.en
-    assert "단위 설정" in step.text.ko
+def test_a_meter_that_changes_its_unit_is_told_as_such_at_once_and_until_it_changes_back() -> None:
+    (jump,) = [one for one in opened(said_of("litres")) if since(START) <= one.at < since(START + 180)]
+    assert (jump.channel, jump.kind, jump.at) == ("flow_rate", "out_of_range", since(START))
+    assert "another unit" in jump.text.en
+    assert "단위 설정" in jump.text.ko
+    (end,) = [one for one in anomalies(said_of("litres")) if one.id == jump.id and one.state == "cleared"]
+    assert since(START + 120) <= end.at < since(START + 140)
+    flags = {
+        one.flow_rate.system.flag for one in verdicts(said_of("litres")) if since(START) <= one.at < since(START + 120)
+    }
+    assert flags == {1}
 
 
 @pytest.mark.parametrize(

@@ -17,17 +17,18 @@ from bench.speed.live import backlog, delays, following_site, memory, percentile
 from bench.speed.records import FIRST, ZONE, write_record
 from bench.table import publish
 from cli.packages import ROOT
+from services.detector.service import Detector
 from services.forecaster.main import loader
 from services.forecaster.service import Forecaster
 from services.trainer.job import Job
 from services.trainer.plan import Failed, Plan
-from shared.contract.messages import Tick
-from shared.domain.series import HOUR, MINUTE
+from shared.contract.messages import CHANNELS, Forecast, Message, Prediction, Reading, Tick
+from shared.domain.series import DAY, HOUR, MINUTE
 from shared.runtime.public_holidays import calendar
 from shared.settings import load_settings
 from shared.store.history import History
 
-YEAR = 525_600
+YEAR, QUARTER = 525_600, 91
 NINE_MONTHS = 396_001
 HEADER = ("what", "measured", "must", "goal")
 
@@ -35,7 +36,9 @@ HEADER = ("what", "measured", "must", "goal")
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        rows = [*replay_row(folder), *import_row(folder), *learning_rows(folder), *live_rows(folder)]
+        rows = [
+            *replay_row(folder), *judging_row(folder), *import_row(folder), *learning_rows(folder), *live_rows(folder),
+        ]  # fmt: skip
     publish("speed", "Speed and size", "python -m bench.speed", HEADER, rows)
 
 
@@ -45,6 +48,36 @@ def replay_row(folder: Path) -> Iterator[tuple[str, ...]]:
     figures = json.loads((folder / "year/replay.json").read_text(encoding="ascii"))
     what = f"replay of a sensor-year, {figures['readings']} minutes, {figures['readings_per_second']}/s"
     yield what, f"{took:.1f} s", "120 s", "60 s"
+
+
+def judging_row(folder: Path) -> Iterator[tuple[str, ...]]:
+    """The detector alone, its days, nights and a quarter's learning with it; its first quarter isn't counted."""
+    settings = load_settings().model_copy(update={"data": folder / "year"})
+    history = History(settings.database, ZONE, settings.site.name)
+    detector = Detector(settings, history, calendar(settings.site.country))
+    spent = 0.0
+    for day in range(2 * QUARTER):
+        messages = list(_heard(history, settings.site.name, FIRST + day * DAY))
+        began = time.process_time()
+        for message in messages:
+            list(detector.handle(message))
+        spent += (time.process_time() - began) if day >= QUARTER else 0.0
+    yield "a reading judged, both channels", f"{1e6 * spent / (QUARTER * 1440):.0f} µs", "40 µs", "20 µs"
+
+
+def _heard(history: History, site: str, start: int) -> Iterator[Message]:
+    """What the detector hears of a day that was replayed."""
+    series, forecasts = history.readings("001", start, start + DAY), history.first_hours("001", start, start + DAY)
+    for at, flow, pressure in zip(series.at.tolist(), series.flow_rate.tolist(), series.pressure.tolist(), strict=True):
+        local = datetime.fromtimestamp(at, ZONE)
+        if at in forecasts:
+            foreseen = [_forecast(forecasts[at].get(channel)) for channel in CHANNELS]
+            yield Prediction(site, "001", local, foreseen[0], foreseen[1])
+        yield Reading(site, "001", local, flow, pressure, "bench", 0, "bench")
+
+
+def _forecast(quantiles: tuple[float, float, float] | None) -> Forecast:
+    return Forecast("profile", *((one,) for one in quantiles)) if quantiles else Forecast("profile")
 
 
 def import_row(folder: Path) -> Iterator[tuple[str, ...]]:

@@ -62,7 +62,7 @@ class Gauge:
 
     def check(self, minute: int, value: float | None) -> Checks:
         """Checks of a value at a minute of the day; what a faulty meter shows is not judged further."""
-        system = self.system.check(value)
+        system = self.system.check(value, self.usual[minute] if self.usual else math.nan)
         if self.system.fault:
             value = None
         elif value is not None:

@@ -117,10 +117,11 @@ class System:
         """Passes minutes without a value: how far it moved is unknown, and so is whether a unit is still another."""
         self._beside, self.converted, self._move = False, 0, 0.0
 
-    def _leaps(self, value: float, last: float) -> bool:
+    def _leaps(self, value: float, last: float, usual: float) -> bool:
         """Whether no water goes from one minute's value to the next; notes where another unit begins and ends.
 
-        What pressure shows as well is the water's doing: a broken main may take a multiple of the flow.
+        What pressure shows as well is the water's doing: a broken main may take a multiple of the flow. What comes
+        back to the usual isn't looked at: it is the end of something.
         """
         if self.converted:
             root = math.sqrt(self._factor)
@@ -129,14 +130,16 @@ class System:
             return False
         self._jump = abs(self._move)
         partner = self._partner
-        if self.fault == "out_of_range" or (partner and abs(partner._move) > WITH_PARTNER * partner._jump_limit):
+        if not abs(value - usual) > abs(last - usual):
+            return False
+        if partner and abs(partner._move) > WITH_PARTNER * partner._jump_limit:
             return False
         if looks_converted(self._channel, value, last):
             self.converted, self._factor = CONVERTED, value / last
         return self._jump > self._leap_limit
 
-    def check(self, value: float | None) -> Check:
-        """The Check of a value; sets `fault`."""
+    def check(self, value: float | None, usual: float) -> Check:
+        """The Check of a value where `usual` is expected, NaN if unknown; sets `fault`."""
         if value is None:
             if not self.measured:
                 return NOT_EVALUATED
@@ -148,7 +151,7 @@ class System:
         last, is_leap = self.last, False
         if self._beside and last is not None:
             self._move = value - last
-            is_leap = (abs(self._move) > self._jump_limit or self.converted > 0) and self._leaps(value, last)
+            is_leap = (abs(self._move) > self._jump_limit or self.converted > 0) and self._leaps(value, last, usual)
         self._beside = True
         if value == self.last:
             self.run += 1

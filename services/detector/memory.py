@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -102,9 +103,9 @@ class Memory:
         """0 for Monday; on public holidays water is used as on Sundays."""
         return SUNDAY if self.calendar.is_off(number) else (number - 1) % 7
 
-    def types(self, days: list[Day]) -> Ints:
+    def types(self, numbers: Iterable[int]) -> Ints:
         """(n,) which days are alike: 0 Monday to Friday, 1 Saturday, 2 Sunday."""
-        return day_types(np.array([self.weekday(day.number) for day in days], dtype=np.int64))
+        return day_types(np.array([self.weekday(number) for number in numbers], dtype=np.int64))
 
     def forget_from(self, number: int) -> None:
         """Drops days from a number on."""
@@ -173,7 +174,7 @@ def past_of(memory: Memory, number: int, channel: Channel, length: int = LEARNED
     numbers = np.array([day.number for day in days], dtype=np.int64)
     return Past(
         numbers,
-        memory.types(days),
+        memory.types(numbers.tolist()),
         values,
         _stack([day.usual[row] for day in days], (MINUTES,)),
         _stack([day.forecasts[row] for day in days], (24, 3)),

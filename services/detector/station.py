@@ -71,7 +71,7 @@ class Station:
         number = at.toordinal()
         self.memory.take_back(number)
         days = self.memory.before(number, LOOK_BACK)
-        types = self.memory.types(days)
+        types = self.memory.types(day.number for day in days)
         found = blamed([drift.judge(days, types, row) for row, drift in enumerate(self.drifts)])
         self.shifts = list(zip((self.flow, self.pressure), found, strict=True))
         learned_on = self.criteria.valid_from.toordinal() if self.criteria else None
@@ -125,7 +125,9 @@ class Station:
 
     def _judge_night(self, morning: Floats, number: int) -> None:
         disturbed = self.memory.disturbed(number * MINUTES + END)
-        self.night.close_night(self.memory.before(number, KEPT), morning, number, disturbed)
+        days = self.memory.before(number, KEPT)
+        types = self.memory.types([*(day.number for day in days), number])
+        self.night.close_night(days, morning, number, types, disturbed)
 
 
 def _residuals(day: Day | None, row: int) -> Floats:

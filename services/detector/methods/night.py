@@ -16,7 +16,7 @@ from services.detector.methods import steady
 from services.detector.methods.rises import BASELINE, CONSTANT, ENOUGH, MINIMUM, NIGHTS, STILL, Rises, rises
 from services.detector.methods.spreads import ONE_SIDE, Learned
 from shared.contract.messages import NOT_EVALUATED, Check
-from shared.domain.series import Floats
+from shared.domain.series import Floats, Ints
 
 BEGIN, END = 22 * 60, 5 * 60
 """Local minutes between which the method looks."""
@@ -55,7 +55,7 @@ def learn(past: Past, per_day: float) -> Learned | None:
     """What steady.learn says, and the spreads of each number of nights; None before enough nights are known."""
     if len(past.tens) <= ENOUGH or not past.calm.any() or (found := steady.learn(past)) is None:
         return None
-    series = steady.measures(past.tens, past.numbers, found)
+    series = steady.measures(past.tens, past.numbers, past.types, found)
     spreads: dict[str, float] = {}
     seen = 0
     for name, flows in zip(MEASURES, series, strict=True):
@@ -107,7 +107,7 @@ class Night:
         """Raises LookupError or ValueError for what cannot be gone by, as of an older version."""
         self._learned = learned
         if learned:
-            steady.measures(np.full((1, 144), np.nan), np.array([1]), learned)
+            steady.measures(np.full((1, 144), np.nan), np.array([1]), np.array([0]), learned)
         limits = learned.limits if learned else {}
         self._spreads = _spreads(learned)
         self._limit = limits.get("limit", 1.0)
@@ -121,13 +121,16 @@ class Night:
         self.over = False
         """Whether what opened it is there no more, or has become the site's level."""
 
-    def close_night(self, days: list[Day], morning: Floats, number: int, disturbed: set[int]) -> None:
-        """Judges the night that ended on day `number` with this (144,) morning; days: the closed ones before it."""
+    def close_night(self, days: list[Day], morning: Floats, number: int, types: Ints, disturbed: set[int]) -> None:
+        """Judges the night that ended on day `number` with this (144,) morning.
+
+        days: the closed ones before it; types: (n + 1,) which of them and this one are alike.
+        """
         self.standing, self.excess, self.over = NOT_EVALUATED, None, number - self.opened >= LASTS
         if self._learned is None:
             return
         numbers = np.array([*(day.number for day in days), number])
-        series = steady.measures(np.array([*(day.tens[0] for day in days), morning]), numbers, self._learned)
+        series = steady.measures(np.array([*(day.tens[0] for day in days), morning]), numbers, types, self._learned)
         looked = Rises(series, ~np.isin(numbers, list(disturbed)))
         windows = looked.clearest(self._spreads)
         self.flow = float(series[MINIMUM, -1])

@@ -34,7 +34,8 @@ SWING = 0.1
 """Demand may swing by this part though it never did while weights were learned: heat and holidays come later."""
 LEAKING = 0.5
 """Part of the lowest hour's flow that is taken for leakage, which does not swing with demand."""
-WEEKEND = {5: "saturday", 6: "sunday"}
+WEEKEND = {1: "saturday", 2: "sunday"}
+"""Types of days; public holidays are Sundays."""
 
 
 def night_flow(night: Floats, first: int) -> float:
@@ -44,19 +45,19 @@ def night_flow(night: Floats, first: int) -> float:
     return float(known[: (len(known) + 1) // 2].mean()) if 2 * len(known) >= CALM_SLOTS else math.nan
 
 
-def measures(tens: Floats, numbers: Ints, learned: Learned) -> Floats:
+def measures(tens: Floats, numbers: Ints, types: Ints, learned: Learned) -> Floats:
     """(3, n) m³/h: the constant part of the days up to 05:00, night minimum flow, and the mean from 05:00 to 22:00.
 
-    tens: (n, 144) ten-minute means of days, oldest first; numbers: their ordinals; weekends are made like other days.
-    NaN where too little is known.
+    tens: (n, 144) ten-minute means of days, oldest first; numbers: their ordinals; types: which are alike. Weekends and
+    holidays are made like other days. NaN where too little is known.
     """
-    days = _to_five(_hourly(tens) - _by_weekday(numbers, learned.profiles), numbers)
+    days = _to_five(_hourly(tens) - _of_type(types, learned.profiles), numbers)
     known = ~np.isnan(days)
     constant = np.where(known, days, learned.profiles["hours"]) @ np.array(learned.profiles["weights"])
     first = int(learned.limits["calm_from"])
     flows = np.array([night_flow(night, first) for night in _nights(tens, numbers)])
-    for weekday, name in WEEKEND.items():
-        flows[_weekdays(numbers) == weekday] -= learned.limits[name]
+    for kind, name in WEEKEND.items():
+        flows[types == kind] -= learned.limits[name]
     unknown = np.isnan(flows) | (known.sum(axis=1) < KNOWN_HOURS)
     awake = TEN_PM - FIVE
     by_day = np.where(known, days, 0.0)[:, :awake].sum(axis=1) / np.maximum(known[:, :awake].sum(axis=1), 1)
@@ -65,16 +66,16 @@ def measures(tens: Floats, numbers: Ints, learned: Learned) -> Floats:
 
 def learn(past: Past) -> Learned | None:
     """Calm hours, what weekends have more, and the weights of the hours; None when too little is known."""
-    hours, weekdays, nights = _hourly(past.tens), _weekdays(past.numbers), _nights(past.tens, past.numbers)
-    profiles = {name: _more(hours, weekdays, past.calm, day) for day, name in WEEKEND.items()}
-    days = _to_five(hours - _by_weekday(past.numbers, profiles), past.numbers)
+    hours, nights = _hourly(past.tens), _nights(past.tens, past.numbers)
+    profiles = {name: _more(hours, past, kind) for kind, name in WEEKEND.items()}
+    days = _to_five(hours - _of_type(past.types, profiles), past.numbers)
     usual = median(days[past.calm])
     first = _calm_hours(nights[past.calm])
     flows = np.array([[night_flow(night, first)] for night in nights])
     weights = _weights(days, usual, past.calm)
     if weights is None:
         return None
-    limits = {name: _more(flows, weekdays, past.calm, day)[0] for day, name in WEEKEND.items()}
+    limits = {name: _more(flows, past, kind)[0] for kind, name in WEEKEND.items()}
     return Learned(limits | {"calm_from": float(first)}, profiles | {"hours": _curve(usual), "weights": weights})
 
 
@@ -127,26 +128,21 @@ def _day_before(rows: Floats, numbers: Ints) -> Floats:
     return before
 
 
-def _more(rows: Floats, weekdays: Ints, calm: Mask, day: int) -> tuple[float, ...]:
-    """What a day of the weekend has more than working days, by column; 0 while unknown."""
-    own, others = rows[calm & (weekdays == day)], rows[calm & (weekdays < 5)]
+def _more(rows: Floats, past: Past, kind: int) -> tuple[float, ...]:
+    """What a type of days has more than working days, by column; 0 while unknown."""
+    own, others = rows[past.calm & (past.types == kind)], rows[past.calm & (past.types == 0)]
     known = len(own) >= 3 and len(others) >= 5
     more: Floats = np.nan_to_num(median(own) - median(others)) if known else np.zeros(rows.shape[1])
     return _curve(more)
 
 
-def _by_weekday(numbers: Ints, profiles: dict[str, tuple[float, ...]]) -> Floats:
+def _of_type(types: Ints, profiles: dict[str, tuple[float, ...]]) -> Floats:
     """(n, 24) what each of the days has more than working days."""
-    table = np.zeros((7, 24))
-    for weekday, name in WEEKEND.items():
-        table[weekday] = profiles[name]
-    found: Floats = table[_weekdays(numbers)]
+    table = np.zeros((1 + len(WEEKEND), 24))
+    for kind, name in WEEKEND.items():
+        table[kind] = profiles[name]
+    found: Floats = table[types]
     return found
-
-
-def _weekdays(numbers: Ints) -> Ints:
-    weekdays: Ints = (numbers - 1) % 7
-    return weekdays
 
 
 def _curve(values: Floats) -> tuple[float, ...]:

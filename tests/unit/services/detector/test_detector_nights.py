@@ -17,6 +17,7 @@ DAYS = 150
 LEARNED = 91
 ONSET = 100
 FIRST = MONDAY.toordinal()
+TYPES = day_types((FIRST + np.arange(DAYS) - 1) % 7)
 NOTHING = np.zeros((0, 0))
 PER_DAY = 0.002
 """Few false alarms, so that chance ones spoil no test."""
@@ -38,7 +39,7 @@ def learned() -> Learned:
     tens = tens_of(quiet())[14:LEARNED]
     every = np.ones(len(tens), dtype=bool)
     numbers = FIRST + np.arange(14, LEARNED)
-    found = learn(Past(numbers, day_types((numbers - 1) % 7), NOTHING, NOTHING, NOTHING, tens, every, every), PER_DAY)
+    found = learn(Past(numbers, TYPES[14:LEARNED], NOTHING, NOTHING, NOTHING, tens, every, every), PER_DAY)
     assert found is not None
     return found
 
@@ -55,7 +56,8 @@ class Watchman:
         self.sizes = []
         for place in range(LEARNED, len(days)):
             night.opened = opened
-            night.close_night(days[max(0, place - KEPT) : place], tens[place], FIRST + place, disturbed or set())
+            before, types = days[max(0, place - KEPT) : place], TYPES[max(0, place - KEPT) : place + 1]
+            night.close_night(before, tens[place], FIRST + place, types, disturbed or set())
             if opened and night.over:
                 self.cleared.append(place)
                 opened = 0
@@ -143,7 +145,7 @@ def test_the_unit_does_not_matter() -> None:
     tens = tens_of(quiet() / 3.6)[14:LEARNED]
     every = np.ones(len(tens), dtype=bool)
     numbers = FIRST + np.arange(14, LEARNED)
-    other = learn(Past(numbers, day_types((numbers - 1) % 7), NOTHING, NOTHING, NOTHING, tens, every, every), PER_DAY)
+    other = learn(Past(numbers, TYPES[14:LEARNED], NOTHING, NOTHING, NOTHING, tens, every, every), PER_DAY)
     assert other is not None
     assert other.limits["limit"] == learned().limits["limit"]
     assert other.limits["rise_3"] * 3.6 == pytest.approx(learned().limits["rise_3"], rel=1e-3)

@@ -55,8 +55,7 @@ class Gauge:
         self.prediction.open_hour(hour, forecast)
 
     def skip(self, minutes: int) -> None:
-        """Passes minutes without a reading."""
-        self.system.skip()
+        """Passes minutes of the day without a reading."""
         self.value.skip(minutes)
         self.prediction.scales.skip(minutes)
 

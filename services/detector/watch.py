@@ -63,6 +63,9 @@ class Watch:
             yield from self._told(self.alarms.leave(self._set_back_at, before))
         yield from self._mind_works(at)
         station = self.station
+        if step > 1:
+            station.flow.system.skip()
+            station.pressure.system.skip()
         if at.toordinal() != station.number:
             if criteria := station.turn_day(at):
                 yield criteria

@@ -121,7 +121,8 @@ class System:
         """Whether no water goes from one minute's value to the next; notes where another unit begins and ends.
 
         What pressure shows as well is the water's doing: a broken main may take a multiple of the flow. What comes
-        back to the usual isn't looked at: it is the end of something.
+        back to the usual isn't looked at: it is the end of something. A pump that trips takes the pressure off at once:
+        only a rise of it is another unit, and none too great.
         """
         if self.converted:
             root = math.sqrt(self._factor)
@@ -134,9 +135,10 @@ class System:
             return False
         if partner and abs(partner._move) > WITH_PARTNER * partner._jump_limit:
             return False
-        if looks_converted(self._channel, value, last):
+        is_flow = self._channel == "flow_rate"
+        if looks_converted(self._channel, value, last) and (is_flow or value > last):
             self.converted, self._factor = CONVERTED, value / last
-        return self._jump > self._leap_limit
+        return is_flow and self._jump > self._leap_limit
 
     def check(self, value: float | None, usual: float) -> Check:
         """The Check of a value where `usual` is expected, NaN if unknown; sets `fault`."""

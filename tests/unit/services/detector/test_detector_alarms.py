@@ -27,6 +27,7 @@ from tests.unit.services.detector.site import DAY, MONDAY, SHAPES, Site, make_si
 
 START = 64 * DAY + 9 * 60
 NIGHT = 64 * DAY + 40
+MIDNIGHT = 65 * DAY
 
 
 def site(days: int = 66, shape: str = "homes", seed: int = 12) -> Site:
@@ -46,6 +47,10 @@ def said_of(scene: str) -> tuple[Message, ...]:
         one.wild("unit", START, 120, 100.0)
     elif scene == "litres":
         one.wild("unit", START, 120, 1 / 3.6)
+    elif scene == "unit after a gap over midnight":
+        one.wild("unit", MIDNIGHT, 120, 10.0)
+        readings = one.readings(stop=MIDNIGHT - 4) + one.readings(start=MIDNIGHT + 4)
+        return tuple(replay(detector(), readings, Forecasts()))
     elif scene == "dropout":
         one.dropout(START, 60)
     elif scene == "low pressure":
@@ -89,6 +94,11 @@ def test_a_meter_that_changes_its_unit_is_told_as_such_at_once_and_until_it_chan
         one.flow_rate.system.flag for one in verdicts(said_of("litres")) if since(START) <= one.at < since(START + 120)
     }
     assert flags == {1}
+
+
+def test_what_changed_in_a_gap_over_midnight_is_no_jump() -> None:
+    first = next(one for one in verdicts(said_of("unit after a gap over midnight")) if one.at >= since(MIDNIGHT))
+    assert (first.at, first.flow_rate.system.flag) == (since(MIDNIGHT + 4), 0)
 
 
 @pytest.mark.parametrize(

@@ -88,3 +88,9 @@ def test_a_jump_that_no_water_makes_is_told_for_its_minute() -> None:
     high = 10.0 + 1.1 * limits["leap"]
     wide = System("flow_rate", Learned(limits | {"high": 100.0}, {}), Range())
     assert flags(wide, [10.0, high, high + 0.1, 10.0, 10.1]) == [0, 1, 0, 0, 0]
+
+
+def test_a_pump_that_trips_is_no_fault_of_the_gauge() -> None:
+    limits = learned(4.0 + 0.02 * np.random.default_rng(6).standard_normal((DAYS, MINUTES))).limits
+    pressure = System("pressure", Learned(limits | {"low": 0.0}, {}), Range())
+    assert flags(pressure, [4.0, 0.4, 0.5, 4.0], 4.0) == [0, 0, 0, 0]

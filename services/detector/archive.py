@@ -132,8 +132,8 @@ class Rebuild:
                 watch.note(anomaly)
         said: dict[str, Anomaly] = {}
         since = min(first, int(series.at[-1]) if len(series) else first) - HOUR
-        for reading in self._minutes(series):
-            for message in watch.take(owed.get(reading.at) or reading):
+        for reading, second in zip(self._minutes(series), series.at.tolist(), strict=True):
+            for message in watch.take(owed.get(reading.at) or reading, second // 60):
                 if isinstance(message, Anomaly):
                     said[message.id] = message
                     if message.at.timestamp() >= since:

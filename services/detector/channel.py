@@ -61,12 +61,17 @@ class Gauge:
 
     def check(self, minute: int, value: float | None) -> Checks:
         """Checks of a value at a minute of the day; what a faulty meter shows is not judged further."""
-        system = self.system.check(value, self.usual[minute] if self.usual else math.nan)
-        if self.system.fault:
+        system = self.system
+        if value is None or value != value:
+            if not system.measured:
+                return UNMEASURED
+            value = None
+        checked = system.check(value, self.usual[minute] if self.usual else math.nan)
+        if system.fault:
             value = None
         elif value is not None:
             self.minutes[minute] = value
-        return system, self.value.check(minute, value), self.prediction.check(minute, value)
+        return checked, self.value.check(minute, value), self.prediction.check(minute, value)
 
     def stamp(self) -> Singles:
         """(24, 3) forecasts of the day; NaN where there was none."""

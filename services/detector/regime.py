@@ -33,15 +33,18 @@ def first_of_regime(tens: Floats, types: Ints) -> int:
     for kind in np.unique(types):
         hours[types == kind] -= median(hours[types == kind])
     days = len(hours)
-    places = range(max(FEWEST_BEFORE, days - SINCE), days)
-    likeliest = min(places, key=lambda place: _unrest(hours[:place]) + _unrest(hours[place:]), default=0)
+    places = np.arange(max(FEWEST_BEFORE, days - SINCE), days)
+    before = (np.arange(days)[:, None] < places)[:, :, None]
+    unrest = _unrest(np.where(before, hours[:, None], np.nan)) + _unrest(np.where(before, np.nan, hours[:, None]))
+    likeliest = int(places[unrest.argmin()]) if len(places) else 0
     lasts = likeliest and days - likeliest >= FEWEST
     return likeliest if lasts and _difference(hours[:likeliest], hours[likeliest:]) > STANDS_OUT else 0
 
 
-def _unrest(hours: Floats) -> float:
-    """Sum of the distances of hours from their median over the days."""
-    return float(np.nansum(np.abs(hours - median(hours))))
+def _unrest(hours: Floats) -> Floats:
+    """(places,) sum of the distances of hours, (days, places, 24), from their median over the days."""
+    apart = hours - median(hours.reshape(len(hours), -1)).reshape(hours.shape[1:])
+    return np.asarray(np.nansum(np.abs(apart), axis=(0, 2)))
 
 
 def _difference(before: Floats, after: Floats) -> float:

@@ -81,15 +81,16 @@ class Detector:
 
     def handle(self, message: Message) -> Iterator[Message]:
         if isinstance(message, Reading):
-            yield from self._take(message)
-        elif isinstance(message, Prediction):
-            yield from self._foresee(message)
-        elif isinstance(message, Tick):
-            yield from self._tick(message.at)
-        elif isinstance(message, Command):
-            yield from self._silence(message) if message.name == "silence" else self._acknowledge(message)
-        elif isinstance(message, Progress) and message.job == "import" and message.step == message.of > 0:
-            yield from self._rebuild(afresh=True)
+            return self._take(message)
+        if isinstance(message, Prediction):
+            return self._foresee(message)
+        if isinstance(message, Tick):
+            return self._tick(message.at)
+        if isinstance(message, Command):
+            return self._silence(message) if message.name == "silence" else self._acknowledge(message)
+        if isinstance(message, Progress) and message.job == "import" and message.step == message.of > 0:
+            return self._rebuild(afresh=True)
+        return iter(())
 
     def settle(self) -> Iterator[Message]:
         return iter(())
@@ -135,10 +136,11 @@ class Detector:
             post.held.append(reading)
             return self._too_many(post) if len(post.held) > MOST_HELD else iter(())
         post.come_back()
-        hour = int(reading.at.timestamp()) // 3600
+        minute = int(reading.at.timestamp()) // 60
+        hour = minute // 60
         if hour <= post.hour or hour in post.watch.station.predictions:
             post.hour = max(hour, post.hour)
-            return post.watch.take(reading)
+            return post.watch.take(reading, minute)
         post.held.append(reading)
         post.waited = 0
         return iter(())
@@ -146,12 +148,13 @@ class Detector:
     def _release(self, post: Post) -> Iterator[Message]:
         """Lets pass what waits, up to the first reading whose hour has no prediction yet."""
         while post.held:
-            hour = int(post.held[0].at.timestamp()) // 3600
+            minute = int(post.held[0].at.timestamp()) // 60
+            hour = minute // 60
             if hour > post.hour and hour not in post.watch.station.predictions:
                 return
             if hour > post.hour:
                 post.hour, post.waited = hour, 0
-            yield from post.watch.take(post.held.popleft())
+            yield from post.watch.take(post.held.popleft(), minute)
 
     def _too_many(self, post: Post) -> Iterator[Message]:
         """Readings don't wait for their predictions without limit."""

@@ -11,11 +11,11 @@ from services.detector import criteria as learning
 from services.detector.channel import Gauge
 from services.detector.criteria import Wish, part
 from services.detector.memory import MINUTES, Day, Memory, ten_minute_means
-from services.detector.methods.drift import Drift, Shift, blamed
+from services.detector.methods.drift import Drift, Shift, blamed, levels
 from services.detector.methods.head import LEVEL_DAYS
 from services.detector.methods.night import END, KEPT, Night
 from services.detector.methods.prediction import FirstHours
-from services.detector.usual import LOOK_BACK, day_ahead
+from services.detector.usual import LOOK_BACK, SLOTS, day_ahead
 from shared.contract.messages import NOT_EVALUATED, Criteria
 from shared.domain.calendar import NO_HOLIDAYS, Calendar
 from shared.domain.series import Floats
@@ -71,9 +71,7 @@ class Station:
         number = at.toordinal()
         self.memory.take_back(number)
         days = self.memory.before(number, LOOK_BACK)
-        types = self.memory.types(day.number for day in days)
-        found = blamed([drift.judge(days, types, row) for row, drift in enumerate(self.drifts)])
-        self.shifts = list(zip((self.flow, self.pressure), found, strict=True))
+        self.shifts = list(zip((self.flow, self.pressure), self._shifts(days), strict=True))
         learned_on = self.criteria.valid_from.toordinal() if self.criteria else None
         if decided := self.decided.pop(number, None):
             self.adopt(decided)
@@ -81,6 +79,13 @@ class Station:
         criteria = self.learn(at) if due and not decided else None
         self.open_day(number)
         return criteria
+
+    def _shifts(self, days: list[Day]) -> list[Shift | None]:
+        types = self.memory.types(day.number for day in days)
+        tens = np.array([day.tens for day in days]).reshape(-1, 2, SLOTS)
+        flow, pressure = levels(tens[:, 0], types), levels(tens[:, 1], types)
+        both = (flow, pressure, tens[:, 0]), (pressure, flow, tens[:, 1])
+        return blamed([drift.judge(*each) for drift, each in zip(self.drifts, both, strict=True)])
 
     def learn(self, at: datetime) -> Criteria:
         """Learns criteria anew from the days before that of `at`."""

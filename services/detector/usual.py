@@ -84,7 +84,10 @@ def smooth(curve: Floats, reach: int) -> Floats:
     """Moving mean over 2 reach + 1 slots of a day, around midnight too; NaN counts as absent."""
     known = ~np.isnan(curve)
     kernel = np.ones(2 * reach + 1)
-    wrapped = np.pad(np.where(known, curve, 0.0), reach, mode="wrap")
-    weight = np.convolve(np.pad(known.astype(float), reach, mode="wrap"), kernel, mode="valid")
-    total: Floats = np.convolve(wrapped, kernel, mode="valid")
+    total: Floats = np.convolve(_around(np.where(known, curve, 0.0), reach), kernel, mode="valid")
+    weight = np.convolve(_around(known.astype(float), reach), kernel, mode="valid")
     return np.where(weight > 0, total / np.maximum(weight, 1.0), np.nan)
+
+
+def _around(curve: Floats, reach: int) -> Floats:
+    return np.concatenate([curve[-reach:], curve, curve[:reach]])

@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from services.detector.alarms import Alarms
-from services.detector.channel import UNMEASURED, Checks, Gauge
 from services.detector.findings import Finding, drifting, findings, key_of, leak, near
 from services.detector.memory import MINUTES
 from services.detector.methods.night import END
@@ -52,16 +51,20 @@ class Watch:
         self._set_back_at: datetime | None = None
         """Where the clock was when it had been set back, by itself."""
 
-    def take(self, reading: Reading) -> Iterator[Message]:
-        """Judges a reading: its Verdict, and what opens, changes or clears with it. A duplicate yields nothing."""
-        at, before, set_back = reading.at, self.order.last_at, self.order.set_back
-        step = self.order.place(reading, int(at.timestamp()) // 60)
+    def take(self, reading: Reading, since_epoch: int) -> Iterator[Message]:
+        """Judges a reading: its Verdict, and what opens, changes or clears with it. A duplicate yields nothing.
+
+        since_epoch: its minute.
+        """
+        at, before, set_back = reading.at, self.order.last_at, self._set_back_at is not None and self.order.set_back
+        step = self.order.place(reading, since_epoch)
         if step < 1:
             yield from self._out_of_order(reading, step)
             return
         if set_back and not self.order.set_back and before and self._set_back_at:
             yield from self._told(self.alarms.leave(self._set_back_at, before))
-        yield from self._mind_works(at)
+        if self.alarms.quiet or self.works.matter(at):
+            yield from self._mind_works(at)
         station = self.station
         if step > 1:
             station.flow.system.skip()
@@ -85,8 +88,8 @@ class Watch:
 
     def _judge(self, reading: Reading, minute: int) -> Iterator[Message]:
         flow, pressure, station = reading.flow_rate, reading.pressure, self.station
-        low = _checks(station.pressure, minute, pressure)
-        high = _checks(station.flow, minute, flow)
+        low = station.pressure.check(minute, pressure)
+        high = station.flow.check(minute, flow)
         dark = station.night.check(minute, flow)
         yield Verdict(
             self.site,
@@ -111,9 +114,8 @@ class Watch:
         yield from self._told(self.works.announce(at, until))
 
     def _mind_works(self, at: datetime) -> Iterator[Anomaly]:
-        if self.alarms.quiet or self.works.matter(at):
-            self.alarms.quiet = self.works.on(at)
-            yield from self._told(self.works.end(at))
+        self.alarms.quiet = self.works.on(at)
+        yield from self._told(self.works.end(at))
 
     def goes_on(self, at: datetime) -> bool:
         """Whether what opened the alarm is still there, and not yet the new level."""
@@ -229,12 +231,6 @@ class Watch:
         elif station.night.standing.flag and (leaking or "usual" not in self.alarms.open):
             finding = leak(station.night, sum(usual) / len(usual) if usual else 0.0)
             yield from self._told(self.alarms.found(at, finding))
-
-
-def _checks(gauge: Gauge, minute: int, value: float | None) -> Checks:
-    if value is None or value != value:
-        return gauge.check(minute, None) if gauge.system.measured else UNMEASURED
-    return gauge.check(minute, value)
 
 
 def strange(minutes: int) -> Finding:

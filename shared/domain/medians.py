@@ -19,7 +19,7 @@ def quantile(rows: Floats, level: float) -> Floats:
     """
     if not len(rows):
         return np.full(rows.shape[1], np.nan)
-    last = np.maximum(np.count_nonzero(~np.isnan(rows), axis=0) - 1, 0)
+    last = np.maximum((rows == rows).sum(axis=0) - 1, 0)
     ordered = np.sort(rows, axis=0)
     columns = np.arange(rows.shape[1])
     place = level * last

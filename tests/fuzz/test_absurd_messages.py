@@ -210,7 +210,7 @@ def test_a_day_that_turns_to_and_fro_is_kept_once() -> None:
     watch = Watch(Settings(), "001")
     for number in range(50):
         moment = at(number).astimezone(at(0).tzinfo if number % 2 else UTC)
-        list(watch.take(replace(reading(number), at=moment)))
+        list(watch.take(replace(reading(number), at=moment), int(moment.timestamp()) // 60))
     assert len(watch.station.memory.days) <= 2
 
 

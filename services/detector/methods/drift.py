@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.detector.memory import Day, Mask, Past
+from services.detector.memory import Mask, Past
 from services.detector.methods.spreads import Learned, caution, rounded
 from services.detector.tail import limit_for
 from shared.domain.medians import median
@@ -141,15 +141,16 @@ class Drift:
         self._weight = limits.get("weight", 0.0)
         self._limits = np.array([limits.get(f"days_{count}", math.inf) for count in DAYS])
 
-    def judge(self, days: list[Day], types: Ints, row: int) -> Shift | None:
-        """The shift at the end of the last of these days, of the channel of this row; None when it is usual."""
-        if np.isinf(self._limits).all() or not days:
+    def judge(self, own: Floats, theirs: Floats, tens: Floats) -> Shift | None:
+        """The shift at the end of the days of which these are the `levels`; None when it is usual.
+
+        tens: (n, 144) own ten-minute means of these days.
+        """
+        if np.isinf(self._limits).all() or not len(own):
             return None
-        own, theirs = (levels(np.array([day.tens[one] for day in days]), types) for one in (row, 1 - row))
         found = alone(own, theirs, self._weight)
         parts = np.nan_to_num(np.abs(found) / self._limits)
         place = int(parts.argmax())
         if parts[place] < 1.0:
             return None
-        usual = float(np.nanmedian([day.tens[row] for day in days]))
-        return Shift(float(found[place]) * usual, DAYS[place] * 1440, float(parts[place]))
+        return Shift(float(found[place]) * float(np.nanmedian(tens)), DAYS[place] * 1440, float(parts[place]))

@@ -109,16 +109,16 @@ class Scales:
 
     def check(self) -> Check:
         """The minute's Check; the same object for the same score."""
-        flag = self.score >= self.limit
-        step = int(min(self.score, FARTHEST) / STEP)
-        key = 2 * step + flag
-        found = self._checks.get(key)
-        if found is None:
-            if len(self._checks) >= MOST_CHECKS:
-                self._checks.clear()
-            said = round(step * STEP, 2)
-            said = max(said, self.limit) if flag else said
-            found = self._checks[key] = Check(1 if flag else 0, said, self.limit)
+        score, limit = self.score, self.limit
+        step = int(min(score, FARTHEST) / STEP)
+        key = 2 * step + 1 if score >= limit else 2 * step
+        return self._checks.get(key) or self._said(key, step)
+
+    def _said(self, key: int, step: int) -> Check:
+        if len(self._checks) >= MOST_CHECKS:
+            self._checks.clear()
+        flag, said = key % 2, round(step * STEP, 2)
+        found = self._checks[key] = Check(1 if flag else 0, max(said, self.limit) if flag else said, self.limit)
         return found
 
     def ready(self) -> bool:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from services.detector.memory import Day, Past, day_types, ten_minute_means
+from services.detector.memory import Past, day_types, ten_minute_means
 from services.detector.methods import drift
 from services.detector.methods.drift import Drift, Shift, blamed
 from shared.domain.series import Floats
@@ -27,16 +27,17 @@ def judged(values: Floats, learned_days: int = 76) -> list[list[Shift | None]]:
     """Of flow and pressure: the shift at the end of each day after those that were learned from."""
     tens = ten_minute_means(values.astype(np.float32))
     numbers = FIRST + np.arange(values.shape[1])
-    nothing, empty, calm = np.zeros((0, 0)), np.zeros((0, 0), dtype=np.float32), np.ones(learned_days, dtype=np.bool_)
+    nothing, calm = np.zeros((0, 0)), np.ones(learned_days, dtype=np.bool_)
     types = day_types((numbers - 1) % 7)
     first = numbers[:learned_days], types[:learned_days], nothing, nothing, nothing
     pasts = [Past(*first, one[:learned_days], calm, calm) for one in tens]
     found = []
     for row in (0, 1):
         meter = Drift(drift.learn(pasts[row], pasts[1 - row], per_day=0.01))
-        days = [Day(int(number), empty, empty, empty, tens[:, place]) for place, number in enumerate(numbers)]
-        spans = [slice(max(0, last - 41), last + 1) for last in range(learned_days, len(days))]
-        found.append([meter.judge(days[span], types[span], row) for span in spans])
+        spans = [slice(max(0, last - 41), last + 1) for last in range(learned_days, len(numbers))]
+        own, theirs = ([drift.levels(tens[one, span], types[span]) for span in spans] for one in (row, 1 - row))
+        known = zip(own, theirs, spans, strict=True)
+        found.append([meter.judge(mine, other, tens[row, span]) for mine, other, span in known])
     both = [blamed(pair) for pair in zip(*found, strict=True)]
     return [[pair[row] for pair in both] for row in (0, 1)]
 

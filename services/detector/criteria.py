@@ -82,7 +82,7 @@ def _learned(memory: Memory, number: int, wish: Wish) -> dict[str, Learned]:
             value.learn(long_flow, long_pressure, rates["flow_rate"], rising=True),
         ),
         "flow_rate.prediction": prediction.learn(flow, daily["flow_rate.prediction"]),
-        "flow_rate.night": night.learn(flow, daily["flow_rate.night"]),
+        "flow_rate.night": night.learn(flow, pressure, daily["flow_rate.night"]),
         "flow_rate.drift": drift.learn(flow, pressure, daily["flow_rate.drift"]),
         "pressure.system": system.learn(pressure, daily["pressure.system"], wish.stuck_minutes),
         "pressure.value": value.narrower(

@@ -121,12 +121,13 @@ class Station:
         self.flow.value.open_head(number, self.memory.before(number, LEVEL_DAYS))
         self.number, self.hour, self.night_closed = number, -1, False
         if self.night.standing is NOT_EVALUATED and number - 1 in before:
-            self._judge_night(before[number - 1].tens[0], number - 1)
+            self._judge_night(before[number - 1].tens, number - 1)
 
     def close_night(self, opened: int) -> None:
         """Judges the night that is over; opened: the ordinal of the day on which an open leak alarm began, or 0."""
         self.night_closed, self.night.opened = True, opened
-        self._judge_night(ten_minute_means(np.array(self.flow.minutes, dtype=np.float32)), self.number)
+        minutes = np.array([self.flow.minutes, self.pressure.minutes], dtype=np.float32)
+        self._judge_night(ten_minute_means(minutes), self.number)
 
     def _judge_night(self, morning: Floats, number: int) -> None:
         disturbed = self.memory.disturbed(number * MINUTES + END)

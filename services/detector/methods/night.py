@@ -51,11 +51,11 @@ class Excess:
     """m³ since then."""
 
 
-def learn(past: Past, per_day: float) -> Learned | None:
+def learn(past: Past, pressure: Past, per_day: float) -> Learned | None:
     """What steady.learn says, and the spreads of each number of nights; None before enough nights are known."""
-    if len(past.tens) <= ENOUGH or not past.calm.any() or (found := steady.learn(past)) is None:
+    if len(past.tens) <= ENOUGH or not past.calm.any() or (found := steady.learn(past, pressure)) is None:
         return None
-    series = steady.measures(past.tens, past.numbers, past.types, found)
+    series = steady.measures(np.stack([past.tens, pressure.tens], axis=1), past.numbers, past.types, found)
     spreads: dict[str, float] = {}
     seen = 0
     for name, flows in zip(MEASURES, series, strict=True):
@@ -107,7 +107,7 @@ class Night:
         """Raises LookupError or ValueError for what cannot be gone by, as of an older version."""
         self._learned = learned
         if learned:
-            steady.measures(np.full((1, 144), np.nan), np.array([1]), np.array([0]), learned)
+            steady.measures(np.full((1, 2, 144), np.nan), np.array([1]), np.array([0]), learned)
         limits = learned.limits if learned else {}
         self._spreads = _spreads(learned)
         self._limit = limits.get("limit", 1.0)
@@ -122,7 +122,7 @@ class Night:
         """Whether what opened it is there no more, or has become the site's level."""
 
     def close_night(self, days: list[Day], morning: Floats, number: int, types: Ints, disturbed: set[int]) -> None:
-        """Judges the night that ended on day `number` with this (144,) morning.
+        """Judges the night that ended on day `number` with this (2, 144) morning.
 
         days: the closed ones before it; types: (n + 1,) which of them and this one are alike.
         """
@@ -130,7 +130,7 @@ class Night:
         if self._learned is None:
             return
         numbers = np.array([*(day.number for day in days), number])
-        series = steady.measures(np.array([*(day.tens[0] for day in days), morning]), numbers, types, self._learned)
+        series = steady.measures(np.array([*(day.tens for day in days), morning]), numbers, types, self._learned)
         looked = Rises(series, ~np.isin(numbers, list(disturbed)))
         windows = looked.clearest(self._spreads)
         self.flow = float(series[MINIMUM, -1])

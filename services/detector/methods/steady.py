@@ -2,7 +2,8 @@
 
 People sleep, and a leak adds the same m³/h at all hours. Of all sums of 24 hourly means that show a constant flow in
 full, the one that varies least from day to day tells it best (generalized least squares; Aitken, 1936): calm hours
-count most, and what the day has more of all demand is taken off them.
+count most, and what the day has more of all demand is taken off them. More pressure lets more leak (FAVAD; May, 1994,
+with the exponent 1 of mixed pipes): what it adds to the leakage that a site has anyway is no new leak.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ SWING = 0.1
 """Demand may swing by this part though it never did while weights were learned: heat and holidays come later."""
 LEAKING = 0.5
 """Part of the lowest hour's flow that is taken for leakage, which does not swing with demand."""
+MOST_PRESSURE = 1.5
+"""Times the usual that pressure is taken for pressure; beyond, the meter is wrong."""
 WEEKEND = {1: "saturday", 2: "sunday"}
 """Types of days; public holidays are Sundays."""
 
@@ -48,14 +51,16 @@ def night_flow(night: Floats, first: int) -> float:
 def measures(tens: Floats, numbers: Ints, types: Ints, learned: Learned) -> Floats:
     """(3, n) m³/h: the constant part of the days up to 05:00, night minimum flow, and the mean from 05:00 to 22:00.
 
-    tens: (n, 144) ten-minute means of days, oldest first; numbers: their ordinals; types: which are alike. Weekends and
-    holidays are made like other days. NaN where too little is known.
+    tens: (n, 2, 144) ten-minute means of flow and pressure, days oldest first; numbers: their ordinals; types: which
+    are alike. Weekends and holidays are made like other days, and leakage that of the usual pressure. NaN where too
+    little is known.
     """
-    days = _to_five(_hourly(tens) - _of_type(types, learned.profiles), numbers)
+    flow = _at_usual_pressure(tens[:, 0], tens[:, 1], learned)
+    days = _to_five(_hourly(flow) - _of_type(types, learned.profiles), numbers)
     known = ~np.isnan(days)
     constant = np.where(known, days, learned.profiles["hours"]) @ np.array(learned.profiles["weights"])
     first = int(learned.limits["calm_from"])
-    flows = np.array([night_flow(night, first) for night in _nights(tens, numbers)])
+    flows = np.array([night_flow(night, first) for night in _nights(flow, numbers)])
     for kind, name in WEEKEND.items():
         flows[types == kind] -= learned.limits[name]
     unknown = np.isnan(flows) | (known.sum(axis=1) < KNOWN_HOURS)
@@ -64,9 +69,11 @@ def measures(tens: Floats, numbers: Ints, types: Ints, learned: Learned) -> Floa
     return np.where(unknown, np.nan, np.array([constant, flows, by_day]))
 
 
-def learn(past: Past) -> Learned | None:
-    """Calm hours, what weekends have more, and the weights of the hours; None when too little is known."""
-    hours, nights = _hourly(past.tens), _nights(past.tens, past.numbers)
+def learn(past: Past, pressure: Past) -> Learned | None:
+    """Leakage, calm hours, what weekends have more, and the weights of the hours; None when too little is known."""
+    leaking = _leaking(past, pressure)
+    flow = _at_usual_pressure(past.tens, pressure.tens, leaking)
+    hours, nights = _hourly(flow), _nights(flow, past.numbers)
     profiles = {name: _more(hours, past, kind) for kind, name in WEEKEND.items()}
     days = _to_five(hours - _of_type(past.types, profiles), past.numbers)
     usual = median(days[past.calm])
@@ -75,8 +82,25 @@ def learn(past: Past) -> Learned | None:
     weights = _weights(days, usual, past.calm)
     if weights is None:
         return None
-    limits = {name: _more(flows, past, kind)[0] for kind, name in WEEKEND.items()}
+    limits = leaking.limits | {name: _more(flows, past, kind)[0] for kind, name in WEEKEND.items()}
+    profiles |= leaking.profiles
     return Learned(limits | {"calm_from": float(first)}, profiles | {"hours": _curve(usual), "weights": weights})
+
+
+def _leaking(past: Past, pressure: Past) -> Learned:
+    """Leakage at the usual pressure, m³/h, and that pressure by hour, bar; 0 where it is unknown."""
+    lowest = float(np.nan_to_num(median(_hourly(past.tens)[past.calm])).min())
+    usual = np.nan_to_num(median(_hourly(pressure.tens)[pressure.calm]))
+    return Learned({"leakage": float(f"{LEAKING * max(lowest, 0.0):.6g}")}, {"pressure": _curve(usual)})
+
+
+def _at_usual_pressure(flow: Floats, pressure: Floats, learned: Learned) -> Floats:
+    """(n, 144) flow without what more than the usual pressure adds to the leakage."""
+    usual = np.repeat(np.array(learned.profiles["pressure"]), 6)
+    times = np.divide(pressure, usual, out=np.ones(pressure.shape), where=usual > 0.0)
+    more = np.clip(np.nan_to_num(times, nan=1.0), 1.0, MOST_PRESSURE) - 1.0
+    found: Floats = flow - learned.limits["leakage"] * more
+    return found
 
 
 def _weights(days: Floats, usual: Floats, calm: Mask) -> tuple[float, ...] | None:

@@ -11,7 +11,7 @@ from services.detector.memory import MINUTES, Day, Past, day_types, ten_minute_m
 from services.detector.methods.night import KEPT, LASTS, MEASURES, Night, learn
 from services.detector.methods.rises import NIGHTS
 from services.detector.methods.spreads import Learned
-from tests.unit.services.detector.site import MONDAY, SHAPES, make_site
+from tests.unit.services.detector.site import MONDAY, SHAPES, Site, make_site
 
 DAYS = 150
 LEARNED = 91
@@ -24,8 +24,13 @@ PER_DAY = 0.002
 
 
 @cache
+def site() -> Site:
+    return make_site(SHAPES["homes"], DAYS, seed=5)
+
+
+@cache
 def quiet() -> np.ndarray:
-    flow = make_site(SHAPES["homes"], DAYS, seed=5).flow
+    flow = site().flow
     flow.flags.writeable = False
     return flow
 
@@ -34,30 +39,34 @@ def tens_of(flow: np.ndarray) -> np.ndarray:
     return ten_minute_means(flow.reshape(-1, MINUTES).astype(np.float32))
 
 
-@cache
-def learned() -> Learned:
-    tens = tens_of(quiet())[14:LEARNED]
-    every = np.ones(len(tens), dtype=bool)
-    numbers = FIRST + np.arange(14, LEARNED)
-    found = learn(Past(numbers, TYPES[14:LEARNED], NOTHING, NOTHING, NOTHING, tens, every, every), PER_DAY)
+def learned_from(flow: np.ndarray) -> Learned:
+    every = np.ones(LEARNED - 14, dtype=bool)
+    first = FIRST + np.arange(14, LEARNED), TYPES[14:LEARNED], NOTHING, NOTHING, NOTHING
+    past, pressure = (Past(*first, tens_of(one)[14:LEARNED], every, every) for one in (flow, site().pressure))
+    found = learn(past, pressure, PER_DAY)
     assert found is not None
     return found
+
+
+@cache
+def learned() -> Learned:
+    return learned_from(quiet())
 
 
 class Watchman:
     """Judges the nights of a flow, and keeps an alarm open as the watch does."""
 
-    def __init__(self, flow: np.ndarray, disturbed: set[int] | None = None) -> None:
-        tens, night, opened = tens_of(flow), Night(learned()), 0
-        nothing = np.zeros((2, 0), dtype=np.float32)
-        days = [Day(FIRST + place, nothing, nothing, nothing, one[None]) for place, one in enumerate(tens)]
+    def __init__(self, flow: np.ndarray, pressure: np.ndarray | None = None) -> None:
+        tens = np.stack([tens_of(flow), tens_of(site().pressure if pressure is None else pressure)], axis=1)
+        night, opened, nothing = Night(learned()), 0, np.zeros((2, 0), dtype=np.float32)
+        days = [Day(FIRST + place, nothing, nothing, nothing, one) for place, one in enumerate(tens)]
         self.opened: list[int] = []
         self.cleared: list[int] = []
         self.sizes = []
         for place in range(LEARNED, len(days)):
             night.opened = opened
             before, types = days[max(0, place - KEPT) : place], TYPES[max(0, place - KEPT) : place + 1]
-            night.close_night(before, tens[place], FIRST + place, types, disturbed or set())
+            night.close_night(before, tens[place], FIRST + place, types, set())
             if opened and night.over:
                 self.cleared.append(place)
                 opened = 0
@@ -125,6 +134,25 @@ def test_a_night_of_flushing_is_no_leak() -> None:
     assert Watchman(flow).opened == []
 
 
+def since_onset(usual: np.ndarray, factor: float) -> np.ndarray:
+    return np.where(np.arange(DAYS * MINUTES) < ONSET * MINUTES, usual, factor * usual)
+
+
+def test_what_more_pressure_adds_to_the_leakage_is_no_leak() -> None:
+    flow = with_leak(0.4 * learned().limits["leakage"] / SHAPES["homes"].mean_flow, grows=1)
+    assert Watchman(flow).opened
+    assert Watchman(flow, since_onset(site().pressure, 1.4)).opened == []
+
+
+@pytest.mark.parametrize("factor", [0.6, 0.0, np.nan])
+def test_a_gauge_that_shows_less_or_nothing_makes_no_leak(factor: float) -> None:
+    assert Watchman(quiet(), since_onset(site().pressure, factor)).opened == []
+
+
+def test_a_gauge_that_shows_far_too_much_hides_no_large_leak() -> None:
+    assert Watchman(with_leak(0.2), since_onset(site().pressure, 14.5)).opened
+
+
 def test_nights_without_readings_neither_open_nor_end_an_alarm() -> None:
     flow = with_leak(0.08, until=ONSET + 14)
     usual = Watchman(flow)
@@ -141,15 +169,9 @@ def test_weights_of_the_hours_show_a_constant_flow_in_full() -> None:
 
 
 def test_the_unit_does_not_matter() -> None:
-    flow = with_leak(0.08, until=ONSET + 14)
-    tens = tens_of(quiet() / 3.6)[14:LEARNED]
-    every = np.ones(len(tens), dtype=bool)
-    numbers = FIRST + np.arange(14, LEARNED)
-    other = learn(Past(numbers, TYPES[14:LEARNED], NOTHING, NOTHING, NOTHING, tens, every, every), PER_DAY)
-    assert other is not None
+    other = learned_from(quiet() / 3.6)
     assert other.limits["limit"] == learned().limits["limit"]
     assert other.limits["rise_3"] * 3.6 == pytest.approx(learned().limits["rise_3"], rel=1e-3)
-    assert flow.mean() > quiet().mean()
 
 
 def test_criteria_of_an_older_version_are_refused_before_a_night_needs_them() -> None:

@@ -32,7 +32,7 @@ IN_FULL = 0.6
 """Part of its mean so far in m³/h: a broken main loses as much at night, more demand is less then."""
 NAMEABLE = ("step", "pressure_drop")
 WAITING_KINDS = ("deviation",)
-DAILY = ("night", "flow_rate.drift", "pressure.drift")
+DAILY = ("night", "last_night", "flow_rate.drift", "pressure.drift")
 """Keys of what is judged once a day, not each minute."""
 
 
@@ -91,7 +91,7 @@ class Alarms:
         """Takes up an anomaly that was open before a restart."""
         named = anomaly.id.removeprefix(f"{self.sensor}-{anomaly.channel}-").split("-")[0]
         wording = next((one for one in WORDINGS if one == named and anomaly.kind == "step"), None)
-        key = f"{anomaly.channel}.drift" if wording == "drift" else key_of(anomaly.channel, anomaly.kind)
+        key = key_of(anomaly.channel, wording or anomaly.kind)
         self.open[key] = Alarm(anomaly, key, total=anomaly.excess_m3h or 0.0, minutes=1, wording=wording)
 
     def see(self, at: datetime, findings: list[Finding], near: bool) -> Iterator[Anomaly]:

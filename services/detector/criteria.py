@@ -18,9 +18,10 @@ AGES = (2, 3, 4, 5, 7, 10, 14, 21, 28, 42, 56, 91)
 """Days of readings after which criteria are learned; from then on with each quarter of the year."""
 SHARES = {
     "flow_rate.system": 0.02,
-    "flow_rate.value": 0.35,
+    "flow_rate.value": 0.25,
     "flow_rate.prediction": 0.05,
     "flow_rate.night": 0.2,
+    "flow_rate.last_night": 0.2,
     "flow_rate.drift": 0.06,
     "pressure.system": 0.02,
     "pressure.value": 0.07,
@@ -82,7 +83,7 @@ def _learned(memory: Memory, number: int, wish: Wish) -> dict[str, Learned]:
             value.learn(long_flow, long_pressure, rates["flow_rate"], rising=True),
         ),
         "flow_rate.prediction": prediction.learn(flow, daily["flow_rate.prediction"]),
-        "flow_rate.night": night.learn(flow, pressure, daily["flow_rate.night"]),
+        "flow_rate.night": night.learn(flow, pressure, daily["flow_rate.night"], daily["flow_rate.last_night"]),
         "flow_rate.drift": drift.learn(flow, pressure, daily["flow_rate.drift"]),
         "pressure.system": system.learn(pressure, daily["pressure.system"], wish.stuck_minutes),
         "pressure.value": value.narrower(

@@ -8,7 +8,7 @@ from typing import Literal
 from services.detector.channel import Checks, Gauge
 from services.detector.memory import MINUTES
 from services.detector.methods.drift import Shift
-from services.detector.methods.night import Excess, Night
+from services.detector.methods.night import BEGIN, END, Excess, Night
 from services.detector.methods.units import looks_converted
 from services.detector.sentences import Wording
 from shared.contract.messages import Channel, Check, Kind, Method
@@ -52,11 +52,11 @@ class Finding:
     """m³ since then, where `flow` has not been the same all the time."""
 
 
-def key_of(channel: Channel, kind: Kind) -> str:
-    """Which findings an anomaly of this kind goes on with."""
-    if kind in ("silence", "stuck", "out_of_range", "spike"):
-        return f"{channel}.{kind}"
-    return {"clock": "clock", "leak": "night"}.get(kind, "usual")
+def key_of(channel: Channel, named: Kind | Wording) -> str:
+    """Which findings an anomaly of this kind or wording goes on with."""
+    if named in ("silence", "stuck", "out_of_range", "spike", "drift"):
+        return f"{channel}.{named}"
+    return {"clock": "clock", "leak": "night", "last_night": "last_night"}.get(named, "usual")
 
 
 def findings(flow: Gauge, pressure: Gauge, flow_checks: Checks, pressure_checks: Checks, silence: int) -> list[Finding]:
@@ -126,6 +126,12 @@ def leak(night: Night, usual: float) -> Finding:
         since,
         water=size.water,
     )
+
+
+def risen_last_night(night: Night, more: Excess) -> Finding:
+    """The finding of a single night with more than those before."""
+    size = (night.flow, more.flow, more.flow, more.doubt, MINUTES - BEGIN + END)
+    return Finding("last_night", "flow_rate", "night", "step", "warning", *size, wording="last_night")
 
 
 def _spike(gauge: Gauge) -> Finding:

@@ -11,7 +11,7 @@ from shared.contract.messages import Channel, Kind, Sentence
 CHANNEL_NAMES: dict[Channel, tuple[str, str]] = {"flow_rate": ("유량", "Flow rate"), "pressure": ("수압", "Pressure")}
 UNITS: dict[Channel, str] = {"flow_rate": "m³/h", "pressure": "bar"}
 
-Wording = Literal["drift", "unit"]
+Wording = Literal["drift", "unit", "last_night"]
 """What is said in other words than others of its kind."""
 WORDINGS: tuple[Wording, ...] = get_args(Wording)
 TEXTS: dict[Kind | Wording, tuple[str, str]] = {
@@ -64,6 +64,12 @@ TEXTS: dict[Kind | Wording, tuple[str, str]] = {
         "기록기의 단위 설정을 확인하고, 아니면 파열을 의심하세요.",
         "{channel} of {sensor} looks since {at} as if it came in another unit (now {value} {unit}). "
         "Check the logger's unit setting; if that is right, look for a burst.",
+    ),
+    "last_night": (
+        "{sensor} 지난밤 최소 유량이 앞선 2주보다 {excess} {unit} 많았습니다 ({size_ko}). "
+        "밤에 관 세척, 물탱크 채움, 대량 사용이 없었다면 파열을 의심하고 현장을 확인하세요.",
+        "The least flow of last night at {sensor} was {excess} {unit} above that of the two weeks before ({size_en}). "
+        "Ask about flushing, tanks and large users at night; if there were none, look for a burst.",
     ),
     "leak": (
         "{sensor} 누수가 의심됩니다: {at}쯤부터 밤낮으로 {size_ko}. 누수 탐사를 계획하세요.",

@@ -10,27 +10,27 @@ EXPECTED_LENGTH, EXPECTED_DAYS = 0.2, 5.0
 """Tail length in parts of the median that is assumed with the weight of five days, before a site has shown its own."""
 SHORTEST = 0.02
 """Length of the tail, in parts of the median, where days hardly differ."""
-HALF, QUARTER = 0.5, 0.25
-"""Of the days are above the median, and above the upper quartile."""
+BULK = (0.5, 0.25)
+"""Parts of the days above the two values that the tail is told from: where few are out of the ordinary, any will do."""
 
 
-def limit_for(maxima: Floats, per_day: float) -> float:
+def limit_for(maxima: Floats, per_day: float, above: tuple[float, float] = BULK) -> float:
     """Score that a clean day exceeds with probability per_day, from the maxima of days (NaN: unknown).
 
     Exponential tail of the block maxima beyond their upper quartile (peaks over threshold; Pickands, 1975), its length
-    from median and quartile, which a few days with an unnoticed event hardly move. Days with an anomaly are given as
-    infinite: as many of them as false alarms were wished for count as beyond all others, since leaving these out would
-    cut the tail by what it is to foretell; the rest had a cause and tell nothing of noise. Wider while few days are
-    known; infinite when none is.
+    from median and quartile (or other parts of the days above), which a few days with an unnoticed event hardly move.
+    Days with an anomaly are given as infinite: as many of them as false alarms were wished for count as beyond all
+    others, since leaving these out would cut the tail by what it is to foretell; the rest had a cause and tell nothing
+    of noise. Wider while few days are known; infinite when none is.
     """
     known = np.sort(maxima[~np.isnan(maxima)])
     finite = known[np.isfinite(known)]
     if not len(finite):
         return float("inf")
     beyond = min(len(known) - len(finite), int(np.ceil(per_day * len(known))))
-    median, upper = np.quantile(np.append(finite, np.full(beyond, finite[-1])), (1 - HALF, 1 - QUARTER))
-    length = max(float(upper - median) / np.log(HALF / QUARTER), SHORTEST * abs(float(median)))
+    lower, upper = np.quantile(np.append(finite, np.full(beyond, finite[-1])), [1 - part for part in above])
+    length = max(float(upper - lower) / np.log(above[0] / above[1]), SHORTEST * abs(float(lower)))
     weight = len(finite) / (len(finite) + EXPECTED_DAYS)
-    length = weight * length + (1 - weight) * max(EXPECTED_LENGTH * abs(float(median)), length)
+    length = weight * length + (1 - weight) * max(EXPECTED_LENGTH * abs(float(lower)), length)
     small = 1.0 + 8.0 / len(finite)
-    return float(upper + length * max(float(np.log(QUARTER / per_day)), 0.0) * small)
+    return float(upper + length * max(float(np.log(above[1] / per_day)), 0.0) * small)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from services.detector.alarms import Alarms
-from services.detector.findings import Finding, drifting, findings, key_of, leak, near
+from services.detector.findings import Finding, drifting, findings, key_of, leak, near, risen_last_night
 from services.detector.memory import MINUTES
 from services.detector.methods.night import END
 from services.detector.order import Order
@@ -215,7 +215,7 @@ class Watch:
         """Says which meter's level has drifted by the end of a day; what another alarm tells of is not said twice."""
         for gauge, shift in self.station.shifts:
             key = f"{gauge.channel}.drift"
-            is_told = key not in self.alarms.open and ("usual" in self.alarms.open or "night" in self.alarms.open)
+            is_told = key not in self.alarms.open and self.alarms.open.keys() & {"usual", "night", "last_night"}
             if shift is None or is_told:
                 said = self.alarms.clear(at, key)
             else:
@@ -225,12 +225,16 @@ class Watch:
     def _close_night(self, at: datetime) -> Iterator[Anomaly]:
         station, leaking = self.station, self.alarms.open.get("night")
         station.close_night(leaking.said.opened_at.toordinal() if leaking else 0)
-        usual = station.flow.usual
-        if leaking and station.night.over:
+        night, usual = station.night, station.flow.usual
+        if leaking and night.over:
             yield from self._told(self.alarms.calm(at, "night"))
-        elif station.night.standing.flag and (leaking or "usual" not in self.alarms.open):
-            finding = leak(station.night, sum(usual) / len(usual) if usual else 0.0)
+        elif night.leaking and (leaking or "usual" not in self.alarms.open):
+            finding = leak(night, sum(usual) / len(usual) if usual else 0.0)
             yield from self._told(self.alarms.found(at, finding))
+        if night.last and not self.alarms.open.keys() & {"usual", "night"}:
+            yield from self._told(self.alarms.found(at, risen_last_night(night, night.last)))
+        else:
+            yield from self._told(self.alarms.clear(at, "last_night"))
 
 
 def strange(minutes: int) -> Finding:

@@ -78,10 +78,12 @@ def reach(curves: Curves, window: int) -> tuple[float, ...]:
     return tuple(MOST * up * one / (off * other) for up, one, off, other in zip(*parts, strict=True))
 
 
-def steepness(curves: Curves, flow: Floats) -> Floats:
-    """bar that a little more flow takes, per m³/h, at these flows."""
+def steepness(curves: Curves, flow: Floats, window: int) -> Floats:
+    """bar that a little more flow takes, per m³/h, at the (…, 1440) flows of a day: means of the last minutes."""
     straight, bent = curves[f"{PREFIX}fit"]
-    found: Floats = np.abs(straight + 2.0 * bent * flow)
+    steep = np.abs(straight + 2.0 * bent * flow)
+    sums = np.cumsum(np.concatenate([steep[..., -window:], steep], axis=-1), axis=-1)
+    found: Floats = (sums[..., window:] - sums[..., :-window]) / window
     return found
 
 
@@ -128,18 +130,19 @@ class Head:
         sides = {f"{side}_{window}": 1.0 for side in ("up", "down") for window in windows}
         self.scales = Scales(windows, Learned(sides | {"limit": 1.0}, curves))
         self._reach = list(zip(*(reach(self._curves, window) for window in windows), strict=True))
-        self._steepness: list[float] = []
+        self._steepness: list[tuple[float, ...]] = []
         self._usual: list[float] = []
         """(1440,) pressure at no flow, bar; empty when no level is known."""
         self._reach_now: tuple[float, ...] = ()
-        self._steep = math.nan
+        self._steep_now: tuple[float, ...] = ()
 
     def open_day(self, number: int, week: list[Day], flow: Floats) -> None:
         """Begins a day with the days of the week before it, and the flow that is usual in its 1440 minutes."""
         beyond = {day.number: self._relation.beyond(day.values[0], day.values[1]) for day in week}
         level = _level(_daily(np.array(list(beyond.values())))) if beyond else math.nan
         self._usual = (level + minutes_of(np.array(self._relation.shape))).tolist() if level == level else []
-        self._steepness = steepness(self._curves, flow).tolist()
+        steep = [steepness(self._curves, flow, window).tolist() for window in self.scales.windows]
+        self._steepness = list(zip(*steep, strict=True))
         nothing = np.full(MINUTES, np.nan)
         before = np.concatenate([beyond.get(number - ago, nothing) for ago in (2, 1)])
         self.scales.open_day(before - level)
@@ -152,13 +155,13 @@ class Head:
         straight, bent = self._relation.fit
         hour = minute // 60
         self.scales.add(pressure - (straight + bent * flow) * flow - self._usual[minute], hour)
-        self._reach_now, self._steep = self._reach[hour], self._steepness[minute]
+        self._reach_now, self._steep_now = self._reach[hour], self._steepness[minute]
         return True
 
     def apart(self, place: int, up: float) -> float:
         """Spreads that pressure is off over a window, by its place; 0 where it is more than flow, up so far, can do."""
         off = abs(self.scales.far(place))
-        return off if off < self._reach_now[place] * self._steep * up else 0.0
+        return off if off < self._reach_now[place] * self._steep_now[place] * up else 0.0
 
     def moved_alone(self, ups: list[float]) -> bool:
         """Whether pressure is far off over some window, and that is more than flow, up so far, can do."""

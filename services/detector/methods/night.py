@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.detector.memory import Day, Past
-from services.detector.methods import steady
+from services.detector.methods import last_night, steady
 from services.detector.methods.rises import BASELINE, CONSTANT, ENOUGH, MINIMUM, NIGHTS, STILL, Rises, rises
 from services.detector.methods.spreads import ONE_SIDE, Learned
 from shared.contract.messages import NOT_EVALUATED, Check
@@ -51,8 +51,11 @@ class Excess:
     """m³ since then."""
 
 
-def learn(past: Past, pressure: Past, per_day: float) -> Learned | None:
-    """What steady.learn says, and the spreads of each number of nights; None before enough nights are known."""
+def learn(past: Past, pressure: Past, per_day: float, of_last: float) -> Learned | None:
+    """What steady.learn says, the spreads of each number of nights, and the limits; None before enough are known.
+
+    per_day: false alarms of what several nights have more; of_last: of what the last night alone has.
+    """
     if len(past.tens) <= ENOUGH or not past.calm.any() or (found := steady.learn(past, pressure)) is None:
         return None
     series = steady.measures(np.stack([past.tens, pressure.tens], axis=1), past.numbers, past.types, found)
@@ -76,7 +79,9 @@ def learn(past: Past, pressure: Past, per_day: float) -> Learned | None:
     learned = Learned(found.limits | spreads, found.profiles)
     limit = max(math.log(AT_ALL / (7 * per_day)), LOWEST) * (1 + YOUNG / seen)
     limit = _passed_by_few(limit, Rises(series, past.clean).scores(_spreads(learned)), BY_CHANCE + per_day * seen)
-    return Learned(learned.limits | {"limit": float(f"{limit:.6g}")}, found.profiles)
+    last = last_night.learn(series, past, of_last)
+    limits = learned.limits | {"limit": float(f"{limit:.6g}")} | (last.limits if last else {})
+    return Learned(limits, found.profiles)
 
 
 def _counted(rise: Floats, past: Past) -> Floats:
@@ -116,6 +121,12 @@ class Night:
         self.flow = math.nan
         """Night minimum flow, m³/h."""
         self.excess: Excess | None = None
+        self._last_limit = limits.get("last", math.inf)
+        self._last_spread = limits.get("last_spread", 0.0)
+        self.last: Excess | None = None
+        """What last night alone had more than those before, if that is unusual."""
+        self.leaking = False
+        """Whether what several nights have more is unusual."""
         self.opened = 0
         """Ordinal of the day on whose morning the open alarm began, as told before a night is closed; 0 for none."""
         self.over = False
@@ -127,22 +138,30 @@ class Night:
         days: the closed ones before it; types: (n + 1,) which of them and this one are alike.
         """
         self.standing, self.excess, self.over = NOT_EVALUATED, None, number - self.opened >= LASTS
+        self.last, self.leaking = None, False
         if self._learned is None:
             return
         numbers = np.array([*(day.number for day in days), number])
         series = steady.measures(np.array([*(day.tens for day in days), morning]), numbers, types, self._learned)
+        self._look_at_last(last_night.excess(series))
         looked = Rises(series, ~np.isin(numbers, list(disturbed)))
         windows = looked.clearest(self._spreads)
         self.flow = float(series[MINIMUM, -1])
         for place in np.flatnonzero(numbers == self.opened):
             level, rise = (part[:2, windows[place], place] for part in (looked.levels, looked.firmly))
             self.over = self.over or bool((series[:2, -1] - level < STILL * rise).any())
-        if np.isnan(looked.firmly[:2, :, -1]).all():
+        if np.isnan(looked.firmly[:2, :, -1]).all() and self.last is None:
             return
         self.excess = self._excess(series[CONSTANT], looked.levels[CONSTANT, windows[-1], -1], int(windows[-1]))
         usual = self.excess is None or (self.excess.nights > FRESH and not self.opened)
         score = 0.0 if usual else round(float(looked.scores(self._spreads)[-1]), 2)
-        self.standing = Check(1 if score >= self._limit else 0, score, self._limit)
+        self.leaking = score >= self._limit
+        flag = self.leaking or self.last is not None
+        self.standing = Check(1 if flag else 0, max(score, self._limit) if flag else score, self._limit)
+
+    def _look_at_last(self, more: float) -> None:
+        if more > self._last_limit:
+            self.last = Excess(more, 1.645 * self._last_spread, 1, math.nan)
 
     def _excess(self, flows: Floats, level: float, window: int) -> Excess | None:
         """Size, and since when the nights are above the level by a quarter of it."""

@@ -22,14 +22,16 @@ DEMAND = 2.0
 CONSTANT, MINIMUM, BY_DAY = range(3)
 
 
-def rises(flows: Floats, clean: Mask) -> tuple[Floats, Floats]:
-    """(len(NIGHTS), n) how far the nights up to each are above the weeks before them, m³/h, and the levels there.
+def rises(
+    flows: Floats, clean: Mask, nights: tuple[int, ...] = NIGHTS, baseline: int = BASELINE
+) -> tuple[Floats, Floats]:
+    """(len(nights), n) how far the nights up to each are above those of the baseline, m³/h, and the levels there.
 
     flows: (n,) by night, oldest first; clean: which make a baseline. NaN where unknown.
     """
-    levels, own = _levels(flows, clean), np.full((len(NIGHTS), len(flows)), np.nan)
+    levels, own = _levels(flows, clean, baseline), np.full((len(nights), len(flows)), np.nan)
     rise = own.copy()
-    for place, count in enumerate(NIGHTS):
+    for place, count in enumerate(nights):
         latest = _windows(flows, count)
         own[place, count:] = levels[:-count]
         known = 2 * np.count_nonzero(~np.isnan(latest), axis=1) > count
@@ -44,9 +46,9 @@ def firm(flows: Floats, rise: Floats, levels: Floats) -> Floats:
     return found
 
 
-def _levels(flows: Floats, clean: Mask) -> Floats:
-    """(n,) median of the weeks up to each night, without disturbed nights unless hardly any other is left."""
-    every, calm = _windows(flows, BASELINE), _windows(np.where(clean, flows, np.nan), BASELINE)
+def _levels(flows: Floats, clean: Mask, baseline: int) -> Floats:
+    """(n,) median of the nights up to each one, without disturbed ones unless hardly any other is left."""
+    every, calm = _windows(flows, baseline), _windows(np.where(clean, flows, np.nan), baseline)
     known, left = np.count_nonzero(~np.isnan(every), axis=1), np.count_nonzero(~np.isnan(calm), axis=1)
     base = np.where((2 * left >= known)[:, None], calm, every)
     return np.where(np.count_nonzero(~np.isnan(base), axis=1) >= ENOUGH, median(base.T), np.nan)

@@ -37,7 +37,7 @@ from services.detector.tail import limit_for
 from shared.contract.messages import NOT_EVALUATED, Check
 from shared.domain.series import Floats
 
-PARTS = {10: 0.1, 30: 0.15, 60: 0.2, 180: 0.25, 720: 0.3}
+PARTS = {10: 0.1, 30: 0.2, 60: 0.3, 180: 0.3, 720: 0.1}
 """Minutes of the windows, for a large burst and ever smaller ones; and the part of the false alarms of each."""
 WINDOWS = tuple(PARTS)
 HOUR = 60
@@ -75,9 +75,8 @@ def learn(past: Past, partner: Past | None, per_day: float, rising: bool) -> Lea
     if partner is not None and (related := head.learn(past, partner, days.calm, WINDOWS)) is not None:
         apart, curves = related
         profiles |= curves
-        steep = head.steepness(curves, past.usual)
         for window in WINDOWS:
-            most = steep * np.repeat(np.array(head.reach(profiles, window)), 60)
+            most = head.steepness(curves, past.usual, window) * np.repeat(np.array(head.reach(profiles, window)), 60)
             joint = _joint(found_all, apart, window, most)
             limit = max(limit_for(daily_maxima(joint, days), per_day * PARTS[window]), LEAST)
             limits[f"joint_{window}"] = rounded(limit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from functools import cache
 
+import numpy as np
 import pytest
 
 from services.detector.findings import Finding
@@ -30,7 +31,7 @@ NIGHT = 64 * DAY + 40
 MIDNIGHT = 65 * DAY
 
 
-def site(days: int = 66, shape: str = "homes", seed: int = 12) -> Site:
+def site(days: int = 67, shape: str = "homes", seed: int = 12) -> Site:
     return make_site(SHAPES[shape], days, seed)
 
 
@@ -205,6 +206,22 @@ def test_an_open_leak_outlives_a_restart() -> None:
     ends = [said for said in anomalies(after) if said.id == leak.id]
     assert ends[-1].state == "cleared"
     assert [said for said in anomalies(replay(again, some[cut:])) if said.id == leak.id] == ends
+
+
+def test_a_burst_by_day_that_only_the_night_shows_is_told_in_the_morning_and_over_the_next_one() -> None:
+    one = site()
+    one.flow[START : START + DAY] += np.interp(np.arange(DAY), [0, 900, DAY], [0.0, 4.0, 4.0])
+    some, cut = one.readings(), 65 * DAY + 700
+    first = detector()
+    before, after = list(replay(first, some[:cut])), list(replay(first, some[cut:]))
+    (said, *_) = (one for one in anomalies(before) if one.opened_at >= since(START))
+    assert (said.kind, said.method, said.state, said.at) == ("step", "night", "opened", since(65 * DAY + 300))
+    assert said.excess_m3h == pytest.approx(4.0, abs=2.0)
+    again = detector(KeptArchive(some[:cut], before))
+    assert said in list(again.start())
+    (end,) = (one for one in anomalies(after) if one.id == said.id)
+    assert (end.state, end.at) == ("cleared", since(66 * DAY + 300))
+    assert [one for one in anomalies(replay(again, some[cut:])) if one.id == said.id] == [end]
 
 
 def test_a_re_zoned_district_is_a_step_and_usual_within_days() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from services.detector.memory import MINUTES, Day, Past, day_types, ten_minute_means
-from services.detector.methods.night import KEPT, LASTS, MEASURES, Night, learn
+from services.detector.methods.night import KEPT, LASTS, MEASURES, Excess, Night, learn
 from services.detector.methods.rises import NIGHTS
 from services.detector.methods.spreads import Learned
 from tests.unit.services.detector.site import MONDAY, SHAPES, Site, make_site
@@ -43,7 +43,7 @@ def learned_from(flow: np.ndarray) -> Learned:
     every = np.ones(LEARNED - 14, dtype=bool)
     first = FIRST + np.arange(14, LEARNED), TYPES[14:LEARNED], NOTHING, NOTHING, NOTHING
     past, pressure = (Past(*first, tens_of(one)[14:LEARNED], every, every) for one in (flow, site().pressure))
-    found = learn(past, pressure, PER_DAY)
+    found = learn(past, pressure, PER_DAY, PER_DAY)
     assert found is not None
     return found
 
@@ -63,14 +63,18 @@ class Watchman:
         self.opened: list[int] = []
         self.cleared: list[int] = []
         self.sizes = []
+        self.risen: dict[int, Excess] = {}
+        """Nights that alone had more than those before."""
         for place in range(LEARNED, len(days)):
             night.opened = opened
             before, types = days[max(0, place - KEPT) : place], TYPES[max(0, place - KEPT) : place + 1]
             night.close_night(before, tens[place], FIRST + place, types, set())
+            if night.last:
+                self.risen[place] = night.last
             if opened and night.over:
                 self.cleared.append(place)
                 opened = 0
-            elif night.standing.flag:
+            elif night.leaking:
                 assert night.excess is not None
                 self.sizes.append(night.excess)
                 self.opened += [] if opened else [place]
@@ -132,6 +136,30 @@ def test_a_night_of_flushing_is_no_leak() -> None:
     flow = quiet().copy()
     flow[ONSET * MINUTES : ONSET * MINUTES + 240] += 40.0
     assert Watchman(flow).opened == []
+
+
+def with_burst(hours: int, part: float = 0.15) -> np.ndarray:
+    flow, start = quiet().copy(), ONSET * MINUTES + 14 * 60
+    flow[start : start + 60 * hours] += part * SHAPES["homes"].mean_flow
+    return flow
+
+
+def test_a_burst_shows_in_its_first_night() -> None:
+    found = Watchman(with_burst(hours=20)).risen
+    assert list(found) == [ONSET + 1]
+    size, true = found[ONSET + 1], 0.15 * SHAPES["homes"].mean_flow
+    assert abs(size.flow - true) < 2 * size.doubt < true
+
+
+def test_what_is_over_by_night_does_not() -> None:
+    assert Watchman(with_burst(hours=8)).risen == {}
+
+
+def test_a_night_after_a_day_of_demand_is_none() -> None:
+    flow = with_burst(hours=20)
+    day = slice(ONSET * MINUTES + 5 * 60, ONSET * MINUTES + 22 * 60)
+    flow[day] += 0.4 * SHAPES["homes"].mean_flow
+    assert Watchman(flow).risen == {}
 
 
 def since_onset(usual: np.ndarray, factor: float) -> np.ndarray:

@@ -11,7 +11,7 @@ EXPECTED_LENGTH, EXPECTED_DAYS = 0.2, 5.0
 SHORTEST = 0.02
 """Length of the tail, in parts of the median, where days hardly differ."""
 BULK = (0.5, 0.25)
-"""Parts of the days above the two values that the tail is told from: where few are out of the ordinary, any will do."""
+"""Parts of the days above median and upper quartile, which the tail is told from: a few odd days hardly move them."""
 
 
 def limit_for(maxima: Floats, per_day: float, above: tuple[float, float] = BULK) -> float:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from services.reporter.text import minute as minute_of
 from services.reporter.text import time_of
-from shared.contract.messages import FlowChecks, Prediction, PressureChecks, Reading, Verdict
+from shared.contract.messages import FlowChecks, Prediction, PressureChecks, Reading, Tick, Verdict
 from shared.domain.series import DAY, HOUR, MINUTE
 
 
@@ -17,6 +17,7 @@ class Past(Protocol):
     """Stored history, read-only; epoch seconds, stop is exclusive."""
 
     def sensors(self) -> list[str]: ...
+    def mark(self) -> tuple[str, int] | None: ...
     def whole(self) -> bool: ...
     def span(self, sensor: str) -> tuple[int, int] | None: ...
     def issued(self, sensor: str) -> int | None: ...
@@ -54,7 +55,7 @@ class Owed:
     def between(self, sent: str, block: str) -> tuple[Sequence[Verdict | Prediction], bool]:
         """What `after` gives, up to another block, and whether it is final.
 
-        Not while a reading there is not judged, readings are missing, or none of the other block is stored yet.
+        Not while a reading there is not judged, or none of the other block is stored yet.
         """
         stop = self._at(f"{block}0")
         span = (max(self._end(sent), stop - self._days * DAY), stop)
@@ -62,7 +63,12 @@ class Owed:
         found = [verdict for sensor in sensors for verdict in self._past.verdicts(sensor, *span)]
         unjudged = any(True for sensor in sensors for _ in self._past.unjudged(sensor, *span))
         reached = any(known[1] >= stop for sensor in sensors if (known := self._past.span(sensor)))
-        return list(self._in_order(found)), reached and self._past.whole() and not unjudged
+        return list(self._in_order(found)), reached and not unjudged
+
+    def lacks(self, tick: Tick) -> bool:
+        """Whether readings are missing in history: known of, or sent before a tick."""
+        boot_id, seq = self._past.mark() or ("", -1)
+        return not self._past.whole() or tick.seq > (seq if tick.boot_id == boot_id else -1)
 
     def _in_order(self, verdicts: list[Verdict]) -> Iterator[Verdict | Prediction]:
         for verdict in sorted(verdicts, key=lambda one: (one.at, one.sensor)):
@@ -122,6 +128,9 @@ class NothingOwed:
 
     def between(self, sent: str, block: str) -> tuple[Sequence[Verdict | Prediction], bool]:  # noqa: ARG002
         return (), True
+
+    def lacks(self, tick: Tick) -> bool:  # noqa: ARG002
+        return False
 
     def minute(self, sensor: str, minute: str) -> tuple[Verdict | None, bool]:  # noqa: ARG002
         return None, True

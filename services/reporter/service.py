@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from services.reporter.blocks import Blocks, block_of, minutes_of
 from services.reporter.now import Now
 from services.reporter.text import alert_line, alert_part, forecast_columns, known_line, missing_line
-from shared.contract.messages import Anomaly, Message, Prediction, Stored, Tick, Verdict
+from shared.contract.messages import Anomaly, Message, Prediction, Tick, Verdict
 from shared.domain.pace import Pace
 from shared.domain.series import DAY, MINUTE
 from shared.runtime.service import Unavailable
@@ -56,6 +56,10 @@ class Owed(Protocol):
         """Verdicts and predictions between two blocks, and whether that is final."""
         ...
 
+    def lacks(self, tick: Tick) -> bool:
+        """Whether readings are not stored that ingest had sent before a tick."""
+        ...
+
     def minute(self, sensor: str, minute: str) -> tuple[Verdict | None, bool]:
         """The verdict of a minute, and whether that is final."""
         ...
@@ -69,7 +73,7 @@ class Reporter:
     """Collects the lines of each minute; a minute without a reading gets its line when the next one has closed."""
 
     name: ClassVar[str] = "reporter"
-    consumes: ClassVar[tuple[type[Message], ...]] = (Verdict, Prediction, Anomaly, Tick, Stored)
+    consumes: ClassVar[tuple[type[Message], ...]] = (Verdict, Prediction, Anomaly, Tick)
     produces: ClassVar[tuple[type[Message], ...]] = ()
     commands: ClassVar[tuple[str, ...]] = ()
 
@@ -89,8 +93,7 @@ class Reporter:
         self._forecasts: defaultdict[str, dict[str, str]] = defaultdict(dict)
         """sensor to full hour to the columns of its forecast, the newest hours only."""
         self._silent: set[str] = set()
-        self._gap = False
-        """Whether readings are missing that ingest sends again."""
+        self._tick: Tick | None = None
         self._changed = False
         self._newest_block = ""
         """Complete, and not yet in server.txt."""
@@ -116,11 +119,10 @@ class Reporter:
             self._now.hear(at)
             self._put(message.sensor, self._now.place_of(at), alert_line(message))
         elif isinstance(message, Tick):
+            self._tick = message
             self._close_minute(message.at)
         elif isinstance(message, Prediction):
             self._take_prediction(message)
-        elif isinstance(message, Stored):
-            self._gap = message.seen > message.seq
         elif isinstance(message, Anomaly) and message.kind == "silence":
             (self._silent.discard if message.state == "cleared" else self._silent.add)(message.sensor)
         return iter(())
@@ -214,10 +216,11 @@ class Reporter:
 
     def _between(self, block: str) -> bool:
         """Takes what history has between the block that was sent last and this one; whether that is all."""
+        gap = self._gap()
         messages, final = self._owed.between(self._blocks.sent, block)
         for message in messages:
             list(self.handle(message))
-        return final and not self._gap
+        return final and not gap
 
     def _whole(self, block: str) -> bool:
         """Whether a block has all that it can have; what is missing is looked up, once a tick."""
@@ -245,9 +248,10 @@ class Reporter:
 
     def _look_up(self, sensor: str, missed: str, at_last: bool = False) -> bool:
         """Gives a minute the line that history knows, or that of a minute without a reading; whether it could."""
+        gap = self._gap()
         verdict, final = self._owed.minute(sensor, missed)
         line = alert_line(verdict) if verdict else missing_line(sensor, missed, sensor in self._silent)
-        final = at_last or (final and not (verdict is None and self._gap))
+        final = at_last or (final and not (verdict is None and gap))
         if final:
             self._put(sensor, missed, line)
         elif missed >= self._alerts[sensor][0]:
@@ -261,6 +265,10 @@ class Reporter:
         if prediction:
             self._take_prediction(prediction)
         return final
+
+    def _gap(self) -> bool:
+        """Whether a reading that was sent may be missing in what history says next."""
+        return self._tick is not None and self._owed.lacks(self._tick)
 
     def _put(self, sensor: str, at: str, line: str) -> None:
         self._first_blocks.setdefault(sensor, block_of(at))

@@ -78,9 +78,9 @@ class Stage:
         self._recorder: Recorder | None = None
         makers: dict[str, Callable[[MqttBus], Service]] = {
             "db_writer": self._db_writer,
-            "detector": lambda bus: self._unbroken(Detector(settings, self._history(), holidays), bus),
+            "detector": lambda bus: self._unbroken(lambda past: Detector(settings, past, holidays), bus),
             "forecaster": lambda bus: self._unbroken(
-                Forecaster(site, zone, self._history(), lambda *_: None, holidays), bus
+                lambda past: Forecaster(site, zone, past, lambda *_: None, holidays), bus
             ),
             "reporter": self._reporter,
             "ingest": lambda _: Ingest(site, self._spool, "file", Register(settings.sensors), lambda _: None, NoPast()),
@@ -138,8 +138,11 @@ class Stage:
     def _history(self) -> History:
         return History(self.settings.database, self.settings.zone, self.settings.site.name)
 
-    def _unbroken(self, service: Detector | Forecaster, bus: MqttBus) -> Service:
-        return unbroken(service, self._history(), service.owed, lambda: bus.connections)
+    def _unbroken(self, make: Callable[[History], Detector | Forecaster], bus: MqttBus) -> Service:
+        """The service and what watches over its readings, in one history: what both see is of one instant."""
+        past = self._history()
+        service = make(past)
+        return unbroken(service, past, service.owed, lambda: bus.connections)
 
     def _reporter(self, _: MqttBus) -> Service:
         settings, wanted = self.settings, self.settings.reporter

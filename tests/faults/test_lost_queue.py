@@ -51,7 +51,8 @@ def whole(stage: Stage, folder: Path) -> None:
 
     def lacking() -> list[str]:
         found = [table for table in TABLES if rows(stage.settings, table) != rows(calm, table)]
-        return found if blocks(stage.settings).items() >= blocks(calm).items() else [*found, "blocks"]
+        sent, due = blocks(stage.settings), blocks(calm)
+        return found + [f"{name}: {sent.get(name)!r} for {due[name]!r}" for name in due if sent.get(name) != due[name]]
 
     def is_whole() -> bool:
         stage.pass_time()

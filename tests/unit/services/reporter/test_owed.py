@@ -11,7 +11,7 @@ from services.reporter.owed import Owed
 from shared.contract.messages import Forecast, Prediction, Verdict
 from shared.store.history import History
 from shared.store.recorder import Recorder
-from tests.unit.makers import at, prediction, reading, verdict
+from tests.unit.makers import at, prediction, reading, tick, verdict
 
 ZONE = ZoneInfo("Asia/Seoul")
 
@@ -53,7 +53,7 @@ def test_an_empty_forecast_is_final_and_a_missing_one_is_not(tmp_path: Path) -> 
     recorder.close()
 
 
-def test_nothing_is_leapt_over_before_history_is_there_and_whole(tmp_path: Path) -> None:
+def test_nothing_is_leapt_over_before_history_is_there(tmp_path: Path) -> None:
     """After an outage of the broker minutes of now come before those that waited, and db_writer is behind both."""
     recorder = Recorder(tmp_path / "wvr.db", ZONE, (0, 24))
     owed = Owed(History(tmp_path / "wvr.db", ZONE, "site1"), ZONE, 7)
@@ -62,14 +62,26 @@ def test_nothing_is_leapt_over_before_history_is_there_and_whole(tmp_path: Path)
         found, final = owed.between("2026-11-23T23:0", "2026-11-24T00:0")
         return len(found), final
 
-    def store(minutes: Iterable[int], seq: int, seen: int) -> None:
-        told = [message for minute in minutes for message in (reading(minute), verdict(minute))]
-        recorder.write(told, [("site1", ("boot", seq, int(at(60).timestamp()), seen))])
+    def store(minutes: Iterable[int]) -> None:
+        recorder.write([message for minute in minutes for message in (reading(minute), verdict(minute))])
 
-    store(range(10), 9, 9)
+    store(range(10))
     assert between() == (0, False)
-    store(range(60, 62), 9, 61)
-    assert between() == (0, False)
-    store(range(10, 60), 61, 61)
+    store(range(10, 62))
     assert between() == (50, True)
+    recorder.close()
+
+
+def test_history_lacks_readings_that_were_sent_before_a_tick_or_are_known_of(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "wvr.db", ZONE, (0, 24))
+    owed = Owed(History(tmp_path / "wvr.db", ZONE, "site1"), ZONE, 7)
+
+    def lacks(boot_id: str, seq: int) -> bool:
+        return owed.lacks(replace(tick(60), boot_id=boot_id, seq=seq))
+
+    assert (lacks("boot", -1), lacks("boot", 0)) == (False, True)
+    recorder.write([reading(0)], [("site1", ("boot", 9, int(at(0).timestamp()), 9))])
+    assert [lacks("boot", 9), lacks("boot", 10), lacks("anew", -1), lacks("anew", 0)] == [False, True, False, True]
+    recorder.write([reading(60)], [("site1", ("boot", 9, int(at(60).timestamp()), 61))])
+    assert lacks("boot", 9)
     recorder.close()

@@ -10,7 +10,7 @@ import pytest
 from services.reporter.folder import DeferredFolder, SensorFolder
 from services.reporter.owed import NothingOwed
 from services.reporter.service import PATIENCE, Owed, Reporter
-from shared.contract.messages import Anomaly, Message, Prediction, Sentence, Verdict
+from shared.contract.messages import Anomaly, Message, Prediction, Sentence, Tick, Verdict
 from shared.runtime.service import Unavailable
 from tests.unit.makers import at, prediction, tick, verdict
 
@@ -28,7 +28,7 @@ class Kept(NothingOwed):
         self.jumps: dict[str, list[Verdict | Prediction]] = {}
         self.verdicts: dict[str, Verdict] = {}
         self.forecasts: dict[str, Prediction] = {}
-        self.final = False
+        self.final = self.lacking = False
 
     def after(self, block: str) -> list[Verdict | Prediction]:
         return self.blocks.get(block, [])
@@ -38,6 +38,9 @@ class Kept(NothingOwed):
 
     def between(self, sent: str, block: str) -> tuple[list[Verdict | Prediction], bool]:  # noqa: ARG002
         return self.jumps.pop(block, []), self.final
+
+    def lacks(self, tick: Tick) -> bool:  # noqa: ARG002
+        return self.lacking
 
     def minute(self, sensor: str, minute: str) -> tuple[Verdict | None, bool]:  # noqa: ARG002
         return self.verdicts.get(minute), minute in self.verdicts or self.final
@@ -248,6 +251,18 @@ def test_a_block_waits_for_a_verdict_that_is_on_its_way(tmp_path: Path) -> None:
     tell(service, verdict(3), tick(21))
     assert [path.name[-8:] for path in sorted((tmp_path / "outbox").iterdir())] == ["2300.txt", "2310.txt"]
     assert "NULL  NULL" not in (tmp_path / "outbox/server-20261123T2300.txt").read_text().replace(NULLS, "")
+
+
+def test_a_block_waits_for_a_reading_that_was_sent_and_is_not_stored(tmp_path: Path) -> None:
+    """After an outage of the broker minutes of now come before those that were read meanwhile."""
+    owed = Kept()
+    owed.final = owed.lacking = True
+    service = reporter(tmp_path, owed)
+    tell(service, *(verdict(minute) for minute in (0, 5, 70)), tick(70))
+    assert not (tmp_path / "server.txt").exists()
+    owed.lacking = False
+    tell(service, tick(71))
+    assert (tmp_path / "outbox" / "server-20261123T2300.txt").exists()
 
 
 def test_a_block_goes_at_last_without_what_never_came(tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ IN_FULL = 0.6
 """Part of its mean so far in m³/h: a broken main loses as much at night, more demand is less then."""
 NAMEABLE = ("step", "pressure_drop")
 WAITING_KINDS = ("deviation",)
+ALIKE = 2.0
+"""Factor within which two sizes in m³/h are of the same water."""
 DAILY = ("night", "last_night", "flow_rate.drift", "pressure.drift")
 """Keys of what is judged once a day, not each minute."""
 
@@ -144,6 +146,12 @@ class Alarms:
         """Clears what is judged once a day, if it is open."""
         if alarm := self.open.pop(key, None):
             yield self._cleared(alarm, max(at, alarm.said.opened_at))
+
+    def merge(self, opened: Anomaly) -> Iterator[Anomaly]:
+        """Clears last night's alarm once another tells of the same water: half to twice as much."""
+        before, flow = self.open.get("last_night"), opened.excess_m3h or 0.0
+        if before and flow / ALIKE <= (before.said.excess_m3h or 0.0) <= flow * ALIKE:
+            yield from self.clear(opened.at, "last_night")
 
     def turn_back(self, at: datetime) -> Iterator[Anomaly]:
         """Clears what was opened after `at`: the meter's clock has come back from there, and won't pass it for long."""

@@ -27,6 +27,8 @@ class Gauge:
         self.channel, self._allowed = channel, allowed
         self.minutes: list[float] = [math.nan] * MINUTES
         self.usual: list[float] = []
+        self.usual_mean = 0.0
+        """Of the day; 0 when nothing is expected of it."""
         self.empty = [math.nan] * MINUTES
         self.forecasts: list[Quantiles | None] = [None] * 24
         self.system = System(channel, None, allowed)
@@ -46,6 +48,7 @@ class Gauge:
         self.minutes = [math.nan] * MINUTES
         self.forecasts = [None] * 24
         self.usual = usual if usual and usual[0] == usual[0] else []
+        self.usual_mean = sum(self.usual) / MINUTES
         self.value.open_day(self.usual, past)
         self.prediction.open_day(self.usual)
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import numpy as np
 
-from services.detector.memory import LEARNED_DAYS, MINUTES, RARE_DAYS, Memory, past_of
+from services.detector.memory import LEARNED_DAYS, MINUTES, RARE_DAYS, Memory, Past, past_of
 from services.detector.methods import drift, night, prediction, system, value
 from services.detector.methods.spreads import Learned
 from services.detector.usual import day_ahead
@@ -74,28 +74,33 @@ def _learned(memory: Memory, number: int, wish: Wish) -> dict[str, Learned]:
     """ "channel.method" to what it learned."""
     daily = {name: share * wish.false_alarms_per_week / 7 for name, share in SHARES.items()}
     flow, pressure = (past_of(memory, number, channel) for channel in CHANNELS)
-    long_flow, long_pressure = (past_of(memory, number, channel, RARE_DAYS) for channel in CHANNELS)
-    rates = {channel: daily[f"{channel}.value"] for channel in CHANNELS}
+    values = _values(flow, pressure, daily)
+    if len(memory.before(number, RARE_DAYS)) > len(memory.before(number, LEARNED_DAYS)):
+        long_flow, long_pressure = (past_of(memory, number, channel, RARE_DAYS) for channel in CHANNELS)
+        both = zip(values, _values(long_flow, long_pressure, daily), strict=True)
+        values = [value.narrower(recent, long) for recent, long in both]
     found = {
         "flow_rate.system": system.learn(flow, daily["flow_rate.system"], wish.stuck_minutes),
-        "flow_rate.value": value.narrower(
-            value.learn(flow, pressure, rates["flow_rate"], rising=True),
-            value.learn(long_flow, long_pressure, rates["flow_rate"], rising=True),
-        ),
+        "flow_rate.value": values[0],
         "flow_rate.prediction": prediction.learn(flow, daily["flow_rate.prediction"]),
         "flow_rate.night": night.learn(flow, pressure, daily["flow_rate.night"], daily["flow_rate.last_night"]),
         "flow_rate.drift": drift.learn(flow, pressure, daily["flow_rate.drift"]),
         "pressure.system": system.learn(pressure, daily["pressure.system"], wish.stuck_minutes),
-        "pressure.value": value.narrower(
-            value.learn(pressure, None, rates["pressure"], rising=False),
-            value.learn(long_pressure, None, rates["pressure"], rising=False),
-        ),
+        "pressure.value": values[1],
         "pressure.prediction": prediction.learn(pressure, daily["pressure.prediction"]),
         "pressure.drift": drift.learn(pressure, flow, daily["pressure.drift"]),
     }
     return {
         name: learned for name, learned in found.items() if learned and all(map(math.isfinite, learned.limits.values()))
     }
+
+
+def _values(flow: Past, pressure: Past, daily: dict[str, float]) -> list[Learned | None]:
+    """What the method value learns of both channels."""
+    return [
+        value.learn(flow, pressure, daily["flow_rate.value"], rising=True),
+        value.learn(pressure, None, daily["pressure.value"], rising=False),
+    ]
 
 
 def _usual_week(memory: Memory, number: int) -> dict[str, tuple[float, ...]]:

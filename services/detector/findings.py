@@ -182,5 +182,4 @@ def _deviation(gauge: Gauge) -> Finding:
 
 
 def _severity(flow: Gauge, excess: float, ratio: float) -> Severity:
-    usual = sum(flow.usual) / len(flow.usual) if flow.usual else 0.0
-    return "critical" if excess >= LARGE * abs(usual) and ratio >= 1.5 else "warning"
+    return "critical" if excess >= LARGE * abs(flow.usual_mean) and ratio >= 1.5 else "warning"

@@ -137,6 +137,8 @@ class Watch:
             if key_of(anomaly.channel, anomaly.kind) == "usual":
                 self._hold(anomaly)
             yield anomaly
+            if anomaly.state == "opened" and anomaly.method == "value":
+                yield from self._told(self.alarms.merge(anomaly))
 
     def _hold(self, anomaly: Anomaly) -> None:
         """Keeps what was the level before an alarm until it is cleared."""
@@ -225,15 +227,15 @@ class Watch:
     def _close_night(self, at: datetime) -> Iterator[Anomaly]:
         station, leaking = self.station, self.alarms.open.get("night")
         station.close_night(leaking.said.opened_at.toordinal() if leaking else 0)
-        night, usual = station.night, station.flow.usual
+        night = station.night
         if leaking and night.over:
             yield from self._told(self.alarms.calm(at, "night"))
         elif night.leaking and (leaking or "usual" not in self.alarms.open):
-            finding = leak(night, sum(usual) / len(usual) if usual else 0.0)
-            yield from self._told(self.alarms.found(at, finding))
-        if night.last and not self.alarms.open.keys() & {"usual", "night"}:
+            yield from self._told(self.alarms.found(at, leak(night, station.flow.usual_mean)))
+        is_told = bool(self.alarms.open.keys() & {"usual", "night"})
+        if night.last and not is_told:
             yield from self._told(self.alarms.found(at, risen_last_night(night, night.last)))
-        else:
+        elif is_told or not night.unseen:
             yield from self._told(self.alarms.clear(at, "last_night"))
 
 

@@ -149,7 +149,7 @@ class Check:
 NOT_EVALUATED = Check()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FlowChecks:
     """The four methods on flow rate."""
 
@@ -159,7 +159,7 @@ class FlowChecks:
     night: Check = NOT_EVALUATED
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PressureChecks:
     """The three methods on pressure."""
 
@@ -168,7 +168,7 @@ class PressureChecks:
     prediction: Check = NOT_EVALUATED
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Verdict:
     """What the detector says of one reading."""
 

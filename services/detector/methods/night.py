@@ -125,6 +125,8 @@ class Night:
         self._last_spread = limits.get("last_spread", 0.0)
         self.last: Excess | None = None
         """What last night alone had more than those before, if that is unusual."""
+        self.unseen = False
+        """Whether too little is known of it to tell."""
         self.leaking = False
         """Whether what several nights have more is unusual."""
         self.opened = 0
@@ -138,7 +140,7 @@ class Night:
         days: the closed ones before it; types: (n + 1,) which of them and this one are alike.
         """
         self.standing, self.excess, self.over = NOT_EVALUATED, None, number - self.opened >= LASTS
-        self.last, self.leaking = None, False
+        self.last, self.leaking, self.unseen = None, False, True
         if self._learned is None:
             return
         numbers = np.array([*(day.number for day in days), number])
@@ -160,6 +162,7 @@ class Night:
         self.standing = Check(1 if flag else 0, max(score, self._limit) if flag else score, self._limit)
 
     def _look_at_last(self, more: float) -> None:
+        self.unseen = more != more
         if more > self._last_limit:
             self.last = Excess(more, 1.645 * self._last_spread, 1, math.nan)
 

@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from services.detector.alarms import Alarms
 from services.detector.findings import Finding
 from services.detector.methods.units import looks_converted
 from services.detector.methods.value import HOUR, Rise
@@ -222,6 +223,28 @@ def test_a_burst_by_day_that_only_the_night_shows_is_told_in_the_morning_and_ove
     (end,) = (one for one in anomalies(after) if one.id == said.id)
     assert (end.state, end.at) == ("cleared", since(66 * DAY + 300))
     assert [one for one in anomalies(replay(again, some[cut:])) if one.id == said.id] == [end]
+
+
+def test_a_night_without_readings_leaves_the_alarm_of_the_night_before() -> None:
+    one = site(days=68)
+    one.flow[START:] += np.interp(np.arange(len(one.flow) - START), [0, 900], [0.0, 3.0])
+    one.flow[66 * DAY - 180 : 66 * DAY + 400] = np.nan
+    found = [said for said in anomalies(replay(detector(), one.readings())) if said.method == "night"]
+    states = [(said.kind, said.state, said.at) for said in found if said.opened_at >= since(START)]
+    assert states[0] == ("step", "opened", since(65 * DAY + 300))
+    assert {at for _, _, at in states[1:]} == {since(67 * DAY + 300)}
+
+
+@pytest.mark.parametrize(("flow", "left"), [(3.0, []), (5.0, []), (1.2, ["last_night"]), (-3.0, ["last_night"])])
+def test_water_that_another_alarm_tells_of_is_last_nights_no_longer(flow: float, left: list[str]) -> None:
+    alarms, morning = Alarms("site1", "001"), since(65 * DAY + 300)
+    night = Finding("last_night", "flow_rate", "night", "step", "warning", None, 3.0, 3.0, wording="last_night")
+    step = Finding("usual", "flow_rate", "value", "step", "warning", 70.0, flow, flow)
+    list(alarms.found(morning, night))
+    (opened,) = alarms.found(morning + 60 * MINUTE, step)
+    ended = list(alarms.merge(opened))
+    assert [key for key in alarms.open if key != "usual"] == left
+    assert [(one.state, one.at) for one in ended] == ([] if left else [("cleared", opened.at)])
 
 
 def test_a_re_zoned_district_is_a_step_and_usual_within_days() -> None:

@@ -37,7 +37,7 @@ from services.detector.tail import limit_for
 from shared.contract.messages import NOT_EVALUATED, Check
 from shared.domain.series import Floats
 
-PARTS = {10: 0.1, 30: 0.2, 60: 0.3, 180: 0.3, 720: 0.1}
+PARTS = {10: 0.1, 30: 0.2, 60: 0.25, 180: 0.25, 720: 0.2}
 """Minutes of the windows, for a large burst and ever smaller ones; and the part of the false alarms of each."""
 WINDOWS = tuple(PARTS)
 HOUR = 60

@@ -64,7 +64,7 @@ def findings(flow: Gauge, pressure: Gauge, flow_checks: Checks, pressure_checks:
     found = []
     for gauge, (system, value_check, _) in ((flow, flow_checks), (pressure, pressure_checks)):
         fault = gauge.system.fault
-        if fault and system.flag and (fault != "silence" or gauge.system.missing >= silence):
+        if fault and system.flag and gauge.system.tells(silence):
             value = gauge.system.last if fault != "silence" else None
             wording: Wording | None = "unit" if gauge.system.converted else None
             key = f"{gauge.channel}.{fault}"

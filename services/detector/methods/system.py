@@ -31,6 +31,8 @@ WITH_PARTNER = 0.5
 """Of the partner's own limit, a move of it that goes with a jump."""
 CONVERTED = 1440
 """Minutes after which another unit is no longer told from the water's own doing."""
+OUTSIDE = 5
+"""Values in a row out of the allowed range that are alarmed where they are plausible here: noise around zero is not."""
 LEAST_WIDTH = 0.1
 """Part of the greatest usual value that a range is wide, and a jump is, at least."""
 
@@ -78,8 +80,10 @@ class System:
         limits = learned.limits if learned else {}
         self._channel, self._partner = channel, partner
         self._run_limit = limits.get("run", UNLEARNED_RUN)
-        self._low = max(limits.get("low", -math.inf), -math.inf if allowed.min is None else allowed.min)
-        self._high = min(limits.get("high", math.inf), math.inf if allowed.max is None else allowed.max)
+        self._least, self._most = limits.get("low", -math.inf), limits.get("high", math.inf)
+        self._low = max(self._least, -math.inf if allowed.min is None else allowed.min)
+        self._high = min(self._most, math.inf if allowed.max is None else allowed.max)
+        self._outside = 0
         self._jump_limit, self._leap_limit = limits.get("jump", math.inf), limits.get("leap", math.inf)
         self.measured = False
         self.fault: Fault | None = None
@@ -99,7 +103,12 @@ class System:
     def take_over(self, before: System) -> System:
         """Goes on where the one with older criteria was."""
         self.measured, self.run, self.missing, self.last = before.measured, before.run, before.missing, before.last
-        self.fault, self._jump, self._beside = before.fault, before._jump, before._beside
+        self.fault, self._jump, self._beside, self._outside = (
+            before.fault,
+            before._jump,
+            before._beside,
+            before._outside,
+        )
         self.converted, self._factor = before.converted, before._factor
         return self
 
@@ -140,6 +149,12 @@ class System:
             self.converted, self._factor = CONVERTED, value / last
         return is_flow and self._jump > self._leap_limit
 
+    def tells(self, silence: int) -> bool:
+        """Whether the fault is alarmed: a silence of so many minutes; out of the allowed range by far, or for long."""
+        if self.fault == "silence":
+            return self.missing >= silence
+        return self.fault is not None and not 0 < self._outside < OUTSIDE
+
     def check(self, value: float | None, usual: float) -> Check:
         """The Check of a value where `usual` is expected, NaN if unknown; sets `fault`."""
         if value is None:
@@ -161,7 +176,9 @@ class System:
             self.run, self.last, self.measured = 1, value, True
         if not self._low <= value <= self._high:
             self.fault = "out_of_range"
+            self._outside = self._outside + 1 if self._least <= value <= self._most else OUTSIDE
             return Check(1, value, self._low if value < self._low else self._high)
+        self._outside = 0
         if self.converted or is_leap:
             self.fault = "out_of_range"
             return Check(1, self._jump, self._jump_limit)

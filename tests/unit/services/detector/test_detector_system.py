@@ -8,7 +8,7 @@ import numpy as np
 
 from services.detector.memory import MINUTES, Past
 from services.detector.methods.spreads import Learned
-from services.detector.methods.system import CONVERTED, System, learn
+from services.detector.methods.system import CONVERTED, OUTSIDE, System, learn
 from shared.domain.series import Floats
 from shared.settings import Range
 
@@ -94,3 +94,17 @@ def test_a_pump_that_trips_is_no_fault_of_the_gauge() -> None:
     limits = learned(4.0 + 0.02 * np.random.default_rng(6).standard_normal((DAYS, MINUTES))).limits
     pressure = System("pressure", Learned(limits | {"low": 0.0}, {}), Range())
     assert flags(pressure, [4.0, 0.4, 0.5, 4.0], 4.0) == [0, 0, 0, 0]
+
+
+def test_noise_around_zero_is_no_alarm_and_what_stays_outside_is() -> None:
+    one = System("flow_rate", learned(np.maximum(FLOW - 3.5, 0.0)), Range(min=0.0))
+    told = []
+    for value in (0.1, -0.2, 0.1, -0.3, -0.1, 0.2, *(-1.0,) * (OUTSIDE - 1)):
+        assert one.check(value, USUAL).flag == int(value < 0.0)
+        told.append(one.tells(silence=10))
+    assert not any(told)
+    one.check(-1.0, USUAL)
+    assert one.tells(silence=10)
+    one.check(0.1, USUAL)
+    one.check(-9999.0, USUAL)
+    assert one.tells(silence=10)

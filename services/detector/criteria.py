@@ -10,7 +10,7 @@ import numpy as np
 
 from services.detector.memory import LEARNED_DAYS, MINUTES, RARE_DAYS, Memory, Past, past_of
 from services.detector.methods import drift, night, prediction, system, value
-from services.detector.methods.spreads import Learned
+from services.detector.methods.spreads import Learned, rounded
 from services.detector.usual import day_ahead
 from shared.contract.messages import CHANNELS, Criteria
 
@@ -29,6 +29,8 @@ SHARES = {
     "pressure.drift": 0.06,
 }
 """Parts of the false-alarm rate that each method may use (decision 0021); the rest is for alarms that last for days."""
+RATE = "false_alarms_per_week"
+"""What the rate that a method's limits were set for is called among them."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,12 @@ def learn(memory: Memory, site: str, sensor: str, midnight: datetime, wish: Wish
     number = midnight.toordinal()
     limits: dict[str, float] = {}
     profiles = _usual_week(memory, number)
-    for name, learned in _learned(memory, number, wish).items():
-        limits |= {f"{name}.{key}": limit for key, limit in learned.limits.items()}
+    rates = {name: rounded(share * wish.false_alarms_per_week) for name, share in SHARES.items()}
+    for name, learned in _learned(memory, number, rates, wish.stuck_minutes).items():
+        limits |= {f"{name}.{key}": limit for key, limit in learned.limits.items()} | {f"{name}.{RATE}": rates[name]}
         profiles |= {f"{name}.{key}": curve for key, curve in learned.profiles.items()}
+    if "flow_rate.night.last" in limits:
+        limits[f"flow_rate.night.last_{RATE}"] = rates["flow_rate.last_night"]
     days = past_of(memory, number, "flow_rate").clean | past_of(memory, number, "pressure").clean
     first = memory.days[0].number
     begin = _midnight(max(first, number - LEARNED_DAYS), midnight)
@@ -70,9 +75,9 @@ def _midnight(number: int, like: datetime) -> datetime:
     return like.replace(year=date.year, month=date.month, day=date.day)
 
 
-def _learned(memory: Memory, number: int, wish: Wish) -> dict[str, Learned]:
-    """ "channel.method" to what it learned."""
-    daily = {name: share * wish.false_alarms_per_week / 7 for name, share in SHARES.items()}
+def _learned(memory: Memory, number: int, rates: dict[str, float], stuck_minutes: int) -> dict[str, Learned]:
+    """ "channel.method" to what it learned; rates: its false alarms per week."""
+    daily = {name: rate / 7 for name, rate in rates.items()}
     flow, pressure = (past_of(memory, number, channel) for channel in CHANNELS)
     values = _values(flow, pressure, daily)
     if len(memory.before(number, RARE_DAYS)) > len(memory.before(number, LEARNED_DAYS)):
@@ -80,12 +85,12 @@ def _learned(memory: Memory, number: int, wish: Wish) -> dict[str, Learned]:
         both = zip(values, _values(long_flow, long_pressure, daily), strict=True)
         values = [value.narrower(recent, long) for recent, long in both]
     found = {
-        "flow_rate.system": system.learn(flow, daily["flow_rate.system"], wish.stuck_minutes),
+        "flow_rate.system": system.learn(flow, daily["flow_rate.system"], stuck_minutes),
         "flow_rate.value": values[0],
         "flow_rate.prediction": prediction.learn(flow, daily["flow_rate.prediction"]),
         "flow_rate.night": night.learn(flow, pressure, daily["flow_rate.night"], daily["flow_rate.last_night"]),
         "flow_rate.drift": drift.learn(flow, pressure, daily["flow_rate.drift"]),
-        "pressure.system": system.learn(pressure, daily["pressure.system"], wish.stuck_minutes),
+        "pressure.system": system.learn(pressure, daily["pressure.system"], stuck_minutes),
         "pressure.value": values[1],
         "pressure.prediction": prediction.learn(pressure, daily["pressure.prediction"]),
         "pressure.drift": drift.learn(pressure, flow, daily["pressure.drift"]),

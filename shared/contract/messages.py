@@ -241,7 +241,10 @@ class Criteria:
     days: Count
     """Clean days that were learned from."""
     limits: Annotated[dict[Word, Figure], MaxLen(500)]
-    """"channel.method.name" to limit, in the unit of that method's score."""
+    """"channel.method.name" to limit, in the unit of that method's score.
+
+    "channel.method.false_alarms_per_week" is the rate that the others of that method were set for.
+    """
     profiles: Annotated[dict[Word, Curve], MaxLen(200)] = field(default_factory=dict)
     """"channel.name" to learned curve: 168 hours of the week from Monday 00:00, 24 hours, 144 ten minutes, or terms."""
 

@@ -21,6 +21,7 @@ from shared.contract.messages import (
     Tick,
 )
 from shared.contract.topics import topic_of
+from shared.settings import Settings
 from tests.unit.services.detector.fakes import (
     MINUTE,
     Forecasts,
@@ -198,6 +199,14 @@ def test_a_first_start_with_a_stored_past_learns_at_once() -> None:
     assert criteria.days >= 8
     assert "flow_rate.value.limit" in criteria.limits
     assert len(criteria.profiles["flow_rate.usual"]) == 168
+
+
+def test_criteria_say_for_which_rate_of_false_alarms_each_method_was_set() -> None:
+    (*_, criteria) = [one for one in undisturbed() if isinstance(one, Criteria)]
+    rates = {name: rate for name, rate in criteria.limits.items() if name.endswith("false_alarms_per_week")}
+    assert {name.rsplit(".", 1)[0] for name in rates} == {name.rsplit(".", 1)[0] for name in criteria.limits}
+    assert rates["flow_rate.value.false_alarms_per_week"] == 0.25 * Settings().detection.false_alarms_per_week
+    assert sum(rates.values()) <= Settings().detection.false_alarms_per_week
 
 
 def test_an_import_makes_it_learn_anew() -> None:

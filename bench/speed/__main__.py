@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import statistics
@@ -34,6 +35,7 @@ HEADER = ("what", "measured", "must", "goal")
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="python -m bench.speed", description=__doc__).parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         rows = [

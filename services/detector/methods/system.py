@@ -32,7 +32,7 @@ WITH_PARTNER = 0.5
 CONVERTED = 1440
 """Minutes after which another unit is no longer told from the water's own doing."""
 OUTSIDE = 5
-"""Values in a row out of the allowed range that are alarmed where they are plausible here: noise around zero is not."""
+"""Values in a row out of the allowed range that are alarmed where a jump of clean days may reach them: noise at 0."""
 LEAST_WIDTH = 0.1
 """Part of the greatest usual value that a range is wide, and a jump is, at least."""
 
@@ -50,7 +50,7 @@ def learn(past: Past, per_day: float, stuck_minutes: int) -> Learned | None:
     jump = max(MARGIN * _limit(jumps, past, per_day / 2) * caution(len(values)), least)
     limits = {
         "run": min(run, 4 * UNLEARNED_RUN), "low": low - beyond, "high": high + beyond,
-        "jump": jump, "leap": max(jump, beyond),
+        "jump": jump, "leap": max(jump, beyond), "noise_low": low - jump, "noise_high": high + jump,
     }  # fmt: skip
     return Learned({name: float(f"{limit:.6g}") for name, limit in limits.items()}, {})
 
@@ -80,9 +80,9 @@ class System:
         limits = learned.limits if learned else {}
         self._channel, self._partner = channel, partner
         self._run_limit = limits.get("run", UNLEARNED_RUN)
-        self._least, self._most = limits.get("low", -math.inf), limits.get("high", math.inf)
-        self._low = max(self._least, -math.inf if allowed.min is None else allowed.min)
-        self._high = min(self._most, math.inf if allowed.max is None else allowed.max)
+        self._low = max(limits.get("low", -math.inf), -math.inf if allowed.min is None else allowed.min)
+        self._high = min(limits.get("high", math.inf), math.inf if allowed.max is None else allowed.max)
+        self._noise = limits.get("noise_low", math.inf), limits.get("noise_high", -math.inf)
         self._outside = 0
         self._jump_limit, self._leap_limit = limits.get("jump", math.inf), limits.get("leap", math.inf)
         self.measured = False
@@ -176,7 +176,7 @@ class System:
             self.run, self.last, self.measured = 1, value, True
         if not self._low <= value <= self._high:
             self.fault = "out_of_range"
-            self._outside = self._outside + 1 if self._least <= value <= self._most else OUTSIDE
+            self._outside = self._outside + 1 if self._noise[0] <= value <= self._noise[1] else OUTSIDE
             return Check(1, value, self._low if value < self._low else self._high)
         self._outside = 0
         if self.converted or is_leap:

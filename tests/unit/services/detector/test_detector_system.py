@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 
 from services.detector.memory import MINUTES, Past
 from services.detector.methods.spreads import Learned
@@ -105,6 +106,11 @@ def test_noise_around_zero_is_no_alarm_and_what_stays_outside_is() -> None:
     assert not any(told)
     one.check(-1.0, USUAL)
     assert one.tells(silence=10)
+
+
+@pytest.mark.parametrize(("flow", "value"), [(FLOW, -1.0), (np.maximum(FLOW - 3.5, 0.0), -20.0)])
+def test_what_no_noise_reaches_is_alarmed_in_its_minute(flow: Floats, value: float) -> None:
+    one = System("flow_rate", learned(flow), Range(min=0.0))
     one.check(0.1, USUAL)
-    one.check(-9999.0, USUAL)
+    one.check(value, USUAL)
     assert one.tells(silence=10)

@@ -170,7 +170,7 @@ class PressureChecks:
 
 @dataclass(slots=True)
 class Verdict:
-    """What the detector says of one reading."""
+    """What the detector says of one reading. Neither it nor its checks are frozen: that costs 7 % of judging."""
 
     topic: ClassVar = "{sensor}/verdict"
     retained: ClassVar = True
@@ -243,7 +243,8 @@ class Criteria:
     limits: Annotated[dict[Word, Figure], MaxLen(500)]
     """"channel.method.name" to limit, in the unit of that method's score.
 
-    "channel.method.false_alarms_per_week" is the rate that the others of that method were set for.
+    "channel.method.false_alarms_per_week" is the rate that the others of that method were set for; that of the limit
+    "last" of the nights is "last_false_alarms_per_week".
     """
     profiles: Annotated[dict[Word, Curve], MaxLen(200)] = field(default_factory=dict)
     """"channel.name" to learned curve: 168 hours of the week from Monday 00:00, 24 hours, 144 ten minutes, or terms."""

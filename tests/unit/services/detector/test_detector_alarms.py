@@ -8,7 +8,6 @@ from functools import cache
 import numpy as np
 import pytest
 
-from services.detector.alarms import Alarms
 from services.detector.findings import Finding
 from services.detector.methods.units import looks_converted
 from services.detector.methods.value import HOUR, Rise
@@ -237,14 +236,14 @@ def test_a_night_without_readings_leaves_the_alarm_of_the_night_before() -> None
 
 @pytest.mark.parametrize(("flow", "left"), [(3.0, []), (5.0, []), (1.2, ["last_night"]), (-3.0, ["last_night"])])
 def test_water_that_another_alarm_tells_of_is_last_nights_no_longer(flow: float, left: list[str]) -> None:
-    alarms, morning = Alarms("site1", "001"), since(65 * DAY + 300)
+    watch, morning = Watch(Settings(), "001"), since(65 * DAY + 300)
     night = Finding("last_night", "flow_rate", "night", "step", "warning", None, 3.0, 3.0, wording="last_night")
     step = Finding("usual", "flow_rate", "value", "step", "warning", 70.0, flow, flow)
-    list(alarms.found(morning, night))
-    (opened,) = alarms.found(morning + 60 * MINUTE, step)
-    ended = list(alarms.merge(opened))
-    assert [key for key in alarms.open if key != "usual"] == left
+    list(watch.alarms.found(morning, night))
+    opened, *ended = watch._alarm(morning + 60 * MINUTE, [step], True)
+    assert [key for key in watch.alarms.open if key != "usual"] == left
     assert [(one.state, one.at) for one in ended] == ([] if left else [("cleared", opened.at)])
+    assert watch.station.flow.value.held is not None
 
 
 def test_a_re_zoned_district_is_a_step_and_usual_within_days() -> None:

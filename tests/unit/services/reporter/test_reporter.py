@@ -357,6 +357,18 @@ def test_a_site_that_was_off_owes_no_blocks(tmp_path: Path) -> None:
     assert len(list((tmp_path / "outbox").iterdir())) == 2
 
 
+def test_no_block_is_leapt_over_while_history_lacks_readings(tmp_path: Path) -> None:
+    history = Kept()
+    history.final = history.lacking = True
+    service = reporter(tmp_path, history)
+    tell(service, *(verdict(minute) for minute in range(10)), tick(9))
+    tell(service, *(verdict(minute) for minute in range(600, 610)), tick(609))
+    assert len(list((tmp_path / "outbox").iterdir())) == 1
+    history.lacking = False
+    tell(service, tick(610), verdict(610))
+    assert len(list((tmp_path / "outbox").iterdir())) == 2
+
+
 def test_a_new_sites_first_block_waits_for_every_sensor_that_history_knows(tmp_path: Path) -> None:
     history = Kept()
     history.final, history.known = True, {"001", "002"}

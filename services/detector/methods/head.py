@@ -7,8 +7,8 @@ takes more or less of it than the same flow does as demand, as it is near the ga
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -45,10 +45,15 @@ class Relation:
     shape: tuple[float, ...]
     """(144,) bar; a valve may have another setting at night."""
 
+    @cached_property
+    def by_minute(self) -> Floats:
+        """(1440,) the shape."""
+        return minutes_of(np.array(self.shape))
+
     def beyond(self, flow: Floats | Singles, pressure: Floats | Singles) -> Floats:
         """(…, 1440) what flow and time don't explain of the pressure, level and all."""
         straight, bent = self.fit
-        found: Floats = pressure - (straight + bent * flow) * flow - minutes_of(np.array(self.shape))
+        found: Floats = pressure - (straight + bent * flow) * flow - self.by_minute
         return found
 
 
@@ -138,13 +143,15 @@ class Head:
 
     def open_day(self, number: int, week: list[Day], flow: Floats) -> None:
         """Begins a day with the days of the week before it, and the flow that is usual in its 1440 minutes."""
-        beyond = {day.number: self._relation.beyond(day.values[0], day.values[1]) for day in week}
-        level = _level(_daily(np.array(list(beyond.values())))) if beyond else math.nan
-        self._usual = (level + minutes_of(np.array(self._relation.shape))).tolist() if level == level else []
+        beyond = (
+            self._relation.beyond(*np.stack([day.values for day in week], axis=1)) if week else np.empty((0, MINUTES))
+        )
+        level = _level(_daily(beyond))
+        self._usual = (level + self._relation.by_minute).tolist() if level == level else []
         steep = [steepness(self._curves, flow, window).tolist() for window in self.scales.windows]
         self._steepness = list(zip(*steep, strict=True))
-        nothing = np.full(MINUTES, np.nan)
-        before = np.concatenate([beyond.get(number - ago, nothing) for ago in (2, 1)])
+        nothing, of_day = np.full(MINUTES, np.nan), dict(zip((day.number for day in week), beyond, strict=True))
+        before = np.concatenate([of_day.get(number - ago, nothing) for ago in (2, 1)])
         self.scales.open_day(before - level)
 
     def take(self, minute: int, flow: float, pressure: float) -> bool:

@@ -90,8 +90,8 @@ class Prediction:
     def open_day(self, usual: list[float]) -> None:
         """Begins a day; the hour's shape within itself is that of the usual day."""
         self.scales.open_day(np.empty(0))
-        means = [sum(usual[start : start + 60]) / 60 for start in range(0, len(usual), 60)]
-        self._shape = [value - means[minute // 60] if value == value else 0.0 for minute, value in enumerate(usual)]
+        hours = np.array(usual).reshape(-1, 60)
+        self._shape = (hours - hours.mean(axis=1, keepdims=True)).ravel().tolist()
 
     def open_hour(self, hour: int, forecast: Quantiles | None) -> None:
         """Begins an hour of the day with its p10, p50, p90, or none."""

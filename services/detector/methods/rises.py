@@ -48,10 +48,12 @@ def firm(flows: Floats, rise: Floats, levels: Floats) -> Floats:
 
 def _levels(flows: Floats, clean: Mask, baseline: int) -> Floats:
     """(n,) median of the nights up to each one, without disturbed ones unless hardly any other is left."""
-    every, calm = _windows(flows, baseline), _windows(np.where(clean, flows, np.nan), baseline)
-    known, left = np.count_nonzero(~np.isnan(every), axis=1), np.count_nonzero(~np.isnan(calm), axis=1)
-    base = np.where((2 * left >= known)[:, None], calm, every)
-    return np.where(np.count_nonzero(~np.isnan(base), axis=1) >= ENOUGH, median(base.T), np.nan)
+    base = _windows(flows, baseline)
+    if not clean.all():
+        calm = _windows(np.where(clean, flows, np.nan), baseline)
+        known, left = np.count_nonzero(base == base, axis=1), np.count_nonzero(calm == calm, axis=1)
+        base = np.where((2 * left >= known)[:, None], calm, base)
+    return np.where(np.count_nonzero(base == base, axis=1) >= ENOUGH, median(base.T), np.nan)
 
 
 def _windows(flows: Floats, count: int) -> Floats:

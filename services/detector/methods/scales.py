@@ -15,6 +15,7 @@ STEP = 0.05
 """Scores are said in these steps."""
 FARTHEST = 1e6
 """Greater scores are not told apart."""
+FARTHEST_STEP = int(FARTHEST / STEP)
 MOST_CHECKS = 1000
 
 Row = tuple[int, int, int, int, float, float, float, float, float, float, float]
@@ -59,9 +60,11 @@ class Scales:
 
     def add(self, residual: float, hour: int) -> None:
         """Takes this minute's residual."""
-        sums = self.sums
-        scaled, clip = residual * self._inverse[hour], self._clip[hour]
-        sums.append(sums[-1] + (clip if scaled > clip else max(scaled, -clip)))
+        sums, clip = self.sums, self._clip[hour]
+        scaled = residual * self._inverse[hour]
+        if not -clip <= scaled <= clip:
+            scaled = math.copysign(clip, scaled)
+        sums.append(sums[-1] + scaled)
         self._hours_now = self._hours[hour]
 
     def take(self, residual: float, hour: int) -> None:
@@ -110,7 +113,7 @@ class Scales:
     def check(self) -> Check:
         """The minute's Check; the same object for the same score."""
         score, limit = self.score, self.limit
-        step = int(min(score, FARTHEST) / STEP)
+        step = int(score / STEP) if score < FARTHEST else FARTHEST_STEP
         key = 2 * step + 1 if score >= limit else 2 * step
         return self._checks.get(key) or self._said(key, step)
 

@@ -63,14 +63,39 @@ def days_of(past: Past, residuals: Floats) -> Days | None:
     return Days(past.known & seen, calm)
 
 
+class Moving:
+    """Means of the last minutes, and of those before them, at each minute of (n, 1440) days in a row."""
+
+    def __init__(self, filled: Floats) -> None:
+        self._shape = filled.shape
+        self._sums = np.cumsum(filled.ravel())
+
+    def means(self, window: int) -> Floats:
+        """(n, 1440) means of the last minutes; what was before the first day counts as 0."""
+        return self._before(0, window)
+
+    def levels(self, window: int) -> Floats:
+        """(len(BEFORE), n, 1440) means of the hour, six hours and day before a window of minutes."""
+        return np.stack([self._before(window, span) for span in BEFORE])
+
+    def _before(self, ago: int, span: int) -> Floats:
+        means = np.zeros(self._sums.size)
+        means[ago:] = self._sums[: -ago or None]
+        means[ago + span :] -= self._sums[: -ago - span]
+        means /= span
+        return means.reshape(self._shape)
+
+
 @dataclass(frozen=True)
 class Standings:
     """Moving means in spreads, each (n, 1440), and what they were made with."""
 
     learned: dict[str, tuple[float, ...]]
     by_window: dict[int, Floats]
-    filled: Floats
-    """(n, 1440) scaled residuals, without wild minutes and gaps."""
+    moving: Moving
+    """Of the scaled residuals, without wild minutes and gaps."""
+    expected: dict[int, Floats]
+    """What the levels before a window let expect of its mean."""
 
 
 def standings(residuals: Floats, clean: Mask, windows: tuple[int, ...], whole: bool = False) -> Standings:
@@ -83,15 +108,17 @@ def standings(residuals: Floats, clean: Mask, windows: tuple[int, ...], whole: b
     scaled = residuals / np.repeat(scale, 60)
     single = np.array(_curve(spread_by_hour(scaled, clean, np.nan)))
     filled = np.nan_to_num(np.clip(scaled, *(sign * CLIP * np.repeat(single, 60) for sign in (-1, 1))))
-    curves, found = {"scale": _curve(scale), "single": _curve(single)}, {}
+    moving, found, expected = Moving(filled), {}, {}
+    curves = {"scale": _curve(scale), "single": _curve(single)}
     for window in windows:
-        means, before = moving_means(filled, window), levels(filled, window)
+        means, before = moving.means(window), moving.levels(window)
         curves[f"level_{window}"] = carried = (_whole if whole else _carried)(means[clean], before[:, clean])
-        beyond = means - np.tensordot(np.array(carried), before, 1)
+        expected[window] = np.tensordot(np.array(carried), before, 1)
+        beyond = means - expected[window]
         spread = spread_by_hour(beyond, clean, float(single.mean()) / window)
         curves[f"spread_{window}"] = _curve(spread)
         found[window] = beyond / np.repeat(np.array(curves[f"spread_{window}"]), 60)
-    return Standings(curves, found, filled)
+    return Standings(curves, found, moving, expected)
 
 
 def _of_ten(residuals: Floats) -> Floats:
@@ -100,14 +127,6 @@ def _of_ten(residuals: Floats) -> Floats:
     known = ~np.isnan(tens)
     means = np.where(known, tens, 0.0).sum(axis=2) / np.maximum(known.sum(axis=2), 1)
     return np.repeat(np.where(known.any(axis=2), means, np.nan), 10, axis=1)
-
-
-def levels(filled: Floats, window: int) -> Floats:
-    """(len(BEFORE), n, 1440) means of the hour, six hours and day before a window of minutes."""
-    sums = np.concatenate([np.zeros(window + max(BEFORE)), np.cumsum(filled.ravel())])
-    end = len(sums) - window
-    ends = sums[max(BEFORE) : end]
-    return np.array([((ends - sums[max(BEFORE) - span : end - span]) / span).reshape(filled.shape) for span in BEFORE])
 
 
 def _carried(means: Floats, before: Floats) -> tuple[float, ...]:
@@ -127,13 +146,6 @@ def _whole(means: Floats, before: Floats) -> tuple[float, ...]:
     """The same with parts that add up to one: what the shorter levels don't carry the day's does."""
     parts = _carried(means - before[-1], before[:-1] - before[-1])
     return (*parts, rounded(1.0 - sum(parts)))
-
-
-def moving_means(filled: Floats, window: int) -> Floats:
-    """Mean of the last `window` minutes at each minute of (n, 1440) days in a row."""
-    sums = np.concatenate([np.zeros(window), np.cumsum(filled.ravel())])
-    means: Floats = ((sums[window:] - sums[:-window]) / window).reshape(filled.shape)
-    return means
 
 
 def spread_by_hour(means: Floats, clean: Mask, floor: float) -> Floats:

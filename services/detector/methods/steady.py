@@ -8,8 +8,6 @@ with the exponent 1 of mixed pipes): what it adds to the leakage that a site has
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from services.detector.memory import Mask, Past
@@ -41,11 +39,13 @@ WEEKEND = {1: "saturday", 2: "sunday"}
 """Types of days; public holidays are Sundays."""
 
 
-def night_flow(night: Floats, first: int) -> float:
-    """Night minimum flow in m³/h: mean of the calmer half of the calm hours; NaN with less than half of them known."""
-    calm = np.sort(night[first : first + CALM_SLOTS])
-    known = calm[~np.isnan(calm)]
-    return float(known[: (len(known) + 1) // 2].mean()) if 2 * len(known) >= CALM_SLOTS else math.nan
+def night_flows(nights: Floats, first: int) -> Floats:
+    """(n,) night minimum flows in m³/h: means of the calmer half of the calm hours; NaN with less than half known."""
+    calm = np.sort(nights[:, first : first + CALM_SLOTS], axis=1)
+    known = np.count_nonzero(calm == calm, axis=1)
+    calmer = (known + 1) // 2
+    sums = np.where(np.arange(CALM_SLOTS) < calmer[:, None], calm, 0.0).sum(axis=1)
+    return np.where(2 * known >= CALM_SLOTS, sums / np.maximum(calmer, 1), np.nan)
 
 
 def measures(tens: Floats, numbers: Ints, types: Ints, learned: Learned) -> Floats:
@@ -60,7 +60,7 @@ def measures(tens: Floats, numbers: Ints, types: Ints, learned: Learned) -> Floa
     known = ~np.isnan(days)
     constant = np.where(known, days, learned.profiles["hours"]) @ np.array(learned.profiles["weights"])
     first = int(learned.limits["calm_from"])
-    flows = np.array([night_flow(night, first) for night in _nights(flow, numbers)])
+    flows = night_flows(_nights(flow, numbers), first)
     for kind, name in WEEKEND.items():
         flows[types == kind] -= learned.limits[name]
     unknown = np.isnan(flows) | (known.sum(axis=1) < KNOWN_HOURS)
@@ -78,7 +78,7 @@ def learn(past: Past, pressure: Past) -> Learned | None:
     days = _to_five(hours - _of_type(past.types, profiles), past.numbers)
     usual = median(days[past.calm])
     first = _calm_hours(nights[past.calm])
-    flows = np.array([[night_flow(night, first)] for night in nights])
+    flows = night_flows(nights, first)[:, None]
     weights = _weights(days, usual, past.calm)
     if weights is None:
         return None

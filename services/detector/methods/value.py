@@ -28,8 +28,6 @@ from services.detector.methods.spreads import (
     days_of,
     farthest,
     learn_sides,
-    levels,
-    moving_means,
     rounded,
     standings,
 )
@@ -109,12 +107,11 @@ def _alarming(found: Standings) -> Standings:
     kept = {}
     for window, far in found.by_window.items():
         sign = np.sign(far)
-        mean = moving_means(found.filled, min(window, HOUR))
-        level = np.tensordot(np.array(found.learned[f"level_{window}"]), levels(found.filled, window), 1)
-        size = sign * (mean - level)
+        mean = found.moving.means(min(window, HOUR))
+        size = sign * (mean - found.expected[window])
         still = sign * hour >= STILL if window > HOUR else True
         kept[window] = np.where((size > spread) & (sign * mean >= AGAINST * size) & still, far, 0.0)
-    return Standings(found.learned, kept, found.filled)
+    return replace(found, by_window=kept)
 
 
 def _joint(flow: Standings, apart: Standings, window: int, most: Floats) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -26,6 +27,8 @@ CALM: dict[Kind, int] = {
     "leak": 1,
 }
 """Calm minutes (for a leak: nights) after which an anomaly is cleared."""
+SURE = 3.0
+"""Times the half width of its interval from which on the size of a leak is beyond doubt."""
 WORKING = timedelta(hours=8)
 """Mains are flushed, fires put out, pools filled and fields watered within these."""
 IN_FULL = 0.6
@@ -52,6 +55,8 @@ class Alarm:
     since: int = 0
     wording: Wording | None = None
     water: float | None = None
+    sure: bool = False
+    """Whether a leak is beyond doubt: another night must confirm its end."""
     by_night: bool = False
     """Whether it was there in the calmest hours in full."""
 
@@ -98,6 +103,7 @@ class Alarms:
 
     def see(self, at: datetime, findings: list[Finding], near: bool) -> Iterator[Anomaly]:
         """Takes a minute's findings; near: the scores are still close to their limits, so nothing is calm."""
+        findings = [finding for finding in findings if not self._is_of_leak(finding)]
         found = {finding.key for finding in findings}
         if self.quiet:
             self._waiting.clear()
@@ -138,7 +144,7 @@ class Alarms:
         """Counts a calm minute (a leak: night) of an open anomaly, and clears it after enough of them."""
         alarm = self.open[key]
         alarm.calm += at >= alarm.said.opened_at or alarm.said.kind == "silence"
-        if alarm.calm >= CALM[alarm.said.kind]:
+        if alarm.calm >= CALM[alarm.said.kind] + alarm.sure:
             del self.open[key]
             yield self._cleared(alarm, max(at, alarm.said.opened_at))
 
@@ -150,8 +156,25 @@ class Alarms:
     def merge(self, opened: Anomaly) -> Iterator[Anomaly]:
         """Clears last night's alarm once another tells of the same water: half to twice as much."""
         before, flow = self.open.get("last_night"), opened.excess_m3h or 0.0
-        if before and flow / ALIKE <= (before.said.excess_m3h or 0.0) <= flow * ALIKE:
+        if before and _alike(before.said.excess_m3h or 0.0, flow):
             yield from self.clear(opened.at, "last_night")
+
+    def lasts(self, at: datetime, leak: Finding) -> Iterator[Anomaly]:
+        """Opens or continues a leak: it takes the place of a step of as much, and waits for the end of all else."""
+        unusual = self.open.get("usual")
+        if unusual and unusual.said.kind == "step" and _alike(unusual.said.excess_m3h or 0.0, leak.flow or 0.0):
+            yield from self.clear(at, "usual")
+        if leak.key in self.open or "usual" not in self.open:
+            yield from self.found(at, leak)
+        if alarm := self.open.get(leak.key):
+            alarm.sure = alarm.sure or (leak.flow or 0.0) >= SURE * (leak.doubt or math.inf)
+
+    def _is_of_leak(self, finding: Finding) -> bool:
+        """Whether flow is up by no more than an open leak may have grown to."""
+        leak, flow = self.open.get("night"), finding.flow or 0.0
+        if leak is None or finding.key != "usual" or finding.channel != "flow_rate" or finding.key in self.open:
+            return False
+        return 0.0 < flow <= (leak.said.excess_m3h or 0.0) * ALIKE
 
     def turn_back(self, at: datetime) -> Iterator[Anomaly]:
         """Clears what was opened after `at`: the meter's clock has come back from there, and won't pass it for long."""
@@ -215,6 +238,11 @@ class Alarms:
         began = said.opened_at - timedelta(minutes=alarm.since)
         loss = Loss(said.excess_m3h, alarm.doubt, began, said.at, alarm.water)
         return sentence(alarm.wording or said.kind, self.sensor, said.channel, said.peak, alarm.excess, loss)
+
+
+def _alike(one: float, other: float) -> bool:
+    """Whether two flows, m³/h, are of the same water."""
+    return other / ALIKE <= one <= other * ALIKE
 
 
 def _clearer(first: Finding, now: Finding) -> Finding:

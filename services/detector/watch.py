@@ -142,11 +142,15 @@ class Watch:
 
     def _hold(self, anomaly: Anomaly) -> None:
         """Keeps what was the level before an alarm until it is cleared."""
-        for gauge in (self.station.flow, self.station.pressure):
-            if anomaly.state == "opened" and anomaly.method == "value":
+        if anomaly.state == "opened" and anomaly.method == "value":
+            for gauge in (self.station.flow, self.station.pressure):
                 gauge.value.hold()
-            elif anomaly.state == "cleared":
-                gauge.value.held = None
+        if anomaly.state == "cleared":
+            self._let_go()
+
+    def _let_go(self) -> None:
+        for gauge in (self.station.flow, self.station.pressure):
+            gauge.value.held = None
 
     def note(self, anomaly: Anomaly) -> None:
         """Remembers when something was wrong, so that it isn't learned from."""
@@ -230,8 +234,10 @@ class Watch:
         night = station.night
         if leaking and night.over:
             yield from self._told(self.alarms.calm(at, "night"))
-        elif night.leaking and (leaking or "usual" not in self.alarms.open):
-            yield from self._told(self.alarms.found(at, leak(night, station.flow.usual_mean)))
+        elif night.leaking:
+            yield from self._told(self.alarms.lasts(at, leak(night, station.flow.usual_mean)))
+            if "usual" not in self.alarms.open:
+                self._let_go()
         is_told = bool(self.alarms.open.keys() & {"usual", "night"})
         if night.last and not is_told:
             yield from self._told(self.alarms.found(at, risen_last_night(night, night.last)))

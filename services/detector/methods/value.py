@@ -248,7 +248,7 @@ class Value:
     def hold(self) -> None:
         """Keeps the level of before, for as long as an alarm is open."""
         level = self.scales.level()
-        size = self.scales.mean(self.scales.window if self.joint else min(self.scales.window, HOUR)) - level
+        size = self._mean() - level
         self.held = Rise(level, size, size * self._scale[self._hour])
 
     def since(self) -> int:
@@ -270,14 +270,22 @@ class Value:
             return False
         return (self.scales.mean(HOUR) - held.level) * self._scale[self._hour] >= FULL * held.excess
 
-    def excess(self) -> float:
-        """How far the median minute of an hour, or of a shorter farthest window, is above the level before.
+    def _mean(self) -> float:
+        """Of the last hour, of a shorter farthest window, or of a longer one that shows flow and pressure together."""
+        window = self.scales.window
+        return self.scales.mean(window if self.joint else min(window, HOUR))
 
-        In the channel's unit; unlike means it needs no minutes cut, so a large loss is told in full.
+    def excess(self) -> float:
+        """How far it is above the level before, in the channel's unit.
+
+        The median minute of an hour: unlike means it needs no minutes cut, so a large loss is told in full. The mean
+        where that is more than twice as far: a meter that counts pulses shows little in most minutes.
         """
+        scale, latest = self._scale[self._hour], list(self._recent)[-self.scales.window :]
         level = self.held.level if self.held else self.scales.level()
-        latest = list(self._recent)[-self.scales.window :]
-        return (statistics.median(latest) if latest else 0.0) - level * self._scale[self._hour]
+        middle = (statistics.median(latest) if latest else 0.0) - level * scale
+        mean = (self._mean() - level) * scale
+        return middle if middle * mean >= mean * mean / 2 else mean
 
     def doubt(self) -> float:
         """Half the width of the interval that holds the excess in nine of ten cases, in the channel's unit."""

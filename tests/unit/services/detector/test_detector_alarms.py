@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 
@@ -10,9 +11,9 @@ import pytest
 
 from services.detector.findings import Finding
 from services.detector.methods.units import looks_converted
-from services.detector.methods.value import HOUR, Rise
+from services.detector.methods.value import HOUR, HOUR_PLACE, Rise
 from services.detector.watch import Watch
-from shared.contract.messages import Channel, Message, Tick
+from shared.contract.messages import Channel, Kind, Message, Tick
 from shared.settings import Settings
 from tests.unit.services.detector.fakes import (
     MINUTE,
@@ -28,6 +29,7 @@ from tests.unit.services.detector.site import DAY, MONDAY, SHAPES, Site, make_si
 
 START = 64 * DAY + 9 * 60
 NIGHT = 64 * DAY + 40
+LEAK = Finding("night", "flow_rate", "night", "leak", "warning", 20.0, 3.0, 3.0)
 MIDNIGHT = 65 * DAY
 
 
@@ -164,6 +166,16 @@ def test_what_rose_from_a_low_level_is_over_when_flow_is_as_usual(mean: float, g
     assert watch.station.flow.value.goes_on() is goes_on
 
 
+@pytest.mark.parametrize(("pulse", "each"), [(1.0, 1), (6.0, 6), (-6.0, 6)])
+def test_what_most_minutes_of_a_pulsing_meter_lack_is_told_in_full(pulse: float, each: int) -> None:
+    value = Watch(Settings(), "001").station.flow.value
+    residuals = [0.0 if minute % each else pulse for minute in range(HOUR)]
+    value._recent.extend(residuals)
+    value.scales.sums += np.cumsum(residuals).tolist()
+    value.scales.place = HOUR_PLACE
+    assert value.excess() == pytest.approx(pulse / each)
+
+
 def test_a_quiet_site_is_left_alone() -> None:
     late = [
         one for one in opened(said_of("")) if one.opened_at >= site().readings(start=56 * DAY, stop=56 * DAY + 1)[0].at
@@ -182,6 +194,67 @@ def test_a_slow_leak_is_found_by_its_nights() -> None:
     assert {each.kind for each in found} & {"leak", "burst"}
 
 
+def test_a_leak_that_grows_for_days_is_few_alarms() -> None:
+    one = site(days=100, seed=15)
+    one.leak(60 * DAY, 35 * DAY, 0.15, 10 * DAY)
+    said = opened(replay(detector(), one.readings(stop=95 * DAY)))
+    found = [each.kind for each in said if each.opened_at >= since(60 * DAY)]
+    assert found.count("leak") == 1
+    assert len(found) <= 4
+
+
+def usual(flow: float | None, channel: Channel = "flow_rate", kind: Kind = "step") -> Finding:
+    return Finding("usual", channel, "value", kind, "warning", 70.0, flow, flow)
+
+
+@pytest.mark.parametrize(
+    ("unusual", "left"),
+    [
+        (usual(3.0), ["night"]),
+        (usual(5.0), ["night"]),
+        (usual(7.0), ["usual"]),
+        (usual(1.2), ["usual"]),
+        (usual(-3.0), ["usual"]),
+        (usual(3.0, kind="burst"), ["usual"]),
+        (usual(3.0, "pressure", "pressure_drop"), ["usual"]),
+    ],
+)
+def test_a_leak_takes_the_place_of_a_step_of_as_much(unusual: Finding, left: list[str]) -> None:
+    watch, morning = Watch(Settings(), "001"), since(65 * DAY + 300)
+    list(watch.alarms.found(morning - 200 * MINUTE, unusual))
+    said = list(watch.alarms.lasts(morning, LEAK))
+    assert list(watch.alarms.open) == left
+    assert [(one.kind, one.state) for one in said] == (
+        [("step", "cleared"), ("leak", "opened")] if left == ["night"] else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("unusual", "told"),
+    [
+        (usual(0.5), False),
+        (usual(5.9), False),
+        (usual(6.1), True),
+        (usual(-3.0), True),
+        (usual(None), True),
+        (usual(3.0, "pressure", "pressure_drop"), True),
+    ],
+)
+def test_what_an_open_leak_may_have_grown_to_is_no_alarm_of_its_own(unusual: Finding, told: bool) -> None:
+    watch, morning = Watch(Settings(), "001"), since(65 * DAY + 300)
+    list(watch.alarms.lasts(morning, LEAK))
+    assert bool(list(watch._alarm(morning + 60 * MINUTE, [unusual], True))) is told
+
+
+@pytest.mark.parametrize(("doubt", "nights"), [(0.9, 2), (1.1, 1), (None, 1)])
+def test_the_end_of_a_leak_beyond_doubt_is_confirmed_by_another_night(doubt: float | None, nights: int) -> None:
+    watch, morning = Watch(Settings(), "001"), since(65 * DAY + 300)
+    list(watch.alarms.lasts(morning, replace(LEAK, doubt=doubt)))
+    list(watch.alarms.lasts(morning + DAY * MINUTE, replace(LEAK, doubt=2.0)))
+    said = [list(watch.alarms.calm(morning + night * DAY * MINUTE, "night")) for night in range(2, 2 + nights)]
+    assert [len(ends) for ends in said] == [0] * (nights - 1) + [1]
+
+
 def test_silence_opens_after_ten_ticks_and_ends_with_the_next_reading() -> None:
     watch = detector()
     *past, last = site().readings(stop=60)
@@ -196,7 +269,7 @@ def test_silence_opens_after_ten_ticks_and_ends_with_the_next_reading() -> None:
 
 
 def test_an_open_leak_outlives_a_restart() -> None:
-    one = site(days=76, seed=13)
+    one = site(days=78, seed=13)
     one.leak(60 * DAY, 15 * DAY, 0.15, 4 * DAY)
     some, cut = one.readings(), 70 * DAY + 700
     first = detector()
@@ -209,7 +282,7 @@ def test_an_open_leak_outlives_a_restart() -> None:
 
 
 def test_a_burst_by_day_that_only_the_night_shows_is_told_in_the_morning_and_over_the_next_one() -> None:
-    one = site(days=67)
+    one = site(days=67, seed=14)
     one.flow[START : START + DAY] += np.interp(np.arange(DAY), [0, 900, DAY], [0.0, 3.0, 3.0])
     some, cut = one.readings(), 65 * DAY + 700
     first = detector()
@@ -238,9 +311,8 @@ def test_a_night_without_readings_leaves_the_alarm_of_the_night_before() -> None
 def test_water_that_another_alarm_tells_of_is_last_nights_no_longer(flow: float, left: list[str]) -> None:
     watch, morning = Watch(Settings(), "001"), since(65 * DAY + 300)
     night = Finding("last_night", "flow_rate", "night", "step", "warning", None, 3.0, 3.0, wording="last_night")
-    step = Finding("usual", "flow_rate", "value", "step", "warning", 70.0, flow, flow)
     list(watch.alarms.found(morning, night))
-    opened, *ended = watch._alarm(morning + 60 * MINUTE, [step], True)
+    opened, *ended = watch._alarm(morning + 60 * MINUTE, [usual(flow)], True)
     assert [key for key in watch.alarms.open if key != "usual"] == left
     assert [(one.state, one.at) for one in ended] == ([] if left else [("cleared", opened.at)])
     assert watch.station.flow.value.held is not None

@@ -149,7 +149,7 @@ class Alarms:
             yield self._cleared(alarm, max(at, alarm.said.opened_at))
 
     def clear(self, at: datetime, key: str) -> Iterator[Anomaly]:
-        """Clears what is judged once a day, if it is open."""
+        """Clears an anomaly at once, if it is open."""
         if alarm := self.open.pop(key, None):
             yield self._cleared(alarm, max(at, alarm.said.opened_at))
 
@@ -161,7 +161,7 @@ class Alarms:
 
     def lasts(self, at: datetime, leak: Finding) -> Iterator[Anomaly]:
         """Opens or continues a leak: it takes the place of a step of as much, and waits for the end of all else."""
-        unusual = self.open.get("usual")
+        unusual = None if self.quiet else self.open.get("usual")
         if unusual and unusual.said.kind == "step" and _alike(unusual.said.excess_m3h or 0.0, leak.flow or 0.0):
             yield from self.clear(at, "usual")
         if leak.key in self.open or "usual" not in self.open:

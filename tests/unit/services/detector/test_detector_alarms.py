@@ -229,6 +229,14 @@ def test_a_leak_takes_the_place_of_a_step_of_as_much(unusual: Finding, left: lis
     )
 
 
+def test_during_works_a_leak_takes_nothings_place() -> None:
+    watch, morning = Watch(Settings(), "001"), since(65 * DAY + 300)
+    list(watch.alarms.found(morning - 200 * MINUTE, usual(3.0)))
+    watch.alarms.quiet = True
+    assert not list(watch.alarms.lasts(morning, LEAK))
+    assert list(watch.alarms.open) == ["usual"]
+
+
 @pytest.mark.parametrize(
     ("unusual", "told"),
     [

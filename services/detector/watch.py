@@ -141,19 +141,13 @@ class Watch:
                 yield from self._told(self.alarms.merge(anomaly))
 
     def _hold(self, anomaly: Anomaly) -> None:
-        """Keeps what was the level before an alarm until it is cleared."""
+        """Keeps what was the level before an alarm; `note` lets it go with the alarm."""
         if anomaly.state == "opened" and anomaly.method == "value":
             for gauge in (self.station.flow, self.station.pressure):
                 gauge.value.hold()
-        if anomaly.state == "cleared":
-            self._let_go()
-
-    def _let_go(self) -> None:
-        for gauge in (self.station.flow, self.station.pressure):
-            gauge.value.held = None
 
     def note(self, anomaly: Anomaly) -> None:
-        """Remembers when something was wrong, so that it isn't learned from."""
+        """Remembers when something was wrong, so that it isn't learned from; no level is held without an alarm."""
         opened = local_minute(anomaly.opened_at)
         if anomaly.state == "opened":
             self.station.memory.spans.append((opened, None))
@@ -163,6 +157,8 @@ class Watch:
             cleared = local_minute(anomaly.at)
             spans = self.station.memory.spans
             spans[:] = [(start, cleared if start == opened and end is None else end) for start, end in spans]
+            if "usual" not in self.alarms.open:
+                self.station.flow.value.held = self.station.pressure.value.held = None
 
     def silent(self, at: datetime) -> Iterator[Anomaly]:
         """Opens the anomaly of a sensor that says nothing; `at` is a tick's."""
@@ -236,8 +232,6 @@ class Watch:
             yield from self._told(self.alarms.calm(at, "night"))
         elif night.leaking:
             yield from self._told(self.alarms.lasts(at, leak(night, station.flow.usual_mean)))
-            if "usual" not in self.alarms.open:
-                self._let_go()
         is_told = bool(self.alarms.open.keys() & {"usual", "night"})
         if night.last and not is_told:
             yield from self._told(self.alarms.found(at, risen_last_night(night, night.last)))

@@ -229,6 +229,16 @@ def test_a_leak_takes_the_place_of_a_step_of_as_much(unusual: Finding, left: lis
     )
 
 
+@pytest.mark.parametrize("end", ["a leak", "the clock's return"])
+def test_no_level_is_held_once_something_else_has_ended_what_held_it(end: str) -> None:
+    watch, morning = Watch(Settings(), "001"), since(65 * DAY + 300)
+    list(watch._alarm(morning - 200 * MINUTE, [usual(3.0)], True))
+    assert watch.station.flow.value.held is not None
+    alarms = watch.alarms
+    list(watch._told(alarms.lasts(morning, LEAK) if end == "a leak" else alarms.leave(morning - DAY * MINUTE, morning)))
+    assert watch.station.flow.value.held is None
+
+
 def test_during_works_a_leak_takes_nothings_place() -> None:
     watch, morning = Watch(Settings(), "001"), since(65 * DAY + 300)
     list(watch.alarms.found(morning - 200 * MINUTE, usual(3.0)))

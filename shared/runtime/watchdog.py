@@ -27,14 +27,17 @@ class Watchdog:
         self._name, self._beat, self._connected, self._seconds = name, beat, connected, seconds
         self._deaf = self._idle = 0
         self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def start(self) -> None:
         """Begins to watch, in a thread of its own."""
-        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+        self._thread.start()
 
     def stop(self) -> None:
-        """Watches no longer."""
+        """Watches no longer; a round that has begun is over: what ends after this doesn't seem to have died."""
         self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def heard(self) -> None:
         """The service has heard something; its own beat may wait behind thousands of messages."""

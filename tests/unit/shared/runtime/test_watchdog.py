@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from cli.packages import ROOT
 from shared.contract.messages import Message, Progress, Status, Tick
 from shared.runtime.health import age, heartbeat_file
 from shared.runtime.mqtt_bus import KEEPALIVE, MqttBus
-from shared.runtime.watchdog import DEAF_ROUNDS, ROUND_SECONDS, STUCK_ROUNDS
+from shared.runtime.watchdog import DEAF_ROUNDS, ROUND_SECONDS, STUCK_ROUNDS, Watchdog
 from shared.settings import Settings
 from tests.conftest import Mosquitto
 from tests.proxy import Proxy
@@ -160,3 +161,24 @@ def test_a_stopped_service_lives_on_when_it_is_continued(start: Start, mosquitto
     watcher.publish(tick(3))
     answer(watcher, 3)
     assert small.poll() is None
+
+
+def test_a_network_that_is_ended_while_a_round_goes_on_has_not_died(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr("os._exit", ended.append)
+    closed, in_round = threading.Event(), threading.Event()
+    network = threading.Thread(target=closed.wait, name="paho-mqtt-client-wvr-small", daemon=True)
+    network.start()
+
+    def connected() -> bool:
+        in_round.set()
+        network.join(0.5)
+        return True
+
+    watchdog = Watchdog("small", lambda: None, connected, 0.01)
+    watchdog.start()
+    assert in_round.wait(20)
+    watchdog.stop()
+    closed.set()
+    network.join(20)
+    assert ended == []

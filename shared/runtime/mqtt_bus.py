@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -90,9 +91,9 @@ class MqttBus:
         self._meanwhile = meanwhile
         if Reading in service.consumes:
             self._introducing = (Reading, History)
-        wanted = [*filters(service.consumes, service.commands, self._settings.site.name), self._own_topic]
-        options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE)
-        self._subscriptions = [(topic, options) for topic in wanted]
+        wanted = filters(service.consumes, service.commands, self._settings.site.name)
+        # What it says of itself asks for no acknowledgement, which would overtake those of the work.
+        self._subscriptions = [*((topic, _at(1)) for topic in wanted), (self._own_topic, _at(0))]
         properties = Properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = SESSION_DAYS * 86_400
         properties.ReceiveMaximum = IN_FLIGHT
@@ -111,17 +112,21 @@ class MqttBus:
         self._watchdog.turned()
 
     def receive(self, most: int, wait: float) -> Sequence[Delivery]:
-        deliveries: list[Delivery] = []
+        read: list[tuple[Message, list[Packet]]] = []
         size = 0
-        try:
-            while len(deliveries) < most and size < MOST_BYTES:
-                packet = self._inbox.get(not deliveries, wait)
+        with suppress(queue.Empty):
+            while len(read) < most and size < MOST_BYTES:
+                packet = self._inbox.get(not read, wait)
                 size += len(packet.content.payload)
-                if not self._inbox.comes_again(packet) and (delivery := self._open_packet(packet)):
-                    deliveries.append(delivery)
-        except queue.Empty:
-            pass
-        return deliveries
+                if self._inbox.comes_again(packet):
+                    continue
+                if message := self._read(packet.content):
+                    read.append((message, [packet]))
+                elif read:
+                    read[-1][1].append(packet)
+                else:
+                    self._acknowledge([packet])
+        return [Delivery(message, partial(self._acknowledge, packets)) for message, packets in read]
 
     def publish(self, message: Message) -> None:
         self._watchdog.turned()
@@ -228,25 +233,23 @@ class MqttBus:
         status = self._presence.status("online", len(self._inbox), note)
         self._client.publish(self._own_topic, encode(status), qos=0, retain=True)
 
-    def _open_packet(self, packet: Packet) -> Delivery | None:
-        """The message in a packet; what can't be read goes to `rejected` and is done with."""
-        content = packet.content
-
-        def done() -> None:
-            with self._sending:
+    def _acknowledge(self, packets: Sequence[Packet]) -> None:
+        """In the order in which they came, as MQTT wants it: Mosquitto's window of messages on their way slips else."""
+        with self._sending:
+            for packet in packets:
                 if self._inbox.may_acknowledge(packet):
-                    self._client.ack(content.mid, content.qos)
+                    self._client.ack(packet.content.mid, packet.content.qos)
 
+    def _read(self, content: Content) -> Message | None:
+        """The message in it; None when it is empty, or can't be read and goes to `rejected`."""
         if not content.payload:
-            done()
             return None
         try:
-            return Delivery(self._admit(decode(content.topic, content.payload)), done)
+            return self._admit(decode(content.topic, content.payload))
         except WireError as error:
             log(self._name, "rejected a payload", logging.WARNING, topic=content.topic, reason=str(error))
             raw = content.payload[:4000].decode("utf-8", "replace")
             self.publish(Rejected(self._settings.site.name, content.topic[:4000], str(error)[:4000], raw[:4000]))
-            done()
             return None
 
     def _admit(self, message: Message) -> Message:
@@ -298,7 +301,7 @@ class MqttBus:
                 self._watchdog.heard()
             self._inbox.put(Content(content.topic, bytes(content.payload), content.mid, content.qos))
             return
-        client.ack(content.mid, content.qos)
+        client.ack(content.mid, content.qos)  # only in a session from before it was heard at QoS 0
         if self._hears and self._is_own_beat(content):
             self._watchdog.heard()
             if self._note is not None and not self._watchdog.busy_seconds:
@@ -320,6 +323,10 @@ class MqttBus:
         if text != told or time.monotonic() - at >= COMPLAIN_SECONDS:
             self._complaint = (text, time.monotonic())
             log(self._name, text, logging.ERROR)
+
+
+def _at(qos: int) -> SubscribeOptions:
+    return SubscribeOptions(qos=qos, retainHandling=SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE)
 
 
 def _callback_errors(name: str) -> logging.Logger:

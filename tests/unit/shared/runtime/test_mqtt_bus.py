@@ -7,9 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 import paho.mqtt.publish as publish
+import pytest
 
 from shared.contract.messages import Message, Progress, Rejected, Tick
-from shared.runtime.health import age, heartbeat_file
+from shared.contract.topics import topic_of
+from shared.contract.wire import encode
+from shared.runtime.health import Presence, age, heartbeat_file
 from shared.runtime.mqtt_bus import MqttBus
 from shared.settings import Settings
 from tests.conftest import Mosquitto
@@ -66,4 +69,33 @@ def test_the_heartbeat_is_touched_by_a_round_trip_through_the_broker(settings: S
     assert age(heartbeat_file()) is None
     bus.beat("")
     wait_for(lambda: age(heartbeat_file()) is not None, what="heartbeat")
+    bus.close()
+
+
+def test_acknowledges_in_the_order_in_which_messages_came(
+    settings: Settings, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bus = MqttBus("listener", settings)
+    bus.open(Listener())
+    acknowledged: list[int] = []
+
+    def spy(mid: int, qos: int) -> None:
+        acknowledged.extend([mid] * qos)
+        paho_ack(mid, qos)
+
+    paho_ack = bus._client.ack
+    monkeypatch.setattr(bus._client, "ack", spy)
+    ticks = [Tick("site1", NOON + timedelta(minutes=minute)) for minute in range(3)]
+    own = topic_of(Presence("site1", "listener", settings.zone).status("offline"))
+    said: list[tuple[str, bytes | str]] = [(topic_of(tick), encode(tick)) for tick in ticks]
+    said[1:1] = [(own, "of the run before"), (topic_of(ticks[0]), "junk"), (topic_of(ticks[0]), b"")]
+    for topic, payload in said:
+        publish.single(topic, payload, qos=1, hostname="127.0.0.1", port=mosquitto.port)
+    wait_for(lambda: len(bus._inbox) == 5, what="all but its own")
+    deliveries = bus.receive(10, 5.0)
+    assert [delivery.message for delivery in deliveries] == ticks
+    assert acknowledged == []
+    for delivery in deliveries:
+        delivery.done()
+    assert acknowledged == [1, 2, 3, 4, 5]
     bus.close()

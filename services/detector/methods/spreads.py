@@ -151,7 +151,8 @@ def _whole(means: Floats, before: Floats) -> tuple[float, ...]:
 def spread_by_hour(means: Floats, clean: Mask, floor: float) -> Floats:
     """(24,) robust standard deviation at each hour of the day, from the 80 % quantile; calm hours lean on the rest."""
     hours = np.abs(means[clean]).reshape(-1, 24, 60).transpose(1, 0, 2).reshape(24, -1)
-    hours = np.where(np.isnan(hours).all(axis=1, keepdims=True), quantile(hours.reshape(-1, 1), 0.8), hours)
+    if (unknown := np.isnan(hours).all(axis=1)).any():
+        hours[unknown] = quantile(hours.reshape(-1, 1), 0.8)
     spread = quantile(hours.T, 0.8) / ONE_SIDE
     wide = np.stack([np.roll(spread, -1), spread, np.roll(spread, 1)]).max(axis=0)
     spread = 0.5 * (spread + wide)

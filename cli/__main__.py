@@ -78,5 +78,16 @@ def main() -> int:
     return code
 
 
+def heard_out() -> int:
+    """Exit code of the command; 1, and nothing more, when who reads what it prints has gone: `./wvr logs | head`."""
+    try:
+        code = main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(heard_out())

@@ -33,6 +33,14 @@ def test_an_unknown_command_shows_the_known_ones() -> None:
     assert all(f"./wvr {name}" in done.stdout for name in wvr.COMMANDS)
 
 
+def test_a_reader_that_goes_gets_no_traceback() -> None:
+    here, there = os.pipe()
+    os.close(here)
+    done = subprocess.run([ROOT / "wvr", "help"], stdout=there, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(there)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
 def test_the_env_file_is_read_as_compose_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".env").write_text('WVR_DATA=./store\nWVR_BIND="0.0.0.0"\nWVR_BROKER__PORT=1884\n', encoding="ascii")
     monkeypatch.setattr(wvr, "ROOT", tmp_path)

@@ -60,7 +60,7 @@ def complete_environment() -> None:
         os.environ[key] = str(Path(os.environ.get(key) or ROOT / name).absolute())
 
 
-def main() -> int:
+def run() -> int:
     """Runs a command; exit code 2 when there is none of that name."""
     name, arguments = (sys.argv[1] if len(sys.argv) > 1 else "help"), sys.argv[2:]
     entry = COMMANDS.get(name)
@@ -78,10 +78,10 @@ def main() -> int:
     return code
 
 
-def heard_out() -> int:
+def main() -> int:
     """Exit code of the command; 1, and nothing more, when who reads what it prints has gone: `./wvr logs | head`."""
     try:
-        code = main()
+        code = run()
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -90,4 +90,4 @@ def heard_out() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(heard_out())
+    sys.exit(main())

@@ -93,7 +93,7 @@ class MqttBus:
             self._introducing = (Reading, History)
         wanted = filters(service.consumes, service.commands, self._settings.site.name)
         # What it says of itself asks for no acknowledgement, which would overtake those of the work.
-        self._subscriptions = [*((topic, _at(1)) for topic in wanted), (self._own_topic, _at(0))]
+        self._subscriptions = [*((topic, _at_qos(1)) for topic in wanted), (self._own_topic, _at_qos(0))]
         properties = Properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = SESSION_DAYS * 86_400
         properties.ReceiveMaximum = IN_FLIGHT
@@ -325,7 +325,7 @@ class MqttBus:
             log(self._name, text, logging.ERROR)
 
 
-def _at(qos: int) -> SubscribeOptions:
+def _at_qos(qos: int) -> SubscribeOptions:
     return SubscribeOptions(qos=qos, retainHandling=SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE)
 
 

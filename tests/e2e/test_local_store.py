@@ -67,7 +67,7 @@ def test_a_running_site_goes_back_to_a_backup_and_loses_nothing(fed: FedSite, tm
     assert "older.db" in restored.stdout
     promises.every_service_is_healthy(fed.site)
     fed.feed(5)
-    fed.wait_until_all_is_stored(240)
+    fed.wait_until_all_is_stored(150)
     assert fed.values() == fed.expected()
     taken = "SELECT at FROM REAL_VAL_TB WHERE source = 'outbox' ORDER BY at"
     wanted: list[tuple[int | str, ...]] = [(at,) for at in range(first, last, 60)]

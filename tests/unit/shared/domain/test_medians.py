@@ -13,10 +13,9 @@ from shared.domain.medians import LONG, middle_and_spread, quantile
 def test_quantiles_are_those_of_numpy(rows: int, level: float) -> None:
     table = np.random.default_rng(rows).normal(size=(rows, 5))
     table[: rows // 2, 1] = np.nan
-    table[rows // 3 :, 2] = np.nan
+    table[max(rows // 3, 1) :, 2] = np.nan
     table[1:, 3] = np.nan
-    if rows > 2:
-        assert quantile(table, level) == pytest.approx(np.nanquantile(table, level, axis=0))
+    assert quantile(table, level) == pytest.approx(np.nanquantile(table, level, axis=0))
     table[:, 4] = np.nan
     assert np.isnan(quantile(table, level)[4])
 

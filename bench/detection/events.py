@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,18 +74,21 @@ SMALLER = 0.75
 """Sizes of losses at hard sites, in parts of those at typical ones."""
 
 
-def plan(rng: np.random.Generator, first: int, days: int, hard: bool) -> list[Event]:
+def plan(
+    rng: np.random.Generator, first: int, days: int, hard: bool, wishes: Mapping[str, Wish] = WISHES
+) -> list[Event]:
     """Events of `days` days from `first` on that neither overlap nor disturb each other, in order of time."""
     taken: list[Event] = []
-    for kind, wish in WISHES.items():
+    for kind, wish in wishes.items():
         number = int(wish.often) + int(rng.random() < wish.often % 1)
         for _ in range(number):
             if (event := _placed(rng, kind, wish, (first + CLEAN_DAYS * DAY, first + days * DAY), taken)) is not None:
                 taken.append(_smaller(event) if hard and kind in LOSSES else event)
     if rng.random() < 0.3:
         kind = str(rng.choice(("burst", "flushing", "dropout", "high_demand")))
-        early = _placed(rng, kind, WISHES[kind], (first + 5 * DAY, first + min(CLEAN_DAYS, days) * DAY), taken)
-        taken += [early] if early is not None else []
+        span = (first + 5 * DAY, first + min(CLEAN_DAYS, days) * DAY)
+        if kind in wishes and (early := _placed(rng, kind, wishes[kind], span, taken)) is not None:
+            taken.append(early)
     return sorted(taken, key=lambda event: event.start)
 
 

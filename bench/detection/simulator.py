@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from bench.detection.demand import Habits, draws, expected, holiday_spans, temperature, wandering
-from bench.detection.events import Event, plan
+from bench.detection.events import WISHES, Event, Wish, plan
 from bench.detection.faults import Lines, spoil
 from bench.detection.meters import Meters, measure
 from bench.detection.pipes import Pipes, flows_and_pressures
@@ -75,12 +76,12 @@ def make_site(seed: int, grade: Grade) -> Site:
                 Pipes.draw(rng, hard), Meters.draw(rng, hard, mean))  # fmt: skip
 
 
-def make_record(seed: int, grade: Grade, days: int = 365) -> Record:
-    """A record of so many days; the same for the same arguments."""
+def make_record(seed: int, grade: Grade, days: int = 365, wishes: Mapping[str, Wish] = WISHES) -> Record:
+    """A record of so many days, with the events that are wished for; the same for the same arguments."""
     site = make_site(seed, grade)
     rng = np.random.default_rng((seed, GRADES.index(grade), 2))
     at = site.first + np.arange(days * 1440, dtype=np.int64) * MINUTE
-    events = plan(rng, site.first, days, site.grade == "hard")
+    events = plan(rng, site.first, days, site.grade == "hard", wishes)
     heat = _heat(rng, site, at, events)
     shifts = rng.normal(0.0, site.habits.jitter, days)
     usual = expected(site.habits, at, heat, np.clip(shifts, -1.5, 1.5))

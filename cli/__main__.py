@@ -8,10 +8,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-from cli.packages import ROOT, Missing, enter
+from cli.bootstrap import ROOT, CommandError, reexec_in_venv
 
 
-class Entry(NamedTuple):
+class CommandEntry(NamedTuple):
     """Where a command is."""
 
     module: str
@@ -22,26 +22,34 @@ class Entry(NamedTuple):
 
 
 COMMANDS = {
-    "up": Entry("cli.up", "", "starts all: in Docker where an engine answers, else as local processes [--local]"),
-    "down": Entry("cli.down", "", "stops all"),
-    "status": Entry("cli.status", "", "how each service is"),
-    "logs": Entry("cli.logs", "", "what the services say [SERVICE] [--follow]"),
-    "autostart": Entry("cli.autostart", "", "whether WVR starts again after a power cut [on|off]"),
-    "validate": Entry("cli.validate", "core", "says whether site.toml can be used [FILE]"),
-    "replay": Entry(
+    "up": CommandEntry(
+        "cli.up", "", "starts all: in Docker where an engine answers, else as local processes [--local]"
+    ),
+    "down": CommandEntry("cli.down", "", "stops all"),
+    "status": CommandEntry("cli.status", "", "how each service is"),
+    "logs": CommandEntry("cli.logs", "", "what the services say [SERVICE] [--follow]"),
+    "autostart": CommandEntry("cli.autostart", "", "whether WVR starts again after a power cut [on|off]"),
+    "validate": CommandEntry("cli.validate", "core", "says whether site.toml can be used [FILE]"),
+    "replay": CommandEntry(
         "cli.replay", "local", "all services over recorded readings: INPUT --data DIR [--site S] [--train DATE]"
     ),
-    "import": Entry("cli.import_", "core", "past readings into the site: FILE"),
-    "export": Entry("cli.export", "core", "a table as CSV: TABLE [--data DIR] --out FILE.csv"),
-    "backup": Entry("cli.backup", "core", "copies wvr.db into data/backup/ now, checked; with the site running or not"),
-    "restore": Entry("cli.restore", "core", "puts a backup in wvr.db's place [FILE]; with the site running or not"),
-    "doctor": Entry("cli.doctor", "core", "says in plain words what is wrong and what to do [--deep]"),
-    "train": Entry("cli.train", "core", "trains now, in the running site"),
-    "models": Entry("cli.models", "core", "the kept models of each channel; another one into use [use ID|profile]"),
-    "silence": Entry("cli.silence", "core", "opens no alarm while you work at the site: MINUTES [--sensor S]"),
-    "test": Entry("cli.check", "dev", "lint, types and every test [arguments of pytest]"),
-    "audit": Entry("cli.audit", "dev", "an SBOM of each image; known vulnerabilities, where that can be asked"),
-    "contract": Entry("cli.contract", "local", "writes broker/acl and docs/asyncapi.json again"),
+    "import": CommandEntry("cli.import_", "core", "past readings into the site: FILE"),
+    "export": CommandEntry("cli.export", "core", "a table as CSV: TABLE [--data DIR] --out FILE.csv"),
+    "backup": CommandEntry(
+        "cli.backup", "core", "copies wvr.db into data/backup/ now, checked; with the site running or not"
+    ),
+    "restore": CommandEntry(
+        "cli.restore", "core", "puts a backup in wvr.db's place [FILE]; with the site running or not"
+    ),
+    "doctor": CommandEntry("cli.doctor", "core", "says in plain words what is wrong and what to do [--deep]"),
+    "train": CommandEntry("cli.train", "core", "trains now, in the running site"),
+    "models": CommandEntry(
+        "cli.models", "core", "the kept models of each channel; another one into use [use ID|profile]"
+    ),
+    "silence": CommandEntry("cli.silence", "core", "opens no alarm while you work at the site: MINUTES [--sensor S]"),
+    "test": CommandEntry("cli.run_tests", "dev", "lint, types and every test [arguments of pytest]"),
+    "audit": CommandEntry("cli.audit", "dev", "an SBOM of each image; known vulnerabilities, where that can be asked"),
+    "contract": CommandEntry("cli.contract", "local", "writes broker/acl and docs/asyncapi.json again"),
 }
 
 
@@ -49,7 +57,7 @@ PATHS = {"WVR_DATA": "data", "WVR_SITE_FILE": "site.toml"}
 """Variable to what it is by default in the repository."""
 
 
-def complete_environment() -> None:
+def load_env_file() -> None:
     """Adds what the file .env sets, as Compose does, and where data and site.toml are; paths become absolute."""
     file = ROOT / ".env"
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
@@ -67,12 +75,12 @@ def run() -> int:
     if entry is None:
         print("\n".join(f"./wvr {known:<10} {one.summary}" for known, one in COMMANDS.items()))
         return 0 if name in ("help", "-h", "--help") else 2
-    complete_environment()
+    load_env_file()
     try:
         if entry.packages:
-            enter(entry.packages)
+            reexec_in_venv(entry.packages)
         code: int = import_module(entry.module).main(arguments)
-    except Missing as missing:
+    except CommandError as missing:
         print(f"wvr: {missing}", file=sys.stderr)
         return 1
     return code

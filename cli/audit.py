@@ -12,7 +12,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from cli.packages import ROOT, Missing
+from cli.bootstrap import ROOT, CommandError
 
 IMAGES = ("core", "forecasting", "learning")
 ALL_THAT_RUNS = "local"
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
         file = out / f"wvr-{image}.cdx.json"
         file.write_text(bill_of_materials(image), encoding="utf-8")
         print(file, flush=True)
-    code, words = judge(*ask(wanted.osv_url))
+    code, words = audit_result(*ask(wanted.osv_url))
     print(words)
     return code
 
@@ -42,7 +42,7 @@ def bill_of_materials(image: str) -> str:
     options = ("--pyproject", str(ROOT / "pyproject.toml"), "--output-reproducible", "--no-validate")
     made = _run("cyclonedx_py", "requirements", *options, "-", text="".join(installed(lock)))
     if made.returncode:
-        raise Missing(f"no SBOM of {image}: {made.stderr.strip()}")
+        raise CommandError(f"no SBOM of {image}: {made.stderr.strip()}")
     return made.stdout
 
 
@@ -63,7 +63,7 @@ def installed(lock: str) -> Iterator[str]:
             yield f"{entry.rstrip()}\n"
 
 
-def judge(report: str, said: str) -> tuple[int, str]:
+def audit_result(report: str, said: str) -> tuple[int, str]:
     """Exit code and words for what pip-audit reports (JSON) and says; a package it skips was not audited."""
     try:
         packages = json.loads(report)["dependencies"]

@@ -10,8 +10,8 @@ from pathlib import Path
 from pwd import getpwuid
 
 from cli import compose
-from cli.packages import ROOT, VENV, Missing, as_root
-from cli.place import data_folder, supervisor
+from cli.bootstrap import ROOT, VENV, CommandError, as_root
+from cli.local_site import data_folder, supervisor_pid
 
 UNIT = "wvr.service"
 FOLDER = "etc/systemd/system"
@@ -53,28 +53,28 @@ def main(arguments: list[str]) -> int:
         if wanted.switch:
             print(_switch(wanted.switch == "on", data, wanted.root))
         else:
-            print(_told(data, wanted.root))
+            print(_state_text(data, wanted.root))
     except (subprocess.CalledProcessError, OSError) as error:
         said = getattr(error, "stdout", None) or error
-        raise Missing(f"autostart could not be switched {wanted.switch}, it needs root or sudo: {said}") from error
+        raise CommandError(f"autostart could not be switched {wanted.switch}, it needs root or sudo: {said}") from error
     return 0
 
 
-def unit(data: Path) -> str:
+def render_unit(data: Path) -> str:
     """The systemd unit of local mode; it runs what the last `./wvr up` wrote, as the owner of the data folder."""
     words = {"data": data, "root": ROOT, "supervisord": VENV / "bin/supervisord"}
     if odd := [str(path) for path in words.values() if set(str(path)) & set(" \t\"'\\$;")]:
-        raise Missing(f"systemd would misread the path {odd[0]}; use one of letters, digits, - _ . /")
+        raise CommandError(f"systemd would misread the path {odd[0]}; use one of letters, digits, - _ . /")
     plain = {name: str(path).replace("%", "%%") for name, path in words.items()}
     return TEMPLATE.format(user=getpwuid(data.stat().st_uid).pw_name, **plain)
 
 
-def installed(root: Path = Path("/")) -> bool:
+def is_installed(root: Path = Path("/")) -> bool:
     """Whether local processes start with the machine."""
     return (root / FOLDER / "multi-user.target.wants" / UNIT).is_symlink()
 
 
-def with_docker(root: Path = Path("/")) -> bool:
+def starts_with_docker(root: Path = Path("/")) -> bool:
     """Whether the Docker engine, and with it what it ran last, starts with the machine."""
     wants = root / FOLDER / "multi-user.target.wants/docker.service"
     sockets = root / FOLDER / "sockets.target.wants/docker.socket"
@@ -89,18 +89,18 @@ def runs_systemd() -> bool:
 def _switch(on: bool, data: Path, root: Path) -> str:
     if root == Path("/") and not runs_systemd():
         advice = f"let this machine's own start-up run: WVR_DATA={data} {ROOT}/wvr up --local"
-        raise Missing(f"no systemd runs here, so ./wvr can't switch that; {advice}")
+        raise CommandError(f"no systemd runs here, so ./wvr can't switch that; {advice}")
     if not on:
         _remove(root)
         return "after a power cut WVR stays down; in Docker it starts again unless it was stopped: ./wvr down"
-    if supervisor(data):
-        _install(unit(data), root)
+    if supervisor_pid(data):
+        _install(render_unit(data), root)
         return f"WVR starts with the machine, from now on: {root / FOLDER / UNIT}"
-    if compose.engine().answers and compose.runs():
+    if compose.engine().is_available and compose.is_running():
         _remove(root)
         as_root("systemctl", f"--root={root}", "enable", "docker")
         return "WVR starts with Docker, and Docker starts with the machine from now on"
-    raise Missing("WVR does not run; first ./wvr up, then ./wvr autostart on: it starts again in the same way")
+    raise CommandError("WVR does not run; first ./wvr up, then ./wvr autostart on: it starts again in the same way")
 
 
 def _install(text: str, root: Path) -> None:
@@ -124,9 +124,9 @@ def _reload(root: Path) -> None:
         as_root("systemctl", "daemon-reload")
 
 
-def _told(data: Path, root: Path) -> str:
-    if supervisor(data) or installed(root):
-        return f"after a power cut the local processes {'start again' if installed(root) else 'stay down'}"
+def _state_text(data: Path, root: Path) -> str:
+    if supervisor_pid(data) or is_installed(root):
+        return f"after a power cut the local processes {'start again' if is_installed(root) else 'stay down'}"
     if shutil.which("docker"):
-        return f"Docker {'starts' if with_docker(root) else 'does not start'} with the machine, and with it what it ran"
+        return f"Docker {'starts' if starts_with_docker(root) else 'does not start'} with the machine, and with it what it ran"
     return "nothing of WVR starts with the machine"

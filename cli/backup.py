@@ -7,7 +7,7 @@ import os
 import sys
 from datetime import datetime
 
-from cli.operator import ask
+from cli.broker_client import send_command
 from shared.settings import Settings, SettingsError, load_settings
 from shared.store import backups, lock
 
@@ -18,7 +18,7 @@ def main(arguments: list[str]) -> int:
         settings = load_settings()
         handle = lock.take(settings.database)
     except lock.SecondWriter:
-        return ask(settings, "backup", "backup")
+        return send_command(settings, "backup", "backup")
     except (SettingsError, OSError) as error:
         print(f"wvr backup: {error}", file=sys.stderr)
         return 1

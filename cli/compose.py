@@ -10,19 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cli.packages import ROOT, Missing
+from cli.bootstrap import ROOT, CommandError
 
-ANSWER_SECONDS = 20
-HEALTHY_SECONDS = 300
-WITH_TLS = ("docker-compose.yml", "docker-compose.tls.yml")
+ENGINE_TIMEOUT_SECONDS = 20
+HEALTHY_TIMEOUT_SECONDS = 300
+TLS_COMPOSE_FILES = ("docker-compose.yml", "docker-compose.tls.yml")
 
 
 @dataclass(frozen=True)
 class Engine:
     """What Docker says when asked."""
 
-    answers: bool
-    says: str
+    is_available: bool
+    detail: str
     """Its version, or why it can't be used."""
 
 
@@ -52,12 +52,12 @@ def compose(*arguments: str, quiet: bool = False) -> subprocess.CompletedProcess
 def up(tls: bool) -> None:
     """Builds, starts and waits until every service is healthy. Raises Missing with what is not, and its last words."""
     if tls:
-        os.environ.setdefault("COMPOSE_FILE", os.pathsep.join(str(ROOT / name) for name in WITH_TLS))
+        os.environ.setdefault("COMPOSE_FILE", os.pathsep.join(str(ROOT / name) for name in TLS_COMPOSE_FILES))
     if compose("build").returncode:
-        raise Missing("the images could not be built; what Docker said is above")
-    started = compose("up", "--detach", "--wait", "--wait-timeout", str(HEALTHY_SECONDS))
+        raise CommandError("the images could not be built; what Docker said is above")
+    started = compose("up", "--detach", "--wait", "--wait-timeout", str(HEALTHY_TIMEOUT_SECONDS))
     if started.returncode:
-        raise Missing(_what_is_wrong())
+        raise CommandError(_unhealthy_text())
     # Not `docker compose kill`: an engine before 23 holds a container that was sent any signal for stopped by hand,
     # and starts it no more when it dies.
     compose("exec", "-T", "broker", "sh", "-c", "kill -HUP 1", quiet=True)
@@ -66,15 +66,15 @@ def up(tls: bool) -> None:
 def start(services: Sequence[str]) -> None:
     """Starts containers that stand still, as they are, and waits until they are healthy. Raises Missing."""
     as_they_are = ("--no-build", "--no-recreate", "--no-deps")
-    wait = ("--wait", "--wait-timeout", str(HEALTHY_SECONDS))
+    wait = ("--wait", "--wait-timeout", str(HEALTHY_TIMEOUT_SECONDS))
     if compose("up", "--detach", *as_they_are, *wait, *services).returncode:
-        raise Missing(_what_is_wrong())
+        raise CommandError(_unhealthy_text())
 
 
 def stop(services: Sequence[str]) -> None:
     """Stops containers, and returns when they have stopped. Raises Missing."""
     if compose("stop", *services).returncode:
-        raise Missing(f"Docker could not stop {', '.join(services)}; what it said is above")
+        raise CommandError(f"Docker could not stop {', '.join(services)}; what it said is above")
 
 
 def states() -> dict[str, str]:
@@ -84,12 +84,12 @@ def states() -> dict[str, str]:
     return {entry["Service"]: _state(entry) for entry in found}
 
 
-def runs() -> bool:
+def is_running() -> bool:
     """Whether any container of WVR is up."""
     return bool(compose("ps", "--quiet", quiet=True).stdout.strip())
 
 
-def _what_is_wrong() -> str:
+def _unhealthy_text() -> str:
     ill = {name: state for name, state in states().items() if state not in ("healthy", "done", "created")}
     for name in ill:
         compose("logs", "--no-log-prefix", "--tail", "10", name)
@@ -114,9 +114,9 @@ def _entries(line: str) -> list[dict[str, Any]]:
 
 def _ask(*command: str) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(command, check=False, capture_output=True, text=True, timeout=ANSWER_SECONDS)
+        return subprocess.run(command, check=False, capture_output=True, text=True, timeout=ENGINE_TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 1, "", f"no answer within {ANSWER_SECONDS} s")
+        return subprocess.CompletedProcess(command, 1, "", f"no answer within {ENGINE_TIMEOUT_SECONDS} s")
 
 
 def _last_line(text: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from cli.operator import Operator
-from cli.packages import ROOT
+from cli.bootstrap import ROOT
+from cli.broker_client import Operator
 from services.db_writer.service import DbWriter
 from services.detector.service import Detector
 from services.forecaster.service import Forecaster
@@ -16,12 +16,12 @@ from shared.contract.acl import access_list
 from shared.contract.asyncapi import document
 from shared.runtime.service import Service
 
-DECLARED: tuple[type[Service], ...] = (Ingest, Detector, Forecaster, Trainer, DbWriter, Reporter)
+DECLARING_SERVICES: tuple[type[Service], ...] = (Ingest, Detector, Forecaster, Trainer, DbWriter, Reporter)
 
 
 def contents() -> dict[str, str]:
     """Path in the repository to the text that belongs there."""
-    services = {service.name: service for service in DECLARED}
+    services = {service.name: service for service in DECLARING_SERVICES}
     return {
         "broker/acl": access_list({**services, Operator.name: Operator}),
         "docs/asyncapi.json": document(services),

@@ -10,13 +10,23 @@ import sys
 from collections.abc import Iterator
 from datetime import datetime
 
-from cli.checks import autostart, database, folders, memory, models, queues, readings, running, versions
-from cli.checks.finding import Finding, note, wrong
+from cli.doctor_checks import (
+    autostart,
+    backlog,
+    broker_persistence,
+    data_folder,
+    database,
+    freshness,
+    models,
+    services,
+    versions,
+)
+from cli.doctor_checks.finding import Finding, note, wrong
 from shared.runtime.probe import Refused
 from shared.runtime.service import Unavailable
 from shared.settings import Settings, SettingsError, load_settings
 
-SIGNS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
+STATE_LABELS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
 
 
 def main(arguments: list[str]) -> int:
@@ -30,50 +40,53 @@ def main(arguments: list[str]) -> int:
     try:
         settings = load_settings()
     except SettingsError as error:
-        print(f"{SIGNS['wrong']} site.toml can't be used\n{error}\n      → correct it; ./wvr validate", file=sys.stderr)
+        print(
+            f"{STATE_LABELS['wrong']} site.toml can't be used\n{error}\n      → correct it; ./wvr validate",
+            file=sys.stderr,
+        )
         return 1
     count = 0
-    for finding in findings(settings, wanted.deep):
+    for finding in run_checks(settings, wanted.deep):
         count += finding.state == "wrong"
         if finding.state == "wrong" or not wanted.quiet:
-            print(f"{SIGNS[finding.state]} {finding.what}", flush=True)
+            print(f"{STATE_LABELS[finding.state]} {finding.what}", flush=True)
             if finding.advice:
                 print(f"      → {finding.advice}", flush=True)
     print("all is well" if not count else f"{count} {'thing is' if count == 1 else 'things are'} wrong")
     return 1 if count else 0
 
 
-def findings(settings: Settings, deep: bool = False) -> Iterator[Finding]:
+def run_checks(settings: Settings, deep: bool = False) -> Iterator[Finding]:
     """All groups of checks in order; one that can't be looked at doesn't end the others."""
     now = datetime.now(settings.zone)
-    runs = running.is_running(settings)
-    yield from _looked("the data folder", folders.check(settings))
+    runs = services.is_running(settings)
+    yield from _guarded("the data folder", data_folder.check(settings))
     if not os.access(settings.data, os.R_OK | os.X_OK):
         return
-    yield from _looked("versions", versions.check(settings))
-    yield from _looked("wvr.db", database.check(settings, now))
-    yield from _looked("stored readings", readings.check(settings, now, runs))
-    yield from _looked("the spool", queues.of_spool(settings, runs))
-    yield from _looked("models", models.check(settings))
-    yield from _looked("autostart", autostart.check(settings))
+    yield from _guarded("versions", versions.check(settings))
+    yield from _guarded("wvr.db", database.check(settings, now))
+    yield from _guarded("stored readings", freshness.check(settings, now, runs))
+    yield from _guarded("the spool", backlog.check_spool(settings, runs))
+    yield from _guarded("models", models.check(settings))
+    yield from _guarded("autostart", autostart.check(settings))
     if runs:
-        yield from _looked("the broker", running.check(settings, datetime.now(settings.zone)))
+        yield from _guarded("the broker", services.check(settings, datetime.now(settings.zone)))
     else:
         yield note("WVR does not run here", "./wvr up")
     if deep:
-        yield from _looked("the broker's memory", _deep(settings, runs))
+        yield from _guarded("the broker's memory", _deep(settings, runs))
 
 
 def _deep(settings: Settings, runs: bool) -> Iterator[Finding]:
     if not runs:
         yield wrong("what the broker keeps can only be seen while WVR runs", "./wvr up, then ./wvr doctor --deep again")
         return
-    speaking = running.online(settings)
-    yield from memory.check(settings, memory.home(settings))
-    yield from running.come_back(settings, datetime.now(settings.zone), speaking)
+    speaking = services.online(settings)
+    yield from broker_persistence.check(settings, broker_persistence.locate_broker(settings))
+    yield from services.wait_for_return(settings, datetime.now(settings.zone), speaking)
 
 
-def _looked(where: str, found: Iterator[Finding]) -> Iterator[Finding]:
+def _guarded(where: str, found: Iterator[Finding]) -> Iterator[Finding]:
     try:
         yield from found
     except (OSError, sqlite3.Error, Unavailable, Refused, SystemExit) as error:

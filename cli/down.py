@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from cli import compose
-from cli.packages import Missing, enter
-from cli.place import data_folder, supervisor
+from cli.bootstrap import CommandError, reexec_in_venv
+from cli.local_site import data_folder, supervisor_pid
 
 
 def main(arguments: list[str]) -> int:
     """Stops WVR wherever it runs."""
     if arguments:
-        raise Missing("usage: ./wvr down")
+        raise CommandError("usage: ./wvr down")
     data = data_folder()
-    if supervisor(data):
-        enter("local")
+    if supervisor_pid(data):
+        reexec_in_venv("local")
         from cli import local
 
         local.down(data)
         print("stopped the local processes")
-    elif compose.engine().answers:
+    elif compose.engine().is_available:
         return compose.compose("down").returncode
     else:
         print("nothing runs")

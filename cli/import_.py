@@ -9,9 +9,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from cli.operator import converse
+from cli.broker_client import publish_and_wait
 from services.ingest.sources.lines import BadLine, read_measurements
-from shared.contract.messages import History, Message, Minute, Progress
+from shared.contract.messages import HistoryBatch, HistoryMinute, Message, Progress
 from shared.runtime.register import Register
 from shared.runtime.service import Unavailable
 from shared.settings import Settings, SettingsError, load_settings
@@ -19,7 +19,7 @@ from shared.store.history import History as Stored
 from shared.store.lock import SecondWriter
 from shared.store.recorder import Recorder
 
-PART = 5000
+BATCH_MINUTES = 5000
 """Minutes in one message."""
 
 
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
         settings = settings.model_copy(update={"data": wanted.data}) if wanted.data else settings
         began = time.perf_counter()
         minutes, bad = _read(wanted.file, settings)
-        parts = list(in_parts(minutes, settings.site.name))
+        parts = list(in_batches(minutes, settings.site.name))
         how = _store(parts, settings)
     except (SettingsError, OSError, Unavailable) as error:
         print(f"wvr import: {error}", file=sys.stderr)
@@ -45,15 +45,19 @@ def main(arguments: list[str]) -> int:
     return 1 if bad else 0
 
 
-def in_parts(minutes: dict[str, list[Minute]], site: str) -> Iterator[History]:
+def in_batches(minutes: dict[str, list[HistoryMinute]], site: str) -> Iterator[HistoryBatch]:
     """Minutes by sensor as History messages."""
-    slices = [(sensor, rows[at : at + PART]) for sensor, rows in minutes.items() for at in range(0, len(rows), PART)]
+    slices = [
+        (sensor, rows[at : at + BATCH_MINUTES])
+        for sensor, rows in minutes.items()
+        for at in range(0, len(rows), BATCH_MINUTES)
+    ]
     for number, (sensor, rows) in enumerate(slices, 1):
-        yield History(site, sensor, "import", number, len(slices), tuple(rows))
+        yield HistoryBatch(site, sensor, "import", number, len(slices), tuple(rows))
 
 
-def _read(file: Path, settings: Settings) -> tuple[dict[str, list[Minute]], list[BadLine]]:
-    minutes: dict[str, list[Minute]] = defaultdict(list)
+def _read(file: Path, settings: Settings) -> tuple[dict[str, list[HistoryMinute]], list[BadLine]]:
+    minutes: dict[str, list[HistoryMinute]] = defaultdict(list)
     bad: list[BadLine] = []
     register = Register(settings.sensors, Stored(settings.database, settings.zone, settings.site.name).sensors)
     for item in read_measurements(file, settings.zone):
@@ -66,16 +70,16 @@ def _read(file: Path, settings: Settings) -> tuple[dict[str, list[Minute]], list
     return minutes, bad
 
 
-def _store(parts: list[History], settings: Settings) -> str:
+def _store(parts: list[HistoryBatch], settings: Settings) -> str:
     try:
         recorder = Recorder(settings.database, settings.zone, settings.store.horizons)
     except SecondWriter:
-        converse(settings, parts, lambda message: _stored(message, parts))
+        publish_and_wait(settings, parts, lambda message: _stored(message, parts))
         return "given to the running site"
     recorder.write(parts)
     recorder.close()
     return "stored"
 
 
-def _stored(message: Message, parts: list[History]) -> bool:
+def _stored(message: Message, parts: list[HistoryBatch]) -> bool:
     return isinstance(message, Progress) and message.job == "import" and message.step == message.of == len(parts)

@@ -7,10 +7,10 @@ import subprocess
 from pathlib import Path
 
 from cli import compose
-from cli.packages import Missing
-from cli.place import data_folder, supervisor
+from cli.bootstrap import CommandError
+from cli.local_site import data_folder, supervisor_pid
 
-LINES = "200"
+TAIL_LINES = "200"
 
 
 def main(arguments: list[str]) -> int:
@@ -21,10 +21,10 @@ def main(arguments: list[str]) -> int:
     wanted = parser.parse_args(arguments)
     data = data_folder()
     try:
-        if supervisor(data) or not compose.engine().answers:
+        if supervisor_pid(data) or not compose.engine().is_available:
             return _tail(data / "log", wanted.service, wanted.follow)
         follow = ["--follow"] if wanted.follow else []
-        return compose.compose("logs", "--tail", LINES, *follow, *wanted.service).returncode
+        return compose.compose("logs", "--tail", TAIL_LINES, *follow, *wanted.service).returncode
     except KeyboardInterrupt:
         return 0
 
@@ -32,5 +32,7 @@ def main(arguments: list[str]) -> int:
 def _tail(folder: Path, services: list[str], follow: bool) -> int:
     files = [folder / f"{name}.log" for name in services] or sorted(folder.glob("*.log"))
     if missing := [str(file) for file in files if not file.exists()] or ([] if files else [f"{folder}/*.log"]):
-        raise Missing(f"there is no {', '.join(missing)}")
-    return subprocess.run(["tail", "-n", LINES, *(["-F"] if follow else []), *map(str, files)], check=False).returncode
+        raise CommandError(f"there is no {', '.join(missing)}")
+    return subprocess.run(
+        ["tail", "-n", TAIL_LINES, *(["-F"] if follow else []), *map(str, files)], check=False
+    ).returncode

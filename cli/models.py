@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 
-from cli.operator import ask
+from cli.broker_client import send_command
 from services.forecaster.manifest import ModelError
 from services.trainer.shelf import Kept, Shelf
 from services.trainer.telling import BY_OPERATOR, in_use_now, told
-from shared.contract.messages import CHANNELS, PROFILE, SCORED
+from shared.contract.messages import CHANNELS, PROFILE_MODEL_ID, SCORED_HORIZONS
 from shared.runtime.service import Unavailable
 from shared.settings import Settings, SettingsError, load_settings
 from shared.store.lock import SecondWriter
 from shared.store.recorder import Recorder
 
-HEAD = ("sensor", "channel", "id", "trained from", "to", "in use", "of the profile's error at 1, 24, 168 h", "why")
+HEADER = ("sensor", "channel", "id", "trained from", "to", "in use", "of the profile's error at 1, 24, 168 h", "why")
 
 
 def main(arguments: list[str]) -> int:
@@ -44,7 +44,7 @@ def _use(settings: Settings, wanted: str, sensor: str, channel: str) -> int:
     try:
         recorder = Recorder(settings.database, settings.zone, settings.store.horizons)
     except SecondWriter:
-        return ask(settings, "use", id=wanted, sensor=sensor, channel=channel)
+        return send_command(settings, "use", id=wanted, sensor=sensor, channel=channel)
     try:
         now = int(datetime.now(settings.zone).timestamp())
         used = Shelf(settings.data).use(wanted, now, BY_OPERATOR, sensor, channel)
@@ -56,11 +56,11 @@ def _use(settings: Settings, wanted: str, sensor: str, channel: str) -> int:
 
 
 def _list(settings: Settings) -> int:
-    rows = [HEAD, *map(partial(_row, settings), Shelf(settings.data).kept())]
+    rows = [HEADER, *map(partial(_row, settings), Shelf(settings.data).kept())]
     if len(rows) == 1:
         print(f"no models in {settings.models} yet; forecasts follow the week's profile")
         return 0
-    widths = [max(len(row[place]) for row in rows) for place in range(len(HEAD) - 1)]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(HEADER) - 1)]
     for row in rows:
         print("  ".join([*(text.ljust(width) for text, width in zip(row, widths, strict=False)), row[-1]]))
     return 0
@@ -69,7 +69,7 @@ def _list(settings: Settings) -> int:
 def _row(settings: Settings, kept: Kept) -> tuple[str, ...]:
     one = kept.trained
     span = [f"{datetime.fromtimestamp(at, settings.zone):%Y-%m-%d}" for at in (one.trained_from, one.trained_to)]
-    if one.id == PROFILE:
+    if one.id == PROFILE_MODEL_ID:
         span = ["", ""]
     used = f"since {datetime.fromtimestamp(one.at, settings.zone):%Y-%m-%d %H:%M}" if kept.used else ""
     return (one.sensor, one.channel, one.id, *span, used, " ".join(_ratios(one.metrics)), one.reason)
@@ -77,6 +77,6 @@ def _row(settings: Settings, kept: Kept) -> tuple[str, ...]:
 
 def _ratios(metrics: dict[str, float]) -> Iterator[str]:
     """Mean errors as parts of the profile's, on the weeks that were held back when it was trained."""
-    for hours in SCORED:
+    for hours in SCORED_HORIZONS:
         own, usual = metrics.get(f"mae_{hours}h"), metrics.get(f"profile_mae_{hours}h")
         yield f"{own / usual:.2f}" if own is not None and usual else "-"

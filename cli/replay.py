@@ -37,7 +37,7 @@ from shared.settings import Settings, SettingsError, Site, load_settings
 from shared.store.history import History
 from shared.store.recorder import Recorder
 
-MARK = "replay.json"
+REPLAY_MARKER = "replay.json"
 """Shows that a folder was filled by a replay, so that the next one may clear it."""
 
 
@@ -112,21 +112,23 @@ def _settings(site: str, data: Path) -> Settings:
 
 def _clear(data: Path) -> None:
     """Makes room for a replay. Raises FileExistsError for a folder that holds something else than a replay's."""
-    if (data / "wvr.db").exists() and not (data / MARK).exists():
+    if (data / "wvr.db").exists() and not (data / REPLAY_MARKER).exists():
         raise FileExistsError(f"{data} holds a wvr.db that no replay made; choose another folder")
     for path in _left_by_replay(data):
         path.unlink()
     data.mkdir(parents=True, exist_ok=True)
-    (data / MARK).write_text("{}", encoding="ascii")
+    (data / REPLAY_MARKER).write_text("{}", encoding="ascii")
 
 
 def _left_by_replay(data: Path) -> Iterator[Path]:
     files = ["wvr.db*", "wvr.lock", "sensor/*.txt", "sensor/outbox/*.txt", "rejected/*.txt"]
-    for pattern in [*files, "output/Learning_lstm/**/*.*"] if (data / MARK).exists() else ():
+    for pattern in [*files, "output/Learning_lstm/**/*.*"] if (data / REPLAY_MARKER).exists() else ():
         yield from (path for path in data.glob(pattern) if path.is_file())
 
 
 def _report(figures: dict[str, Any], wanted: argparse.Namespace) -> str:
-    (wanted.data / MARK).write_text(json.dumps({"input": wanted.input.name, **figures}) + "\n", encoding="utf-8")
+    (wanted.data / REPLAY_MARKER).write_text(
+        json.dumps({"input": wanted.input.name, **figures}) + "\n", encoding="utf-8"
+    )
     took = f"{figures['readings']} readings in {figures['seconds']} s"
     return f"{took}: {figures['readings_per_second']} readings per second; see {wanted.data}"

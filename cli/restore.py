@@ -11,8 +11,8 @@ from datetime import datetime
 from pathlib import Path
 
 from cli import compose
-from cli.packages import enter
-from cli.place import supervisor
+from cli.bootstrap import reexec_in_venv
+from cli.local_site import supervisor_pid
 from shared.settings import Settings, SettingsError, load_settings
 from shared.store import backups, lock, repair
 
@@ -20,7 +20,7 @@ WRITER = ("db_writer",)
 READERS = ("forecaster", "detector", "reporter")
 """They remember what was read of the database that goes; they start when db_writer has the other one."""
 
-Doing = Callable[[Sequence[str]], None]
+ServiceAction = Callable[[Sequence[str]], None]
 
 
 def main(arguments: list[str]) -> int:
@@ -31,16 +31,16 @@ def main(arguments: list[str]) -> int:
         settings = load_settings()
         if wanted is None:
             return _list(settings)
-        source = usable(settings, wanted)
-        with standing_still(settings):
-            print(restored(settings, source), flush=True)
+        source = find_backup(settings, wanted)
+        with services_stopped(settings):
+            print(restore_from(settings, source), flush=True)
     except (SettingsError, OSError, backups.BackupError, lock.SecondWriter) as error:
         print(f"wvr restore: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def usable(settings: Settings, wanted: str) -> Path:
+def find_backup(settings: Settings, wanted: str) -> Path:
     """The backup that is meant, checked. Raises FileNotFoundError, BackupError."""
     inside = settings.backups / wanted
     source = inside if inside.is_file() else Path(wanted)
@@ -52,12 +52,12 @@ def usable(settings: Settings, wanted: str) -> Path:
 
 
 @contextmanager
-def standing_still(settings: Settings) -> Iterator[None]:
+def services_stopped(settings: Settings) -> Iterator[None]:
     """Stops, where the site runs, all that remember its database, and starts them again, whatever happens.
 
     Ingest goes on: what comes meanwhile is in its spool, and db_writer will ask for all that the other one lacks.
     """
-    doing = _running(settings)
+    doing = _service_actions(settings)
     if doing is None:
         yield
         return
@@ -73,7 +73,7 @@ def standing_still(settings: Settings) -> Iterator[None]:
     print("they run; what the backup lacks comes again from ingest's spool and the reporter's blocks")
 
 
-def restored(settings: Settings, source: Path) -> str:
+def restore_from(settings: Settings, source: Path) -> str:
     """Restores under the writer's lock; returns what was done. Raises SecondWriter, OSError."""
     handle = lock.take(settings.database)
     try:
@@ -85,18 +85,18 @@ def restored(settings: Settings, source: Path) -> str:
     return f"{settings.database} is now {source.name}{kept}"
 
 
-def _running(settings: Settings) -> tuple[Doing, Doing] | None:
+def _service_actions(settings: Settings) -> tuple[ServiceAction, ServiceAction] | None:
     """How services of the running site are stopped and started; None when no site writes this database."""
     data = settings.data
     with suppress(lock.SecondWriter):
         os.close(lock.take(settings.database))
         return None
-    if supervisor(data):
-        enter("local")
+    if supervisor_pid(data):
+        reexec_in_venv("local")
         from cli import local
 
         return lambda names: local.stop(data, names), lambda names: local.start(data, names)
-    if compose.engine().answers and compose.runs():
+    if compose.engine().is_available and compose.is_running():
         return compose.stop, compose.start
     return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from cli.operator import ask
+from cli.broker_client import send_command
 from shared.settings import load_settings
 
 
@@ -13,4 +13,4 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("minutes", type=int, metavar="MINUTES", help="from now on, up to a week; 0 ends it")
     parser.add_argument("--sensor", default="", help="only this one; else all of the site")
     wanted = parser.parse_args(arguments)
-    return ask(load_settings(), "silence", sensor=wanted.sensor, minutes=str(wanted.minutes))
+    return send_command(load_settings(), "silence", sensor=wanted.sensor, minutes=str(wanted.minutes))

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from cli import compose
-from cli.packages import Missing, enter
-from cli.place import data_folder, supervisor
+from cli.bootstrap import CommandError, reexec_in_venv
+from cli.local_site import data_folder, supervisor_pid
 
-WELL = ("healthy", "done")
+HEALTHY_STATES = ("healthy", "done")
 
 
 def main(arguments: list[str]) -> int:
     """Prints a line a service; exit code 0 only when all are well."""
     if arguments:
-        raise Missing("usage: ./wvr status")
+        raise CommandError("usage: ./wvr status")
     data = data_folder()
-    if supervisor(data):
-        enter("local")
+    if supervisor_pid(data):
+        reexec_in_venv("local")
         from cli import local
 
         states = local.states(data)
     else:
-        states = compose.states() if compose.engine().answers else {}
+        states = compose.states() if compose.engine().is_available else {}
     for name, state in states.items():
         print(f"{name:<11} {state}")
     if not states:
         print("nothing runs; start it with ./wvr up")
-    return 0 if states and all(state in WELL for state in states.values()) else 1
+    return 0 if states and all(state in HEALTHY_STATES for state in states.values()) else 1

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from cli.operator import ask
+from cli.broker_client import send_command
 from shared.settings import load_settings
 
 
 def main(arguments: list[str]) -> int:
     argparse.ArgumentParser(prog="wvr train", description=__doc__).parse_args(arguments)
     settings = load_settings()
-    return ask(settings, "train", "training")
+    return send_command(settings, "train", "training")

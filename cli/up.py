@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cli import certificates, compose
-from cli.packages import ROOT, Missing, enter
-from cli.place import data_folder, refuse_taken_port, supervisor
+from cli.bootstrap import ROOT, CommandError, reexec_in_venv
+from cli.local_site import data_folder, require_free_port, supervisor_pid
 
 
-class Doors(NamedTuple):
+class Listeners(NamedTuple):
     """Where the broker listens."""
 
     bind: str
@@ -22,61 +22,61 @@ class Doors(NamedTuple):
     """Port; None without certificates."""
     certified_until: str
 
-    def refuse_taken(self) -> None:
+    def require_free(self) -> None:
         """Raises Missing when another program listens there already."""
-        refuse_taken_port("127.0.0.1" if self.tls else self.bind, self.port)
+        require_free_port("127.0.0.1" if self.tls else self.bind, self.port)
         if self.tls:
-            refuse_taken_port(self.bind, self.tls)
+            require_free_port(self.bind, self.tls)
 
 
 def main(arguments: list[str]) -> int:
     """Starts WVR and waits until it is healthy."""
     if arguments not in ([], ["--local"]):
-        raise Missing("usage: ./wvr up [--local]")
+        raise CommandError("usage: ./wvr up [--local]")
     data = data_folder()
-    doors = _doors(data)
-    if supervisor(data):
+    doors = _listeners(data)
+    if supervisor_pid(data):
         print("WVR runs already, as local processes: ./wvr status; ./wvr down first to start it anew")
     elif arguments:
         _up_locally(doors, "as you asked")
-    elif (engine := compose.engine()).answers:
-        _up_in_docker(doors, engine.says)
+    elif (engine := compose.engine()).is_available:
+        _up_in_docker(doors, engine.detail)
     else:
-        _up_locally(doors, engine.says)
-    print(_where(data, doors))
+        _up_locally(doors, engine.detail)
+    print(_summary(data, doors))
     return 0
 
 
-def _doors(data: Path) -> Doors:
+def _listeners(data: Path) -> Listeners:
     bind, port = os.environ.get("WVR_BIND", "127.0.0.1"), int(os.environ.get("WVR_BROKER__PORT") or 1883)
-    if not certificates.given(data):
-        return Doors(bind, port, None, "")
-    return Doors(bind, port, int(os.environ.get("WVR_BROKER__TLS_PORT") or 8883), certificates.check(data))
+    if not certificates.are_present(data):
+        return Listeners(bind, port, None, "")
+    return Listeners(bind, port, int(os.environ.get("WVR_BROKER__TLS_PORT") or 8883), certificates.validate(data))
 
 
-def _up_in_docker(doors: Doors, engine: str) -> None:
+def _up_in_docker(doors: Listeners, engine: str) -> None:
     print(f"WVR starts in Docker, since an engine answers: {engine}", flush=True)
-    if not compose.runs():
-        doors.refuse_taken()
+    if not compose.is_running():
+        doors.require_free()
     compose.up(tls=doors.tls is not None)
     print("every service is healthy")
 
 
-def _up_locally(doors: Doors, why: str) -> None:
-    enter("local")
+def _up_locally(doors: Listeners, why: str) -> None:
+    reexec_in_venv("local")
     from cli import local
     from shared.settings import SettingsError, load_settings
 
     print(f"WVR starts as local processes: {why}", flush=True)
-    doors.refuse_taken()
+    doors.require_free()
     try:
         local.up(load_settings(), doors.bind)
     except SettingsError as error:
-        raise Missing(str(error)) from error
+        raise CommandError(str(error)) from error
     print("every service is healthy")
 
 
-def _where(data: Path, doors: Doors) -> str:
+def _summary(data: Path, doors: Listeners) -> str:
     host = "127.0.0.1" if doors.tls or doors.bind in ("0.0.0.0", "127.0.0.1") else doors.bind
     look = f"XDG_CONFIG_HOME={data}/secrets/viewer mosquitto_sub -h {host} -p {doors.port} -t 'wvr/v1/#' -v"
     if not shutil.which("mosquitto_sub"):

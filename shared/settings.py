@@ -14,16 +14,16 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from shared.contract.messages import MOST_SENSORS, Channel, Name
+from shared.contract.messages import MAX_SENSORS, Channel, Name
 from shared.runtime.files import read_small
 
-ENVIRONMENT, NESTED = "WVR_", "__"
+ENV_PREFIX, ENV_DELIMITER = "WVR_", "__"
 """WVR_SECTION__KEY"""
-STRUCTURES = ("dict_type", "model_type", "tuple_type")
+STRUCTURE_ERRORS = ("dict_type", "model_type", "tuple_type")
 """What pydantic calls a text in the place of a table or a list."""
-LARGEST = 1_000_000
+MAX_FILE_BYTES = 1_000_000
 """Bytes of site.toml."""
-MOST_TOLD = 50
+MAX_PROBLEMS = 50
 """Wrong settings that are told at once."""
 
 
@@ -92,7 +92,7 @@ class Ingest(Section):
 
 class Simulator(Section):
     seed: int = Field(1, ge=0)
-    sensors: tuple[Name, ...] = Field(("001",), min_length=1, max_length=MOST_SENSORS)
+    sensors: tuple[Name, ...] = Field(("001",), min_length=1, max_length=MAX_SENSORS)
     mean_flow: float = Field(60.0, gt=0, le=1e6)
     """m³/h"""
     mean_pressure: float = Field(4.0, gt=0, le=1e6)
@@ -140,7 +140,7 @@ class Broker(Section):
     """Certificate of who vouches for the broker; with it services and commands connect by TLS."""
 
     @property
-    def reached_at(self) -> int:
+    def connect_port(self) -> int:
         """The port that services and commands connect to."""
         return self.tls_port if self.ca else self.port
 
@@ -153,7 +153,7 @@ class Settings(Section):
     secrets: Path | None = None
     """Folder with this service's broker password; default data/secrets/<service>."""
     site: Site = Site()
-    sensors: dict[Name, Sensor] = Field(default_factory=dict, max_length=MOST_SENSORS)
+    sensors: dict[Name, Sensor] = Field(default_factory=dict, max_length=MAX_SENSORS)
     """Empty: every sensor is taken, up to MOST_SENSORS."""
     ingest: Ingest = Ingest()
     simulator: Simulator = Simulator()
@@ -187,7 +187,7 @@ class Settings(Section):
         """Settings of a sensor; the defaults for one that site.toml doesn't name."""
         return self.sensors.get(name, Sensor())
 
-    def knows(self, sensor: str) -> bool:
+    def accepts_sensor(self, sensor: str) -> bool:
         """Whether readings of this sensor are taken."""
         return not self.sensors or sensor in self.sensors
 
@@ -199,7 +199,7 @@ def load_settings(path: Path | None = None) -> Settings:
     """
     named = path or (Path(os.environ["WVR_SITE_FILE"]) if "WVR_SITE_FILE" in os.environ else None)
     file = named or Path("site.toml")
-    text = _text_of(file, must_be_there=named is not None)
+    text = _read_text(file, must_be_there=named is not None)
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -211,29 +211,29 @@ def load_settings(path: Path | None = None) -> Settings:
         if key in values:
             raise SettingsError(f"{file}:{line_of(text, (key,))}: {key}: belongs to the environment, WVR_{key.upper()}")
     try:
-        return Settings(**_overlaid(values, _of_environment(os.environ)))
+        return Settings(**_merge(values, _from_environment(os.environ)))
     except ValidationError as error:
-        told = [_explain(problem, file, text) for problem in error.errors()[:MOST_TOLD]]
+        told = [_explain(problem, file, text) for problem in error.errors()[:MAX_PROBLEMS]]
         raise SettingsError("\n".join(told)) from error
 
 
-def _of_environment(variables: Mapping[str, str]) -> dict[str, Any]:
+def _from_environment(variables: Mapping[str, str]) -> dict[str, Any]:
     """What WVR_SECTION__KEY sets, as tables in tables; lists and tables are written as JSON, "" is not set.
 
     A single key goes before a table that holds it, too.
     """
     values: dict[str, Any] = {}
     for name, said in sorted(variables.items()):
-        first, *rest = name.upper().removeprefix(ENVIRONMENT).lower().split(NESTED)
-        if said and name.upper().startswith(ENVIRONMENT) and first in Settings.model_fields:
-            value = _of_json(said)
+        first, *rest = name.upper().removeprefix(ENV_PREFIX).lower().split(ENV_DELIMITER)
+        if said and name.upper().startswith(ENV_PREFIX) and first in Settings.model_fields:
+            value = _from_json(said)
             for key in reversed(rest):
                 value = {key: value}
-            values = _overlaid(values, {first: value})
+            values = _merge(values, {first: value})
     return values
 
 
-def _of_json(text: str) -> Any:
+def _from_json(text: str) -> Any:
     """A list or table; the text itself where it is none, such as a pattern of files."""
     try:
         return json.loads(text) if text[0] in "[{" else text
@@ -241,17 +241,17 @@ def _of_json(text: str) -> Any:
         return text
 
 
-def _overlaid(below: Any, above: Any) -> Any:
+def _merge(below: Any, above: Any) -> Any:
     """Table upon table: what both set is taken from above."""
     if not (isinstance(below, dict) and isinstance(above, dict)):
         return above
-    return below | {key: _overlaid(below.get(key), value) for key, value in above.items()}
+    return below | {key: _merge(below.get(key), value) for key, value in above.items()}
 
 
-def _text_of(file: Path, must_be_there: bool) -> str:
+def _read_text(file: Path, must_be_there: bool) -> str:
     """Raises SettingsError."""
     try:
-        return read_small(file, LARGEST).decode("utf-8")
+        return read_small(file, MAX_FILE_BYTES).decode("utf-8")
     except FileNotFoundError:
         if must_be_there:
             raise SettingsError(f"{file}: there is no such file") from None
@@ -269,9 +269,9 @@ def _explain(problem: Any, file: Path, text: str) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         message = "there is no such setting"
-    variable = ENVIRONMENT + "__".join(keys).upper()
+    variable = ENV_PREFIX + "__".join(keys).upper()
     if variable in os.environ:
-        form = "; it needs JSON" if problem["type"] in STRUCTURES else ""
+        form = "; it needs JSON" if problem["type"] in STRUCTURE_ERRORS else ""
         return f"environment: {variable}: {key}: {message}{form} (got {problem['input']!r:.200})"
     return f"{file}:{line_of(text, keys)}: {key}: {message} (got {problem['input']!r:.200})"
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from cli.packages import program
+from cli.bootstrap import ensure_program
 from shared.settings import Broker, Settings
-from tests.waiting import wait_for
+from tests.polling import wait_for
 
 hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("steady")
@@ -40,7 +40,7 @@ class Mosquitto:
             f"persistence_location {self.folder}/\nmax_inflight_messages 1000\nmax_queued_messages {self.queue}\n",
             encoding="ascii",
         )
-        command = [str(program("mosquitto", "mosquitto")), "-c", str(conf)]
+        command = [str(ensure_program("mosquitto", "mosquitto")), "-c", str(conf)]
         self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         wait_for(self._listens, what="mosquitto listens")
 

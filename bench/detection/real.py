@@ -17,7 +17,7 @@ from bench.detection.faults import Lines
 from bench.detection.run import in_folder
 from bench.detection.scoring import Alarm, Score, score
 from bench.table import publish
-from cli.packages import ROOT
+from cli.bootstrap import ROOT
 from shared.domain.series import DAY, HOUR, MINUTE, Floats, Ints
 
 GECCO = ROOT.parent / "shared/data/gecco2018_flow_1min.csv.gz"

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from bench.detection.faults import Lines
 from bench.detection.scoring import Alarm
-from cli.packages import ROOT
+from cli.bootstrap import ROOT
 from services.detector.service import Detector
 from services.forecaster.service import Forecaster
 from services.ingest.past import NoPast

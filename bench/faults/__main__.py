@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from bench.faults.campaign import Campaign
-from bench.faults.site import frail_site
+from bench.faults.site import faultable_site
 from bench.table import publish
 
 
@@ -25,7 +25,7 @@ def main() -> int:
     minutes = wanted.minutes or 200 * max(wanted.faults, 1)
     with tempfile.TemporaryDirectory(prefix="wvr-faults-") as name:
         folder = Path(name)
-        with frail_site(folder) as frail:
+        with faultable_site(folder) as frail:
             campaign = Campaign(frail, wanted.seed, minutes, wanted.faults)
             took = campaign.run(wanted.pause)
             try:

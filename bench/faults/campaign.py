@@ -8,19 +8,19 @@ from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from bench.faults.harm import Harm
-from bench.faults.outcome import Compared, compare
-from bench.faults.record import SENSORS, lines
-from bench.faults.site import Frail
+from bench.faults.comparison import TableComparison, compare
+from bench.faults.fault_injector import FaultInjector
+from bench.faults.site import FaultableSite
+from bench.faults.synthetic_readings import SENSORS, reading_lines
 from bench.speed.records import ZONE
 
 
 class Campaign:
     """Feeds readings, does harm between them, and counts what came of it."""
 
-    def __init__(self, frail: Frail, seed: int, minutes: int, faults: int) -> None:
+    def __init__(self, frail: FaultableSite, seed: int, minutes: int, faults: int) -> None:
         self._site, self._minutes, self._faults = frail.site, minutes, faults
-        self.harm = Harm(frail, seed)
+        self.harm = FaultInjector(frail, seed)
         self.done: Counter[str] = Counter()
         hour = datetime.now(ZONE).replace(minute=0, second=0, microsecond=0)
         self._start = hour - timedelta(minutes=minutes + 120)
@@ -35,10 +35,10 @@ class Campaign:
         for portion in range(portions):
             first, last = self._minutes * portion // portions, self._minutes * (portion + 1) // portions
             with (self._site.data / "sensor/live.csv").open("a", encoding="ascii") as file:
-                file.writelines(lines(self._start, first, last))
+                file.writelines(reading_lines(self._start, first, last))
             self.harm.pause(pause)
             if portion < self._faults:
-                self.done[self.harm.do()] += 1
+                self.done[self.harm.inject()] += 1
         return time.monotonic() - began
 
     def wait(self, seconds: float) -> float:
@@ -50,9 +50,9 @@ class Campaign:
             time.sleep(0.2)
         return time.monotonic() - began
 
-    def outcome(self, folder: Path) -> list[Compared]:
+    def outcome(self, folder: Path) -> list[TableComparison]:
         """Compares all that came of it with an undisturbed replay, made in a folder."""
-        (folder / "all.csv").write_text("".join(lines(self._start, 0, self._minutes)), encoding="ascii")
+        (folder / "all.csv").write_text("".join(reading_lines(self._start, 0, self._minutes)), encoding="ascii")
         done = self._site.wvr("replay", str(folder / "all.csv"), "--data", str(folder / "calm"), "--site", "campaign")
         if done.returncode:
             raise RuntimeError(done.stderr)

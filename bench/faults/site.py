@@ -10,18 +10,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.local_files import supervisor_conf
-from cli.packages import VENV, Missing, apt_install
+from cli.bootstrap import VENV, CommandError, apt_install
+from cli.local_config import supervisor_conf
 from tests.conftest import free_port
-from tests.e2e.running import RunningSite
-from tests.waiting import wait_for
+from tests.e2e.running_site import RunningSite
+from tests.polling import wait_for
 
 SITE = '[site]\nname = "campaign"\n[ingest]\nsource = "file"\n[training]\nautomatic = false\n'
 DISK_MB = 600
 
 
 @dataclass(frozen=True)
-class Frail:
+class FaultableSite:
     """A running site, and what can be done to it beyond killing."""
 
     site: RunningSite
@@ -35,7 +35,7 @@ class Frail:
 
 
 @contextmanager
-def frail_site(folder: Path) -> Iterator[Frail]:
+def faultable_site(folder: Path) -> Iterator[FaultableSite]:
     """Started, and gone afterwards."""
     home = folder / "site"
     home.mkdir(parents=True)
@@ -44,7 +44,7 @@ def frail_site(folder: Path) -> Iterator[Frail]:
         started = site.wvr("up", "--local")
         if started.returncode:
             raise RuntimeError(started.stdout + started.stderr)
-        frail = Frail(site, _own_clock(site, folder), small)
+        frail = FaultableSite(site, _own_clock(site, folder), small)
         try:
             yield frail
         finally:
@@ -100,6 +100,6 @@ def _faketime() -> Path | None:
     if not list(Path("/usr/lib").glob(pattern)) and os.geteuid() == 0:
         try:
             apt_install("libfaketime", why="the campaign sets clocks")
-        except Missing as missing:
+        except CommandError as missing:
             print(missing)
     return next(Path("/usr/lib").glob(pattern), None)

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.detection.simulator import Record, make_record
-from cli.packages import ROOT
+from cli.bootstrap import ROOT
 from services.trainer.hours import Hours
 from services.trainer.plan import Plan, plan_to_text
 from shared.contract.messages import CHANNELS

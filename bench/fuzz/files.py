@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from bench.fuzz.absurd import START
-from bench.fuzz.draw import BytesDraw
-from bench.fuzz.targets import Take
+from bench.fuzz.bytes_source import BytesSource
+from bench.fuzz.message_generator import START
+from bench.fuzz.targets import FuzzInput
 from services.ingest.sources.file import FileSource
 
 ZONE = ZoneInfo("Europe/Berlin")
@@ -18,13 +18,13 @@ NAMES = ("a.csv", "b.csv", "c.csv.gz", "a\nb.csv", "a.csv.1")
 LINE = b"2026-08-03 09:49,001,12.5,4.1\n"
 
 
-def open_target(name: str, folder: Path) -> Take:
+def open_target(name: str, folder: Path) -> FuzzInput:
     sensor, place = folder / "sensor", folder / "place.json"
     sensor.mkdir()
     return _places(sensor, place) if name == "place.json" else _changes(sensor, place)
 
 
-def _places(sensor: Path, place: Path) -> Take:
+def _places(sensor: Path, place: Path) -> FuzzInput:
     (sensor / "a.csv").write_bytes(LINE * 3)
     inode = (sensor / "a.csv").stat().st_ino
 
@@ -38,11 +38,11 @@ def _places(sensor: Path, place: Path) -> Take:
     return take
 
 
-def _changes(sensor: Path, place: Path) -> Take:
+def _changes(sensor: Path, place: Path) -> FuzzInput:
     import atheris
 
     def take(data: bytes) -> None:
-        draw = BytesDraw(atheris.FuzzedDataProvider(data))
+        draw = BytesSource(atheris.FuzzedDataProvider(data))
         for path in (*sensor.iterdir(), place):
             path.unlink(missing_ok=True)
         source = FileSource(sensor, "*.csv", ZONE, place)
@@ -56,7 +56,7 @@ def _changes(sensor: Path, place: Path) -> Take:
     return take
 
 
-def _change(draw: BytesDraw, sensor: Path) -> None:
+def _change(draw: BytesSource, sensor: Path) -> None:
     path = sensor / NAMES[draw.integer(0, len(NAMES) - 1)]
     content = draw.raw(draw.integer(0, 80)) + LINE * draw.integer(0, 3)
     match draw.integer(0, 5):

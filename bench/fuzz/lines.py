@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from bench.fuzz.targets import Take
+from bench.fuzz.targets import FuzzInput
 from services.ingest.sources.clock import LineError, SiteClock
 from services.ingest.sources.lines import BadLine, read_line
 from services.ingest.sources.parser import Measurement, Parser
+from shared.contract.codec import validate
 from shared.contract.messages import Reading
-from shared.contract.wire import check
 
 ZONES = [ZoneInfo(name) for name in ("Asia/Seoul", "Europe/Berlin", "Australia/Lord_Howe", "America/St_Johns")]
 
 
-def open_target(name: str, _: Path) -> Take:
+def open_target(name: str, _: Path) -> FuzzInput:
     """A file: many lines, a header among them. A serial port: the four fields, line by line, nothing remembered."""
     return _file if name == "lines of a file" else _serial
 
@@ -44,7 +44,7 @@ def _serial(data: bytes) -> None:
 
 
 def _may_be_said(item: Measurement) -> None:
-    check(Reading("site1", item.sensor, item.at, item.flow_rate, item.pressure, "boot", 0, "file"))
+    validate(Reading("site1", item.sensor, item.at, item.flow_rate, item.pressure, "boot", 0, "file"))
 
 
 def seeds(name: str) -> Iterator[bytes]:

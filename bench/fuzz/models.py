@@ -14,8 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench.fuzz.draw import BytesDraw
-from bench.fuzz.targets import Take
+from bench.fuzz.bytes_source import BytesSource
+from bench.fuzz.targets import FuzzInput
 from services.forecaster.interpreter import NOTHING, open_model
 from services.forecaster.manifest import ModelError, sha256
 from services.trainer.folder import in_use, mend, prune
@@ -31,7 +31,7 @@ pathlib.Path(sys.argv[1]).write_bytes(network.to_litert(network.build(), weights
 SCALER = asdict(Scaler(10.0, 5.0))
 
 
-def open_target(_: str, folder: Path) -> Take:
+def open_target(_: str, folder: Path) -> FuzzInput:
     import atheris
 
     place = folder / "flow_rate" / "001"
@@ -40,7 +40,7 @@ def open_target(_: str, folder: Path) -> Take:
     whole = (folder / "whole").read_bytes()
 
     def take(data: bytes) -> None:
-        draw = BytesDraw(atheris.FuzzedDataProvider(data))
+        draw = BytesSource(atheris.FuzzedDataProvider(data))
         network = _changed(draw, whole) if draw.integer(0, 1) else draw.raw(draw.integer(0, 200))
         (place / "model.tflite").write_bytes(network)
         ours = json.dumps(_manifest(draw, sha256(network))).encode() if draw.integer(0, 3) else b""
@@ -55,7 +55,7 @@ def open_target(_: str, folder: Path) -> Take:
     return take
 
 
-def _changed(draw: BytesDraw, whole: bytes) -> bytes:
+def _changed(draw: BytesSource, whole: bytes) -> bytes:
     """A network with some of its bytes changed, most of them where its structure is."""
     content = bytearray(whole)
     for _ in range(draw.integer(0, 4)):
@@ -63,7 +63,7 @@ def _changed(draw: BytesDraw, whole: bytes) -> bytes:
     return bytes(content)
 
 
-def _manifest(draw: BytesDraw, checksum: str) -> dict[str, Any]:
+def _manifest(draw: BytesSource, checksum: str) -> dict[str, Any]:
     """A whole one with some fields of another type or value."""
     odd: list[Any] = [None, -1, 10**400, float("nan"), "", "../..", [], {}, True, "\ud800", "m", VERSION, draw.text(20)]
     fields: dict[str, Any] = {

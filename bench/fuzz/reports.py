@@ -8,9 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from bench.fuzz.absurd import START
-from bench.fuzz.draw import BytesDraw
-from bench.fuzz.targets import Take
+from bench.fuzz.bytes_source import BytesSource
+from bench.fuzz.message_generator import START
+from bench.fuzz.targets import FuzzInput
 from services.reporter.owed import NothingOwed
 from services.reporter.service import Reporter
 from shared.contract.messages import Check, FlowChecks, PressureChecks, Reading, Tick, Verdict
@@ -20,7 +20,7 @@ ZONE = ZoneInfo("Asia/Seoul")
 LINE = b"001  2026-11-23T23:05  12.34  4.11  0 0 0 1  0 0 NULL  1.00 2.00  NULL NULL\n"
 
 
-class _Kept(dict[str, str]):
+class _FakeFolder(dict[str, str]):
     """The folder, in memory."""
 
     def write(self, name: str, text: str) -> None:
@@ -32,12 +32,12 @@ class _Kept(dict[str, str]):
     def prune_outbox(self, before: str, most: int) -> None: ...
 
 
-def open_target(_: str, __: Path) -> Take:
+def open_target(_: str, __: Path) -> FuzzInput:
     import atheris
 
     def take(data: bytes) -> None:
-        draw = BytesDraw(atheris.FuzzedDataProvider(data))
-        folder = _Kept()
+        draw = BytesSource(atheris.FuzzedDataProvider(data))
+        folder = _FakeFolder()
         for name in ("server.txt", "server.part.txt"):
             content = LINE * draw.integer(0, 12) + draw.raw(draw.integer(0, 300))
             folder[name] = content.decode("utf-8", "replace")

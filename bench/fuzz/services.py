@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from bench.fuzz.absurd import NAMES, START, Draw, message, moment
-from bench.fuzz.draw import BytesDraw
-from bench.fuzz.targets import Take
+from bench.fuzz.bytes_source import BytesSource
+from bench.fuzz.message_generator import NAMES, START, ValueSource, message, moment
+from bench.fuzz.targets import FuzzInput
 from services.db_writer.service import DbWriter
 from services.detector.service import Detector
 from services.forecaster.main import loader
@@ -24,8 +24,8 @@ from services.trainer.keeper import Keeper
 from services.trainer.runner import InProcess
 from services.trainer.service import Trainer
 from services.trainer.shelf import Shelf
-from shared.contract.messages import Command, History, Message, Reading, Rejected
-from shared.contract.wire import encode
+from shared.contract.codec import encode
+from shared.contract.messages import Command, HistoryBatch, Message, Reading, Rejected
 from shared.domain.calendar import NO_HOLIDAYS
 from shared.runtime.bus import Delivery
 from shared.runtime.register import Register
@@ -37,7 +37,7 @@ from shared.store.history import History as Stored
 from shared.store.recorder import Recorder
 
 
-class Strict:
+class ValidatingBus:
     """The side of the broker that checks what is said."""
 
     def __init__(self) -> None:
@@ -56,15 +56,15 @@ class Strict:
     def close(self) -> None: ...
 
 
-class Stage:
+class ServiceHarness:
     """One service that lives through all inputs, behind the limits that a broker's messages pass."""
 
     def __init__(self, service: Service) -> None:
-        self.service, self.bus = service, Strict()
+        self.service, self.bus = service, ValidatingBus()
         self.register = Register()
-        self.introducing = (Reading, History) if Reading in service.consumes else ()
+        self.introducing = (Reading, HistoryBatch) if Reading in service.consumes else ()
 
-    def take(self, items: Sequence[Message | Measurement | BadLine]) -> list[Message]:
+    def process(self, items: Sequence[Message | Measurement | BadLine]) -> list[Message]:
         """What was said; fails when a handler did."""
         work(self.service, self.bus, [Delivery(item, lambda: None) for item in items if self._admitted(item)])
         said, self.bus.said = self.bus.said, []
@@ -102,7 +102,7 @@ def _behind_gaps(service: Detector | Forecaster, past: Stored) -> Service:
     return unbroken(service, past, service.owed, lambda: 1)
 
 
-def items(draw: Draw, service: Service, number: int) -> list[Message | Measurement | BadLine]:
+def items(draw: ValueSource, service: Service, number: int) -> list[Message | Measurement | BadLine]:
     """So many of what the service is handed."""
     kinds = [kind for kind in service.consumes if kind is not Command]
     found: list[Message | Measurement | BadLine] = []
@@ -115,20 +115,20 @@ def items(draw: Draw, service: Service, number: int) -> list[Message | Measureme
     return found
 
 
-def _read(draw: Draw) -> Measurement:
+def _read(draw: ValueSource) -> Measurement:
     name = NAMES[draw.integer(0, len(NAMES) - 1)] if draw.integer(0, 5) else f"s{draw.integer(0, 999)}"
     return Measurement(name, moment(draw), draw.number() % 1e9, None)
 
 
-def open_target(name: str, folder: Path) -> Take:
+def open_target(name: str, folder: Path) -> FuzzInput:
     import atheris
 
-    stage = Stage(make(name, folder))
+    stage = ServiceHarness(make(name, folder))
     list(stage.service.start())
 
     def take(data: bytes) -> None:
-        draw = BytesDraw(atheris.FuzzedDataProvider(data))
-        stage.take(items(draw, stage.service, draw.integer(1, 30)))
+        draw = BytesSource(atheris.FuzzedDataProvider(data))
+        stage.process(items(draw, stage.service, draw.integer(1, 30)))
 
     return take
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.fuzz.targets import Take
-from cli.packages import ROOT
+from bench.fuzz.targets import FuzzInput
+from cli.bootstrap import ROOT
 from shared.settings import SettingsError, load_settings
 
 
-def open_target(_: str, folder: Path) -> Take:
+def open_target(_: str, folder: Path) -> FuzzInput:
     file = folder / "site.toml"
 
     def take(data: bytes) -> None:

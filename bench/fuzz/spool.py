@@ -7,22 +7,22 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from bench.fuzz.absurd import START
-from bench.fuzz.draw import BytesDraw
-from bench.fuzz.targets import Take
+from bench.fuzz.bytes_source import BytesSource
+from bench.fuzz.message_generator import START
+from bench.fuzz.targets import FuzzInput
 from services.ingest.spool import Spool, _line
+from shared.contract.codec import validate
 from shared.contract.messages import Reading
-from shared.contract.wire import check
 
 BOOT = "0123456789ab"
 NAMES = (f"{BOOT}-000000000000.log", f"{BOOT}-000000000002.log", f"{BOOT}-999999999999.log", "x-aaaaaaaaaaaa.log")
 
 
-def open_target(_: str, folder: Path) -> Take:
+def open_target(_: str, folder: Path) -> FuzzInput:
     import atheris
 
     def take(data: bytes) -> None:
-        draw = BytesDraw(atheris.FuzzedDataProvider(data))
+        draw = BytesSource(atheris.FuzzedDataProvider(data))
         for path in folder.iterdir():
             path.unlink()
         for name in NAMES[: draw.integer(1, len(NAMES))]:
@@ -34,13 +34,13 @@ def open_target(_: str, folder: Path) -> Take:
         spool.stored(draw.integer(-1, 10))
         spool.placed()
         for kept in spool.between(0, 10**12):
-            check(kept)
+            validate(kept)
         os.close(spool._file)
 
     return take
 
 
-def _segment(draw: BytesDraw) -> bytes:
+def _segment(draw: BytesSource) -> bytes:
     """Lines of ours and of others, torn somewhere."""
     ours = [draw.integer(-4, 5) for _ in range(4)]
     whole = b"".join(_line(_reading(seq)) if seq >= 0 else draw.raw(draw.integer(0, 60)) for seq in ours)

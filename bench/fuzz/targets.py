@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-Take = Callable[[bytes], None]
+FuzzInput = Callable[[bytes], None]
 """Takes one input; raises what nobody expects."""
 
 
@@ -21,9 +21,9 @@ class Target:
     longest: int = 2000
     """Bytes of an input."""
 
-    def open(self, name: str, folder: Path) -> Take:
+    def open(self, name: str, folder: Path) -> FuzzInput:
         """The target, with an empty folder to work in."""
-        take: Take = import_module(f"bench.fuzz.{self.room}").open_target(name, folder)
+        take: FuzzInput = import_module(f"bench.fuzz.{self.room}").open_target(name, folder)
         return take
 
     def seeds(self, name: str) -> Iterable[bytes]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.fuzz.absurd import message
-from bench.fuzz.draw import BytesDraw
-from bench.fuzz.targets import Take
+from bench.fuzz.bytes_source import BytesSource
+from bench.fuzz.message_generator import message
+from bench.fuzz.targets import FuzzInput
+from shared.contract.codec import ContractError, decode, encode
 from shared.contract.messages import MESSAGES
 from shared.contract.topics import topic_of
-from shared.contract.wire import WireError, decode, encode
 
 
-class _Lowest:
+class _LowestSource:
     """Draws the first of everything."""
 
     def integer(self, low: int, high: int) -> int:  # noqa: ARG002
@@ -26,15 +26,15 @@ class _Lowest:
         return "text"
 
 
-EXAMPLES = [message(_Lowest(), [kind]) for kind in MESSAGES]
+EXAMPLES = [message(_LowestSource(), [kind]) for kind in MESSAGES]
 TOPICS = [*(topic_of(one) for one in EXAMPLES), "wvr/v1/site1/001/anomaly/", "a", ""]
 
 
-def open_target(_: str, __: Path) -> Take:
+def open_target(_: str, __: Path) -> FuzzInput:
     import atheris
 
     def take(data: bytes) -> None:
-        draw = BytesDraw(atheris.FuzzedDataProvider(data))
+        draw = BytesSource(atheris.FuzzedDataProvider(data))
         if draw.integer(0, 3):
             _foreign(TOPICS[draw.integer(0, len(TOPICS) - 1)], draw.raw(draw.left))
         else:
@@ -46,12 +46,12 @@ def open_target(_: str, __: Path) -> Take:
 def _foreign(topic: str, payload: bytes) -> None:
     try:
         found = decode(topic, payload)
-    except WireError:
+    except ContractError:
         return
     assert decode(topic, encode(found)) == found
 
 
-def _own(draw: BytesDraw) -> None:
+def _own(draw: BytesSource) -> None:
     """An absurd message is taken as it was sent; one with a character changed is taken or refused."""
     sent = message(draw, MESSAGES)
     payload = encode(sent)

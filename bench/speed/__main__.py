@@ -17,7 +17,7 @@ from pathlib import Path
 from bench.speed.live import backlog, delays, following_site, memory, percentile
 from bench.speed.records import FIRST, ZONE, write_record
 from bench.table import publish
-from cli.packages import ROOT
+from cli.bootstrap import ROOT
 from services.detector.service import Detector
 from services.forecaster.main import loader
 from services.forecaster.service import Forecaster

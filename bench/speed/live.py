@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from bench.speed.records import ZONE
-from cli.local_files import supervisor_conf
-from cli.packages import VENV
+from cli.bootstrap import VENV
+from cli.local_config import supervisor_conf
 from shared.runtime.health import resident_megabytes
 from tests.conftest import free_port
-from tests.e2e.running import Listener, RunningSite, listening
+from tests.e2e.running_site import Listener, RunningSite, listening
 
 SITE = '[site]\nname = "bench"\n[ingest]\nsource = "file"\n[training]\nautomatic = false\n'
 READINGS = 200

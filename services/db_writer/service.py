@@ -12,7 +12,7 @@ from shared.contract.messages import (
     Anomaly,
     Command,
     Criteria,
-    History,
+    HistoryBatch,
     Message,
     ModelTrained,
     Prediction,
@@ -45,7 +45,7 @@ class DbWriter:
     name: ClassVar[str] = "db_writer"
     consumes: ClassVar[tuple[type[Message], ...]] = (
         Reading,
-        History,
+        HistoryBatch,
         Verdict,
         Anomaly,
         Criteria,
@@ -106,7 +106,7 @@ class DbWriter:
         yield from refused
         if mark and (judged or mark != self._said or self._arrivals.gap):
             yield self._stored(mark)
-        yield from (progress(message) for message in batch if isinstance(message, History))
+        yield from (progress(message) for message in batch if isinstance(message, HistoryBatch))
         yield from self._care.after(self._arrivals.gap)
 
     def _forget_old_minutes(self) -> None:
@@ -145,7 +145,7 @@ def _verdicts(messages: Sequence[Message]) -> Iterator[Verdict]:
     return (message for message in messages if isinstance(message, Verdict))
 
 
-def progress(history: History) -> Progress:
+def progress(history: HistoryBatch) -> Progress:
     """How far an import is, now that this part is stored."""
     last = history.minutes[-1][0]
     text = f"{history.sensor}: stored up to {last:%Y-%m-%d %H:%M}"

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from services.detector.findings import SEVERITIES, Finding, key_of
 from services.detector.sentences import WORDINGS, Loss, Wording, sentence
-from shared.contract.messages import Anomaly, Kind, Sentence
+from shared.contract.messages import Anomaly, Kind, LocalizedText
 
 UPDATED_EACH = timedelta(hours=1)
 PATIENCE = 60
@@ -202,7 +202,7 @@ class Alarms:
         name = f"{self.sensor}-{finding.channel}-{finding.wording or finding.kind}-{at:%Y%m%dT%H%M}"
         said = Anomaly(
             self.site, self.sensor, name[-64:], at, finding.channel, finding.method, finding.kind, "opened", False,
-            finding.severity, at, None, finding.value, finding.flow, Sentence("", ""),
+            finding.severity, at, None, finding.value, finding.flow, LocalizedText("", ""),
         )  # fmt: skip
         alarm = Alarm(said, finding.key, finding.excess, 0, 1, finding.flow or 0.0, finding.doubt, finding.since)
         alarm.wording, alarm.water = finding.wording, finding.water
@@ -232,7 +232,7 @@ class Alarms:
         said = replace(alarm.said, at=at, state="updated", excess_m3h=flow)
         return replace(said, text=self._text(alarm, said))
 
-    def _text(self, alarm: Alarm, said: Anomaly) -> Sentence:
+    def _text(self, alarm: Alarm, said: Anomaly) -> LocalizedText:
         if said.kind == "clock" and alarm.excess is None:
             return said.text
         began = said.opened_at - timedelta(minutes=alarm.since)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
 
-from shared.contract.messages import Channel, Kind, Sentence
+from shared.contract.messages import Channel, Kind, LocalizedText
 
 CHANNEL_NAMES: dict[Channel, tuple[str, str]] = {"flow_rate": ("유량", "Flow rate"), "pressure": ("수압", "Pressure")}
 UNITS: dict[Channel, str] = {"flow_rate": "m³/h", "pressure": "bar"}
@@ -103,7 +103,7 @@ class Loss:
 
 def sentence(
     kind: Kind | Wording, sensor: str, channel: Channel, value: float | None, excess: float | None, loss: Loss
-) -> Sentence:
+) -> LocalizedText:
     """Both texts of a kind; value and excess in the channel's unit, loss as it began and is.
 
     Of a clock the excess is minutes: so many back (negative), or ahead and back again.
@@ -126,7 +126,7 @@ def sentence(
     text = english.format(channel=name_en, **numbers)
     if not english.startswith("{channel}"):
         text = english.format(channel=name_en.lower(), **numbers)
-    return Sentence(korean.format(channel=name_ko, **numbers), text)
+    return LocalizedText(korean.format(channel=name_ko, **numbers), text)
 
 
 def _number(value: float | None, signed: bool = False) -> str:

@@ -112,7 +112,7 @@ class Detector:
 
     def _rebuild(self, afresh: bool) -> Iterator[Message]:
         for sensor in self._archive.sensors():
-            if self._settings.knows(sensor):
+            if self._settings.accepts_sensor(sensor):
                 held = self._unstored(self._posts[sensor]) if sensor in self._posts else []
                 post = self._posts[sensor] = Post(Watch(self._settings, sensor, self._calendar))
                 rebuild = Rebuild(self._archive, self._settings.zone, post.watch)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from shared.contract.messages import Anomaly, Sentence
+from shared.contract.messages import Anomaly, LocalizedText
 
 KEPT = 50
 """Newest works that are remembered, so that a rebuilt watch is quiet where the first one was."""
@@ -58,12 +58,12 @@ class Works:
         id_ = f"{self.sensor}-works-{at:%Y%m%dT%H%M}"[-64:]
         return Anomaly(
             self.site, self.sensor, id_, at, "flow_rate", "system", "works", "opened", True, "info", at, until,
-            None, None, Sentence("", ""),
+            None, None, LocalizedText("", ""),
         )  # fmt: skip
 
 
-def _text(sensor: str, until: datetime) -> Sentence:
-    return Sentence(
+def _text(sensor: str, until: datetime) -> LocalizedText:
+    return LocalizedText(
         f"{sensor} 작업 중: {until:%Y-%m-%d %H:%M}까지 경보를 새로 열지 않고, 이 날의 값은 학습하지 않습니다.",
         f"Works at {sensor}: until {until:%Y-%m-%d %H:%M} no alarm is opened, and these days are not learned from.",
     )

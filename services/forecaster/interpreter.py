@@ -12,7 +12,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from services.forecaster.manifest import ModelError, read_model
-from shared.contract.messages import LARGEST
+from shared.contract.messages import MAX_ABS_VALUE
 from shared.domain.features import AHEAD_WIDTH, PAST, PAST_WIDTH, STEP, Inputs, Scaler
 from shared.domain.profile import AHEAD
 from shared.domain.series import Floats
@@ -61,7 +61,7 @@ def _scaler(folder: Path, said: Any) -> Scaler:
     names = [field.name for field in fields(Scaler)]
     if not isinstance(said, dict) or sorted(said) != sorted(names):
         raise ModelError(f"{folder}: scaler: needs {', '.join(names)}")
-    if not all(isinstance(said[name], (int, float)) and abs(said[name]) <= LARGEST for name in names):
+    if not all(isinstance(said[name], (int, float)) and abs(said[name]) <= MAX_ABS_VALUE for name in names):
         raise ModelError(f"{folder}: scaler: these are not {len(names)} numbers: {str(said)[:200]}")
     numbers = {name: float(said[name]) for name in names}
     if not numbers["spread"] > 0:

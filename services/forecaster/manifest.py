@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from shared.contract.messages import PROFILE, free_of_separators
+from shared.contract.messages import PROFILE_MODEL_ID, is_valid_name
 from shared.domain.features import VERSION
 from shared.runtime.files import read_small
 
@@ -31,7 +31,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or not {"id", "checksum", "features", "scaler"} <= manifest.keys():
         raise ModelError(f"{folder}: {MANIFEST} is not whole")
     identity = manifest["id"]
-    if not (isinstance(identity, str) and 0 < len(identity) <= 64 and free_of_separators(identity)):
+    if not (isinstance(identity, str) and 0 < len(identity) <= 64 and is_valid_name(identity)):
         raise ModelError(f"{folder}: {MANIFEST}: no id: {str(identity)[:80]!r}")
     if manifest["features"] != VERSION:
         raise ModelError(f"{folder}: made for features {manifest['features']}, these are {VERSION}")
@@ -45,7 +45,7 @@ def read_model(folder: Path) -> tuple[bytes, dict[str, Any]]:
     whole under `versions/`. Raises ModelError when there is none, or it isn't whole, or of another version.
     """
     manifest = read_manifest(folder)
-    if manifest["id"] == PROFILE:
+    if manifest["id"] == PROFILE_MODEL_ID:
         raise ModelError(f"{folder}: the profile is in use: {str(manifest.get('reason'))[:200]}")
     for place in (folder, folder / "versions" / manifest["id"]):
         try:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import numpy as np
 
-from shared.contract.messages import PROFILE, SCORED, Channel, Forecast, Score
+from shared.contract.messages import PROFILE_MODEL_ID, SCORED_HORIZONS, Channel, Forecast, Score
 from shared.domain.foreseen import Foreseen
 from shared.domain.series import HOUR, Ints
 
@@ -80,9 +80,9 @@ class Scores:
         """Takes a forecast that is issued at an hour."""
         if not forecast.p50:
             return
-        if forecast.model != PROFILE:
+        if forecast.model != PROFILE_MODEL_ID:
             self._usually[hour, channel] = self._usual_at_horizons(hour, channel)
-        for k in SCORED:
+        for k in SCORED_HORIZONS:
             p10, p50, p90 = forecast.p10[k], forecast.p50[k], forecast.p90[k]
             if p10 is not None and p50 is not None and p90 is not None:
                 self._await(Foreseen(channel, hour * HOUR, (hour + k) * HOUR, forecast.model, p10, p50, p90))
@@ -117,7 +117,7 @@ class Scores:
         )  # fmt: skip
 
     def _profile_error(self, horizon: int, foreseen: Foreseen, came: float, error: float) -> float | None:
-        if foreseen.model == PROFILE:
+        if foreseen.model == PROFILE_MODEL_ID:
             return error
         issued = (foreseen.issued_at // HOUR, foreseen.channel)
         usually = self._usually[issued] if issued in self._usually else self._usual_at_horizons(*issued)
@@ -126,10 +126,10 @@ class Scores:
 
     def _usual_at_horizons(self, hour: int, channel: Channel) -> dict[int, float | None]:
         usual = self._usual(hour, channel).p50
-        return {k: usual[k] for k in SCORED} if usual else {}
+        return {k: usual[k] for k in SCORED_HORIZONS} if usual else {}
 
     def _forget(self, hour: int) -> None:
-        for issued in [one for one in self._usually if one[0] < hour - max(SCORED) - LATE]:
+        for issued in [one for one in self._usually if one[0] < hour - max(SCORED_HORIZONS) - LATE]:
             del self._usually[issued]
 
 

@@ -15,7 +15,7 @@ from services.forecaster.scores import LATE, WINDOW, Scores
 from services.forecaster.week import Model, forecast, hours_ahead
 from shared.contract.messages import (
     CHANNELS,
-    PROFILE,
+    PROFILE_MODEL_ID,
     Channel,
     Forecast,
     Message,
@@ -204,7 +204,7 @@ class Forecaster:
 
     def _take_up(self, trained: ModelTrained) -> None:
         model = self.load(trained.path, trained.checksum)
-        if trained.id == PROFILE and model is None:
+        if trained.id == PROFILE_MODEL_ID and model is None:
             self.models.pop((trained.sensor, trained.channel), None)
             log(self.name, "goes back to the profile", sensor=trained.sensor, channel=trained.channel)
         elif model is not None:

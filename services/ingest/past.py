@@ -8,7 +8,7 @@ from pathlib import Path
 
 from services.ingest.minutes import FIRST_YEAR
 from services.ingest.sources.simulator import Simulator, simulator
-from shared.contract.messages import History, Minute
+from shared.contract.messages import HistoryBatch, HistoryMinute
 from shared.domain.series import DAY, MINUTE
 from shared.runtime.files import write_whole
 from shared.runtime.service import Unavailable
@@ -21,7 +21,7 @@ PART = 5000
 class NoPast:
     """Nothing is owed."""
 
-    def __iter__(self) -> Iterator[History]:
+    def __iter__(self) -> Iterator[HistoryBatch]:
         return iter(())
 
     def done(self) -> None:
@@ -36,7 +36,7 @@ class SimulatedPast:
         self._start = self._stop = 0
         self._owed = days > 0 and not mark.exists()
 
-    def __iter__(self) -> Iterator[History]:
+    def __iter__(self) -> Iterator[HistoryBatch]:
         """Raises Unavailable while the clock is surely wrong: the past would not reach up to the present."""
         if not self._owed:
             return
@@ -49,7 +49,7 @@ class SimulatedPast:
         ]
         for number, (sensor, start) in enumerate(spans, 1):
             minutes = tuple(self._minutes(sensor, start, min(start + PART * MINUTE, self._stop)))
-            yield History(self._name, sensor, "history", number, len(spans), minutes)
+            yield HistoryBatch(self._name, sensor, "history", number, len(spans), minutes)
 
     def done(self) -> None:
         if self._owed:
@@ -57,7 +57,7 @@ class SimulatedPast:
             self._mark.parent.mkdir(parents=True, exist_ok=True)
             write_whole(self._mark, f"{self._start} {self._stop}\n")
 
-    def _minutes(self, sensor: str, start: int, stop: int) -> Iterator[Minute]:
+    def _minutes(self, sensor: str, start: int, stop: int) -> Iterator[HistoryMinute]:
         series = self._site.history(sensor, start, stop)
         columns = (series.at.tolist(), series.flow_rate.tolist(), series.pressure.tolist())
         for at, flow_rate, pressure in zip(*columns, strict=True):

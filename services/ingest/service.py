@@ -9,7 +9,7 @@ from typing import ClassVar, Protocol
 from services.ingest.repeats import Repeats
 from services.ingest.resend import Resend
 from services.ingest.sources.lines import BadLine, Measurement
-from shared.contract.messages import History, Message, Reading, Rejected, Stored, Tick
+from shared.contract.messages import HistoryBatch, Message, Reading, Rejected, Stored, Tick
 from shared.runtime.register import Register
 
 FARTHEST = 1_000_000
@@ -19,7 +19,7 @@ FARTHEST = 1_000_000
 class Past(Protocol):
     """Minutes from before the first start."""
 
-    def __iter__(self) -> Iterator[History]: ...
+    def __iter__(self) -> Iterator[HistoryBatch]: ...
 
     def done(self) -> None:
         """They are safe; the next start need not send them."""
@@ -46,7 +46,7 @@ class Ingest:
 
     name: ClassVar[str] = "ingest"
     consumes: ClassVar[tuple[type[Message], ...]] = (Stored,)
-    produces: ClassVar[tuple[type[Message], ...]] = (Reading, History, Tick, Rejected)
+    produces: ClassVar[tuple[type[Message], ...]] = (Reading, HistoryBatch, Tick, Rejected)
     commands: ClassVar[tuple[str, ...]] = ()
 
     def __init__(

@@ -15,8 +15,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from services.ingest.sources.parser import Measurement
+from shared.contract.codec import validate
 from shared.contract.messages import Reading
-from shared.contract.wire import check
 from shared.runtime.files import flush_path, open_regular
 from shared.runtime.log import log
 from shared.runtime.service import Unavailable
@@ -223,7 +223,7 @@ class Spool:
             values = (float(flow_rate) if flow_rate else None, float(pressure) if pressure else None)
             moment, number = datetime.fromisoformat(at), int(seq)
             reading = Reading(self._site, sensor, moment, *values, self.boot_id, number, source)
-            check(reading)
+            validate(reading)
         except ValueError:
             return None
         return reading

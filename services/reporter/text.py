@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from shared.contract.messages import YEARS, Check, Prediction, Verdict, free_of_separators
+from shared.contract.messages import SUPPORTED_YEARS, Check, Prediction, Verdict, is_valid_name
 
 NULL = "NULL"
 COLUMNS = 11
@@ -67,13 +67,13 @@ def flag(check: Check) -> str:
 def known_line(line: str, hours: int) -> tuple[str, str] | None:
     """Sensor and minute of a line of server.txt with so many hours ahead; None when it is none."""
     columns = line.split()
-    if len(columns) != COLUMNS + 2 * hours or len(columns[0]) > 64 or not free_of_separators(columns[0]):
+    if len(columns) != COLUMNS + 2 * hours or len(columns[0]) > 64 or not is_valid_name(columns[0]):
         return None
     try:
         at = datetime.strptime(columns[1], "%Y-%m-%dT%H:%M")  # noqa: DTZ007
     except ValueError:
         return None
-    return (columns[0], minute(at)) if at.year in YEARS else None
+    return (columns[0], minute(at)) if at.year in SUPPORTED_YEARS else None
 
 
 def alert_part(line: str) -> str:

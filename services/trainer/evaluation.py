@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.trainer.significance import chance
-from shared.contract.messages import SCORED
+from shared.contract.messages import SCORED_HORIZONS
 from shared.domain.series import Floats, Ints
 
 LEVELS = np.array([0.1, 0.5, 0.9])
@@ -113,7 +113,7 @@ def _pinball(truth: Floats, quantiles: Floats) -> Floats:
 
 
 def _known(missed: Floats) -> list[int]:
-    return [hours for hours in SCORED if not np.isnan(missed[:, hours]).all()]
+    return [hours for hours in SCORED_HORIZONS if not np.isnan(missed[:, hours]).all()]
 
 
 def _told(one: Duel) -> str:

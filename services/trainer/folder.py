@@ -19,7 +19,7 @@ from typing import Any
 
 from services.forecaster.manifest import MANIFEST, NETWORK, ModelError, read_manifest, sha256
 from services.trainer.plan import Trained
-from shared.contract.messages import PROFILE
+from shared.contract.messages import PROFILE_MODEL_ID
 from shared.domain.features import VERSION
 from shared.runtime.files import flush_path, read_small
 
@@ -83,7 +83,7 @@ def promote(folder: Path, version: str, told: Mapping[str, Any] | None = None) -
 
 def retire(folder: Path, told: Mapping[str, Any]) -> None:
     """Puts the profile into use; the versions stay. The manifest goes first: from then on no model serves."""
-    _exchange(folder, {"id": PROFILE, "checksum": "", "features": VERSION, "scaler": {}, **told})
+    _exchange(folder, {"id": PROFILE_MODEL_ID, "checksum": "", "features": VERSION, "scaler": {}, **told})
     mend(folder)
 
 
@@ -112,7 +112,7 @@ def mend(folder: Path) -> None:
         shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
     with contextlib.suppress(ModelError):
         manifest = read_manifest(folder)
-        if manifest["id"] == PROFILE:
+        if manifest["id"] == PROFILE_MODEL_ID:
             for name in FILES:
                 (folder / name).unlink(missing_ok=True)
             return

@@ -11,7 +11,7 @@ from services.forecaster.manifest import ModelError
 from services.trainer.plan import Trained
 from services.trainer.telling import BY_OPERATOR, in_use_now, told
 from services.trainer.watch import REMEMBERED, WORSE, Watch
-from shared.contract.messages import PROFILE, Command, Message, ModelTrained, Prediction, Response, Score
+from shared.contract.messages import PROFILE_MODEL_ID, Command, Message, ModelTrained, Prediction, Response, Score
 from shared.runtime.log import log
 
 
@@ -62,7 +62,7 @@ class Keeper:
     def tell(self, trained: Trained) -> ModelTrained:
         """What was trained or put into use, as a message."""
         if trained.promoted:
-            aside = trained.id == PROFILE and WORSE in trained.reason
+            aside = trained.id == PROFILE_MODEL_ID and WORSE in trained.reason
             (self._aside.add if aside else self._aside.discard)((trained.sensor, trained.channel))
         return told(trained, self._site, self._zone)
 
@@ -86,4 +86,4 @@ class Keeper:
             if not busy and (worse.sensor, worse.channel) not in self._aside:
                 log("trainer", "the profile takes over", logging.WARNING, sensor=worse.sensor, text=worse.why)
                 at = int(prediction.issued_at.timestamp())
-                yield from map(self.tell, self._shelf.use(PROFILE, at, worse.why, worse.sensor, worse.channel))
+                yield from map(self.tell, self._shelf.use(PROFILE_MODEL_ID, at, worse.why, worse.sensor, worse.channel))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from services.forecaster.manifest import ModelError, read_manifest
 from services.trainer import folder
 from services.trainer.plan import Trained
-from shared.contract.messages import PROFILE
+from shared.contract.messages import PROFILE_MODEL_ID
 
 
 class Kept(NamedTuple):
@@ -44,7 +44,7 @@ class Shelf:
                 with suppress(ModelError):
                     one = folder.trained_of(place, read_manifest(version))
                     yield Kept(used, True) if used and used.id == one.id else Kept(one, False)
-            if used and used.id == PROFILE:
+            if used and used.id == PROFILE_MODEL_ID:
                 yield Kept(used, True)
 
     def use(self, wanted: str, at: int, why: str, sensor: str = "", channel: str = "") -> list[Trained]:
@@ -58,9 +58,9 @@ class Shelf:
             for place in self._places()
             if sensor in ("", place.name) and channel in ("", place.parent.name) and _has(place, wanted)
         ]
-        if not places and (wanted != PROFILE or sensor or channel):
+        if not places and (wanted != PROFILE_MODEL_ID or sensor or channel):
             raise ModelError(f"there is no model {wanted} of this sensor and channel; ./wvr models lists them")
-        if wanted != PROFILE:
+        if wanted != PROFILE_MODEL_ID:
             for place in places:
                 folder.whole(place / "versions" / wanted)
         return [self._exchange(place, wanted, at, why) for place in places]
@@ -69,7 +69,7 @@ class Shelf:
         said = {"at": at, "path": place.relative_to(self._data).as_posix(), "promoted": True, "reason": why}
         with folder.alone(place):
             folder.mend(place)
-            if wanted == PROFILE:
+            if wanted == PROFILE_MODEL_ID:
                 span = {"trained_from": at, "trained_to": at, "metrics": {}}
                 folder.retire(place, {"sensor": place.name, "channel": place.parent.name, **span, **said})
             else:
@@ -81,6 +81,6 @@ class Shelf:
 
 
 def _has(place: Path, wanted: str) -> bool:
-    if wanted == PROFILE:
+    if wanted == PROFILE_MODEL_ID:
         return (place / "versions").is_dir()
     return wanted in {path.name for path in (place / "versions").glob("[!.]*")}

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from services.trainer.significance import chance
-from shared.contract.messages import CHANNELS, PROFILE, SCORED, Channel, Prediction, Score
+from shared.contract.messages import CHANNELS, PROFILE_MODEL_ID, SCORED_HORIZONS, Channel, Prediction, Score
 from shared.domain.series import DAY, HOUR, Floats
 
 WEEKS, REMEMBERED = 14 * DAY, 15 * DAY
@@ -61,13 +61,13 @@ class Watch:
         now = int(prediction.issued_at.timestamp())
         for channel, model in zip(CHANNELS, (prediction.flow_rate.model, prediction.pressure.model), strict=True):
             self._forget(prediction.sensor, channel, now)
-            if model != PROFILE and (why := self._worse(prediction.sensor, channel, model, now)):
+            if model != PROFILE_MODEL_ID and (why := self._worse(prediction.sensor, channel, model, now)):
                 yield Worse(prediction.sensor, channel, why)
 
     def _worse(self, sensor: str, channel: str, model: str, now: int) -> str:
         """In words that a model is worse taken as a whole, and surely at one horizon; empty when it isn't."""
         ratios, chances = {}, []
-        for hours in SCORED:
+        for hours in SCORED_HORIZONS:
             its = {at: one for at, one in self._known[sensor, channel, hours].items() if one.model == model}
             known = {at: one for at, one in its.items() if at >= now - WEEKS}
             if len(its) > len(known) >= ENOUGH * WEEKS / HOUR:
@@ -80,7 +80,7 @@ class Watch:
         return f"{model} was {WORSE}: mean error {told} of its"
 
     def _forget(self, sensor: str, channel: str, now: int) -> None:
-        for hours in SCORED:
+        for hours in SCORED_HORIZONS:
             of_horizon = self._known[sensor, channel, hours]
             for at in [at for at in of_horizon if at < now - REMEMBERED]:
                 del of_horizon[at]

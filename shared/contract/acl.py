@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from shared.contract.messages import Message, Rejected, Response, Status, Stored
-from shared.contract.topics import PREFIX, filters, topic_filter
+from shared.contract.topics import PREFIX, subscription_filters, topic_filter
 from shared.runtime.service import Service
 
 HEADER = "# Generated from what the services consume and produce; write it again with: ./wvr contract\n"
-EVERYTHING = PREFIX.format(site="+") + "#"
-DOCTOR = "health/doctor"
+ALL_TOPICS = PREFIX.format(site="+") + "#"
+DOCTOR_TOPICS = "health/doctor"
 """Below it `./wvr doctor` talks to itself."""
-BESIDES = {
-    "operator": [f"read {topic_filter(Stored)}", f"readwrite {DOCTOR}/#", "read $SYS/broker/#"],
-    "viewer": [f"read {EVERYTHING}"],
+EXTRA_RULES = {
+    "operator": [f"read {topic_filter(Stored)}", f"readwrite {DOCTOR_TOPICS}/#", "read $SYS/broker/#"],
+    "viewer": [f"read {ALL_TOPICS}"],
     "broker": ["readwrite health/broker"],
 }
 """What users may do besides what a service of their name declares."""
@@ -23,19 +23,19 @@ BESIDES = {
 def access_list(services: Mapping[str, type[Service]]) -> str:
     """The text of broker/acl; users that aren't named may do nothing."""
     users = {name: _service(name, service) for name, service in services.items()}
-    for user, rules in BESIDES.items():
+    for user, rules in EXTRA_RULES.items():
         users[user] = [*users.get(user, []), *rules]
     return HEADER + "".join(_paragraph(user, rules) for user, rules in users.items())
 
 
 def _service(name: str, service: type[Service]) -> list[str]:
     own = topic_filter(Status, name=name)
-    told = [topic for kind in service.produces for topic in _published(kind, service.commands)]
-    heard = filters(service.consumes, service.commands)
+    told = [topic for kind in service.produces for topic in _published_topics(kind, service.commands)]
+    heard = subscription_filters(service.consumes, service.commands)
     return [*_rules("write", [*told, topic_filter(Rejected)]), *_rules("read", heard), f"readwrite {own}"]
 
 
-def _published(kind: type[Message], commands: Iterable[str]) -> list[str]:
+def _published_topics(kind: type[Message], commands: Iterable[str]) -> list[str]:
     if kind is Response:
         return [topic_filter(Response, name=name) for name in commands]
     return [] if kind is Status else [topic_filter(kind)]

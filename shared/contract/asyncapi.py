@@ -13,9 +13,9 @@ from typing import Any
 from annotated_types import Unit
 
 from shared.contract import messages as declared
+from shared.contract.codec import schema
 from shared.contract.messages import MESSAGES, Command, Message
 from shared.contract.topics import PREFIX
-from shared.contract.wire import schema
 from shared.runtime.service import Service
 from shared.version import VERSION
 

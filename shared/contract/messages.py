@@ -11,17 +11,17 @@ from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Le, MaxLen, MinLen, Predicate, Unit
 
-LARGEST = 1e9
+MAX_ABS_VALUE = 1e9
 """m³/h or bar; no meter shows more."""
-LAST_NUMBER = 999_999_999_999
+MAX_SEQ = 999_999_999_999
 """A reading a second for 30,000 years; twelve digits, as in the file names of the spool."""
-MOST_SENSORS = 64
+MAX_SENSORS = 64
 """Sensors of one site."""
-YEARS = range(1970, 2100)
+SUPPORTED_YEARS = range(1970, 2100)
 """Of all times in messages: with a week before and after them, every calendar and zone can still count."""
 
 
-def free_of_separators(name: str) -> bool:
+def is_valid_name(name: str) -> bool:
     """Whether a name can be a level of a topic, a column of a text file and a folder."""
     return (
         name.isprintable()
@@ -31,45 +31,45 @@ def free_of_separators(name: str) -> bool:
     )
 
 
-def carries_an_offset_in_a_believable_year(at: datetime) -> bool:
+def is_aware_in_supported_years(at: datetime) -> bool:
     """Whether a time is aware and of the YEARS."""
-    return at.tzinfo is not None and at.year in YEARS
+    return at.tzinfo is not None and at.year in SUPPORTED_YEARS
 
 
-def stays_below(path: str) -> bool:
+def is_safe_relative_path(path: str) -> bool:
     """Whether a path, taken relative to a folder, can't lead out of it."""
     return not path.startswith("/") and ".." not in path.split("/") and path.isprintable()
 
 
-def a_week_or_nothing(values: tuple[float | None, ...]) -> bool:
+def has_169_or_no_values(values: tuple[float | None, ...]) -> bool:
     """Whether quantiles are those of the 169 hours, or none."""
     return len(values) in (0, 169)
 
 
-Name = Annotated[str, MinLen(1), MaxLen(64), Predicate(free_of_separators)]
+Name = Annotated[str, MinLen(1), MaxLen(64), Predicate(is_valid_name)]
 """A site, sensor or service: printable, no blanks, separators or MQTT wildcards."""
-AwareDatetime = Annotated[datetime, Predicate(carries_an_offset_in_a_believable_year)]
-Figure = Annotated[float, Ge(-1e18), Le(1e18)]
+AwareDatetime = Annotated[datetime, Predicate(is_aware_in_supported_years)]
+BoundedFloat = Annotated[float, Ge(-1e18), Le(1e18)]
 """What is reckoned from such values; sums and squares of figures stay finite."""
-Excess = Annotated[Figure, Unit("m³/h")]
-FlowRate = Annotated[float, Ge(-LARGEST), Le(LARGEST), Unit("m³/h")]
-Pressure = Annotated[float, Ge(-LARGEST), Le(LARGEST), Unit("bar")]
-Count = Annotated[int, Ge(0), Le(LAST_NUMBER)]
-Number = Annotated[int, Ge(-1), Le(LAST_NUMBER)]
+ExcessFlow = Annotated[BoundedFloat, Unit("m³/h")]
+FlowRate = Annotated[float, Ge(-MAX_ABS_VALUE), Le(MAX_ABS_VALUE), Unit("m³/h")]
+Pressure = Annotated[float, Ge(-MAX_ABS_VALUE), Le(MAX_ABS_VALUE), Unit("bar")]
+Count = Annotated[int, Ge(0), Le(MAX_SEQ)]
+SeqNumber = Annotated[int, Ge(-1), Le(MAX_SEQ)]
 """Of a reading in its spool; -1 before the first."""
-Word = Annotated[str, MaxLen(200)]
+ShortText = Annotated[str, MaxLen(200)]
 Channel = Literal["flow_rate", "pressure"]
 Method = Literal["system", "value", "prediction", "night"]
 Kind = Literal[
     "silence", "stuck", "out_of_range", "clock", "spike", "step", "burst", "pressure_drop", "deviation", "leak", "works"
 ]
-Order = Literal["train", "use", "acknowledge", "silence", "backup"]
-Text = Annotated[str, MaxLen(4000)]
+CommandName = Literal["train", "use", "acknowledge", "silence", "backup"]
+LongText = Annotated[str, MaxLen(4000)]
 
 CHANNELS: tuple[Channel, Channel] = ("flow_rate", "pressure")
-PROFILE = "profile"
+PROFILE_MODEL_ID = "profile"
 """Stands in the place of a model's id where the hour-of-week profile forecasts."""
-SCORED = (1, 24, 168)
+SCORED_HORIZONS = (1, 24, 168)
 """Hours ahead at which forecasts are held against what came: the values k of a Prediction."""
 
 
@@ -94,15 +94,15 @@ class Reading:
     """Counts the readings of one boot_id without a gap."""
     source: Name
     """Where it came from: simulator, file, replay."""
-    after: Number | None = None
+    after: SeqNumber | None = None
     """Sent again: the newest seq before this one that ingest still has; None means seq - 1."""
 
 
-Minute = tuple[AwareDatetime, FlowRate | None, Pressure | None]
+HistoryMinute = tuple[AwareDatetime, FlowRate | None, Pressure | None]
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class HistoryBatch:
     """Many past minutes of one meter in one message: a first start's year or an import. Only stored, never judged."""
 
     topic: ClassVar = "{sensor}/history"
@@ -111,10 +111,10 @@ class History:
     site: Name
     sensor: Name
     source: Name
-    part: Annotated[int, Ge(1), Le(LAST_NUMBER)]
-    of: Annotated[int, Ge(1), Le(LAST_NUMBER)]
+    part: Annotated[int, Ge(1), Le(MAX_SEQ)]
+    of: Annotated[int, Ge(1), Le(MAX_SEQ)]
     """All is there once part equals of."""
-    minutes: Annotated[tuple[Minute, ...], MinLen(1), MaxLen(5000)]
+    minutes: Annotated[tuple[HistoryMinute, ...], MinLen(1), MaxLen(5000)]
     """(at, flow_rate, pressure) in order of time."""
 
 
@@ -130,7 +130,7 @@ class Tick:
     """Start of the minute that has just closed: the tick of 10:04 is sent at 10:05:00."""
     boot_id: Name | Literal[""] = ""
     """The spool of ingest; empty when it has none."""
-    seq: Number = -1
+    seq: SeqNumber = -1
     """Newest reading of boot_id that was sent before this: by now it has arrived, or was lost."""
 
 
@@ -140,9 +140,9 @@ class Check:
 
     flag: Literal[0, 1] | None = None
     """0 normal, 1 abnormal, None not evaluated."""
-    score: Figure | None = None
+    score: BoundedFloat | None = None
     """The method's statistic, in the unit of limit."""
-    limit: Figure | None = None
+    limit: BoundedFloat | None = None
     """The score from which on the flag is 1."""
 
 
@@ -185,11 +185,11 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Sentence:
+class LocalizedText:
     """What an operator reads, in both languages."""
 
-    ko: Text
-    en: Text
+    ko: LongText
+    en: LongText
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,11 +211,11 @@ class Anomaly:
     severity: Literal["info", "warning", "critical"]
     opened_at: AwareDatetime
     cleared_at: AwareDatetime | None
-    peak: Figure | None
+    peak: BoundedFloat | None
     """Farthest value of the channel while open, in the channel's unit."""
-    excess_m3h: Excess | None
+    excess_m3h: ExcessFlow | None
     """Mean flow above what is usual while open."""
-    text: Sentence
+    text: LocalizedText
 
     @property
     def retained(self) -> bool:
@@ -223,7 +223,7 @@ class Anomaly:
         return self.state != "cleared"
 
 
-Curve = Annotated[tuple[Figure, ...], MaxLen(1440)]
+Curve = Annotated[tuple[BoundedFloat, ...], MaxLen(1440)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,17 +240,17 @@ class Criteria:
     learned_to: AwareDatetime
     days: Count
     """Clean days that were learned from."""
-    limits: Annotated[dict[Word, Figure], MaxLen(500)]
+    limits: Annotated[dict[ShortText, BoundedFloat], MaxLen(500)]
     """"channel.method.name" to limit, in the unit of that method's score.
 
     "channel.method.false_alarms_per_week" is the rate that the others of that method were set for; that of the limit
     "last" of the nights is "last_false_alarms_per_week".
     """
-    profiles: Annotated[dict[Word, Curve], MaxLen(200)] = field(default_factory=dict)
+    profiles: Annotated[dict[ShortText, Curve], MaxLen(200)] = field(default_factory=dict)
     """"channel.name" to learned curve: 168 hours of the week from Monday 00:00, 24 hours, 144 ten minutes, or terms."""
 
 
-Quantiles = Annotated[tuple[Figure | None, ...], MaxLen(169), Predicate(a_week_or_nothing)]
+Quantiles = Annotated[tuple[BoundedFloat | None, ...], MaxLen(169), Predicate(has_169_or_no_values)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,12 +265,12 @@ class Forecast:
     p90: Quantiles = ()
 
 
-def of_one_length(forecast: Forecast) -> bool:
+def same_length(forecast: Forecast) -> bool:
     """Whether the three quantiles are told for the same hours."""
     return len(forecast.p10) == len(forecast.p50) == len(forecast.p90)
 
 
-WeekAhead = Annotated[Forecast, Predicate(of_one_length)]
+ValidForecast = Annotated[Forecast, Predicate(same_length)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,19 +284,19 @@ class Score:
     """Hours from issue to `at`: the value k of that Prediction."""
     model: Name
     """Which made it."""
-    error: Figure
+    error: BoundedFloat
     """p50 minus the mean that came, in the channel's unit."""
     inside: bool
     """Whether what came lay from p10 to p90."""
-    profile_error: Figure | None
+    profile_error: BoundedFloat | None
     """The same of what the profile would have forecast then; None when it could not."""
     hours: Count
     """Scored hours of the two weeks."""
-    mae: Figure
+    mae: BoundedFloat
     """Their mean absolute error, in the channel's unit."""
     coverage: Annotated[float, Ge(0), Le(1)]
     """Share of them that lay from p10 to p90; 0.8 is right."""
-    profile_mae: Figure | None
+    profile_mae: BoundedFloat | None
     """What the profile's would have been."""
 
 
@@ -311,8 +311,8 @@ class Prediction:
     sensor: Name
     issued_at: AwareDatetime
     """A full hour."""
-    flow_rate: WeekAhead
-    pressure: WeekAhead
+    flow_rate: ValidForecast
+    pressure: ValidForecast
     scores: Annotated[tuple[Score, ...], MaxLen(2000)] = ()
     """Of the hour before issued_at, and of others in the week before it whose readings came late."""
 
@@ -332,19 +332,19 @@ class ModelTrained:
     """When it was trained, or put into use again."""
     channel: Channel
     id: Name
-    path: Annotated[str, MaxLen(1000), Predicate(stays_below)]
+    path: Annotated[str, MaxLen(1000), Predicate(is_safe_relative_path)]
     """Folder of the model, relative to the data folder."""
     checksum: Annotated[str, MaxLen(64)]
     """SHA-256 of model.tflite."""
     trained_from: AwareDatetime
     trained_to: AwareDatetime
-    metrics: Annotated[dict[Word, Figure], MaxLen(100)]
+    metrics: Annotated[dict[ShortText, BoundedFloat], MaxLen(100)]
     """Errors on the held-back weeks: its own, `used_…` of what was in use, `profile_…` of the profile; `…_chance_24h`:
 
     near 0 it surely is better than that one at this horizon, near 1 worse.
     """
     promoted: bool
-    reason: Text
+    reason: LongText
 
     @property
     def retained(self) -> bool:
@@ -366,7 +366,7 @@ class Progress:
     of: Count
     """The job is done when step equals of; 0 while it waits."""
     eta: AwareDatetime | None
-    text: Text
+    text: LongText
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,15 +378,15 @@ class Stored:
 
     site: Name
     boot_id: Name
-    seq: Number
+    seq: SeqNumber
     """-1: nothing of boot_id yet."""
     at: AwareDatetime
     """Minute of that reading."""
-    judged: Number
+    judged: SeqNumber
     """Newest seq of boot_id whose verdict is on disk too; -1 before the first."""
     waiting: Count
     """Messages received and not yet stored."""
-    seen: Number = -1
+    seen: SeqNumber = -1
     """Newest seq of boot_id that is known of; beyond seq, readings are missing and ingest sends them again."""
 
 
@@ -398,10 +398,10 @@ class Rejected:
     retained: ClassVar = False
 
     site: Name
-    source: Text
+    source: LongText
     """File and line, or topic."""
-    reason: Text
-    raw: Text
+    reason: LongText
+    raw: LongText
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,7 +420,7 @@ class Status:
     memory_mb: Annotated[float, Unit("MB"), Ge(0), Le(1e18)]
     lag: Count
     """Messages received and not yet handled."""
-    note: Text
+    note: LongText
     """What hinders it, in plain words; empty when all is well."""
 
 
@@ -432,9 +432,9 @@ class Command:
     retained: ClassVar = False
 
     site: Name
-    name: Order
+    name: CommandName
     transaction: Name
-    arguments: Annotated[dict[Word, Word], MaxLen(16)] = field(default_factory=dict)
+    arguments: Annotated[dict[ShortText, ShortText], MaxLen(16)] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -445,15 +445,15 @@ class Response:
     retained: ClassVar = False
 
     site: Name
-    name: Order
+    name: CommandName
     transaction: Name
     ok: bool
-    text: Text
+    text: LongText
 
 
 Message = (
     Reading
-    | History
+    | HistoryBatch
     | Tick
     | Verdict
     | Anomaly

@@ -22,14 +22,14 @@ def topic_filter(kind: type[Message], site: str = "+", **known: str) -> str:
     return PREFIX.format(site=site) + _FIELD.sub(lambda field: known.get(field[1], "+"), kind.topic)
 
 
-def filters(consumes: Iterable[type[Message]], commands: Iterable[str], site: str = "+") -> list[str]:
+def subscription_filters(consumes: Iterable[type[Message]], commands: Iterable[str], site: str = "+") -> list[str]:
     """The filters a service subscribes to; of commands only those that it owns."""
     plain = [topic_filter(kind, site) for kind in consumes if kind is not Command]
     return plain + [topic_filter(Command, site, name=name) for name in commands]
 
 
 @lru_cache(4096)
-def kind_of(topic: str) -> type[Message] | None:
+def message_type_of(topic: str) -> type[Message] | None:
     """The message class of a topic; None for a topic that isn't ours."""
     return next((kind for kind, pattern in _PATTERNS.items() if pattern.fullmatch(topic)), None)
 

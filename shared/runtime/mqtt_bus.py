@@ -18,9 +18,9 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from shared.contract.messages import Anomaly, History, Message, Reading, Rejected, Status
-from shared.contract.topics import filters, topic_of
-from shared.contract.wire import WireError, decode, encode
+from shared.contract.codec import ContractError, decode, encode
+from shared.contract.messages import Anomaly, HistoryBatch, Message, Reading, Rejected, Status
+from shared.contract.topics import subscription_filters, topic_of
 from shared.runtime.bus import Delivery, nothing
 from shared.runtime.complaints import Complaints
 from shared.runtime.health import Presence, heartbeat_file
@@ -90,15 +90,17 @@ class MqttBus:
         """Connects, however long that takes, and subscribes; `meanwhile` is called each second without the broker."""
         self._meanwhile = meanwhile
         if Reading in service.consumes:
-            self._introducing = (Reading, History)
-        wanted = filters(service.consumes, service.commands, self._settings.site.name)
+            self._introducing = (Reading, HistoryBatch)
+        wanted = subscription_filters(service.consumes, service.commands, self._settings.site.name)
         # What it says of itself asks for no acknowledgement, which would overtake those of the work.
         self._subscriptions = [*((topic, _at_qos(1)) for topic in wanted), (self._own_topic, _at_qos(0))]
         properties = Properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = SESSION_DAYS * 86_400
         properties.ReceiveMaximum = IN_FLIGHT
         broker = self._settings.broker
-        self._client.connect_async(broker.host, broker.reached_at, KEEPALIVE, clean_start=False, properties=properties)
+        self._client.connect_async(
+            broker.host, broker.connect_port, KEEPALIVE, clean_start=False, properties=properties
+        )
         self._client.loop_start()
         self._watchdog.start()
         told = time.monotonic()
@@ -107,7 +109,7 @@ class MqttBus:
             self._do_meanwhile()
             if time.monotonic() - told >= WAITING_SECONDS:
                 told = time.monotonic()
-                where = f"{broker.host}:{broker.reached_at}"
+                where = f"{broker.host}:{broker.connect_port}"
                 log(self._name, WAITING, logging.WARNING, at=where, reason=hindrance(broker))
         self._watchdog.turned()
 
@@ -246,7 +248,7 @@ class MqttBus:
             return None
         try:
             return self._admit(decode(content.topic, content.payload))
-        except WireError as error:
+        except ContractError as error:
             log(self._name, "rejected a payload", logging.WARNING, topic=content.topic, reason=str(error))
             raw = content.payload[:4000].decode("utf-8", "replace")
             self.publish(Rejected(self._settings.site.name, content.topic[:4000], str(error)[:4000], raw[:4000]))
@@ -257,7 +259,7 @@ class MqttBus:
         if sensor := getattr(message, "sensor", None):
             may_be_new = not self._introducing or isinstance(message, self._introducing)
             if reason := self._register.refusal(sensor, may_be_new):
-                raise WireError(reason)
+                raise ContractError(reason)
         return message
 
     def _on_pre_connect(self, client: mqtt.Client, _: Any) -> None:
@@ -310,7 +312,7 @@ class MqttBus:
     def _is_own_beat(self, content: mqtt.MQTTMessage) -> bool:
         try:
             status = decode(content.topic, content.payload)
-        except WireError:
+        except ContractError:
             return False
         return isinstance(status, Status) and status.since == self._presence.since
 

@@ -14,7 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from shared.contract.acl import DOCTOR
+from shared.contract.acl import DOCTOR_TOPICS
 from shared.runtime.mqtt_bus import broker_password
 from shared.runtime.reach import trusting
 from shared.settings import Settings
@@ -52,7 +52,7 @@ class Visit:
             self._client.tls_set_context(trusting(broker.ca))
         properties = Properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = expires
-        self._client.connect(broker.host, broker.reached_at, 30, clean_start=clean, properties=properties)
+        self._client.connect(broker.host, broker.connect_port, 30, clean_start=clean, properties=properties)
         self._client.loop_start()
         try:
             self._expect("connect", f"the user {USER}")
@@ -125,7 +125,7 @@ def kept(settings: Settings, *topics: str) -> dict[str, bytes]:
 
     MQTT keeps the order: what is retained has come before what the visitor then says to itself.
     """
-    last = (f"{DOCTOR}/{uuid.uuid4().hex}", b"all")
+    last = (f"{DOCTOR_TOPICS}/{uuid.uuid4().hex}", b"all")
     with visit(settings) as caller:
         caller.listen(*topics, last[0])
         caller.say(*last)

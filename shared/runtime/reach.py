@@ -23,7 +23,7 @@ def trusting(authority: Path) -> ssl.SSLContext:
 def hindrance(broker: Broker) -> str:
     """Why the broker can't be reached; empty when it can."""
     try:
-        with socket.create_connection((broker.host, broker.reached_at), 5) as connection:
+        with socket.create_connection((broker.host, broker.connect_port), 5) as connection:
             if broker.ca:
                 trusting(broker.ca).wrap_socket(connection, server_hostname=broker.host).close()
     except OSError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 
-from shared.contract.messages import MOST_SENSORS
+from shared.contract.messages import MAX_SENSORS
 from shared.runtime.service import Unavailable
 
 
@@ -23,14 +23,14 @@ class Register:
             return ""
         if self._named:
             return f"site.toml has no [sensors.{sensor}]"
-        if len(self._known) < MOST_SENSORS:
+        if len(self._known) < MAX_SENSORS:
             with suppress(Unavailable):
                 self._known.update(self._stored())
         if sensor in self._known:
             return ""
         if not may_be_new:
             return f"no reading of a sensor {sensor} has come"
-        if len(self._known) >= MOST_SENSORS:
-            return f"more than {MOST_SENSORS} sensors; to choose, name those of this site in site.toml: [sensors.…]"
+        if len(self._known) >= MAX_SENSORS:
+            return f"more than {MAX_SENSORS} sensors; to choose, name those of this site in site.toml: [sensors.…]"
         self._known.add(sensor)
         return ""

@@ -8,8 +8,8 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from shared.contract.codec import ContractError
 from shared.contract.messages import Message, Rejected
-from shared.contract.wire import WireError
 from shared.runtime.bus import Bus, Delivery, nothing
 from shared.runtime.log import log, start_logging
 from shared.runtime.service import Service, Unavailable
@@ -134,7 +134,7 @@ def _say(service: Service, bus: Bus, messages: Iterable[Message]) -> None:
     for message in messages:
         try:
             bus.publish(message)
-        except WireError as error:
+        except ContractError as error:
             kind = type(message).__name__
             log(service.name, "may not be said", logging.ERROR, message=kind, reason=str(error))
             bus.publish(_rejected(service, message, f"may not be said: {error}"))

@@ -11,17 +11,17 @@ import numpy as np
 
 from shared.contract.messages import (
     CHANNELS,
-    SCORED,
+    SCORED_HORIZONS,
     Anomaly,
     Check,
     Criteria,
     FlowChecks,
     Forecast,
+    LocalizedText,
     Prediction,
     PressureChecks,
     Reading,
     Score,
-    Sentence,
     Verdict,
 )
 from shared.domain.foreseen import Foreseen
@@ -130,7 +130,7 @@ class History(Reader):
 
     def forecasts_of(self, sensor: str, start: int, stop: int) -> Iterator[Foreseen]:
         """What was forecast of the hours in [start, stop), at the horizons that are scored."""
-        horizons = ", ".join(str(hours * HOUR) for hours in SCORED)
+        horizons = ", ".join(str(hours * HOUR) for hours in SCORED_HORIZONS)
         sql = f"""SELECT channel, issued_at, at, model, p10, p50, p90 FROM PRED_VAL_TB
             WHERE site = ?1 AND sensor = ?2 AND channel IN ('flow_rate', 'pressure') AND issued_at >= ?3 - {168 * HOUR}
             AND issued_at < ?4 AND at >= ?3 AND at < ?4 AND at - issued_at IN ({horizons}) AND p50 IS NOT NULL
@@ -189,7 +189,7 @@ class History(Reader):
         times = (self._local(opened), None if cleared is None else self._local(cleared))
         return Anomaly(
             self._site, sensor, id_, self._local(at), channel, method, kind, state, bool(acknowledged), severity,
-            *times, peak, excess, Sentence(korean, english),
+            *times, peak, excess, LocalizedText(korean, english),
         )  # fmt: skip
 
 

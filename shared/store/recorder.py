@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 from peewee import SqliteDatabase
 
 from shared.contract.messages import (
-    SCORED,
+    SCORED_HORIZONS,
     Anomaly,
     Criteria,
-    History,
+    HistoryBatch,
     Message,
     ModelTrained,
     Prediction,
@@ -45,7 +45,7 @@ class Recorder:
     def __init__(self, path: Path, zone: ZoneInfo, horizons: Iterable[int]) -> None:
         """Opens, mends or makes the database. Raises SecondWriter, Unavailable."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._horizons = {0, *SCORED, *horizons}
+        self._horizons = {0, *SCORED_HORIZONS, *horizons}
         self._summaries = Summaries(zone)
         self._lock = lock.take(path)
         try:
@@ -114,7 +114,7 @@ class Recorder:
     def _write_kind(self, kind: type[Message], messages: list) -> None:  # type: ignore[type-arg]
         if kind is Reading:
             self._write_minutes([rows.reading_row(message) for message in messages])
-        elif kind is History:
+        elif kind is HistoryBatch:
             self._write_minutes([row for message in messages for row in rows.history_rows(message)])
         elif kind is Prediction:
             self._write_predictions(messages)

@@ -12,7 +12,7 @@ from shared.contract.messages import (
     Anomaly,
     Criteria,
     Forecast,
-    History,
+    HistoryBatch,
     ModelTrained,
     Prediction,
     Reading,
@@ -42,7 +42,7 @@ def reading_row(reading: Reading) -> Row:
     )
 
 
-def history_rows(history: History) -> Iterator[Row]:
+def history_rows(history: HistoryBatch) -> Iterator[Row]:
     """Rows of REAL_VAL_TB."""
     site, sensor, source = history.site, history.sensor, history.source
     return ((site, sensor, int(at.timestamp()), flow, pressure, source) for at, flow, pressure in history.minutes)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from peewee import BooleanField, CompositeKey, FloatField, IntegerField, Model, TextField
 
-from shared.contract.messages import Anomaly, Criteria, History, Message, ModelTrained, Prediction, Reading, Verdict
+from shared.contract.messages import (
+    Anomaly,
+    Criteria,
+    HistoryBatch,
+    Message,
+    ModelTrained,
+    Prediction,
+    Reading,
+    Verdict,
+)
 
 
 class Readings(Model):
@@ -124,7 +133,7 @@ class ZoneOffsets(Model):
 
 TABLES: dict[type[Message], type[Model]] = {
     Reading: Readings,
-    History: Readings,
+    HistoryBatch: Readings,
     Verdict: Verdicts,
     Anomaly: Anomalies,
     Prediction: Predictions,

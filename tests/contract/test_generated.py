@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from cli.bootstrap import ROOT
 from cli.contract import contents
-from cli.packages import ROOT
 
 
 @pytest.mark.parametrize("path", ["broker/acl", "docs/asyncapi.json"])

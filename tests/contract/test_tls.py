@@ -19,10 +19,10 @@ from shared.runtime.mqtt_bus import MqttBus
 from shared.runtime.probe import kept
 from shared.runtime.reach import hindrance, trusting
 from shared.settings import Broker, Settings
-from tests.contract.guarded import guarded_broker
-from tests.contract.peer import connected
-from tests.e2e.running import RunningSite
-from tests.throwaway import certify
+from tests.certs import write_certificates
+from tests.contract.acl_broker import acl_broker
+from tests.contract.mqtt_client import connected
+from tests.e2e.running_site import RunningSite
 from tests.unit.shared.runtime.test_buses import Listener, heard, ticks
 
 
@@ -38,8 +38,8 @@ class Detector(Listener):
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
     """A guarded broker with certificates."""
     data = tmp_path_factory.mktemp("secured")
-    certify(data, trustme.CA())
-    with guarded_broker(data) as site:
+    write_certificates(data, trustme.CA())
+    with acl_broker(data) as site:
         yield site
 
 
@@ -54,7 +54,7 @@ def reached(site: RunningSite, ca: Path | None, port: int) -> Settings:
 
 def test_the_viewer_comes_in_by_tls(secured: RunningSite, authority: Path) -> None:
     with connected(secured, "viewer", authority=authority) as viewer:
-        viewer.listen("#")
+        viewer.subscribe("#")
 
 
 def test_no_password_and_a_wrong_one_are_refused_by_tls_too(secured: RunningSite, authority: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from cli.compose import engine
 from tests.conftest import free_port
-from tests.e2e.running import RunningSite, simulated
+from tests.e2e.running_site import RunningSite, simulated
 
 A_YEAR = 365
 TWO_MONTHS = 60
@@ -21,10 +21,10 @@ TWO_MONTHS = 60
 def require_docker() -> None:
     """Skips the test when no engine answers; fails it where WVR_REQUIRE_DOCKER is set."""
     found = engine()
-    if not found.answers:
+    if not found.is_available:
         if os.environ.get("WVR_REQUIRE_DOCKER"):
-            pytest.fail(f"WVR_REQUIRE_DOCKER is set, but {found.says}")
-        pytest.skip(found.says)
+            pytest.fail(f"WVR_REQUIRE_DOCKER is set, but {found.detail}")
+        pytest.skip(found.detail)
 
 
 @contextmanager

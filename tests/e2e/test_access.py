@@ -10,13 +10,13 @@ import pytest
 import trustme
 
 from cli.certificates import folder
-from cli.setup_site import USERS
+from cli.init_site import USERS
+from tests.certs import write_certificates
 from tests.conftest import free_port
-from tests.contract.peer import connected
-from tests.e2e import promises
-from tests.e2e.running import RunningSite, simulated
-from tests.throwaway import certify
-from tests.waiting import wait_for
+from tests.contract.mqtt_client import connected
+from tests.e2e import site_assertions
+from tests.e2e.running_site import RunningSite, simulated
+from tests.polling import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
     """`./wvr up --local` with certificates, and services that know their authority."""
     place = tmp_path_factory.mktemp("access")
     site = RunningSite.create(place, free_port(), simulated(0), free_port())
-    certify(site.data, trustme.CA())
+    write_certificates(site.data, trustme.CA())
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("WVR_BROKER__CA", str(authority(site)))
         try:
@@ -54,9 +54,9 @@ def holding(site: RunningSite, secrets: list[bytes]) -> set[str]:
 
 
 def test_every_service_is_healthy_by_tls_alone(site: RunningSite) -> None:
-    promises.every_service_is_healthy(site)
+    site_assertions.every_service_is_healthy(site)
     with connected(site, "viewer", authority=authority(site)) as viewer:
-        viewer.listen("#")
+        viewer.subscribe("#")
         wait_for(lambda: any("/service/" in topic for topic, _ in viewer.heard), what="a status")
     table = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
     rows = [(row.split()[2].split(":")[1], row.split()[3]) for row in table]
@@ -101,7 +101,7 @@ def test_a_deleted_password_is_made_anew_and_the_old_one_is_worth_nothing(site: 
     shutil.rmtree(site.data / "secrets/reporter")
     started = site.wvr("up", "--local")
     assert started.returncode == 0, started.stdout + started.stderr
-    promises.every_service_is_healthy(site)
+    site_assertions.every_service_is_healthy(site)
     after = passwords(site)
     assert {user for user in after if after[user] != before[user]} == {"reporter"}
     with connected(site, "reporter", after["reporter"]):

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from cli.audit import IMAGES
-from cli.packages import ROOT
-from cli.setup_site import USERS
+from cli.bootstrap import ROOT
+from cli.init_site import USERS
 from shared.contract.messages import CHANNELS
-from tests.contract.peer import connected
-from tests.e2e import promises
-from tests.e2e.running import SERVICES, RunningSite, listening, watching_alert
-from tests.waiting import wait_for
+from tests.contract.mqtt_client import connected
+from tests.e2e import site_assertions
+from tests.e2e.running_site import SERVICES, RunningSite, listening, watching_alert
+from tests.polling import wait_for
 
 pytestmark = pytest.mark.docker
 PROBE = """
@@ -37,19 +37,19 @@ def inspect(site: RunningSite, service: str) -> dict[str, Any]:
 
 
 def test_every_service_is_healthy(compose_site: RunningSite) -> None:
-    promises.every_service_is_healthy(compose_site)
+    site_assertions.every_service_is_healthy(compose_site)
 
 
 def test_alert_is_written_each_minute_and_the_viewer_hears_why(compose_site: RunningSite) -> None:
-    promises.alert_is_written_each_minute_and_the_viewer_hears_why(compose_site)
+    site_assertions.alert_is_written_each_minute_and_the_viewer_hears_why(compose_site)
 
 
 def test_the_viewer_may_say_nothing(compose_site: RunningSite) -> None:
-    promises.the_viewer_may_say_nothing(compose_site)
+    site_assertions.the_viewer_may_say_nothing(compose_site)
 
 
 def test_nobody_says_what_another_produces(compose_site: RunningSite) -> None:
-    promises.nobody_says_what_another_produces(compose_site)
+    site_assertions.nobody_says_what_another_produces(compose_site)
 
 
 @pytest.mark.parametrize("service", ["init", "broker", *SERVICES])
@@ -145,7 +145,7 @@ def test_a_restarted_trainer_trains_and_alert_misses_no_minute(compose_site: Run
 
         wait_for(lambda: any(0 < one["step"] < one["of"] for one in training()), 300, "progress of a training")
         wait_for(lambda: any(0 < one["step"] == one["of"] for one in training()), 600, "the end of the training")
-        assert promises.both_models_are_there(compose_site)
+        assert site_assertions.both_models_are_there(compose_site)
         last = compose_site.alert_minute()
         compose_site.wait_for_alert_after(last)
     assert all(later - earlier == timedelta(minutes=1) for earlier, later in pairwise(minutes))
@@ -153,7 +153,7 @@ def test_a_restarted_trainer_trains_and_alert_misses_no_minute(compose_site: Run
 
 def test_the_brokers_memory_outlives_its_restart(compose_site: RunningSite) -> None:
     before = inspect(compose_site, "broker")["State"]["StartedAt"]
-    promises.the_brokers_memory_outlives_its_restart(compose_site)
+    site_assertions.the_brokers_memory_outlives_its_restart(compose_site)
     assert inspect(compose_site, "broker")["State"]["StartedAt"] != before
 
 
@@ -171,13 +171,13 @@ def test_a_running_site_goes_back_to_a_backup(compose_site: RunningSite) -> None
     restored = compose_site.wvr("restore", backup.name)
     assert restored.returncode == 0, restored.stdout + restored.stderr
     assert "ingest goes on" in restored.stdout
-    promises.every_service_is_healthy(compose_site)
+    site_assertions.every_service_is_healthy(compose_site)
     compose_site.wait_for_alert_after(compose_site.alert_minute())
 
 
 def test_the_next_prediction_names_the_new_model(compose_site: RunningSite) -> None:
     """The last one: alert.txt then tells of the hour to come, whose first reading it makes up."""
-    wait_for(lambda: promises.both_models_are_there(compose_site), 600, "both models")
+    wait_for(lambda: site_assertions.both_models_are_there(compose_site), 600, "both models")
     with listening(compose_site, "ingest") as meter, listening(compose_site, "viewer") as viewer:
         wait_for(lambda: viewer.messages("prediction"), what="the newest prediction")
         newest = viewer.messages("prediction")[-1]
@@ -187,4 +187,6 @@ def test_the_next_prediction_names_the_new_model(compose_site: RunningSite) -> N
         assert meter.publish("wvr/v1/test/001/reading", json.dumps(reading).encode()) == "Success"
         wait_for(lambda: len(viewer.messages("prediction")) > 1, what="the prediction of the next hour")
         following = viewer.messages("prediction")[-1]
-        assert all(following[channel]["model"] == promises.model_in_use(compose_site, channel) for channel in CHANNELS)
+        assert all(
+            following[channel]["model"] == site_assertions.model_in_use(compose_site, channel) for channel in CHANNELS
+        )

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 import trustme
 
+from cli.bootstrap import ROOT
 from cli.certificates import folder
-from cli.compose import WITH_TLS
-from cli.packages import ROOT
+from cli.compose import TLS_COMPOSE_FILES
+from tests.certs import write_certificates
 from tests.conftest import free_port
-from tests.contract.peer import connected
+from tests.contract.mqtt_client import connected
 from tests.e2e.conftest import require_docker
-from tests.e2e.running import RunningSite, simulated
-from tests.throwaway import certify
+from tests.e2e.running_site import RunningSite, simulated
 
 pytestmark = pytest.mark.docker
 
@@ -28,7 +28,7 @@ def site(tmp_path: Path) -> Iterator[RunningSite]:
     """A site with certificates, not yet started; gone with its data afterwards."""
     require_docker()
     site = RunningSite.create(tmp_path, free_port(), simulated(0), free_port())
-    certify(site.data, trustme.CA())
+    write_certificates(site.data, trustme.CA())
     site.compose("build", "init")
     yield site
     site.compose("down", "--volumes", "--timeout", "5")
@@ -37,7 +37,7 @@ def site(tmp_path: Path) -> Iterator[RunningSite]:
 @pytest.fixture
 def with_tls(monkeypatch: pytest.MonkeyPatch) -> None:
     """As `./wvr up` does, and .env may."""
-    monkeypatch.setenv("COMPOSE_FILE", os.pathsep.join(str(ROOT / name) for name in WITH_TLS))
+    monkeypatch.setenv("COMPOSE_FILE", os.pathsep.join(str(ROOT / name) for name in TLS_COMPOSE_FILES))
 
 
 def start(site: RunningSite) -> tuple[int, str]:
@@ -56,7 +56,7 @@ def test_the_viewer_comes_in_by_tls_and_plain_stays_on_loopback(
     code, said = start(site)
     assert code == 0, said
     with connected(site, "viewer", authority=authority) as viewer:
-        viewer.listen("#")
+        viewer.subscribe("#")
     with pytest.raises(PermissionError), connected(site, "viewer", "wrong", authority=authority):
         pass
     container = site.compose("ps", "--quiet", "broker").strip()

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from cli.bootstrap import ROOT, which
 from cli.compose import engine
-from cli.packages import ROOT, which
 from tests.conftest import free_port
 
 PUT_IN = {
@@ -30,7 +30,7 @@ INSTEAD = {
     'sudo usermod -aG docker "$USER"': "id -un",
     "./wvr autostart": './wvr autostart --root "$IMAGE"',
     "./wvr autostart on": './wvr autostart on --root "$IMAGE"',
-    "./wvr test": "./wvr test tests/unit/cli/test_place.py",
+    "./wvr test": "./wvr test tests/unit/cli/test_local_site.py",
     "WVR_FAULTS=8 ./wvr test tests/faults": "./wvr test tests/faults --collect-only --quiet",
     ".venv/bin/python -m bench.faults --faults 300 --seed 7": ".venv/bin/python -m bench.faults --help",
 }
@@ -135,9 +135,9 @@ def git(folder: Path, *arguments: str) -> str:
 def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Machine]:
     """A fresh machine; what was started there has ended afterwards."""
     docker = request.param == "docker"
-    if docker and not (found := engine()).answers:
-        assert not os.environ.get("WVR_REQUIRE_DOCKER"), found.says
-        pytest.skip(found.says)
+    if docker and not (found := engine()).is_available:
+        assert not os.environ.get("WVR_REQUIRE_DOCKER"), found.detail
+        pytest.skip(found.detail)
     if missing := [tool for tool in ("git", "systemctl", "apt-get") if not which(tool)]:
         pytest.skip(f"the documents are for Debian; this has no {missing[0]}")
     one = Machine(tmp_path, docker)

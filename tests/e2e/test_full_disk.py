@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import free_port
-from tests.disks import small_disk_at
-from tests.e2e import promises
-from tests.e2e.fed import SITE_TOML, FedSite, flow_rate, notes
-from tests.e2e.running import SERVICES, Listener, RunningSite, listening
-from tests.waiting import wait_for
+from tests.e2e import site_assertions
+from tests.e2e.fed_site import SITE_TOML, FedSite, flow_rate, notes
+from tests.e2e.running_site import SERVICES, Listener, RunningSite, listening
+from tests.polling import wait_for
+from tests.small_disk import mount_small_disk
 
 
 def fill_with_bytes(waste: Path) -> None:
@@ -41,7 +41,7 @@ def test_a_full_disk_is_told_and_nothing_is_lost(
     tmp_path: Path, limits: str, fill: Callable[[Path], None], hindered: tuple[str, ...]
 ) -> None:
     site = RunningSite.create(tmp_path, free_port(), SITE_TOML)
-    with small_disk_at(site.data, limits):
+    with mount_small_disk(site.data, limits):
         try:
             assert site.wvr("up", "--local").returncode == 0
             fed = FedSite(site)
@@ -62,7 +62,7 @@ def lives_through(fed: FedSite, fill: Callable[[Path], None], hindered: tuple[st
         fed.feed(50)  # the logger's file still has room in its last 4096 bytes
         for name in hindered:
             wait_for(partial(tells, viewer, name), 40, f"the status of {name} says that the disk is full")
-        promises.every_service_is_healthy(site)
+        site_assertions.every_service_is_healthy(site)
         for path in waste.iterdir():
             path.unlink()
         fed.wait_until_all_is_stored()

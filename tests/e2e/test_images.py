@@ -11,7 +11,7 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from cli.audit import IMAGES, bill_of_materials
-from cli.packages import ROOT
+from cli.bootstrap import ROOT
 from tests.e2e.conftest import require_docker
 
 pytestmark = pytest.mark.docker

@@ -10,23 +10,23 @@ import subprocess
 from pathlib import Path
 
 from cli import autostart
-from cli.local_files import broker_folder
+from cli.local_config import broker_folder
 from tests.conftest import free_port
-from tests.e2e import promises
-from tests.e2e.running import RunningSite, simulated
-from tests.waiting import wait_for
+from tests.e2e import site_assertions
+from tests.e2e.running_site import RunningSite, simulated
+from tests.polling import wait_for
 
 
 def test_every_service_is_healthy(local_site: RunningSite) -> None:
-    promises.every_service_is_healthy(local_site)
+    site_assertions.every_service_is_healthy(local_site)
 
 
 def test_alert_is_written_each_minute_and_the_viewer_hears_why(local_site: RunningSite) -> None:
-    promises.alert_is_written_each_minute_and_the_viewer_hears_why(local_site)
+    site_assertions.alert_is_written_each_minute_and_the_viewer_hears_why(local_site)
 
 
 def test_the_viewer_may_say_nothing(local_site: RunningSite) -> None:
-    promises.the_viewer_may_say_nothing(local_site)
+    site_assertions.the_viewer_may_say_nothing(local_site)
 
 
 def test_no_password_is_shown(local_site: RunningSite) -> None:
@@ -80,7 +80,7 @@ def test_the_doctor_finds_a_running_site_well(local_site: RunningSite) -> None:
 
 def test_the_brokers_memory_outlives_its_restart(local_site: RunningSite) -> None:
     before = local_site.process("broker")
-    promises.the_brokers_memory_outlives_its_restart(local_site)
+    site_assertions.the_brokers_memory_outlives_its_restart(local_site)
     assert local_site.process("broker") not in (0, before)
 
 
@@ -88,7 +88,7 @@ def test_after_a_power_cut_systemd_starts_what_ran(local_site: RunningSite) -> N
     """What systemd would run, with nothing in the environment, brings all back, ingest too."""
     unit = configparser.ConfigParser(interpolation=None)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
-    unit.read_string(autostart.unit(local_site.data))
+    unit.read_string(autostart.render_unit(local_site.data))
     last = local_site.wait_for_alert_after(None)
     cut_the_power(local_site)
     command = shlex.split(unit["Service"]["ExecStart"])

@@ -15,10 +15,10 @@ import pytest
 
 from shared.store import backups
 from tests.conftest import free_port
-from tests.e2e import promises
-from tests.e2e.fed import SITE_TOML, FedSite, minute, notes
-from tests.e2e.running import RunningSite, listening
-from tests.waiting import wait_for
+from tests.e2e import site_assertions
+from tests.e2e.fed_site import SITE_TOML, FedSite, minute, notes
+from tests.e2e.running_site import RunningSite, listening
+from tests.polling import wait_for
 
 HOLD = """import sqlite3, sys
 editor = sqlite3.connect(sys.argv[1], isolation_level=None)
@@ -65,7 +65,7 @@ def test_a_running_site_goes_back_to_a_backup_and_loses_nothing(fed: FedSite, tm
     assert restored.returncode == 0, restored.stdout + restored.stderr
     assert "forecaster, detector, reporter, db_writer stop" in restored.stdout
     assert "older.db" in restored.stdout
-    promises.every_service_is_healthy(fed.site)
+    site_assertions.every_service_is_healthy(fed.site)
     fed.feed(5)
     fed.wait_until_all_is_stored(150)
     assert fed.values() == fed.expected()
@@ -94,7 +94,7 @@ def test_a_foreign_lock_is_named_and_nothing_is_lost(fed: FedSite) -> None:
             fed.feed(1)
             fed.wait_for_alert()
         wait_for(lambda: len(notes(viewer, "db_writer")) >= 3, 40, "the status still says so after twenty seconds")
-        promises.every_service_is_healthy(fed.site)
+        site_assertions.every_service_is_healthy(fed.site)
         assert fed.counts() == before
         editor.communicate()
         fed.wait_until_all_is_stored(15)
@@ -117,7 +117,7 @@ def test_damage_of_a_running_site_is_mended_and_nothing_is_lost(fed: FedSite) ->
     fed.feed(5)
     fed.wait_until_all_is_stored(240)
     assert fed.values() == fed.expected()
-    promises.every_service_is_healthy(fed.site)
+    site_assertions.every_service_is_healthy(fed.site)
     fed.wait_for_alert()
     assert list(fed.site.data.glob("wvr.db.corrupt-*[0-9]"))
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from cli.bootstrap import ROOT
 from cli.export import main as export
-from cli.packages import ROOT
 from cli.replay import main as replay
 from tests.e2e.conftest import in_docker
-from tests.e2e.running import RunningSite
-from tests.waiting import wait_for
+from tests.e2e.running_site import RunningSite
+from tests.polling import wait_for
 
 RECORD = ROOT.parent / "shared/data/gecco2018_flow_1min.csv.gz"
 LINES = 279_132

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.packages import ROOT, Missing, apt_install
-from tests.waiting import wait_for
+from cli.bootstrap import ROOT, CommandError, apt_install
+from tests.polling import wait_for
 
 LIBRARY = "*/faketime/libfaketimeMT.so.1"
 PROGRAM = """
@@ -43,7 +43,7 @@ def library() -> str:
     if not list(Path("/usr/lib").glob(LIBRARY)):
         try:
             apt_install("libfaketime", why="this test sets a clock")
-        except Missing as missing:
+        except CommandError as missing:
             pytest.skip(str(missing))
     return str(next(Path("/usr/lib").glob(LIBRARY)))
 

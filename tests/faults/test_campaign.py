@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.faults.campaign import Campaign
-from bench.faults.site import frail_site
+from bench.faults.site import faultable_site
 
 FAULTS = int(os.environ.get("WVR_FAULTS", "12"))
 SECONDS = 420
@@ -16,7 +16,7 @@ SECONDS = 420
 
 @pytest.mark.parametrize("seed", [1])
 def test_all_is_stored_once_as_in_an_undisturbed_run(seed: int, tmp_path: Path) -> None:
-    with frail_site(tmp_path) as frail:
+    with faultable_site(tmp_path) as frail:
         campaign = Campaign(frail, seed, 300 * FAULTS, FAULTS)
         campaign.run(2.0)
         campaign.wait(SECONDS)

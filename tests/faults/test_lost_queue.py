@@ -10,8 +10,8 @@ import pytest
 
 from shared.settings import Settings
 from tests.conftest import Mosquitto
-from tests.faults.stage import Stage, blocks, rows, undisturbed
-from tests.waiting import wait_for
+from tests.faults.live_harness import LiveHarness, blocks, rows, undisturbed
+from tests.polling import wait_for
 
 ANOMALIES = "ANOMALY_TB WHERE kind <> 'silence'"
 """While the site becomes whole, minutes go by without a reading."""
@@ -25,11 +25,11 @@ the newest forecast would be another, is farther than the minutes, at most one a
 
 
 @pytest.fixture
-def stage(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+def stage(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveHarness]:
     """A site that runs; what is said is not said again, as when db_writer is away for longer than it is kept."""
     monkeypatch.setattr("shared.runtime.outbox.KEPT_SECONDS", 0.0)
     monkeypatch.setattr("shared.runtime.run.WAIT_SECONDS", 0.02)
-    stage = Stage(settings, datetime(2026, 3, 2, tzinfo=settings.zone))
+    stage = LiveHarness(settings, datetime(2026, 3, 2, tzinfo=settings.zone))
     stage.start()
     yield stage
     stage.close()
@@ -44,7 +44,7 @@ def flow_rates(first: int, number: int) -> Iterator[float]:
     return (flow_rate(minute) for minute in range(first, first + number))
 
 
-def whole(stage: Stage, folder: Path) -> None:
+def whole(stage: LiveHarness, folder: Path) -> None:
     """Fails if the site doesn't become what it would be undisturbed."""
     calm = undisturbed(stage, folder)
     assert rows(calm, ANOMALIES), "the minutes hold an anomaly"
@@ -65,7 +65,7 @@ def whole(stage: Stage, folder: Path) -> None:
     assert rows(stage.settings, *READINGS) == rows(calm, *READINGS)
 
 
-def test_a_full_queue_of_db_writer_loses_nothing(stage: Stage, mosquitto: Mosquitto, tmp_path: Path) -> None:
+def test_a_full_queue_of_db_writer_loses_nothing(stage: LiveHarness, mosquitto: Mosquitto, tmp_path: Path) -> None:
     mosquitto.stop()
     mosquitto.queue = 50
     mosquitto.start()
@@ -80,7 +80,7 @@ def test_a_full_queue_of_db_writer_loses_nothing(stage: Stage, mosquitto: Mosqui
 
 
 def test_a_power_cut_of_the_broker_while_db_writer_is_away_loses_nothing(
-    stage: Stage, mosquitto: Mosquitto, tmp_path: Path
+    stage: LiveHarness, mosquitto: Mosquitto, tmp_path: Path
 ) -> None:
     stage.live(flow_rates(0, WARM))
     wait_for(lambda: len(rows(stage.settings, "OUTLIER_VAL_TB")) == WARM, what="verdicts")
@@ -94,7 +94,7 @@ def test_a_power_cut_of_the_broker_while_db_writer_is_away_loses_nothing(
 
 
 def test_what_is_read_while_the_broker_is_away_is_stored_when_it_is_back(
-    stage: Stage, mosquitto: Mosquitto, tmp_path: Path
+    stage: LiveHarness, mosquitto: Mosquitto, tmp_path: Path
 ) -> None:
     stage.live(flow_rates(0, WARM))
     wait_for(lambda: len(rows(stage.settings, "OUTLIER_VAL_TB")) == WARM, what="verdicts")

@@ -31,7 +31,7 @@ from shared.store.backups import listed, rotate
 from shared.store.history import History
 from shared.store.recorder import Recorder
 from shared.store.repair import told
-from tests.unit.makers import START, reading, tick, verdict
+from tests.unit.factories import START, reading, tick, verdict
 
 SEOUL = ZoneInfo("Asia/Seoul")
 LINE = b"2026-08-03 09:49,001,12.5,4.1\n"

@@ -18,11 +18,11 @@ from services.forecaster.interpreter import open_model
 from services.forecaster.main import loader
 from services.forecaster.manifest import LARGEST_NETWORK, ModelError, sha256
 from services.trainer.folder import in_use, mend, prune
+from shared.contract.codec import ContractError, decode, encode
 from shared.contract.messages import ModelTrained
-from shared.contract.wire import WireError, decode, encode
 from shared.domain.features import VERSION, Scaler
 from tests.fuzz.test_hostile_files import bounded
-from tests.unit.makers import at
+from tests.unit.factories import minute_at
 
 PLACE = "output/Learning_lstm/flow_rate/001"
 OTHER = """
@@ -96,11 +96,13 @@ def test_a_model_elsewhere_than_in_data_output_does_not_serve(tmp_path: Path, ma
 
 @pytest.mark.parametrize("path", ["../../etc", "/etc", "output/../../x", "a\nb"])
 def test_a_path_that_leads_out_of_the_data_folder_is_refused_at_the_broker(path: str) -> None:
-    trained = ModelTrained("site1", "001", at(0), "flow_rate", "m1", PLACE, "0" * 64, at(0), at(0), {}, True, "better")
-    with pytest.raises(WireError, match="stays_below"):
+    trained = ModelTrained(
+        "site1", "001", minute_at(0), "flow_rate", "m1", PLACE, "0" * 64, minute_at(0), minute_at(0), {}, True, "better"
+    )
+    with pytest.raises(ContractError, match="stays_below"):
         encode(replace(trained, path=path))
     payload = json.loads(encode(trained)) | {"path": path}
-    with pytest.raises(WireError, match="stays_below"):
+    with pytest.raises(ContractError, match="stays_below"):
         decode("wvr/v1/site1/001/model", json.dumps(payload).encode())
 
 

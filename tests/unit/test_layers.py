@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.packages import ROOT
+from cli.bootstrap import ROOT
 
 CLOCKS = {"now", "utcnow", "today", "time", "monotonic", "time_ns", "perf_counter", "sleep"}
 FOREIGN = {"pydantic", "paho", "schedule", "peewee", "playhouse", "tensorflow", "keras", "ai_edge_litert"}
@@ -19,7 +19,7 @@ ONLY_IN = {
     "keras": ("services/trainer/network.py",),
     "ai_edge_litert": ("services/forecaster/interpreter.py", "services/trainer/network.py"),
     "holidays": ("shared/runtime/public_holidays.py",),
-    "pydantic": ("shared/contract/wire.py", "shared/settings.py"),
+    "pydantic": ("shared/contract/codec.py", "shared/settings.py"),
     "paho": ("shared/runtime/mqtt_bus.py", "shared/runtime/probe.py"),
     "schedule": ("services/ingest/feed.py",),
     "peewee": ("shared/store/",),

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from cli.packages import ROOT
+from cli.bootstrap import ROOT
 
 KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/=]{16}")
 PASSWORD = re.compile(rb"(?<![\w-])[\w-]{43}(?![\w-])")

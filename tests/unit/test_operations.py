@@ -11,7 +11,7 @@ from typing import get_args, get_type_hints
 import pytest
 from supervisor.states import ProcessStates
 
-from cli.packages import ROOT
+from cli.bootstrap import ROOT
 from shared.contract.messages import Status
 
 RAISED = {"Unavailable", "BackupError", "beat", "_tell"}

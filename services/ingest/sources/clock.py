@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, time, timedelta, timezone
 from zoneinfo import ZoneInfo
 
-from shared.contract.messages import YEARS
+from shared.contract.messages import SUPPORTED_YEARS
 
 LATE = timedelta(minutes=5)
 """In the hour that comes twice, a smaller step back than this is a late line, not the second hour."""
@@ -52,16 +52,16 @@ class SiteClock:
         return minute
 
     def _shifted(self, moment: datetime) -> datetime:
-        if moment.year not in YEARS:
+        if moment.year not in SUPPORTED_YEARS:
             raise LineError(f"no believable year: {moment.year}")
         local = moment.astimezone(self._zone)
-        if local.year not in YEARS:
+        if local.year not in SUPPORTED_YEARS:
             raise LineError(f"no believable year: {local.year}")
         return local.replace(second=0, microsecond=0, tzinfo=self._offset(local), fold=0)
 
     def _learn(self, moment: datetime) -> datetime | None:
         """The beginning of that day in its offset; None when that changes on that day."""
-        if moment.year not in YEARS:
+        if moment.year not in SUPPORTED_YEARS:
             raise LineError(f"no believable year: {moment.year}")
         midnight = datetime.combine(moment, time(), self._zone)
         first, last = self._offset(midnight), self._offset(midnight + DAY)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from services.ingest.sources.clock import LineError, SiteClock
-from shared.contract.messages import LARGEST, free_of_separators
+from shared.contract.messages import MAX_ABS_VALUE, is_valid_name
 
 COLUMNS = ("timestamp", "sensor", "flow_rate", "pressure")
 NO_VALUE = ("null", "nan", "-nan", "+nan")
@@ -74,7 +74,7 @@ class Parser:
         fields[self._at : self._at + 2] = [" ".join(fields[self._at : self._at + 2])]
 
     def _admit(self, sensor: str) -> None:
-        if not (0 < len(sensor) <= 64 and free_of_separators(sensor) and sensor.strip(".")):
+        if not (0 < len(sensor) <= 64 and is_valid_name(sensor) and sensor.strip(".")):
             raise LineError(f"no name of a sensor: {sensor[:80]!r}")
         if len(self._sensors) < 1000:
             self._sensors.add(sensor)
@@ -105,13 +105,13 @@ def number(text: str) -> float | None:
         return None
     try:
         value = float(text)
-        if -LARGEST <= value <= LARGEST and "_" not in text:
+        if -MAX_ABS_VALUE <= value <= MAX_ABS_VALUE and "_" not in text:
             return value
     except ValueError:
         pass
     else:
-        if LARGEST < abs(value) < math.inf:
-            raise LineError(f"no meter shows more than {LARGEST:g}: {text[:40]!r}")
+        if MAX_ABS_VALUE < abs(value) < math.inf:
+            raise LineError(f"no meter shows more than {MAX_ABS_VALUE:g}: {text[:40]!r}")
     if text.casefold() in NO_VALUE:
         return None
     raise LineError(f"no number: {text[:40]!r}")

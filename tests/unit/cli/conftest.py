@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from cli.setup_site import set_up
+from cli.init_site import set_up
 from shared.settings import Settings
 from shared.store import backups
 from shared.store.recorder import Recorder
-from tests.unit.makers import at, reading, verdict
+from tests.unit.factories import minute_at, reading, verdict
 
 
 @pytest.fixture
@@ -21,5 +21,5 @@ def site(tmp_path: Path) -> Settings:
     recorder = Recorder(settings.database, settings.zone, (0,))
     recorder.write([*(reading(minute) for minute in range(10)), *(verdict(minute) for minute in range(10))])
     recorder.close()
-    backups.make(settings.database, settings.backups, at(30), lambda *_: None)
+    backups.make(settings.database, settings.backups, minute_at(30), lambda *_: None)
     return settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cli.checks.finding import Finding
+from cli.doctor_checks.finding import Finding
 
 
 def wrongs(found: Iterable[Finding]) -> str:

@@ -15,8 +15,8 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from cli.audit import IMAGES, NOT_AUDITED, VULNERABLE, ask, bill_of_materials, judge, main
-from cli.packages import ROOT
+from cli.audit import IMAGES, NOT_AUDITED, VULNERABLE, ask, audit_result, bill_of_materials, main
+from cli.bootstrap import ROOT
 
 
 class Advisories(BaseHTTPRequestHandler):
@@ -92,13 +92,13 @@ def test_what_is_known_to_be_vulnerable_is_named(
 
 
 def test_all_is_well_when_all_was_looked_up_and_nothing_is_known(service: str) -> None:
-    code, words = judge(*ask(service))
+    code, words = audit_result(*ask(service))
     assert code == 0
     assert re.fullmatch(r"no known vulnerability in \d\d packages", words)
 
 
 def test_a_service_that_does_not_answer_is_no_audit() -> None:
-    code, words = judge(*ask("http://127.0.0.1:9/"))
+    code, words = audit_result(*ask("http://127.0.0.1:9/"))
     assert code == NOT_AUDITED
     assert words.startswith("NOT audited")
 
@@ -106,6 +106,6 @@ def test_a_service_that_does_not_answer_is_no_audit() -> None:
 def test_a_package_that_the_service_does_not_know_is_not_audited() -> None:
     known = {"name": "numpy", "version": "2.4.6", "vulns": []}
     unknown = {"name": "peewee", "skip_reason": "Dependency not found on PyPI"}
-    code, words = judge(json.dumps({"dependencies": [known, unknown]}), "No known vulnerabilities found")
+    code, words = audit_result(json.dumps({"dependencies": [known, unknown]}), "No known vulnerabilities found")
     assert code == NOT_AUDITED
     assert words == "NOT audited: 1 of 2 packages, the first: Dependency not found on PyPI"

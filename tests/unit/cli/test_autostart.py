@@ -11,8 +11,8 @@ from pwd import getpwuid
 import pytest
 
 from cli import autostart
+from cli.bootstrap import CommandError
 from cli.compose import Engine
-from cli.packages import Missing
 
 ANALYZE = shutil.which("systemd-analyze")
 needs_systemd = pytest.mark.skipif(not ANALYZE or bool(os.geteuid()), reason="needs systemd's tools, and root")
@@ -22,7 +22,7 @@ needs_systemd = pytest.mark.skipif(not ANALYZE or bool(os.geteuid()), reason="ne
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder whose site runs as local processes."""
     monkeypatch.setenv("WVR_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(autostart, "supervisor", lambda _: 1)
+    monkeypatch.setattr(autostart, "supervisor_pid", lambda _: 1)
     (tmp_path / "data").mkdir()
     return tmp_path / "data"
 
@@ -30,16 +30,16 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @needs_systemd
 def test_systemd_takes_the_unit(data: Path) -> None:
     file = data / autostart.UNIT
-    file.write_text(autostart.unit(data), encoding="utf-8")
+    file.write_text(autostart.render_unit(data), encoding="utf-8")
     said = subprocess.run([str(ANALYZE), "verify", file], capture_output=True, text=True, check=False)
     assert (said.returncode, said.stderr) == (0, "")
-    file.write_text(autostart.unit(data).replace("OOMPolicy=", "OOMPolice="), encoding="utf-8")
+    file.write_text(autostart.render_unit(data).replace("OOMPolicy=", "OOMPolice="), encoding="utf-8")
     said = subprocess.run([str(ANALYZE), "verify", file], capture_output=True, text=True, check=False)
     assert "OOMPolice" in said.stderr
 
 
 def test_the_unit_runs_as_the_owner_and_names_this_sites_files(data: Path) -> None:
-    lines = autostart.unit(data).splitlines()
+    lines = autostart.render_unit(data).splitlines()
     assert f"User={getpwuid(data.stat().st_uid).pw_name}" in lines
     assert any(line.startswith("ExecStart=") and line.endswith(f" {data}/run/supervisord.conf") for line in lines)
 
@@ -47,8 +47,8 @@ def test_the_unit_runs_as_the_owner_and_names_this_sites_files(data: Path) -> No
 def test_a_path_that_systemd_would_misread_is_refused(tmp_path: Path) -> None:
     odd = tmp_path / "my data"
     odd.mkdir()
-    with pytest.raises(Missing, match="my data"):
-        autostart.unit(odd)
+    with pytest.raises(CommandError, match="my data"):
+        autostart.render_unit(odd)
 
 
 @needs_systemd
@@ -58,14 +58,14 @@ def test_on_and_off_in_a_system_that_is_not_running(
     image = tmp_path / "image"
     image.mkdir()
     assert autostart.main(["on", "--root", str(image)]) == 0
-    assert autostart.installed(image)
+    assert autostart.is_installed(image)
     unit = image / "etc/systemd/system/wvr.service"
-    assert unit.read_text(encoding="utf-8") == autostart.unit(data)
+    assert unit.read_text(encoding="utf-8") == autostart.render_unit(data)
     assert unit.stat().st_mode & 0o777 == 0o644
     autostart.main(["--root", str(image)])
     assert "start again" in capsys.readouterr().out
     assert autostart.main(["off", "--root", str(image)]) == 0
-    assert not autostart.installed(image)
+    assert not autostart.is_installed(image)
     assert not unit.exists()
     autostart.main(["--root", str(image)])
     assert "stay down" in capsys.readouterr().out
@@ -80,24 +80,24 @@ def test_in_docker_it_is_the_engine_that_starts(
     docker = image / autostart.FOLDER / "docker.service"
     docker.write_text("[Install]\nWantedBy=multi-user.target\n", encoding="ascii")
     autostart.main(["on", "--root", str(image)])
-    monkeypatch.setattr(autostart, "supervisor", lambda _: None)
+    monkeypatch.setattr(autostart, "supervisor_pid", lambda _: None)
     monkeypatch.setattr("cli.compose.engine", lambda: Engine(True, "Docker"))
-    monkeypatch.setattr("cli.compose.runs", lambda: True)
+    monkeypatch.setattr("cli.compose.is_running", lambda: True)
     autostart.main(["on", "--root", str(image)])
     assert "WVR starts with Docker" in capsys.readouterr().out
-    assert autostart.with_docker(image)
-    assert not autostart.installed(image), "one of the two only"
+    assert autostart.starts_with_docker(image)
+    assert not autostart.is_installed(image), "one of the two only"
     assert not (data / "run").exists()
 
 
 def test_without_systemd_it_says_so_and_what_else_to_do(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(autostart, "runs_systemd", lambda: False)
-    with pytest.raises(Missing, match=rf"no systemd runs here.*WVR_DATA={data} .*/wvr up --local"):
+    with pytest.raises(CommandError, match=rf"no systemd runs here.*WVR_DATA={data} .*/wvr up --local"):
         autostart.main(["on"])
 
 
 def test_a_site_that_does_not_run_is_started_first(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(autostart, "supervisor", lambda _: None)
-    monkeypatch.setattr("cli.compose.runs", lambda: False)
-    with pytest.raises(Missing, match=r"does not run; first \./wvr up"):
+    monkeypatch.setattr(autostart, "supervisor_pid", lambda _: None)
+    monkeypatch.setattr("cli.compose.is_running", lambda: False)
+    with pytest.raises(CommandError, match=r"does not run; first \./wvr up"):
         autostart.main(["on", "--root", str(data)])

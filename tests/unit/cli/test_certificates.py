@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from cli.certificates import FILES, check, given
-from cli.packages import ROOT, Missing
-from cli.setup_site import main, set_up, set_up_broker, set_up_tls
-from tests.throwaway import certify
+from cli.bootstrap import ROOT, CommandError
+from cli.certificates import FILES, are_present, validate
+from cli.init_site import main, set_up, set_up_broker, set_up_tls
+from tests.certs import write_certificates
 
 
 @pytest.fixture
@@ -30,69 +30,69 @@ def authority() -> trustme.CA:
 @pytest.fixture
 def home(tmp_path: Path, authority: trustme.CA) -> Path:
     """Good certificates in a site's folder."""
-    certify(tmp_path, authority)
+    write_certificates(tmp_path, authority)
     return tmp_path / "secrets/tls"
 
 
 def test_without_certificates_there_is_no_tls(tmp_path: Path) -> None:
-    assert not given(tmp_path)
+    assert not are_present(tmp_path)
     (tmp_path / "secrets/tls").mkdir(parents=True)
-    assert not given(tmp_path)
+    assert not are_present(tmp_path)
 
 
 @pytest.mark.usefixtures("home")
 def test_good_certificates_are_taken(tmp_path: Path) -> None:
-    assert given(tmp_path)
-    assert check(tmp_path).endswith("GMT")
+    assert are_present(tmp_path)
+    assert validate(tmp_path).endswith("GMT")
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_missing_file_is_named(tmp_path: Path, home: Path, name: str) -> None:
     (home / name).unlink()
-    assert given(tmp_path)
-    with pytest.raises(Missing, match=f"secrets/tls/{name}: No such file"):
-        check(tmp_path)
+    assert are_present(tmp_path)
+    with pytest.raises(CommandError, match=f"secrets/tls/{name}: No such file"):
+        validate(tmp_path)
 
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("content", [b"", b"water", b"\x30\x82\x01\xff"])
 def test_a_file_that_is_not_what_it_should_be_is_named(tmp_path: Path, home: Path, name: str, content: bytes) -> None:
     (home / name).write_bytes(content)
-    with pytest.raises(Missing, match=f"secrets/tls/{name}: holds no"):
-        check(tmp_path)
+    with pytest.raises(CommandError, match=f"secrets/tls/{name}: holds no"):
+        validate(tmp_path)
 
 
 def test_a_misnamed_file_is_no_silent_broker_without_tls(tmp_path: Path, home: Path) -> None:
     for name in FILES:
         (home / name).rename(home / f"{name}.pem")
-    assert given(tmp_path)
-    with pytest.raises(Missing, match=r"ca.crt: No such file"):
-        check(tmp_path)
+    assert are_present(tmp_path)
+    with pytest.raises(CommandError, match=r"ca.crt: No such file"):
+        validate(tmp_path)
 
 
 def test_the_key_of_another_certificate_is_named(tmp_path: Path, home: Path, authority: trustme.CA) -> None:
     authority.issue_cert("elsewhere").private_key_pem.write_to_path(home / "server.key")
-    with pytest.raises(Missing, match=r"server.key: is not the key of server.crt"):
-        check(tmp_path)
+    with pytest.raises(CommandError, match=r"server.key: is not the key of server.crt"):
+        validate(tmp_path)
 
 
 def test_a_key_with_a_passphrase_is_named(tmp_path: Path, home: Path) -> None:
     key = load_pem_private_key((home / "server.key").read_bytes(), None)
     kept = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"water"))
     (home / "server.key").write_bytes(kept)
-    with pytest.raises(Missing, match=r"server.key: has a passphrase"):
-        check(tmp_path)
+    with pytest.raises(CommandError, match=r"server.key: has a passphrase"):
+        validate(tmp_path)
 
 
 def test_an_authority_that_did_not_sign_is_named(tmp_path: Path, home: Path) -> None:
     trustme.CA().cert_pem.write_to_path(home / "ca.crt")
-    with pytest.raises(Missing, match=r"ca.crt: does not vouch for .*server.crt: unable to get local issuer"):
-        check(tmp_path)
+    with pytest.raises(CommandError, match=r"ca.crt: does not vouch for .*server.crt: unable to get local issuer"):
+        validate(tmp_path)
 
 
 def test_an_ended_certificate_does_not_keep_the_site_from_starting(tmp_path: Path, authority: trustme.CA) -> None:
-    certify(tmp_path, authority, ends=datetime(2020, 1, 1, tzinfo=UTC))
-    assert "2020" in check(tmp_path)
+    write_certificates(tmp_path, authority, ends=datetime(2020, 1, 1, tzinfo=UTC))
+    assert "2020" in validate(tmp_path)
 
 
 def test_a_certificate_made_as_documented_is_taken(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_certificate_made_as_documented_is_taken(tmp_path: Path) -> None:
     home = tmp_path / "secrets/tls"
     home.mkdir(parents=True)
     subprocess.run(["sh", "-ec", commands], cwd=home, check=True, capture_output=True)
-    assert check(tmp_path).endswith("GMT")
+    assert validate(tmp_path).endswith("GMT")
 
 
 def test_the_broker_gets_its_own_copy_and_loses_it_with_the_certificates(tmp_path: Path, home: Path) -> None:
@@ -131,6 +131,6 @@ def test_compose_does_not_start_with_half_of_tls(
     if published:
         monkeypatch.setenv("WVR_TLS", "published")
     else:
-        certify(tmp_path, trustme.CA())
+        write_certificates(tmp_path, trustme.CA())
     assert main() == 1
     assert "secrets/tls and docker-compose.tls.yml go together" in capsys.readouterr().err

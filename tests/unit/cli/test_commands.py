@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cli import __main__ as wvr
-from cli.packages import ROOT
+from cli.bootstrap import ROOT
 
 WITHOUT_PACKAGES = [entry.module for entry in wvr.COMMANDS.values() if not entry.packages]
 
@@ -45,7 +45,7 @@ def test_the_env_file_is_read_as_compose_reads_it(tmp_path: Path, monkeypatch: p
     (tmp_path / ".env").write_text('WVR_DATA=./store\nWVR_BIND="0.0.0.0"\nWVR_BROKER__PORT=1884\n', encoding="ascii")
     monkeypatch.setattr(wvr, "ROOT", tmp_path)
     monkeypatch.setattr(os, "environ", {"WVR_BROKER__PORT": "1885"})
-    wvr.complete_environment()
+    wvr.load_env_file()
     assert os.environ == {
         "WVR_DATA": str(tmp_path / "store"),
         "WVR_SITE_FILE": str(tmp_path / "site.toml"),

@@ -17,26 +17,26 @@ from pathlib import Path
 import pytest
 
 from cli import doctor
-from cli.checks import database, folders, models, readings, running, versions
-from cli.setup_site import set_up
+from cli.doctor_checks import data_folder, database, freshness, models, services, versions
+from cli.init_site import set_up
 from services.forecaster.manifest import sha256
 from shared.domain.features import VERSION as FEATURES
 from shared.settings import Sensor, Settings
 from shared.store import backups
 from shared.store.recorder import Recorder
 from tests.unit.cli.findings import notes, wrongs
-from tests.unit.makers import at
+from tests.unit.factories import minute_at
 
-NOW = at(30)
+NOW = minute_at(30)
 
 
 def test_a_sound_site_has_nothing_wrong(
     site: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WVR_DATA", str(site.data))
-    monkeypatch.setattr(running, "is_running", lambda _: False)
-    monkeypatch.setattr(database, "OLDEST_BACKUP", timedelta(days=9999))
-    monkeypatch.setattr(readings, "AHEAD", 10**9)
+    monkeypatch.setattr(services, "is_running", lambda _: False)
+    monkeypatch.setattr(database, "MAX_BACKUP_AGE", timedelta(days=9999))
+    monkeypatch.setattr(freshness, "MAX_CLOCK_AHEAD", 10**9)
     assert doctor.main([]) == 0
     said = capsys.readouterr().out
     assert "wvr.db is sound" in said
@@ -45,8 +45,8 @@ def test_a_sound_site_has_nothing_wrong(
 
 def test_a_missing_folder_and_a_small_disk(site: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     (site.data / "rejected").rmdir()
-    monkeypatch.setattr(folders, "LEAST_FREE", 10**18)
-    found = wrongs(folders.check(site))
+    monkeypatch.setattr(data_folder, "MIN_FREE_BYTES", 10**18)
+    found = wrongs(data_folder.check(site))
     assert "folders are missing" in found
     assert "GB free" in found
 
@@ -65,7 +65,7 @@ def test_an_old_backup(site: Settings) -> None:
 
 
 def test_who_holds_the_write_lock(site: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "PAUSE", 0.01)
+    monkeypatch.setattr(database, "LOCK_SAMPLE_SECONDS", 0.01)
     hold = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('BEGIN IMMEDIATE')"
     command = [sys.executable, "-c", f"{hold}; print(1, flush=True); sys.stdin.read()", str(site.database)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as editor:
@@ -77,24 +77,24 @@ def test_who_holds_the_write_lock(site: Settings, monkeypatch: pytest.MonkeyPatc
 
 
 def test_silence_and_a_wrong_clock(site: Settings) -> None:
-    assert not wrongs(readings.check(site, at(12), running=True))
-    assert "no reading for 21 minutes" in wrongs(readings.check(site, NOW, running=True))
-    assert "in the future" in wrongs(readings.check(site, at(-60), running=False))
-    assert "the clock says 1970" in wrongs(readings.check(site, NOW.replace(year=1970), running=False))
+    assert not wrongs(freshness.check(site, minute_at(12), running=True))
+    assert "no reading for 21 minutes" in wrongs(freshness.check(site, NOW, running=True))
+    assert "in the future" in wrongs(freshness.check(site, minute_at(-60), running=False))
+    assert "the clock says 1970" in wrongs(freshness.check(site, NOW.replace(year=1970), running=False))
 
 
 def test_a_clock_that_was_set_back_behind_the_newest_tick(site: Settings) -> None:
     (site.data / "spool").mkdir(exist_ok=True)
     (site.data / "spool/tick").write_text("2027-11-23T14:00:00+00:00\n", encoding="ascii")
-    assert "was 365 days ahead before" in wrongs(readings.check(site, at(12), running=True))
-    (site.data / "spool/tick").write_text(at(11).isoformat(), encoding="ascii")
-    assert not wrongs(readings.check(site, at(12), running=True))
+    assert "was 365 days ahead before" in wrongs(freshness.check(site, minute_at(12), running=True))
+    (site.data / "spool/tick").write_text(minute_at(11).isoformat(), encoding="ascii")
+    assert not wrongs(freshness.check(site, minute_at(12), running=True))
 
 
 def test_verdicts_that_are_behind(site: Settings) -> None:
     with sqlite3.connect(site.database) as source:
         source.execute("UPDATE OUTLIER_VAL_TB SET at = at - 86400")
-    assert "verdicts are 24 hours behind" in wrongs(readings.check(site, at(12), running=False))
+    assert "verdicts are 24 hours behind" in wrongs(freshness.check(site, minute_at(12), running=False))
 
 
 def test_a_model_that_is_not_its_manifests(site: Settings) -> None:
@@ -113,24 +113,24 @@ def test_a_disk_that_is_read_only(site: Settings, monkeypatch: pytest.MonkeyPatc
     fields = {name: getattr(real, name) for name in dir(real) if name.startswith("f_")}
     read_only = type("Disk", (), fields | {"f_flag": real.f_flag | os.ST_RDONLY})
     monkeypatch.setattr(os, "statvfs", lambda _: read_only)
-    assert "is read-only" in wrongs(folders.check(site))
+    assert "is read-only" in wrongs(data_folder.check(site))
 
 
 def test_a_disk_that_is_slow_or_can_hold_no_more_files(site: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folders, "LEAST_NAMES", 2.0)
-    monkeypatch.setattr(folders, "SLOW_FLUSH", -1.0)
-    found = list(folders.check(site))
+    monkeypatch.setattr(data_folder, "MIN_FREE_INODE_SHARE", 2.0)
+    monkeypatch.setattr(data_folder, "MAX_FLUSH_SECONDS", -1.0)
+    found = list(data_folder.check(site))
     assert "more files (inodes)" in wrongs(found)
     assert "to keep a small write" in notes(found)
 
 
 def test_a_sensor_of_site_toml_that_never_reported(site: Settings) -> None:
     known = site.model_copy(update={"sensors": {"001": Sensor(), "002": Sensor()}})
-    assert "sensor 002 of site.toml has no reading yet" in notes(readings.check(known, at(12), running=True))
+    assert "sensor 002 of site.toml has no reading yet" in notes(freshness.check(known, minute_at(12), running=True))
 
 
 def test_how_old_verdicts_are(site: Settings) -> None:
-    said = "\n".join(one.what for one in readings.check(site, at(12), running=True))
+    said = "\n".join(one.what for one in freshness.check(site, minute_at(12), running=True))
     assert "verdicts keep up with the readings, newest 3 minutes ago" in said
 
 
@@ -141,21 +141,21 @@ def test_a_database_of_a_newer_version(site: Settings) -> None:
 
 
 def test_a_mosquitto_that_is_too_old() -> None:
-    assert versions.of_mosquitto("mosquitto version 1.6.9").state == "wrong"
-    assert versions.of_mosquitto("mosquitto version 2.0.11").state == "ok"
+    assert versions.check_mosquitto("mosquitto version 1.6.9").state == "wrong"
+    assert versions.check_mosquitto("mosquitto version 2.0.11").state == "ok"
 
 
 def test_deep_needs_a_running_site(site: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "is_running", lambda _: False)
-    assert "can only be seen while WVR runs" in wrongs(doctor.findings(site, deep=True))
+    monkeypatch.setattr(services, "is_running", lambda _: False)
+    assert "can only be seen while WVR runs" in wrongs(doctor.run_checks(site, deep=True))
 
 
 def test_everything_that_is_wrong_comes_with_what_to_do(site: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     site.database.write_bytes(b"no database at all, and long enough to be taken for one".ljust(8192, b"."))
     shutil.rmtree(site.data / "spool")
-    monkeypatch.setattr(running, "is_running", lambda _: False)
+    monkeypatch.setattr(services, "is_running", lambda _: False)
     monkeypatch.setenv("PATH", "")
-    found = list(doctor.findings(site, deep=True))
+    found = list(doctor.run_checks(site, deep=True))
     assert "wvr.db is damaged" in wrongs(found)
     assert "Docker is not installed" in "\n".join(one.what for one in found)
     assert all(one.advice for one in found if one.state != "ok")
@@ -186,13 +186,13 @@ def somebody_else() -> Iterator[None]:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_somebody_elses_data_folder(foreign_site: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "is_running", lambda _: False)
-    assert not wrongs(doctor.findings(foreign_site))
+    monkeypatch.setattr(services, "is_running", lambda _: False)
+    assert not wrongs(doctor.run_checks(foreign_site))
     with somebody_else():
-        said = wrongs(doctor.findings(foreign_site))
+        said = wrongs(doctor.run_checks(foreign_site))
     assert f"this user may not write {foreign_site.data}" in said
     foreign_site.data.chmod(0o700)
     with somebody_else():
-        (finding,) = doctor.findings(foreign_site)
+        (finding,) = doctor.run_checks(foreign_site)
     assert "the data folder can't be looked at" in finding.what
     assert "run ./wvr as the data folder's owner" in finding.advice

@@ -8,34 +8,34 @@ from dataclasses import replace
 
 import pytest
 
-from cli.checks import queues, running
+from cli.doctor_checks import backlog, services
 from shared.contract.messages import Status, Stored
 from shared.runtime import probe
 from shared.settings import Broker, Settings
 from shared.store.schema import OLDER
 from shared.version import VERSION
 from tests.unit.cli.findings import notes, wrongs
-from tests.unit.makers import at
+from tests.unit.factories import minute_at
 
-NOW = at(30)
+NOW = minute_at(30)
 
 
 def test_what_a_status_means() -> None:
-    well = Status("site1", "detector", "online", VERSION, at(0), at(30), 80.0, 0, "")
-    assert not wrongs(running.of_service("detector", well, NOW))
-    assert "never reported" in wrongs(running.of_service("detector", None, NOW))
-    assert "is offline since" in wrongs(running.of_service("detector", replace(well, state="offline"), NOW))
-    assert "the disk is full" in wrongs(running.of_service("detector", replace(well, note="the disk is full"), NOW))
-    assert "nothing for 30 minutes" in wrongs(running.of_service("detector", replace(well, at=at(0)), NOW))
+    well = Status("site1", "detector", "online", VERSION, minute_at(0), minute_at(30), 80.0, 0, "")
+    assert not wrongs(services.check_service("detector", well, NOW))
+    assert "never reported" in wrongs(services.check_service("detector", None, NOW))
+    assert "is offline since" in wrongs(services.check_service("detector", replace(well, state="offline"), NOW))
+    assert "the disk is full" in wrongs(services.check_service("detector", replace(well, note="the disk is full"), NOW))
+    assert "nothing for 30 minutes" in wrongs(services.check_service("detector", replace(well, at=minute_at(0)), NOW))
 
 
 def test_a_broker_that_is_not_there(site: Settings) -> None:
     unused = site.model_copy(update={"broker": site.broker.model_copy(update={"port": 1})})
-    assert "can't be reached" in wrongs(running.check(unused, NOW))
+    assert "can't be reached" in wrongs(services.check(unused, NOW))
 
 
 def test_a_broker_that_answers(settings: Settings) -> None:
-    found = list(running.check(settings, NOW))
+    found = list(services.check(settings, NOW))
     assert found[0].what.endswith("knows the operator")
     assert "ingest has never reported" in wrongs(found)
 
@@ -44,60 +44,60 @@ def test_a_broker_that_hangs(site: Settings, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(probe, "ANSWER_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         hung = site.model_copy(update={"broker": Broker(port=deaf.getsockname()[1])})
-        assert "does not answer within" in wrongs(running.check(hung, NOW))
+        assert "does not answer within" in wrongs(services.check(hung, NOW))
 
 
 def test_an_operator_whose_password_is_missing(settings: Settings) -> None:
     assert settings.secrets
     (settings.secrets / "password").unlink()
-    assert "password of 'operator' is missing" in wrongs(running.check(settings, NOW))
+    assert "password of 'operator' is missing" in wrongs(services.check(settings, NOW))
 
 
 def test_a_service_of_another_version() -> None:
-    old = Status("site1", "detector", "online", "0.0.1", at(0), at(30), 80.0, 0, "")
-    assert "detector is version 0.0.1" in wrongs(running.of_service("detector", old, NOW))
+    old = Status("site1", "detector", "online", "0.0.1", minute_at(0), minute_at(30), 80.0, 0, "")
+    assert "detector is version 0.0.1" in wrongs(services.check_service("detector", old, NOW))
     slow = replace(old, version=VERSION, lag=5000)
-    assert "5000 messages waiting" in notes(running.of_service("detector", slow, NOW))
+    assert "5000 messages waiting" in notes(services.check_service("detector", slow, NOW))
 
 
 def test_a_service_that_waits_for_new_tables_is_not_ill() -> None:
     """The first seconds of an update, until db_writer has made them."""
-    waits = Status("site1", "reporter", "online", VERSION, at(0), at(30), 80.0, 0, OLDER)
-    assert OLDER in notes(running.of_service("reporter", waits, NOW))
-    assert not wrongs(running.of_service("reporter", waits, NOW))
+    waits = Status("site1", "reporter", "online", VERSION, minute_at(0), minute_at(30), 80.0, 0, OLDER)
+    assert OLDER in notes(services.check_service("reporter", waits, NOW))
+    assert not wrongs(services.check_service("reporter", waits, NOW))
 
 
 def test_services_that_do_not_come_back(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "BACK_SECONDS", 0.1)
-    assert "ingest did not come back" in wrongs(running.come_back(settings, NOW, ["ingest"]))
+    monkeypatch.setattr(services, "RETURN_TIMEOUT_SECONDS", 0.1)
+    assert "ingest did not come back" in wrongs(services.wait_for_return(settings, NOW, ["ingest"]))
 
 
 def test_readings_that_wait_in_the_spool(site: Settings) -> None:
-    assert "spool is empty" in notes(queues.of_spool(site, running=False))
+    assert "spool is empty" in notes(backlog.check_spool(site, running=False))
     lines = "".join(f"{seq},001,,,,file,0\n" for seq in range(3000, 3005))
     (site.data / "spool/abcabcabcabc-000000003000.log").write_text(f"{lines}=\n3005,001", encoding="ascii")
-    assert "3005 readings of ingest's spool are not stored" in notes(queues.of_spool(site, running=True))
-    assert "3005 readings" in notes(queues.of_spool(site, running=False))
+    assert "3005 readings of ingest's spool are not stored" in notes(backlog.check_spool(site, running=True))
+    assert "3005 readings" in notes(backlog.check_spool(site, running=False))
     with sqlite3.connect(site.database) as source:
         source.execute("INSERT INTO STORED_TB (site, boot_id, seq, at) VALUES ('site1', 'abcabcabcabc', 3003, 0)")
-    assert [one.what[:22] for one in queues.of_spool(site, running=True)] == ["1 readings are on thei"]
+    assert [one.what[:22] for one in backlog.check_spool(site, running=True)] == ["1 readings are on thei"]
     with sqlite3.connect(site.database) as source:
         source.execute("UPDATE STORED_TB SET seq = 3004")
-    assert [one.state for one in queues.of_spool(site, running=False)] == ["ok"]
+    assert [one.state for one in backlog.check_spool(site, running=False)] == ["ok"]
 
 
 def test_readings_that_are_missing_on_their_way() -> None:
-    stored = Stored("site1", "abc", 10, at(10), 10, 0, 17)
-    assert "7 readings are missing" in notes(queues.of_store(stored))
-    assert not notes(queues.of_store(replace(stored, seen=10)))
-    assert "not yet said" in notes(queues.of_store(None))
+    stored = Stored("site1", "abc", 10, minute_at(10), 10, 0, 17)
+    assert "7 readings are missing" in notes(backlog.check_store(stored))
+    assert not notes(backlog.check_store(replace(stored, seen=10)))
+    assert "not yet said" in notes(backlog.check_store(None))
 
 
 def test_messages_that_the_broker_holds_or_dropped() -> None:
-    said = {queues.QUEUE: b"2020", queues.RETAINED: b"20", queues.DROPPED: b"3"}
-    assert notes(queues.of_broker(said)).splitlines() == [
+    said = {backlog.QUEUE: b"2020", backlog.RETAINED: b"20", backlog.DROPPED: b"3"}
+    assert notes(backlog.check_broker(said)).splitlines() == [
         "the broker holds 2000 messages",
         "the broker is dropping messages, 3 since its start",
     ]
-    assert not notes(queues.of_broker({queues.QUEUE: b"30", queues.RETAINED: b"20"}))
-    assert [one.what for one in queues.of_broker({})] == ["the broker's queues don't grow"]
+    assert not notes(backlog.check_broker({backlog.QUEUE: b"30", backlog.RETAINED: b"20"}))
+    assert [one.what for one in backlog.check_broker({})] == ["the broker's queues don't grow"]

@@ -85,7 +85,7 @@ def test_with_the_site_running_its_trainer_is_asked(
         asked.append({"name": name, **arguments})
         return 0
 
-    monkeypatch.setattr(models, "ask", ask)
+    monkeypatch.setattr(models, "send_command", ask)
     recorder = Recorder(tmp_path / "wvr.db", Settings().zone, (0,))
     assert models.main(["use", "old", "--channel", "flow_rate"]) == 0
     recorder.close()

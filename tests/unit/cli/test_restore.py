@@ -12,7 +12,7 @@ import pytest
 from cli import backup, compose, restore
 from shared.store.history import History
 from shared.store.recorder import Recorder
-from tests.unit.makers import START, reading
+from tests.unit.factories import START, reading
 
 SEOUL = ZoneInfo("Asia/Seoul")
 T0 = int(START.timestamp())
@@ -53,7 +53,7 @@ def test_a_backup_brings_back_what_was_there(data: Path, capsys: pytest.CaptureF
 def test_restore_refuses_while_another_program_writes(
     data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compose, "runs", lambda: False)
+    monkeypatch.setattr(compose, "is_running", lambda: False)
     assert backup.main([]) == 0
     (made,) = (data / "backup").glob("wvr-*.db")
     recorder = Recorder(data / "wvr.db", SEOUL, (0,))
@@ -77,7 +77,7 @@ def test_in_docker_what_remembers_the_database_stops_for_the_exchange(
         return subprocess.CompletedProcess(arguments, 0, "", "")
 
     monkeypatch.setattr(compose, "engine", lambda: compose.Engine(True, "Docker"))
-    monkeypatch.setattr(compose, "runs", lambda: True)
+    monkeypatch.setattr(compose, "is_running", lambda: True)
     monkeypatch.setattr(compose, "compose", docker)
     assert restore.main([made.name]) == 0
     stopped, writer, readers = said

@@ -10,11 +10,11 @@ from services.detector.methods.prediction import first_hours
 from services.detector.service import Detector
 from services.reporter.owed import NothingOwed
 from services.reporter.service import Reporter, outbox_name
-from shared.contract.messages import CHANNELS, SCORED, Message, Prediction, Verdict
+from shared.contract.messages import CHANNELS, SCORED_HORIZONS, Message, Prediction, Verdict
 from shared.domain.series import HOUR
 from shared.runtime.replay import Replay
 from shared.settings import Settings
-from tests.unit.makers import START, at, reading, tick
+from tests.unit.factories import START, minute_at, reading, tick
 from tests.unit.services.detector.fakes import EmptyArchive
 from tests.unit.services.forecaster.test_forecaster import NOW, flow, forecaster
 from tests.unit.services.trainer.test_watch import Listener, Nothing
@@ -59,16 +59,16 @@ def test_the_columns_the_check_and_the_scores_are_of_the_same_prediction() -> No
         stage.say(tick(minute))
     predictions = {one.issued_at: one for one in heard.said if isinstance(one, Prediction)}
     for hour in range(4, DAYS * 24):
-        said = predictions[at(60 * hour)]
+        said = predictions[minute_at(60 * hour)]
         assert checked[hour] == first_hours(said)
         assert columns(sheets, hour) == [f"{p50[k]:.2f}" for p50 in middles(said) for k in HORIZONS]
-    for score in predictions[at(60 * DAYS * 24)].scores:
+    for score in predictions[minute_at(60 * DAYS * 24)].scores:
         issued = predictions[score.at - timedelta(hours=score.horizon)]
         values = getattr(issued, score.channel)
         came = values.p50[score.horizon] - score.error
         assert score.inside == (values.p10[score.horizon] <= round(came, 4) <= values.p90[score.horizon])
-    told = {(score.channel, score.horizon) for score in predictions[at(60 * DAYS * 24)].scores}
-    assert told == {(channel, horizon) for channel in CHANNELS for horizon in SCORED}
+    told = {(score.channel, score.horizon) for score in predictions[minute_at(60 * DAYS * 24)].scores}
+    assert told == {(channel, horizon) for channel in CHANNELS for horizon in SCORED_HORIZONS}
 
 
 def middles(prediction: Prediction) -> list[list[float]]:

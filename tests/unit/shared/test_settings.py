@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.packages import ROOT
+from cli.bootstrap import ROOT
 from shared.settings import Range, Sensor, SettingsError, Store, load_settings
 
 

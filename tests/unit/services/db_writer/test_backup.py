@@ -15,9 +15,9 @@ from services.db_writer.copying import Copying
 from services.db_writer.service import DbWriter
 from shared.contract.messages import Command, Message, Progress, Response, Tick
 from shared.store.recorder import Recorder
-from tests.unit.makers import START, at, reading, tick
+from tests.polling import wait_for
+from tests.unit.factories import START, minute_at, reading, tick
 from tests.unit.services.db_writer.test_db_writer import Shelf, settled
-from tests.waiting import wait_for
 
 SEOUL = ZoneInfo("Asia/Seoul")
 HALF_PAST_TWO = 3 * 60 + 30
@@ -37,7 +37,7 @@ class Scribe:
         self.begun += 1
 
     def news(self) -> list[News]:
-        return [News(at(0), 10, 10, "made" if self.ok else "no space", self.ok)] if self.begun else []
+        return [News(minute_at(0), 10, 10, "made" if self.ok else "no space", self.ok)] if self.begun else []
 
 
 def db_writer(scribe: Scribe | Copying, store: Shelf | Recorder | None = None) -> DbWriter:
@@ -101,7 +101,7 @@ def test_who_asks_is_answered_when_it_is_done() -> None:
 
 def test_a_real_copy_is_made_while_readings_are_stored(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "wvr.db", SEOUL, (0,))
-    service = db_writer(Copying(tmp_path / "wvr.db", tmp_path / "backup", lambda: at(0)), recorder)
+    service = db_writer(Copying(tmp_path / "wvr.db", tmp_path / "backup", lambda: minute_at(0)), recorder)
     settled(service, *(reading(minute) for minute in range(100)), Command("site1", "backup", "t1"))
     heard: list[Message] = []
 
@@ -116,16 +116,16 @@ def test_a_real_copy_is_made_while_readings_are_stored(tmp_path: Path) -> None:
 
 def test_a_nightly_copy_is_named_by_its_tick_and_not_by_the_machines_clock(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "wvr.db", SEOUL, (0,))
-    copying = Copying(tmp_path / "wvr.db", tmp_path / "backup", lambda: at(365 * 1440))
+    copying = Copying(tmp_path / "wvr.db", tmp_path / "backup", lambda: minute_at(365 * 1440))
     service = db_writer(copying, recorder)
     settled(service, reading(0), tick(HALF_PAST_TWO))
-    wait_for(lambda: copying.has(at(HALF_PAST_TWO).date()), what="the backup is made")
+    wait_for(lambda: copying.has(minute_at(HALF_PAST_TWO).date()), what="the backup is made")
     recorder.close()
     assert [path.name for path in (tmp_path / "backup").iterdir()] == ["wvr-20261124T023000.db"]
 
 
 def test_a_copy_that_fails_is_told(tmp_path: Path) -> None:
-    copying = Copying(tmp_path / "wvr.db", tmp_path / "backup", lambda: at(0))
+    copying = Copying(tmp_path / "wvr.db", tmp_path / "backup", lambda: minute_at(0))
     copying.begin(None)
     news = wait_for(copying.news, what="news")
     assert [one.ok for one in news] == [False]

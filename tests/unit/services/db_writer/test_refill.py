@@ -21,7 +21,7 @@ from shared.store import backups
 from shared.store.history import History
 from shared.store.recorder import Recorder
 from shared.store.repair import owed_blocks
-from tests.unit.makers import START, at, reading, tick, verdict
+from tests.unit.factories import START, minute_at, reading, tick, verdict
 
 SEOUL = ZoneInfo("Asia/Seoul")
 T0 = int(START.timestamp())
@@ -56,7 +56,7 @@ def recorder(data: Path) -> Iterator[Recorder]:
 def db_writer(data: Path, recorder: Recorder) -> DbWriter:
     outbox = Outbox(data / "sensor", owed_blocks(data / "wvr.db"), "site1", SEOUL)
     care = Care("site1", recorder, blocks=outbox)
-    service = DbWriter(recorder, "site1", 365, lambda seconds: at((seconds - T0) / 60), care)
+    service = DbWriter(recorder, "site1", 365, lambda seconds: minute_at((seconds - T0) / 60), care)
     list(service.start())
     return service
 
@@ -98,7 +98,9 @@ def test_their_flags_are_their_verdicts_and_what_came_again_is_left_to_the_detec
     back = list(history.verdicts("001", T0 + BACKED_UP * 60, T0 + 10**6))
     assert [one.flow_rate.night.flag for one in back] == [minute % 2 for minute in range(BACKED_UP, LOST)]
     assert {one.reading.flow_rate for one in back} == {12.35}
-    assert [one.at for one in history.unjudged("001", T0, T0 + 10**6)] == [at(one) for one in range(LOST, SPOOLED)]
+    assert [one.at for one in history.unjudged("001", T0, T0 + 10**6)] == [
+        minute_at(one) for one in range(LOST, SPOOLED)
+    ]
     assert len(list(history._rows("SELECT 1 FROM HOURLY_VAL_TB WHERE site = ?"))) == 4
 
 

@@ -15,9 +15,9 @@ from shared.contract.messages import Message, Status
 from shared.runtime.service import DAMAGED, Unavailable
 from shared.store import backups
 from shared.store.recorder import Recorder
-from tests.unit.makers import START, at, reading, tick
+from tests.polling import wait_for
+from tests.unit.factories import START, minute_at, reading, tick
 from tests.unit.services.db_writer.test_db_writer import Shelf, settled
-from tests.waiting import wait_for
 
 SEOUL = ZoneInfo("Asia/Seoul")
 
@@ -37,7 +37,7 @@ class Eye:
 
 
 def status(note: str) -> Status:
-    return Status("site1", "detector", "online", "1", at(0), at(0), 1.0, 0, note)
+    return Status("site1", "detector", "online", "1", minute_at(0), minute_at(0), 1.0, 0, note)
 
 
 def db_writer(look: Eye | Looking, store: Shelf | Recorder) -> DbWriter:

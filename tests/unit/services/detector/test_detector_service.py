@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 
 from services.detector.service import Detector
-from shared.contract import wire
+from shared.contract import codec
 from shared.contract.messages import (
     Anomaly,
     Command,
@@ -234,9 +234,9 @@ def test_an_operator_can_acknowledge_an_open_anomaly() -> None:
 def test_all_that_is_said_can_go_over_the_wire() -> None:
     some: list[Message] = [*opened(undisturbed()), *verdicts(undisturbed())[-5:]]
     for message in some:
-        assert wire.decode(topic_of(message), wire.encode(message)) == message
+        assert codec.decode(topic_of(message), codec.encode(message)) == message
     (*_, criteria) = [one for one in undisturbed() if isinstance(one, Criteria)]
-    assert wire.decode(topic_of(criteria), wire.encode(criteria)) == criteria
+    assert codec.decode(topic_of(criteria), codec.encode(criteria)) == criteria
 
 
 def test_a_stored_prediction_that_got_lost_on_its_way_is_found() -> None:

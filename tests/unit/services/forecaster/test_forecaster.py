@@ -9,13 +9,22 @@ import numpy as np
 import pytest
 
 from services.forecaster.service import Forecaster
-from shared.contract.messages import SCORED, Channel, Message, ModelTrained, Prediction, Progress, Reading, Score
+from shared.contract.messages import (
+    SCORED_HORIZONS,
+    Channel,
+    Message,
+    ModelTrained,
+    Prediction,
+    Progress,
+    Reading,
+    Score,
+)
 from shared.domain.calendar import NO_HOLIDAYS
 from shared.domain.features import Inputs, Scaler
 from shared.domain.foreseen import Foreseen
 from shared.domain.pace import PATIENCE
 from shared.domain.series import HOUR, Floats, Series
-from tests.unit.makers import START, at, prediction, reading, tick
+from tests.unit.factories import START, minute_at, prediction, reading, tick
 
 SEOUL = ZoneInfo("Asia/Seoul")
 SCALER = Scaler(10.0, 5.0)
@@ -63,7 +72,7 @@ class StoredPast:
         for one in self.stored:
             issued = int(one.issued_at.timestamp())
             for channel, week in (("flow_rate", one.flow_rate), ("pressure", one.pressure)):
-                for k in SCORED if week.p50 else ():
+                for k in SCORED_HORIZONS if week.p50 else ():
                     quantiles = (week.p10[k], week.p50[k], week.p90[k])
                     found.append(Foreseen(channel, issued, issued + k * HOUR, week.model, *quantiles))  # type: ignore[arg-type]
         return [one for one in found if sensor == "001" and start <= one.at < stop]
@@ -125,7 +134,7 @@ def in_event_time(readings: Iterable[Reading], last: int) -> list[Message]:
     by_minute: dict[object, list[Message]] = {}
     for one in readings:
         by_minute.setdefault(one.at, []).append(one)
-    return [message for minute in range(last) for message in (*by_minute.get(at(minute), []), tick(minute))]
+    return [message for minute in range(last) for message in (*by_minute.get(minute_at(minute), []), tick(minute))]
 
 
 def trained(promoted: bool = True, channel: Channel = "flow_rate") -> ModelTrained:
@@ -135,22 +144,22 @@ def trained(promoted: bool = True, channel: Channel = "flow_rate") -> ModelTrain
 
 def test_a_sensors_first_reading_gets_an_empty_forecast_of_its_hour() -> None:
     (first,) = said(forecaster(), [reading(17)])
-    assert first.issued_at == at(0)
+    assert first.issued_at == minute_at(0)
     assert first.flow_rate.p50 == first.pressure.p90 == ()
 
 
 def test_a_restart_ends_with_the_newest_forecast_so_that_it_is_the_retained_one() -> None:
     past = StoredPast(series(minutes(0, 150)), NOW + 2 * HOUR, [NOW + HOUR], prediction(120))
     said_at_start = [one for one in forecaster(past).start() if isinstance(one, Prediction)]
-    assert [one.issued_at for one in said_at_start] == [at(60), at(120)]
+    assert [one.issued_at for one in said_at_start] == [minute_at(60), minute_at(120)]
     assert said_at_start[-1] == prediction(120)
 
 
 def test_each_full_hour_is_forecast_once_when_its_last_minute_has_closed() -> None:
     service = forecaster()
-    assert [one.issued_at for one in said(service, in_event_time(minutes(0, 59), 59))] == [at(0)]
+    assert [one.issued_at for one in said(service, in_event_time(minutes(0, 59), 59))] == [minute_at(0)]
     assert said(service, [reading(59, 10.0)]) == []
-    assert [one.issued_at for one in said(service, [tick(59)])] == [at(60)]
+    assert [one.issued_at for one in said(service, [tick(59)])] == [minute_at(60)]
     assert said(service, [reading(60, 10.0), tick(60)]) == []
 
 
@@ -190,14 +199,14 @@ def test_a_silent_sensor_is_forecast_for_a_week_and_no_longer() -> None:
     service = forecaster()
     said(service, minutes(0, 300))
     issued = [one.issued_at for one in said(service, [tick(minute) for minute in range(300, 300 + 2 * WEEK)])]
-    assert issued == [at(300 + 60 * hour) for hour in range(len(issued))]
-    assert issued[-1] == at(240 + 168 * 60)
+    assert issued == [minute_at(300 + 60 * hour) for hour in range(len(issued))]
+    assert issued[-1] == minute_at(240 + 168 * 60)
 
 
 def test_readings_that_come_late_each_minute_still_have_their_hour_forecast_before_they_are_judged() -> None:
     service = forecaster()
     late = [message for minute in range(180) for message in (tick(minute + 3), reading(minute, flow(minute)))]
-    assert [one.issued_at for one in said(service, late)] == [at(0), at(60), at(120)]
+    assert [one.issued_at for one in said(service, late)] == [minute_at(0), minute_at(60), minute_at(120)]
 
 
 def test_an_hour_with_fewer_than_thirty_known_minutes_is_unknown() -> None:
@@ -232,16 +241,19 @@ def test_one_reading_with_a_clock_far_ahead_stops_no_forecast() -> None:
     service = forecaster()
     said(service, minutes(0, 90))
     assert said(service, [reading(50_000, 99.0)]) == []
-    assert [one.issued_at for one in said(service, in_event_time(minutes(90, 200), 200)[180:])] == [at(120), at(180)]
+    assert [one.issued_at for one in said(service, in_event_time(minutes(90, 200), 200)[180:])] == [
+        minute_at(120),
+        minute_at(180),
+    ]
 
 
 def test_hours_missed_while_it_was_off_are_caught_up_at_the_start() -> None:
     stored = minutes(0, 3000)
     never_off = said(forecaster(), stored)
-    kept = [one for one in never_off if one.issued_at <= at(2400)]
-    past = StoredPast(series(stored), int(at(2400).timestamp()), stored=kept)
+    kept = [one for one in never_off if one.issued_at <= minute_at(2400)]
+    past = StoredPast(series(stored), int(minute_at(2400).timestamp()), stored=kept)
     caught_up = list(forecaster(past).start())
-    assert caught_up == [one for one in never_off if one.issued_at > at(2400)]
+    assert caught_up == [one for one in never_off if one.issued_at > minute_at(2400)]
 
 
 def test_a_long_time_off_leaves_what_a_long_time_on_would_have() -> None:
@@ -249,10 +261,10 @@ def test_a_long_time_off_leaves_what_a_long_time_on_would_have() -> None:
     day = 24 * 60
     stored = [*minutes(0, 9 * day), *minutes(11 * day, 20 * day), *minutes(30 * day, 32 * day)]
     never_off = said(forecaster(), stored)
-    kept = [one for one in never_off if one.issued_at <= at(day)]
-    caught_up = list(forecaster(StoredPast(series(stored), int(at(day).timestamp()), stored=kept)).start())
+    kept = [one for one in never_off if one.issued_at <= minute_at(day)]
+    caught_up = list(forecaster(StoredPast(series(stored), int(minute_at(day).timestamp()), stored=kept)).start())
     assert caught_up == never_off[len(kept) :]
-    ends = [one.issued_at for one in never_off if at(20 * day) <= one.issued_at <= at(30 * day)]
+    ends = [one.issued_at for one in never_off if minute_at(20 * day) <= one.issued_at <= minute_at(30 * day)]
     assert len(ends) == 7 * 24 + 1
 
 
@@ -269,18 +281,18 @@ def test_a_first_start_on_imported_history_forecasts_the_present_hour() -> None:
     past = StoredPast(series(minutes(0, 3000)))
     (now,) = forecaster(past).start()
     assert isinstance(now, Prediction)
-    assert now.issued_at == at(2940)
+    assert now.issued_at == minute_at(2940)
     assert now.flow_rate.p50
 
 
 def test_after_a_restart_it_goes_on_as_if_it_had_never_been_off() -> None:
     readings = minutes(0, 6000)
     never_off = said(forecaster(), readings)
-    kept = [one for one in never_off if one.issued_at <= at(4320)]
-    past = StoredPast(series(readings[:4321]), int(at(4320).timestamp()), stored=kept)
+    kept = [one for one in never_off if one.issued_at <= minute_at(4320)]
+    past = StoredPast(series(readings[:4321]), int(minute_at(4320).timestamp()), stored=kept)
     restarted = forecaster(past)
     assert list(restarted.start()) == []
-    assert said(restarted, readings[4300:]) == [one for one in never_off if one.issued_at > at(4320)]
+    assert said(restarted, readings[4300:]) == [one for one in never_off if one.issued_at > minute_at(4320)]
 
 
 def test_imported_history_is_learned_from_when_the_import_is_done() -> None:
@@ -359,8 +371,8 @@ def test_a_tick_of_another_year_ends_no_hour_of_a_sensor_that_pauses() -> None:
     said(service, in_event_time(minutes(0, 100), 100))
     year = 365 * 24 * 60
     assert said(service, [tick(year + minute) for minute in range(19)]) == []
-    assert [one.issued_at for one in said(service, [tick(year + 19), tick(year + 20)])] == [at(120)]
-    assert [one.issued_at for one in said(service, minutes(121, 181))] == [at(180)]
+    assert [one.issued_at for one in said(service, [tick(year + 19), tick(year + 20)])] == [minute_at(120)]
+    assert [one.issued_at for one in said(service, minutes(121, 181))] == [minute_at(180)]
 
 
 def test_a_meter_that_was_set_back_a_year_is_forecast_again() -> None:
@@ -368,26 +380,26 @@ def test_a_meter_that_was_set_back_a_year_is_forecast_again() -> None:
     said(service, in_event_time(minutes(year, year + 100), year + 100)[year:])
     assert said(service, in_event_time(minutes(0, 59), 59)) == []
     found = said(service, in_event_time(minutes(59, 200), 200)[59:])
-    assert [one.issued_at for one in found] == [at(0), at(60), at(120), at(180)]
+    assert [one.issued_at for one in found] == [minute_at(0), minute_at(60), minute_at(120), minute_at(180)]
 
 
 def test_late_readings_that_were_known_turn_nothing_back() -> None:
     service = forecaster()
     said(service, in_event_time(minutes(0, 400), 400))
     assert said(service, minutes(0, 200)) == []
-    assert [one.issued_at for one in said(service, minutes(400, 421))] == [at(420)]
+    assert [one.issued_at for one in said(service, minutes(400, 421))] == [minute_at(420)]
 
 
 def test_hours_that_history_lacks_are_made_up_for_as_they_would_have_been() -> None:
     readings = minutes(0, 3 * 24 * 60)
     undisturbed = {one.issued_at: one for one in said(forecaster(), readings)}
     lost = [50, 51, 60]
-    kept = [one for issued_at, one in undisturbed.items() if issued_at not in [at(60 * hour) for hour in lost]]
+    kept = [one for issued_at, one in undisturbed.items() if issued_at not in [minute_at(60 * hour) for hour in lost]]
     past = StoredPast(series(readings), NOW + 71 * HOUR, [NOW + hour * HOUR for hour in lost], stored=kept)
     service = forecaster(past)
     made = [message for message in service.start() if isinstance(message, Prediction)]
-    assert made == [undisturbed[at(60 * hour)] for hour in lost]
-    assert service.owed() == f"001 {at(50 * 60).isoformat()}"
+    assert made == [undisturbed[minute_at(60 * hour)] for hour in lost]
+    assert service.owed() == f"001 {minute_at(50 * 60).isoformat()}"
 
 
 def test_a_backlog_that_stands_still_is_not_forecast_beyond_its_newest_reading() -> None:

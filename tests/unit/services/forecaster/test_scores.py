@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from services.forecaster.service import Forecaster
-from shared.contract.messages import SCORED, Message, Prediction, Score
+from shared.contract.messages import SCORED_HORIZONS, Message, Prediction, Score
 from shared.domain.features import Inputs
 from shared.domain.series import HOUR, Floats
-from tests.unit.makers import START, at, tick
+from tests.unit.factories import START, minute_at, tick
 from tests.unit.services.forecaster.test_forecaster import (
     NOW,
     ConstantModel,
@@ -50,10 +50,10 @@ def with_model(stored: int = WEEKS) -> Forecaster:
 
 def test_an_hour_is_scored_with_the_first_forecast_after_it_at_each_horizon_that_was_issued() -> None:
     predictions = said(forecaster(), minutes(0, 8 * 24 * 60 + 61))
-    for horizon in SCORED:
+    for horizon in SCORED_HORIZONS:
         found = scores(predictions, horizon)
         first = found[0]
-        assert first.at >= at(60 * horizon)
+        assert first.at >= minute_at(60 * horizon)
         assert [one.at for one in found] == [first.at + timedelta(hours=hour) for hour in range(len(found))]
     for one in predictions:
         assert {score.at for score in one.scores} <= {one.issued_at - timedelta(hours=1)}
@@ -99,7 +99,7 @@ def test_an_hour_without_readings_is_not_scored_and_one_whose_readings_come_late
     assert [len(one.scores) for one in silent] == [0, 0, 0]
     late = said(service, [*minutes(48 * 60, 52 * 60), tick(52 * 60 - 1)])
     hours = {score.at for score in late[-1].scores}
-    assert hours == {at(60 * hour) for hour in (48, 49, 50, 51)}
+    assert hours == {minute_at(60 * hour) for hour in (48, 49, 50, 51)}
 
 
 def test_what_never_comes_is_waited_for_a_week_and_no_longer() -> None:
@@ -115,7 +115,7 @@ def test_a_restart_loses_no_score(stop: int) -> None:
     readings = minutes(0, stop + 300)
     never_off = forecaster(StoredPast(series(before)), shelf)
     whole = [*(one for one in never_off.start() if isinstance(one, Prediction)), *said(never_off, readings)]
-    cut = at(stop // 60 * 60)
+    cut = minute_at(stop // 60 * 60)
     kept = [one for one in whole if one.issued_at <= cut]
     past = StoredPast(series([*before, *readings[: stop + 1]]), int(kept[-1].issued_at.timestamp()), stored=kept)
     restarted = forecaster(past, shelf)

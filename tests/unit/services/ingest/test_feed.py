@@ -20,7 +20,7 @@ from services.ingest.sources import Source
 from services.ingest.sources.lines import Measurement
 from services.ingest.sources.simulator import Simulator, SimulatorSource
 from shared.contract.messages import Tick
-from tests.unit.makers import START, at
+from tests.unit.factories import START, minute_at
 
 SEOUL, BERLIN = ZoneInfo("Asia/Seoul"), ZoneInfo("Europe/Berlin")
 SECONDS = 10
@@ -65,7 +65,7 @@ class Meter:
 
     def poll(self, now: datetime, most: int) -> Iterator[Measurement]:  # noqa: ARG002
         if most:
-            yield Measurement("001", at(0), 1.0, 4.0)
+            yield Measurement("001", minute_at(0), 1.0, 4.0)
 
     def done(self) -> None:
         self.safe += 1
@@ -107,7 +107,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 
 def test_each_minute_has_one_tick_which_says_what_has_closed(machine: Machine) -> None:
-    assert ticks(machine.run(feed_of(machine), 5)) == [at(minute) for minute in range(5)]
+    assert ticks(machine.run(feed_of(machine), 5)) == [minute_at(minute) for minute in range(5)]
 
 
 def test_a_place_is_remembered_only_once_a_minute_when_what_was_read_is_flushed_and_acknowledged(
@@ -140,7 +140,7 @@ def test_a_step_of_the_clock_neither_stops_ticks_nor_turns_them_back(machine: Ma
     found = ticks([*before, *machine.run(feed, 20)])
     assert len(found) >= 3 + 9
     assert all(earlier < later for earlier, later in pairwise(found))
-    assert found[-1] < at(25 + max(0.0, min(hours, 9.0) * 60))
+    assert found[-1] < minute_at(25 + max(0.0, min(hours, 9.0) * 60))
 
 
 def test_a_wrong_year_gives_no_simulated_minutes_of_it(machine: Machine) -> None:
@@ -151,8 +151,8 @@ def test_a_wrong_year_gives_no_simulated_minutes_of_it(machine: Machine) -> None
         found += machine.run(feed, 10)
     minutes = [one.at for one in found if isinstance(one, Measurement)]
     assert minutes == sorted(set(minutes))
-    assert minutes[0] == at(0)
-    assert minutes[-1] == at(44)
+    assert minutes[0] == minute_at(0)
+    assert minutes[-1] == minute_at(44)
     assert len(minutes) == 45
 
 
@@ -162,7 +162,7 @@ def test_a_simulator_that_leapt_with_a_believed_clock_makes_up_for_no_years(mach
     machine.run(feed, 3)
     machine.seconds = START.timestamp()
     found = [one.at for one in machine.run(feed, 5) if isinstance(one, Measurement)]
-    assert found == [at(minute) for minute in range(5)]
+    assert found == [minute_at(minute) for minute in range(5)]
 
 
 def test_ticks_go_on_after_a_restart_on_a_wrong_clock(machine: Machine, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_ticks_go_on_after_a_restart_on_a_wrong_clock(machine: Machine, tmp_path
     machine.seconds = 1e6
     newest = NewestTick(tmp_path / "tick")
     feed = feed_of(machine, minutes=Minutes(newest.read(), newest.keep))
-    assert [*before, *ticks(machine.run(feed, 3))] == [at(minute) for minute in range(6)]
+    assert [*before, *ticks(machine.run(feed, 3))] == [minute_at(minute) for minute in range(6)]
 
 
 def test_a_damaged_or_missing_memory_of_the_newest_tick_begins_anew(tmp_path: Path) -> None:

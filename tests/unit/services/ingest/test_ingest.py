@@ -14,12 +14,12 @@ from services.ingest.service import Ingest
 from services.ingest.sources.lines import BadLine, Measurement
 from services.ingest.sources.simulator import Simulator
 from services.ingest.spool import NoSpool
-from shared.contract.messages import History, Message, Reading, Rejected, Stored, Tick
+from shared.contract.messages import HistoryBatch, Message, Reading, Rejected, Stored, Tick
 from shared.domain.series import DAY, MINUTE
 from shared.runtime.register import Register
 from shared.runtime.service import Unavailable
 from shared.settings import Settings
-from tests.unit.makers import START, at, tick
+from tests.unit.factories import START, minute_at, tick
 
 SITE = Simulator(1, ("001", "002"), 60.0, 4.0, Settings().zone)
 
@@ -34,14 +34,14 @@ def told(service: Ingest, *items: Message | Measurement | BadLine) -> list[Messa
 
 
 def measurement(minute: int, flow_rate: float | None = 1.0, sensor: str = "001") -> Measurement:
-    return Measurement(sensor, at(minute), flow_rate, 4.0)
+    return Measurement(sensor, minute_at(minute), flow_rate, 4.0)
 
 
 def test_a_measurement_becomes_a_reading_with_the_next_number() -> None:
     found = told(ingest(), measurement(0), measurement(1, None))
     assert found == [
-        Reading("site1", "001", at(0), 1.0, 4.0, "boot", 0, "file"),
-        Reading("site1", "001", at(1), None, 4.0, "boot", 1, "file"),
+        Reading("site1", "001", minute_at(0), 1.0, 4.0, "boot", 0, "file"),
+        Reading("site1", "001", minute_at(1), None, 4.0, "boot", 1, "file"),
     ]
 
 
@@ -76,18 +76,18 @@ def test_bad_lines_are_kept_in_a_file_of_their_own(tmp_path: Path) -> None:
 def test_ticks_never_go_backwards() -> None:
     found = told(ingest(), tick(5), tick(3), tick(5), measurement(6), tick(6))
     ticks = [message for message in found if isinstance(message, Tick)]
-    assert [(one.at, one.boot_id, one.seq) for one in ticks] == [(at(5), "boot", -1), (at(6), "boot", 0)]
+    assert [(one.at, one.boot_id, one.seq) for one in ticks] == [(minute_at(5), "boot", -1), (minute_at(6), "boot", 0)]
 
 
 def test_knows_how_far_it_is_ahead_of_what_is_stored_and_judged() -> None:
     service = ingest()
     told(service, *(measurement(minute) for minute in range(10)))
     assert service.ahead == 10
-    told(service, Stored("site1", "boot", 7, at(7), 5, 0), Stored("site1", "another run", 9, at(9), 9, 0))
+    told(service, Stored("site1", "boot", 7, minute_at(7), 5, 0), Stored("site1", "another run", 9, minute_at(9), 9, 0))
     assert service.ahead == 4
 
 
-def parts(past: SimulatedPast) -> list[History]:
+def parts(past: SimulatedPast) -> list[HistoryBatch]:
     return list(past)
 
 
@@ -127,4 +127,4 @@ def test_a_simulated_past_waits_for_a_clock_that_can_be_right(tmp_path: Path) ->
     with pytest.raises(Unavailable, match="1970-11-23"):
         parts(past)
     now[0] = START
-    assert parts(past)[-1].minutes[-1][0] == at(-1)
+    assert parts(past)[-1].minutes[-1][0] == minute_at(-1)

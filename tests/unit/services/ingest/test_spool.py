@@ -16,7 +16,7 @@ from services.ingest.spool import Spool
 from shared.contract.messages import Message, Reading, Stored
 from shared.runtime.register import Register
 from shared.runtime.service import Unavailable
-from tests.unit.makers import START, at, tick
+from tests.unit.factories import START, minute_at, tick
 
 
 def spool(folder: Path, days: float = 2, megabytes: float = 10) -> Spool:
@@ -28,7 +28,7 @@ def ingest(kept: Spool) -> Ingest:
 
 
 def measurement(minute: int) -> Measurement:
-    return Measurement("001", at(minute), minute + 0.1, None)
+    return Measurement("001", minute_at(minute), minute + 0.1, None)
 
 
 def accept(service: Ingest, *minutes: int) -> list[Reading]:
@@ -75,7 +75,7 @@ def test_what_the_source_gives_again_after_a_restart_is_not_taken_twice(tmp_path
     kept.placed()
     accept(ingest(kept), 2, 3)
     again = ingest(spool(tmp_path))
-    assert [reading.at for reading in accept(again, 2, 3, 3, 4)] == [at(3), at(4)]
+    assert [reading.at for reading in accept(again, 2, 3, 3, 4)] == [minute_at(3), minute_at(4)]
 
 
 def test_missing_readings_are_sent_again_and_those_on_their_way_are_not(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from services.reporter.owed import Owed
 from shared.contract.messages import Forecast, Prediction, Verdict
 from shared.store.history import History
 from shared.store.recorder import Recorder
-from tests.unit.makers import at, prediction, reading, tick, verdict
+from tests.unit.factories import minute_at, prediction, reading, tick, verdict
 
 ZONE = ZoneInfo("Asia/Seoul")
 
@@ -25,7 +25,7 @@ def test_verdicts_after_a_block_come_in_order_behind_the_prediction_of_their_hou
     found = list(Owed(History(tmp_path / "wvr.db", ZONE, "site1"), ZONE, 7).after("2026-11-23T23:5"))
     assert [(type(one), one.sensor) for one in found[:3]] == [(Prediction, "001"), (Verdict, "001"), (Verdict, "002")]
     verdicts = [one for one in found if isinstance(one, Verdict)]
-    assert [one.at for one in verdicts[::2]] == [at(minute) for minute in range(60, 65)]
+    assert [one.at for one in verdicts[::2]] == [minute_at(minute) for minute in range(60, 65)]
     assert verdicts[0].flow_rate.night.flag == 0
     assert verdicts[0].reading.flow_rate == 12.34
     recorder.close()
@@ -80,8 +80,8 @@ def test_history_lacks_readings_that_were_sent_before_a_tick_or_are_known_of(tmp
         return owed.lacks(replace(tick(60), boot_id=boot_id, seq=seq))
 
     assert (lacks("boot", -1), lacks("boot", 0)) == (False, True)
-    recorder.write([reading(0)], [("site1", ("boot", 9, int(at(0).timestamp()), 9))])
+    recorder.write([reading(0)], [("site1", ("boot", 9, int(minute_at(0).timestamp()), 9))])
     assert [lacks("boot", 9), lacks("boot", 10), lacks("anew", -1), lacks("anew", 0)] == [False, True, False, True]
-    recorder.write([reading(60)], [("site1", ("boot", 9, int(at(60).timestamp()), 61))])
+    recorder.write([reading(60)], [("site1", ("boot", 9, int(minute_at(60).timestamp()), 61))])
     assert lacks("boot", 9)
     recorder.close()

@@ -10,9 +10,9 @@ import pytest
 from services.reporter.folder import DeferredFolder, SensorFolder
 from services.reporter.owed import NothingOwed
 from services.reporter.service import PATIENCE, Owed, Reporter
-from shared.contract.messages import Anomaly, Message, Prediction, Sentence, Tick, Verdict
+from shared.contract.messages import Anomaly, LocalizedText, Message, Prediction, Tick, Verdict
 from shared.runtime.service import Unavailable
-from tests.unit.makers import at, prediction, tick, verdict
+from tests.unit.factories import minute_at, prediction, tick, verdict
 
 SEOUL = ZoneInfo("Asia/Seoul")
 HOURS = (24, 48, 72, 96, 120, 144, 168)
@@ -91,8 +91,8 @@ def test_a_minute_without_a_reading_gets_its_line_when_the_next_minute_has_close
 def test_a_silent_sensor_is_flagged_by_the_system_check(tmp_path: Path) -> None:
     service = reporter(tmp_path)
     silence = Anomaly(
-        "site1", "001", "a", at(6), "flow_rate", "system", "silence", "opened", False, "critical", at(6), None, None,
-        None, Sentence("", ""),
+        "site1", "001", "a", minute_at(6), "flow_rate", "system", "silence", "opened", False, "critical", minute_at(6), None, None,
+        None, LocalizedText("", ""),
     )  # fmt: skip
     tell(service, verdict(5), silence, tick(7))
     expected = "001  2026-11-23T23:06  NULL  NULL  1 NULL NULL NULL  1 NULL NULL\n"
@@ -150,7 +150,7 @@ def test_the_outbox_keeps_seven_days(tmp_path: Path) -> None:
     first, week = "server-20261123T2300.txt", 7 * 24 * 60
     tell(service, *(verdict(minute) for minute in range(10)))
     for ten in range(10, week, 10):
-        (tmp_path / f"outbox/server-{at(ten):%Y%m%dT%H%M}.txt").touch()
+        (tmp_path / f"outbox/server-{minute_at(ten):%Y%m%dT%H%M}.txt").touch()
     tell(service, tick(week - 1), *(verdict(week + minute) for minute in range(10)))
     assert (tmp_path / "outbox" / first).exists()
     tell(service, verdict(week + 10), tick(week + 10), *(verdict(week + 10 + minute) for minute in range(1, 10)))
@@ -174,7 +174,7 @@ def test_a_reading_of_another_year_holds_up_no_file(tmp_path: Path) -> None:
     tell(service, *(message for minute in range(15) for message in (verdict(minute), tick(minute))))
     tell(service, verdict(365 * 24 * 60), tick(15))
     tell(service, *(message for minute in range(16, 35) for message in (verdict(minute), tick(minute))))
-    assert (tmp_path / "alert.txt").read_text().split()[1] == at(34).isoformat()[:16]
+    assert (tmp_path / "alert.txt").read_text().split()[1] == minute_at(34).isoformat()[:16]
     assert (tmp_path / "server.part.txt").read_text().split()[1] == "2026-11-23T23:30"
     text = (tmp_path / "outbox/server-20261123T2310.txt").read_text()
     assert [line.split()[2] == "NULL" for line in text.splitlines()] == [minute == 5 for minute in range(10)]
@@ -184,7 +184,7 @@ def test_files_go_on_when_meter_and_machine_have_come_back_from_another_year(tmp
     service, year = reporter(tmp_path), 365 * 24 * 60
     ahead = [message for minute in range(30) for message in (verdict(year + minute), tick(year + minute))]
     tell(service, *ahead, *(m for minute in range(60) for m in (verdict(minute), tick(year + 30 + minute))))
-    assert (tmp_path / "alert.txt").read_text().split()[1] == at(59).isoformat()[:16]
+    assert (tmp_path / "alert.txt").read_text().split()[1] == minute_at(59).isoformat()[:16]
     names = sorted(path.name for path in (tmp_path / "outbox").iterdir())
     assert names[:4] == [f"server-20261123T23{ten}0.txt" for ten in (2, 3, 4, 5)]
     assert not [name for name in names[:4] if lacks_a_reading(tmp_path / "outbox" / name)]

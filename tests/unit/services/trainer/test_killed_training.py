@@ -18,8 +18,8 @@ from services.trainer.plan import Advance, Plan, Record, Trained
 from services.trainer.runner import ChildProcess
 from services.trainer.shelf import Shelf
 from shared.domain.series import DAY
+from tests.polling import wait_for
 from tests.unit.services.trainer.short_site import FirstTraining, run
-from tests.waiting import wait_for
 
 TRAINS = """
 import os, sys

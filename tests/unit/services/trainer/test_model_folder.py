@@ -11,7 +11,7 @@ from services.trainer import folder
 from services.trainer.folder import FILES
 from services.trainer.plan import Trained
 from services.trainer.shelf import Shelf
-from shared.contract.messages import PROFILE
+from shared.contract.messages import PROFILE_MODEL_ID
 from shared.domain.features import VERSION
 
 NAMES = {*FILES, "manifest.json"}
@@ -78,15 +78,15 @@ def whole_and_mended(place: Path) -> str:
     used = in_use_of(place)
     folder.mend(place)
     assert in_use_of(place) == used
-    names = {"manifest.json"} if used == PROFILE else NAMES
+    names = {"manifest.json"} if used == PROFILE_MODEL_ID else NAMES
     assert {path.name for path in place.iterdir()} == {*names, "versions"}
-    assert all((place / name).read_text().startswith(used) for name in FILES if used != PROFILE)
+    assert all((place / name).read_text().startswith(used) for name in FILES if used != PROFILE_MODEL_ID)
     return used
 
 
 def in_use_of(place: Path) -> str:
     identity = read_manifest(place)["id"]
-    if identity == PROFILE:
+    if identity == PROFILE_MODEL_ID:
         with pytest.raises(ModelError, match="the profile is in use"):
             read_model(place)
     else:
@@ -95,7 +95,7 @@ def in_use_of(place: Path) -> str:
 
 
 @pytest.mark.parametrize("step", range(30))
-@pytest.mark.parametrize("wanted", ["a", PROFILE])
+@pytest.mark.parametrize("wanted", ["a", PROFILE_MODEL_ID])
 def test_killed_at_any_step_of_a_rollback_a_whole_model_or_the_profile_is_in_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, wanted: str
 ) -> None:
@@ -191,9 +191,13 @@ def test_the_shelf_lists_every_version_and_which_one_serves(tmp_path: Path) -> N
         ("a", True, "why"),
         ("b", False, "better"),
     ]
-    shelf.use(PROFILE, 60, "why")
-    assert [(kept.trained.id, kept.used) for kept in shelf.kept()] == [("a", False), ("b", False), (PROFILE, True)]
-    assert [trained.id for trained in shelf.in_use()] == [PROFILE]
+    shelf.use(PROFILE_MODEL_ID, 60, "why")
+    assert [(kept.trained.id, kept.used) for kept in shelf.kept()] == [
+        ("a", False),
+        ("b", False),
+        (PROFILE_MODEL_ID, True),
+    ]
+    assert [trained.id for trained in shelf.in_use()] == [PROFILE_MODEL_ID]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -218,8 +222,8 @@ def test_only_a_kept_version_can_be_put_into_use(tmp_path: Path, wanted: str) ->
 
 def test_the_profile_in_use_outlives_the_pruning_of_versions(tmp_path: Path) -> None:
     place = two_kept(tmp_path)
-    Shelf(tmp_path).use(PROFILE, 60, "why")
+    Shelf(tmp_path).use(PROFILE_MODEL_ID, 60, "why")
     folder.prune(place)
-    assert whole_and_mended(place) == PROFILE
+    assert whole_and_mended(place) == PROFILE_MODEL_ID
     folder.promote(place, "b")
     assert whole_and_mended(place) == "b"

@@ -18,7 +18,7 @@ from services.trainer.plan import (
     to_line,
 )
 from services.trainer.runner import ChildProcess
-from tests.waiting import wait_for
+from tests.polling import wait_for
 
 PLAN = Plan(60, ("001",), ("pressure",))
 TELLS = """

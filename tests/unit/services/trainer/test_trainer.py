@@ -12,7 +12,7 @@ from services.trainer.runner import InProcess
 from services.trainer.service import Trainer
 from shared.contract.messages import Command, Message, ModelTrained, Progress, Response, Score, Tick
 from shared.settings import Settings, Training
-from tests.unit.makers import START
+from tests.unit.factories import START
 
 ZONE = Settings().zone
 TOO_LITTLE = TooLittle("001", "flow_rate", "not enough data yet")

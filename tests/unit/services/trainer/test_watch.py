@@ -18,11 +18,11 @@ from services.trainer.plan import Ended, Plan
 from services.trainer.service import Trainer
 from services.trainer.shelf import Shelf
 from services.trainer.watch import Watch, Worse
-from shared.contract.messages import SCORED, Forecast, Message, ModelTrained, Prediction, Score
+from shared.contract.messages import SCORED_HORIZONS, Forecast, Message, ModelTrained, Prediction, Score
 from shared.domain.calendar import NO_HOLIDAYS
 from shared.runtime.replay import Replay
 from shared.settings import Settings, Training
-from tests.unit.makers import reading, tick
+from tests.unit.factories import reading, tick
 from tests.unit.services.forecaster.test_forecaster import ConstantModel, StoredPast, flow, minutes, series
 from tests.unit.services.forecaster.test_scores import WEEKS
 from tests.unit.services.trainer.test_model_folder import two_kept
@@ -47,7 +47,7 @@ def _predictions(
         scores = tuple(
             Score(at, "flow_rate", horizon, model, _error(own, hour, k, random), True,
                   _error(usual, hour, k, random), 1, 1.0, 0.8, 1.0)
-            for k, horizon in enumerate(SCORED)
+            for k, horizon in enumerate(SCORED_HORIZONS)
         )  # fmt: skip
         yield Prediction("site1", "001", at + timedelta(hours=1), Forecast(model), EMPTY, scores)
 

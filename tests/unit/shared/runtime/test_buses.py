@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 import pytest
 
-from shared.contract.messages import Anomaly, Command, Message, Progress, Sentence, Tick
+from shared.contract.messages import Anomaly, Command, LocalizedText, Message, Progress, Tick
 from shared.runtime.bus import Bus, MemoryBroker, MemoryBus
 from shared.runtime.mqtt_bus import MqttBus
 from shared.settings import Settings
@@ -95,7 +95,7 @@ def anomaly(state: Literal["opened", "cleared"]) -> Anomaly:
         cleared_at=NOON if state == "cleared" else None,
         peak=1.0,
         excess_m3h=2.0,
-        text=Sentence("누수", "leak"),
+        text=LocalizedText("누수", "leak"),
     )
 
 

@@ -10,9 +10,9 @@ from typing import ClassVar
 import paho.mqtt.publish as publish
 import pytest
 
-from shared.contract.messages import MOST_SENSORS, History, Message, Prediction, Reading, Rejected, Verdict
+from shared.contract.codec import ContractError, decode, encode
+from shared.contract.messages import MAX_SENSORS, HistoryBatch, Message, Prediction, Reading, Rejected, Verdict
 from shared.contract.topics import topic_of
-from shared.contract.wire import WireError, decode, encode
 from shared.runtime.bus import Delivery
 from shared.runtime.complaints import MOST, Complaints
 from shared.runtime.mqtt_bus import MqttBus
@@ -20,7 +20,7 @@ from shared.runtime.register import Register
 from shared.runtime.service import Unavailable
 from shared.settings import Sensor, Settings
 from tests.conftest import Mosquitto
-from tests.unit.makers import prediction, reading, verdict
+from tests.unit.factories import prediction, reading, verdict
 from tests.unit.shared.runtime.test_buses import Listener, heard
 
 BAD = Rejected("site1", "a.csv:7", "no number", "x")
@@ -28,8 +28,8 @@ BAD = Rejected("site1", "a.csv:7", "no number", "x")
 
 def test_the_first_names_are_taken_and_more_are_refused_with_what_to_do() -> None:
     register = Register()
-    refusals = [register.refusal(f"s{number}") for number in range(MOST_SENSORS + 1)]
-    assert refusals[:-1] == [""] * MOST_SENSORS
+    refusals = [register.refusal(f"s{number}") for number in range(MAX_SENSORS + 1)]
+    assert refusals[:-1] == [""] * MAX_SENSORS
     assert refusals[-1] == "more than 64 sensors; to choose, name those of this site in site.toml: [sensors.…]"
     assert register.refusal("s0") == ""
 
@@ -41,7 +41,7 @@ def test_with_names_in_site_toml_only_those_are_taken() -> None:
 
 
 def test_stored_sensors_come_before_new_ones_also_those_stored_meanwhile() -> None:
-    stored = [f"old{number}" for number in range(MOST_SENSORS - 1)]
+    stored = [f"old{number}" for number in range(MAX_SENSORS - 1)]
     register = Register(stored=lambda: stored)
     assert register.refusal("new", may_be_new=False) == "no reading of a sensor new has come"
     stored.append("imported")
@@ -79,7 +79,7 @@ def test_a_flood_of_refusals_is_told_in_part_and_counted_when_its_minute_is_over
 
 class Judge(Listener):
     name: ClassVar[str] = "judge"
-    consumes: ClassVar[tuple[type[Message], ...]] = (Reading, History, Prediction, Verdict)
+    consumes: ClassVar[tuple[type[Message], ...]] = (Reading, HistoryBatch, Prediction, Verdict)
     commands: ClassVar[tuple[str, ...]] = ()
 
 
@@ -103,8 +103,8 @@ def test_strangers_and_retained_junk_at_a_real_broker_fill_nothing(settings: Set
     strangers = [reading(0, sensor=f"s{number}") for number in range(200)]
     last = [reading(1, sensor="s0"), verdict(1, sensor="s0")]
     publish.multiple([(topic_of(said), encode(said), 1, False) for said in (*strangers, *last)], **at_broker)  # type: ignore[arg-type]
-    came = heard(judge, MOST_SENSORS + 2)
-    assert came == [*strangers[:MOST_SENSORS], *last]
+    came = heard(judge, MAX_SENSORS + 2)
+    assert came == [*strangers[:MAX_SENSORS], *last]
     told = [message for message in heard(watcher, MOST) if isinstance(message, Rejected)]
     assert "no reading of a sensor nobody has come" in [one.reason for one in told[:3]]
     assert all(one.reason.startswith("more than 64 sensors") for one in told[3:])
@@ -132,6 +132,6 @@ def test_acknowledging_a_message_twice_does_no_harm(settings: Settings, mosquitt
 def test_a_payload_tells_at_most_twenty_of_its_errors() -> None:
     minutes = [[datetime(2026, 1, 1, tzinfo=UTC).isoformat(), "wet", "wet"]] * 5000
     payload = json.dumps({"site": "site1", "sensor": "001", "source": "x", "part": 1, "of": 1, "minutes": minutes})
-    with pytest.raises(WireError) as refused:
+    with pytest.raises(ContractError) as refused:
         decode("wvr/v1/site1/001/history", payload.encode())
     assert str(refused.value).count("minutes.") <= 20

@@ -11,14 +11,14 @@ from typing import ClassVar
 
 import pytest
 
-from cli.setup_site import mosquitto_hash
+from cli.init_site import mosquitto_hash
 from shared.contract.messages import Message, Progress, Status, Tick
 from shared.runtime.mqtt_bus import MqttBus
 from shared.settings import Broker, Settings
 from tests.conftest import Mosquitto, free_port
-from tests.proxy import Proxy
+from tests.polling import wait_for
+from tests.tcp_proxy import TcpProxy
 from tests.unit.shared.runtime.test_buses import Listener, Speaker, anomaly, heard
-from tests.waiting import wait_for
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -164,7 +164,7 @@ def test_a_flapping_broker_loses_nothing_and_keeps_the_newest_state(connect: Con
 
 
 def test_cut_connections_lose_nothing_and_keep_the_order(settings: Settings, mosquitto: Mosquitto) -> None:
-    proxy = Proxy(mosquitto.port)
+    proxy = TcpProxy(mosquitto.port)
     through = settings.model_copy(update={"broker": Broker(port=proxy.port)})
     listener, speaker = MqttBus("listener", through), MqttBus("speaker", through)
     listener.open(Listener())
@@ -173,7 +173,7 @@ def test_cut_connections_lose_nothing_and_keep_the_order(settings: Settings, mos
     for first in range(0, 6000, 1000):
         for tick in wanted[first : first + 1000]:
             speaker.publish(tick)
-        proxy.cut()
+        proxy.cut_connections()
     speaker.confirm()
     assert heard_all(listener, wanted) == wanted
     for bus in (listener, speaker):

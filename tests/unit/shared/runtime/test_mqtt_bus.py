@@ -9,15 +9,15 @@ from typing import ClassVar
 import paho.mqtt.publish as publish
 import pytest
 
+from shared.contract.codec import encode
 from shared.contract.messages import Message, Progress, Rejected, Tick
 from shared.contract.topics import topic_of
-from shared.contract.wire import encode
 from shared.runtime.health import Presence, age, heartbeat_file
 from shared.runtime.mqtt_bus import MqttBus
 from shared.settings import Settings
 from tests.conftest import Mosquitto
+from tests.polling import wait_for
 from tests.unit.shared.runtime.test_buses import Listener, Speaker, heard
-from tests.waiting import wait_for
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

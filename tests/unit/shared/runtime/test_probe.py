@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cli.operator import Operator
+from cli.broker_client import Operator
 from shared.runtime.mqtt_bus import MqttBus
 from shared.runtime.probe import kept, visit
 from shared.settings import Settings

@@ -6,11 +6,11 @@ from datetime import datetime
 
 from services.ingest.sources.lines import Measurement
 from shared.runtime.replay import by_minute
-from tests.unit.makers import at
+from tests.unit.factories import minute_at
 
 
 def measurement(minute: float, sensor: str = "001") -> Measurement:
-    return Measurement(sensor, at(minute), 1.0, None)
+    return Measurement(sensor, minute_at(minute), 1.0, None)
 
 
 def closed(*minutes: float) -> list[tuple[int, datetime | None]]:
@@ -19,19 +19,19 @@ def closed(*minutes: float) -> list[tuple[int, datetime | None]]:
 
 
 def test_a_minute_closes_after_all_its_readings() -> None:
-    assert closed(0, 0, 1) == [(2, at(0)), (1, at(1))]
+    assert closed(0, 0, 1) == [(2, minute_at(0)), (1, minute_at(1))]
 
 
 def test_minutes_of_a_gap_close_too() -> None:
-    assert closed(0, 3) == [(1, at(0)), (0, at(1)), (0, at(2)), (1, at(3))]
+    assert closed(0, 3) == [(1, minute_at(0)), (0, minute_at(1)), (0, minute_at(2)), (1, minute_at(3))]
 
 
 def test_a_late_reading_goes_with_the_present_minute() -> None:
-    assert closed(5, 6, 3, 7) == [(1, at(5)), (2, at(6)), (1, at(7))]
+    assert closed(5, 6, 3, 7) == [(1, minute_at(5)), (2, minute_at(6)), (1, minute_at(7))]
 
 
 def test_a_leap_of_the_clock_closes_no_minutes() -> None:
-    assert closed(0, 5000, 1, 2) == [(2, at(0)), (1, at(1)), (1, at(2))]
+    assert closed(0, 5000, 1, 2) == [(2, minute_at(0)), (1, minute_at(1)), (1, minute_at(2))]
 
 
 def test_a_real_gap_does() -> None:

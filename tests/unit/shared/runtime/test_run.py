@@ -9,8 +9,8 @@ from typing import ClassVar
 
 import pytest
 
+from shared.contract.codec import encode
 from shared.contract.messages import Message, Progress, Rejected, Tick
-from shared.contract.wire import encode
 from shared.runtime.bus import MemoryBroker, MemoryBus
 from shared.runtime.run import work
 from shared.runtime.service import Unavailable

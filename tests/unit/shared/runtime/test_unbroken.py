@@ -12,7 +12,7 @@ import pytest
 from shared.contract.messages import Message, Reading, Tick
 from shared.runtime.service import Unavailable
 from shared.runtime.unbroken import LOOK, LOOK_BACK, PATIENCE, QUIET, TRIES, Unbroken
-from tests.unit.makers import reading, tick
+from tests.unit.factories import reading, tick
 
 
 class Service:

@@ -15,17 +15,17 @@ from typing import ClassVar
 
 import pytest
 
-from cli.packages import ROOT
+from cli.bootstrap import ROOT
 from shared.contract.messages import Message, Progress, Status, Tick
 from shared.runtime.health import age, heartbeat_file
 from shared.runtime.mqtt_bus import KEEPALIVE, MqttBus
 from shared.runtime.watchdog import DEAF_ROUNDS, ROUND_SECONDS, STUCK_ROUNDS, Watchdog
 from shared.settings import Settings
 from tests.conftest import Mosquitto
-from tests.proxy import Proxy
+from tests.polling import wait_for
+from tests.tcp_proxy import TcpProxy
 from tests.unit.shared.runtime.small_service import ENDLESS, LONG
 from tests.unit.shared.runtime.test_buses import Listener
-from tests.waiting import wait_for
 
 ROUND = 0.1
 
@@ -95,7 +95,7 @@ def test_the_bounds_leave_a_minute_for_a_restart_and_time_for_a_rebuild() -> Non
 
 
 def test_a_connected_service_that_hears_nothing_ends(start: Start, mosquitto: Mosquitto, tmp_path: Path) -> None:
-    proxy = Proxy(mosquitto.port)
+    proxy = TcpProxy(mosquitto.port)
     small = start(proxy.port)
     proxy.swallows = True
     began = time.monotonic()
@@ -108,10 +108,10 @@ def test_a_connected_service_that_hears_nothing_ends(start: Start, mosquitto: Mo
 def test_a_service_that_may_not_subscribe_says_so_and_is_started_anew(
     start: Start, mosquitto: Mosquitto, tmp_path: Path
 ) -> None:
-    proxy = Proxy(mosquitto.port)
+    proxy = TcpProxy(mosquitto.port)
     small = start(proxy.port)
     proxy.refuses = True
-    proxy.cut()
+    proxy.cut_connections()
     assert small.wait(20) == 70
     errors = (tmp_path / "errors").read_text(encoding="utf-8")
     assert "the broker refuses to deliver wvr/v1/site1/service/small: Not authorized" in errors

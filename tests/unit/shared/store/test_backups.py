@@ -13,7 +13,7 @@ from shared.store import backups
 from shared.store.backups import BackupError, kept, listed, make, rotate
 from shared.store.history import History
 from shared.store.recorder import Recorder
-from tests.unit.makers import START, reading
+from tests.unit.factories import START, reading
 
 SEOUL = ZoneInfo("Asia/Seoul")
 T0 = int(START.timestamp())

@@ -12,14 +12,14 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from shared.contract.messages import Anomaly, Check, Criteria, Forecast, Message, Score, Sentence
-from shared.contract.messages import History as Past
+from shared.contract.messages import Anomaly, Check, Criteria, Forecast, LocalizedText, Message, Score
+from shared.contract.messages import HistoryBatch as Past
 from shared.domain.series import DAY
 from shared.runtime.service import Unavailable
 from shared.store.history import History
 from shared.store.lock import SecondWriter
 from shared.store.recorder import Recorder
-from tests.unit.makers import START, at, prediction, reading, verdict
+from tests.unit.factories import START, minute_at, prediction, reading, verdict
 
 SEOUL = ZoneInfo("Asia/Seoul")
 HORIZONS = (0, 1, 24)
@@ -60,30 +60,32 @@ def test_of_two_readings_for_one_minute_the_first_stays(recorder: Recorder, hist
 
 
 def test_history_gives_back_what_was_stored(recorder: Recorder, history: History) -> None:
-    text = Sentence("누수", "leak")
+    text = LocalizedText("누수", "leak")
     leak = Anomaly(
         "site1",
         "001",
         "a1",
-        at(3),
+        minute_at(3),
         "flow_rate",
         "night",
         "leak",
         "opened",
         False,
         "warning",
-        at(2),
+        minute_at(2),
         None,
         9.0,
         1.5,
         text,
     )
-    criteria = Criteria("site1", "001", at(0), at(-99), at(0), 3, {"flow_rate.value.spike": 4.5}, {"x": (1.0, 2.0)})
+    criteria = Criteria(
+        "site1", "001", minute_at(0), minute_at(-99), minute_at(0), 3, {"flow_rate.value.spike": 4.5}, {"x": (1.0, 2.0)}
+    )
     recorder.write([reading(0), reading(1, None), verdict(0), leak, criteria, prediction(0)])
     series = history.readings("001", T0, T0 + 600)
     assert series.at.tolist() == [T0, T0 + 60]
     assert np.isnan(series.flow_rate).tolist() == [False, True]
-    assert [one.at for one in history.unjudged("001", T0, T0 + 600)] == [at(1)]
+    assert [one.at for one in history.unjudged("001", T0, T0 + 600)] == [minute_at(1)]
     assert history.anomalies("001", T0 + 600) == [leak]
     assert history.criteria("001") == [criteria]
     assert history.predictions("001") == prediction(0)
@@ -116,7 +118,7 @@ def test_forecasts_that_are_made_up_for_come_thin_and_leave_the_newest_whole(
 
 def test_scores_come_back_with_their_prediction_and_by_their_hours(recorder: Recorder, history: History) -> None:
     first, second = (
-        Score(at(minute), "flow_rate", 24, "m-1", -0.5, True, 0.75, 12, 0.4, 0.83, None) for minute in (0, 60)
+        Score(minute_at(minute), "flow_rate", 24, "m-1", -0.5, True, 0.75, 12, 0.4, 0.83, None) for minute in (0, 60)
     )
     recorder.write([replace(prediction(60), scores=(first,)), replace(prediction(120), scores=(second,))])
     assert history.scores("001", T0, T0 + 7200) == [first, second]
@@ -154,7 +156,7 @@ def test_a_foreign_lock_is_told_and_nothing_is_lost(recorder: Recorder, history:
 def test_minutes_older_than_a_year_go_in_small_steps_and_hours_stay(recorder: Recorder, tmp_path: Path) -> None:
     year = 365 * 24 * 60
     minutes = (*range(0, 4 * 24 * 60, 10), *range(4 * 24 * 60, year + 2 * 24 * 60 + 1, 60))
-    past = tuple((at(minute), 1.0, None) for minute in minutes)
+    past = tuple((minute_at(minute), 1.0, None) for minute in minutes)
     recorder.write([Past("site1", "001", "import", 1, 1, past)])
     hours = rows(tmp_path, "SELECT count(*) FROM HOURLY_VAL_TB")
     now = T0 + (year + 2 * 24 * 60) * 60
@@ -167,7 +169,7 @@ def test_minutes_older_than_a_year_go_in_small_steps_and_hours_stay(recorder: Re
 
 def test_neither_clock_years_ahead_deletes_anything_nor_both(recorder: Recorder, tmp_path: Path) -> None:
     year = 365 * 24 * 60
-    past = tuple((at(minute), 1.0, None) for minute in range(0, year, 60))
+    past = tuple((minute_at(minute), 1.0, None) for minute in range(0, year, 60))
     recorder.write([Past("site1", "001", "import", 1, 1, past)])
     assert recorder.forget_minutes(T0 + 9 * 365 * DAY, 365 * DAY) == 0
     recorder.write([reading(9 * year + minute) for minute in range(0, 24 * 60, 60)])
@@ -179,7 +181,7 @@ def test_neither_clock_years_ahead_deletes_anything_nor_both(recorder: Recorder,
 
 def test_readings_of_a_stopped_meter_clock_are_not_old(recorder: Recorder, tmp_path: Path) -> None:
     year = 365 * 24 * 60
-    past = tuple((at(minute), 1.0, None) for minute in range(0, 2 * year, 60))
+    past = tuple((minute_at(minute), 1.0, None) for minute in range(0, 2 * year, 60))
     stopped = replace(reading(0), at=datetime.fromisoformat("1970-01-01T09:30+09:00"))
     recorder.write([Past("site1", "001", "import", 1, 1, past), stopped])
     assert recorder.forget_minutes(T0 + 60 * 2 * year, 365 * DAY) == 24
@@ -195,7 +197,9 @@ def test_views_show_local_time(recorder: Recorder, tmp_path: Path) -> None:
 
 def test_views_follow_daylight_saving(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "wvr.db", ZoneInfo("Europe/Berlin"), HORIZONS)
-    recorder.write([reading(0), Past("site1", "001", "import", 1, 1, ((at(0) - timedelta(days=150), 1.0, None),))])
+    recorder.write(
+        [reading(0), Past("site1", "001", "import", 1, 1, ((minute_at(0) - timedelta(days=150), 1.0, None),))]
+    )
     recorder.close()
     assert rows(tmp_path, "SELECT at FROM REAL_VAL_VIEW") == [("2026-06-26 16:00:00",), ("2026-11-23 15:00:00",)]
 
@@ -222,7 +226,7 @@ def test_an_hour_without_a_prediction_is_known_and_an_empty_prediction_is_one(
 ) -> None:
     recorder.write([reading(minute) for minute in (0, 60, 120)])
     recorder.write([prediction(0), replace(prediction(120), flow_rate=Forecast("none"), pressure=Forecast("none"))])
-    recorder.write([Past("site1", "001", "import", 1, 1, ((at(180), 1.0, None),))])
+    recorder.write([Past("site1", "001", "import", 1, 1, ((minute_at(180), 1.0, None),))])
     assert history.unforecast("001", T0, T0 + DAY) == [T0 + 3600]
     empty = history.predictions("001", T0 + 7200)
     assert empty is not None

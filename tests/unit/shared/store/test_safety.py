@@ -17,8 +17,8 @@ from shared.runtime.service import Unavailable
 from shared.store import backups
 from shared.store.history import History
 from shared.store.recorder import Recorder
-from tests.disks import small_disk_at
-from tests.unit.makers import START, reading, verdict
+from tests.small_disk import mount_small_disk
+from tests.unit.factories import START, reading, verdict
 
 SEOUL = ZoneInfo("Asia/Seoul")
 T0 = int(START.timestamp())
@@ -165,7 +165,7 @@ def test_a_full_database_keeps_what_it_has_and_goes_on_when_there_is_space(tmp_p
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 2 MB."""
-    with small_disk_at(tmp_path / "small", "size=2m") as folder:
+    with mount_small_disk(tmp_path / "small", "size=2m") as folder:
         yield folder
 
 

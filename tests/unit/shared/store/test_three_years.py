@@ -8,10 +8,10 @@ from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from shared.contract.messages import Anomaly, History, Sentence
+from shared.contract.messages import Anomaly, HistoryBatch, LocalizedText
 from shared.domain.series import DAY
 from shared.store.recorder import Recorder
-from tests.unit.makers import START, at, prediction, verdict
+from tests.unit.factories import START, minute_at, prediction, verdict
 
 SEOUL = ZoneInfo("Asia/Seoul")
 YEAR = 365
@@ -52,7 +52,7 @@ def live_a_day(recorder: Recorder, day: int) -> None:
         for minute in range(0, 1440, EVERY)
     )
     found = [anomaly(day)] if day % 7 == 0 else []
-    recorder.write([History("site1", "001", "test", 1, 1, past), *map(verdict, minutes), *found])
+    recorder.write([HistoryBatch("site1", "001", "test", 1, 1, past), *map(verdict, minutes), *found])
     for hour in HOURS:
         recorder.write([prediction(day * 1440 + hour * 60)])
         if day not in AWAY:
@@ -61,8 +61,8 @@ def live_a_day(recorder: Recorder, day: int) -> None:
 
 def anomaly(day: int) -> Anomaly:
     """One that was cleared within the hour."""
-    opened, cleared = at(day * 1440), at(day * 1440 + 40)
-    text = Sentence("유량이 평소보다 12.0 m³/h 높습니다.", "Flow is 12.0 m³/h above what is usual.")
+    opened, cleared = minute_at(day * 1440), minute_at(day * 1440 + 40)
+    text = LocalizedText("유량이 평소보다 12.0 m³/h 높습니다.", "Flow is 12.0 m³/h above what is usual.")
     return Anomaly(
         "site1", "001", f"a{day}", cleared, "flow_rate", "value", "burst", "cleared", False, "critical", opened,
         cleared, 9.5, 12.0, text,

@@ -1,0 +1,138 @@
+"""Messages that are valid by the contract and make no sense: drawn from bytes (atheris) or by Hypothesis."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from functools import cache
+from typing import Annotated, Any, Literal, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from annotated_types import Ge, Le, MaxLen, MinLen, Predicate
+
+from shared.contract.messages import Forecast, Message, has_169_or_no_values, is_safe_relative_path
+
+SITE = "site1"
+START = datetime(2026, 11, 23, 23, 0, tzinfo=UTC)
+OFFSETS = tuple(timezone(timedelta(minutes=minutes)) for minutes in (540, 540, 540, 0, -1439, 840))
+LIMITS = ("1970-01-03T00:00Z", "2099-12-31T09:58Z", "2000-02-29T12:00Z")
+EDGES = tuple(datetime.fromisoformat(at) for at in LIMITS)
+NUMBERS = (0.0, 12.34, -0.0, 1e9, -1e9, 1e-300, 4.1, 60.0)
+NAMES = ("001", "001", "001", "002", "급수-1", "x" * 64)
+Choice = TypeVar("Choice")
+
+
+class ValueSource(Protocol):
+    """Where choices come from."""
+
+    def integer(self, low: int, high: int) -> int: ...
+    def number(self) -> float:
+        """A finite one."""
+        ...
+
+    def text(self, most: int) -> str:
+        """Without surrogates."""
+        ...
+
+
+def message(draw: ValueSource, kinds: Sequence[type[Message]]) -> Message:
+    """One of these kinds, of site1."""
+    made: Message = _dataclass(draw, choose(draw, kinds))
+    return made
+
+
+def choose(draw: ValueSource, among: Sequence[Choice]) -> Choice:
+    return among[draw.integer(0, len(among) - 1)]
+
+
+def moment(draw: ValueSource) -> datetime:
+    """Mostly within two days of START, sometimes any minute or an edge of what is believable."""
+    choice = draw.integer(0, 9)
+    if choice < 7:
+        at = START + timedelta(minutes=draw.integer(0, 2880))
+    elif choice < 9:
+        at = choose(draw, EDGES) + timedelta(minutes=draw.integer(-1000, 1))
+    else:
+        at = EDGES[0] + timedelta(minutes=draw.integer(0, 68_000_000))
+    return at.astimezone(choose(draw, OFFSETS))
+
+
+def _dataclass(draw: ValueSource, kind: type[Any]) -> Any:
+    hints = _hints(kind)  # type: ignore[arg-type]
+    made = {one.name: SITE if one.name == "site" else _value(draw, hints[one.name]) for one in fields(kind)}
+    if kind is Forecast and not (made["p10"] and made["p50"] and made["p90"]):
+        made |= {"p10": (), "p50": (), "p90": ()}
+    return kind(**made)
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True)
+
+
+def _value(draw: ValueSource, hint: Any, limits: Sequence[Any] = ()) -> Any:
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return _value(draw, parts[0], (*parts[1:], *limits))
+    if origin in (Union, types.UnionType):
+        part = choose(draw, parts)
+        return None if part is type(None) else _value(draw, part)
+    if origin is Literal:
+        return choose(draw, parts)
+    if is_dataclass(hint):
+        return _dataclass(draw, hint)  # type: ignore[arg-type]
+    if origin is tuple:
+        return _row(draw, parts, limits)
+    if origin is dict:
+        return {_value(draw, parts[0]): _value(draw, parts[1]) for _ in range(draw.integer(0, 3))}
+    return _PLAIN[hint](draw, limits)
+
+
+def _row(draw: ValueSource, parts: tuple[Any, ...], limits: Sequence[Any]) -> tuple[Any, ...]:
+    if parts[-1] is not Ellipsis:
+        return tuple(_value(draw, part) for part in parts)
+    if has_169_or_no_values in _predicates(limits):
+        few = [_value(draw, parts[0]) for _ in range(draw.integer(0, 3))]
+        return tuple(few[hour % len(few)] for hour in range(169)) if few else ()
+    least = max((limit.min_length for limit in limits if isinstance(limit, MinLen)), default=0)
+    return tuple(_value(draw, parts[0]) for _ in range(draw.integer(least, least + 3)))
+
+
+def _predicates(limits: Sequence[Any]) -> list[Callable[..., bool]]:
+    return [limit.func for limit in limits if isinstance(limit, Predicate)]
+
+
+def _string(draw: ValueSource, limits: Sequence[Any]) -> str:
+    if any(isinstance(limit, MinLen) for limit in limits):
+        return choose(draw, NAMES) if draw.integer(0, 7) else f"s{draw.integer(0, 99_999)}"
+    if is_safe_relative_path in _predicates(limits):
+        return choose(draw, ("output/Learning_lstm/flow_rate/001", "", ".", "secrets", "output"))
+    return draw.text(min(limit.max_length for limit in limits if isinstance(limit, MaxLen)))
+
+
+def _integer(draw: ValueSource, limits: Sequence[Any]) -> int:
+    (low,) = (limit.ge for limit in limits if isinstance(limit, Ge))
+    (high,) = (limit.le for limit in limits if isinstance(limit, Le))
+    assert isinstance(low, int)
+    assert isinstance(high, int)
+    return draw.integer(low, min(low + 50, high)) if draw.integer(0, 3) else draw.integer(low, high)
+
+
+def _float(draw: ValueSource, limits: Sequence[Any]) -> float:
+    value = choose(draw, NUMBERS) if draw.integer(0, 1) else draw.number()
+    for limit in limits:
+        if isinstance(limit, Ge):
+            value = max(value, float(limit.ge))  # type: ignore[arg-type]
+        elif isinstance(limit, Le):
+            value = min(value, float(limit.le))  # type: ignore[arg-type]
+    return value
+
+
+_PLAIN: dict[Any, Callable[[ValueSource, Sequence[Any]], Any]] = {
+    str: _string,
+    int: _integer,
+    float: _float,
+    bool: lambda draw, _: bool(draw.integer(0, 1)),
+    datetime: lambda draw, _: moment(draw),
+}

@@ -1,0 +1,123 @@
+"""What may pass the wire, and what may not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.contract.codec import ContractError, decode, encode
+from shared.contract.messages import (
+    MESSAGES,
+    Anomaly,
+    Command,
+    Criteria,
+    HistoryBatch,
+    LocalizedText,
+    Message,
+    ModelTrained,
+    Progress,
+    Rejected,
+    Response,
+    Status,
+    Stored,
+)
+from shared.contract.topics import message_type_of, topic_filter, topic_of
+from tests.unit.factories import START, minute_at, prediction, reading, tick, verdict
+
+EXAMPLES: list[Message] = [
+    reading(0),
+    reading(1, None, None),
+    tick(0),
+    verdict(0),
+    prediction(0),
+    HistoryBatch("site1", "001", "import", 1, 2, ((minute_at(0), 1.5, None), (minute_at(1), None, 4.0))),
+    Anomaly(
+        "site1", "001", "a1", minute_at(0), "pressure", "value", "burst", "opened", False, "critical", minute_at(0), None, 1.0, None,
+        LocalizedText("파열", "burst"),
+    ),
+    Criteria("site1", "001", minute_at(0), minute_at(-9), minute_at(0), 2, {"flow_rate.value.up_1": 4.5}, {"flow_rate.week": (1.0, 2.0)}),
+    ModelTrained(
+        "site1", "001", minute_at(0), "pressure", "m1", "output/x", "0" * 64, minute_at(-9), minute_at(0), {"mae": 0.5}, True, "better"
+    ),
+    Progress("site1", minute_at(0), "training", 1, 3, minute_at(9), "epoch 1"),
+    Stored("site1", "boot", 7, minute_at(0), -1, 0),
+    Rejected("site1", "a.csv:7", "no number", "2026,x"),
+    Status("site1", "detector", "online", "0.1.0", minute_at(0), minute_at(1), 80.5, 0, ""),
+    Command("site1", "train", "t1", {"sensor": "001"}),
+    Response("site1", "train", "t1", True, "training has begun"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("message", EXAMPLES, ids=lambda message: type(message).__name__)
+def test_every_message_comes_back_as_it_was_sent(message: Message) -> None:
+    assert decode(topic_of(message), encode(message)) == message
+
+
+def test_there_is_an_example_of_every_message() -> None:
+    assert {type(message) for message in EXAMPLES} == set(MESSAGES)
+
+
+@pytest.mark.parametrize("kind", MESSAGES)
+def test_a_topic_tells_its_message(kind: type[Message]) -> None:
+    assert message_type_of(topic_filter(kind).replace("+", "any")) is kind
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"flow_rate": float("nan")},
+        {"pressure": float("inf")},
+        {"at": datetime(2026, 1, 1)},  # noqa: DTZ001
+        {"sensor": "a/b"},
+        {"sensor": ""},
+        {"sensor": "x" * 65},
+        {"seq": -1},
+        {"flow_rate": "12"},
+    ],
+    ids=str,
+)
+def test_our_own_producers_can_not_send_what_is_wrong(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ContractError, match=next(iter(wrong))):
+        encode(replace(reading(0), **wrong))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"flow_rate": "wet"}, "flow_rate"),
+        ({"at": "2026-11-23T23:00:00"}, "is_aware_in_supported_years"),
+        ({"at": None}, "at"),
+        ({"sensor": "002"}, "belongs to"),
+    ],
+    ids=str,
+)
+def test_a_wrong_payload_is_refused_with_its_field(change: dict[str, Any], reason: str) -> None:
+    payload = json.dumps(json.loads(encode(reading(0))) | change).encode()
+    with pytest.raises(ContractError, match=reason):
+        decode(topic_of(reading(0)), payload)
+
+
+def test_fields_that_are_not_known_are_ignored() -> None:
+    payload = json.dumps(json.loads(encode(tick(0))) | {"later": 1}).encode()
+    assert decode(topic_of(tick(0)), payload) == tick(0)
+
+
+def test_a_missing_field_is_refused() -> None:
+    with pytest.raises(ContractError, match="flow_rate"):
+        decode(topic_of(reading(0)), b'{"site": "site1", "sensor": "001"}')
+
+
+@given(st.binary(max_size=200), st.sampled_from([topic_of(message) for message in EXAMPLES] + ["a", "wvr/v1/x"]))
+def test_no_payload_raises_anything_else(payload: bytes, topic: str) -> None:
+    with pytest.raises(ContractError):
+        decode(topic, payload)
+
+
+def test_times_carry_the_offset_of_the_site() -> None:
+    assert json.loads(encode(tick(0)))["at"] == START.isoformat() == "2026-11-23T23:00:00+09:00"

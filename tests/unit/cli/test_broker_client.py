@@ -1,0 +1,38 @@
+"""A command that waits for a running site gives up in words when nothing comes."""
+
+from __future__ import annotations
+
+import pytest
+
+from cli import broker_client
+from cli.bootstrap import CommandError
+from shared.settings import Settings
+from tests.conftest import Mosquitto, free_port
+
+
+def test_without_a_broker_it_says_so(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker_client, "BROKER_TIMEOUT_SECONDS", 0.5)
+    nowhere = settings.model_copy(update={"broker": settings.broker.model_copy(update={"port": free_port()})})
+    with pytest.raises(CommandError, match="the broker does not answer"):
+        broker_client.send_command(nowhere, "train")
+
+
+def test_a_site_that_never_answers_is_not_waited_for_for_ever(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker_client, "REPLY_TIMEOUT_SECONDS", 0.5)
+    with pytest.raises(CommandError, match="the site does not answer"):
+        broker_client.send_command(settings, "train")
+
+
+def test_a_broker_that_dies_before_the_answer_ends_the_waiting(
+    settings: Settings, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker_client, "REPLY_TIMEOUT_SECONDS", 2.0)
+
+    def die(*_: object) -> None:
+        mosquitto.kill()
+
+    monkeypatch.setattr("shared.runtime.mqtt_bus.MqttBus.confirm", die)
+    with pytest.raises(CommandError, match="the site does not answer"):
+        broker_client.send_command(settings, "train")

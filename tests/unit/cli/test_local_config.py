@@ -1,0 +1,66 @@
+"""What local mode generates."""
+
+from __future__ import annotations
+
+import configparser
+from pathlib import Path
+
+import pytest
+from supervisor.options import ServerOptions
+
+from cli.bootstrap import ROOT, CommandError
+from cli.init_site import SERVICES
+from cli.local_config import broker_folder, mosquitto_conf, supervisor_conf, supervisord_conf
+from shared.settings import Broker, Settings
+
+
+def directives(text: str) -> dict[str, str]:
+    return dict(line.split(" ", 1) for line in text.splitlines() if line and not line.startswith(("#", "log_type")))
+
+
+def test_the_local_broker_differs_from_the_shipped_one_in_paths_and_address_only(tmp_path: Path) -> None:
+    shipped = directives((ROOT / "broker/mosquitto.conf").read_text(encoding="utf-8"))
+    broker_folder(tmp_path).mkdir(parents=True)
+    local = directives(mosquitto_conf(Settings(data=tmp_path, broker=Broker(port=1999)), "127.0.0.1"))
+    local.pop("user", None)
+    assert local.keys() == shipped.keys()
+    assert {key for key in local if local[key] != shipped[key]} == {
+        "listener",
+        "password_file",
+        "acl_file",
+        "persistence_location",
+        "include_dir",
+    }
+    assert local["listener"] == "1999 127.0.0.1"
+
+
+def test_every_service_is_started_again_when_it_dies(tmp_path: Path) -> None:
+    conf = configparser.ConfigParser(interpolation=None)
+    conf.read_string(supervisord_conf(tmp_path / "100%", Path("/usr/sbin/mosquitto")))
+    programs = {name.removeprefix("program:") for name in conf.sections() if name.startswith("program:")}
+    assert programs == {"broker", *SERVICES}
+    assert all(conf[f"program:{name}"]["autorestart"] == "true" for name in programs)
+    assert conf["program:trainer"]["command"].startswith("nice -n 19 ")
+    assert "100%%/log" in conf["program:ingest"]["stdout_logfile"]
+    assert not any("autostart" in conf[f"program:{name}"] for name in programs)
+
+
+def test_a_service_can_be_held_back() -> None:
+    held = supervisord_conf(Path("/data"), Path("/usr/sbin/mosquitto"), start_later="ingest").split("[program:")
+    assert [one.split("]")[0] for one in held if "autostart=false" in one] == ["ingest"]
+
+
+def test_it_can_be_started_without_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """supervisord itself reads back what was set, whatever is in it."""
+    odd = {"WVR_DATA": "/a b/100%/it's", "WVR_SITE_FILE": 'a "quoted" \\ one, two', "WVR_BIND": "0.0.0.0"}
+    for name, value in odd.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "log").mkdir()
+    (tmp_path / "run").mkdir()
+    supervisor_conf(tmp_path).write_text(supervisord_conf(tmp_path, Path("/usr/sbin/mosquitto")), encoding="utf-8")
+    read = ServerOptions()
+    read.realize(["-c", str(supervisor_conf(tmp_path))])
+    assert odd.items() <= read.configroot.supervisord.environment.items()
+    monkeypatch.setenv("WVR_DATA", '"it\'s"')
+    with pytest.raises(CommandError, match="would misread WVR_DATA"):
+        supervisord_conf(tmp_path, Path("/usr/sbin/mosquitto"))

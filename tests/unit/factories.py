@@ -1,0 +1,48 @@
+"""Messages for tests, with all but the telling fields filled in."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+from shared.contract.messages import (
+    Check,
+    FlowChecks,
+    Forecast,
+    Prediction,
+    PressureChecks,
+    Reading,
+    Tick,
+    Verdict,
+)
+
+KST = timezone(timedelta(hours=9))
+START = datetime(2026, 11, 23, 23, 0, tzinfo=KST)
+NORMAL = Check(0, 0.1, 1.0)
+
+
+def minute_at(minutes: float) -> datetime:
+    """So many minutes after START, Monday 2026-11-23 23:00 in Korea."""
+    return START + timedelta(minutes=minutes)
+
+
+def reading(
+    minute: float, flow_rate: float | None = 12.34, pressure: float | None = 4.11, sensor: str = "001"
+) -> Reading:
+    return Reading("site1", sensor, minute_at(minute), flow_rate, pressure, "boot", int(minute), "test")
+
+
+def verdict(minute: float, flow_rate: float | None = 12.34, sensor: str = "001", night: int = 0) -> Verdict:
+    flow = FlowChecks(NORMAL, NORMAL, NORMAL, Check(night, 1.0, 1.0))  # type: ignore[arg-type]
+    source = reading(minute, flow_rate, sensor=sensor)
+    return Verdict("site1", sensor, minute_at(minute), source, flow, PressureChecks(NORMAL, NORMAL))
+
+
+def tick(minute: float) -> Tick:
+    return Tick("site1", minute_at(minute))
+
+
+def prediction(minute: float = 0, sensor: str = "001", model: str = "profile") -> Prediction:
+    """Flow rate k and pressure 4 at k hours ahead."""
+    flow = Forecast(model, *(tuple(float(k) + shift for k in range(169)) for shift in (-1, 0, 1)))
+    pressure = Forecast(model, (3.5,) * 169, (4.0,) * 169, (4.5,) * 169)
+    return Prediction("site1", sensor, minute_at(minute), flow, pressure)

@@ -1,4 +1,4 @@
-"""`./wvr COMMAND …`: finds the command's module and the packages that it needs."""
+"""`./wvr COMMAND …`: find the module of a command and the packages that it needs."""
 
 from __future__ import annotations
 
@@ -12,53 +12,47 @@ from cli.bootstrap import ROOT, CommandError, reexec_in_venv
 
 
 class CommandEntry(NamedTuple):
-    """Where a command is."""
+    """One command of `./wvr`."""
 
     module: str
-    """Has main(arguments) -> exit code."""
+    """Module with `main(arguments) -> exit code`."""
     packages: str
-    """Lock file in requirements/ that it needs; empty: the standard library."""
+    """Lock file in requirements/ that it needs; empty for the standard library only."""
     summary: str
 
 
 COMMANDS = {
-    "up": CommandEntry(
-        "cli.up", "", "starts all: in Docker where an engine answers, else as local processes [--local]"
-    ),
-    "down": CommandEntry("cli.down", "", "stops all"),
-    "status": CommandEntry("cli.status", "", "how each service is"),
-    "logs": CommandEntry("cli.logs", "", "what the services say [SERVICE] [--follow]"),
-    "autostart": CommandEntry("cli.autostart", "", "whether WVR starts again after a power cut [on|off]"),
-    "validate": CommandEntry("cli.validate", "core", "says whether site.toml can be used [FILE]"),
+    "up": CommandEntry("cli.up", "", "start WVR, in Docker if an engine answers, else as local processes [--local]"),
+    "down": CommandEntry("cli.down", "", "stop WVR"),
+    "status": CommandEntry("cli.status", "", "show the state of each service"),
+    "logs": CommandEntry("cli.logs", "", "show the logs of the services [SERVICE] [--follow]"),
+    "autostart": CommandEntry("cli.autostart", "", "show or switch the start after a power cut [on|off]"),
+    "validate": CommandEntry("cli.validate", "core", "check site.toml [FILE]"),
     "replay": CommandEntry(
-        "cli.replay", "local", "all services over recorded readings: INPUT --data DIR [--site S] [--train DATE]"
+        "cli.replay", "local", "run all services over recorded readings: INPUT --data DIR [--site S] [--train DATE]"
     ),
-    "import": CommandEntry("cli.import_", "core", "past readings into the site: FILE"),
-    "export": CommandEntry("cli.export", "core", "a table as CSV: TABLE [--data DIR] --out FILE.csv"),
-    "backup": CommandEntry(
-        "cli.backup", "core", "copies wvr.db into data/backup/ now, checked; with the site running or not"
+    "import": CommandEntry("cli.import_", "core", "import past readings into the site: FILE"),
+    "export": CommandEntry("cli.export", "core", "export a table as CSV: TABLE [--data DIR] --out FILE.csv"),
+    "backup": CommandEntry("cli.backup", "core", "copy wvr.db into data/backup/ and check the copy"),
+    "restore": CommandEntry("cli.restore", "core", "replace wvr.db by a backup [FILE]; list the backups without FILE"),
+    "doctor": CommandEntry("cli.doctor", "core", "list what is wrong and what to do about it [--deep]"),
+    "train": CommandEntry("cli.train", "core", "train now, in the running site"),
+    "models": CommandEntry("cli.models", "core", "list the registered models; activate another one [use ID|profile]"),
+    "silence": CommandEntry("cli.silence", "core", "open no alarm during maintenance: MINUTES [--sensor S]"),
+    "test": CommandEntry("cli.run_tests", "dev", "run lint, type check and all tests [--full] [arguments of pytest]"),
+    "audit": CommandEntry("cli.audit", "dev", "write an SBOM for each image and look up known vulnerabilities"),
+    "contract": CommandEntry(
+        "cli.contract", "local", "regenerate broker/acl, docs/reference/ and asyncapi.json from the code"
     ),
-    "restore": CommandEntry(
-        "cli.restore", "core", "puts a backup in wvr.db's place [FILE]; with the site running or not"
-    ),
-    "doctor": CommandEntry("cli.doctor", "core", "says in plain words what is wrong and what to do [--deep]"),
-    "train": CommandEntry("cli.train", "core", "trains now, in the running site"),
-    "models": CommandEntry(
-        "cli.models", "core", "the kept models of each channel; another one into use [use ID|profile]"
-    ),
-    "silence": CommandEntry("cli.silence", "core", "opens no alarm while you work at the site: MINUTES [--sensor S]"),
-    "test": CommandEntry("cli.run_tests", "dev", "lint, types and every test [arguments of pytest]"),
-    "audit": CommandEntry("cli.audit", "dev", "an SBOM of each image; known vulnerabilities, where that can be asked"),
-    "contract": CommandEntry("cli.contract", "local", "writes broker/acl and docs/asyncapi.json again"),
 }
 
 
 PATHS = {"WVR_DATA": "data", "WVR_SITE_FILE": "site.toml"}
-"""Variable to what it is by default in the repository."""
+"""Environment variable to its default, relative to the repository."""
 
 
 def load_env_file() -> None:
-    """Adds what the file .env sets, as Compose does, and where data and site.toml are; paths become absolute."""
+    """Load the file .env as Compose does, set the default paths, and make paths absolute."""
     file = ROOT / ".env"
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     for key, _, value in (line.partition("=") for line in lines if line.startswith("WVR_")):
@@ -69,7 +63,7 @@ def load_env_file() -> None:
 
 
 def run() -> int:
-    """Runs a command; exit code 2 when there is none of that name."""
+    """Run the command of sys.argv. Return its exit code, or 2 for an unknown command."""
     name, arguments = (sys.argv[1] if len(sys.argv) > 1 else "help"), sys.argv[2:]
     entry = COMMANDS.get(name)
     if entry is None:
@@ -87,7 +81,7 @@ def run() -> int:
 
 
 def main() -> int:
-    """Exit code of the command; 1, and nothing more, when who reads what it prints has gone: `./wvr logs | head`."""
+    """Return the exit code of the command, or 1 if the reader of a pipe has closed it (`./wvr logs | head`)."""
     try:
         code = run()
         sys.stdout.flush()

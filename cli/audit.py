@@ -1,4 +1,4 @@
-"""`./wvr audit`: what is in each image (SBOM, CycloneDX), and whether any of it is known to be vulnerable."""
+"""`./wvr audit`: write an SBOM (CycloneDX) for each image and look up known vulnerabilities."""
 
 from __future__ import annotations
 
@@ -20,66 +20,70 @@ VULNERABLE, NOT_AUDITED = 1, 2
 
 
 def main(arguments: list[str]) -> int:
-    """Exit code 0: all was looked up and nothing is known; 1: vulnerable; 2: not, or not all, could be looked up."""
+    """Return 0 if no vulnerability is known, 1 if one is, 2 if not all packages could be looked up."""
     parser = argparse.ArgumentParser(prog="wvr audit", description=__doc__)
-    parser.add_argument("--out", type=Path, default=ROOT / "sbom", help="folder of the SBOMs, default: sbom")
-    parser.add_argument("--osv-url", metavar="URL", help="an OSV service to ask instead of PyPI")
-    wanted = parser.parse_args(arguments)
-    out: Path = wanted.out
+    parser.add_argument("--out", type=Path, default=ROOT / "sbom", help="output folder of the SBOMs, default: sbom")
+    parser.add_argument("--osv-url", metavar="URL", help="OSV service to query instead of PyPI")
+    options = parser.parse_args(arguments)
+    out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)
     for image in IMAGES:
         file = out / f"wvr-{image}.cdx.json"
         file.write_text(bill_of_materials(image), encoding="utf-8")
         print(file, flush=True)
-    code, words = audit_result(*ask(wanted.osv_url))
-    print(words)
+    code, summary = audit_result(*query_advisories(options.osv_url))
+    print(summary)
     return code
 
 
 def bill_of_materials(image: str) -> str:
-    """CycloneDX (JSON) of what pip installs in an image on this machine, the same each time."""
+    """Return the reproducible CycloneDX JSON of the packages that pip installs in an image on this platform."""
     lock = (ROOT / f"requirements/{image}.txt").read_text(encoding="utf-8")
     options = ("--pyproject", str(ROOT / "pyproject.toml"), "--output-reproducible", "--no-validate")
-    made = _run("cyclonedx_py", "requirements", *options, "-", text="".join(installed(lock)))
-    if made.returncode:
-        raise CommandError(f"no SBOM of {image}: {made.stderr.strip()}")
-    return made.stdout
+    done = _run("cyclonedx_py", "requirements", *options, "-", text="".join(installed(lock)))
+    if done.returncode:
+        raise CommandError(f"no SBOM of {image}: {done.stderr.strip()}")
+    return done.stdout
 
 
-def ask(osv_url: str | None) -> tuple[str, str]:
-    """What pip-audit reports, and what it says besides, of all that runs; without an OSV service it asks PyPI."""
+def query_advisories(osv_url: str | None) -> tuple[str, str]:
+    """Return pip-audit's report (JSON) and its stderr for all runtime packages, from an OSV service or PyPI."""
     service = ("--vulnerability-service", "osv", "--osv-url", osv_url) if osv_url else ()
     lock = str(ROOT / f"requirements/{ALL_THAT_RUNS}.txt")
     options = ("--require-hashes", "--disable-pip", "--format", "json", "--progress-spinner", "off")
-    asked = _run("pip_audit", "-r", lock, *options, *service)
-    return asked.stdout, asked.stderr
+    done = _run("pip_audit", "-r", lock, *options, *service)
+    return done.stdout, done.stderr
 
 
 def installed(lock: str) -> Iterator[str]:
-    """The entries of a lock file that are for this platform and Python, which are the image's."""
+    """Yield the entries of a lock file that apply to this platform and Python, as in the image."""
     for entry in re.split(r"\n(?=\S)", lock):
         marker = Requirement(re.split(r"\s\\?\s*--hash", entry)[0].rstrip(" \\\n")).marker
         if marker is None or marker.evaluate():
             yield f"{entry.rstrip()}\n"
 
 
-def audit_result(report: str, said: str) -> tuple[int, str]:
-    """Exit code and words for what pip-audit reports (JSON) and says; a package it skips was not audited."""
+def audit_result(report: str, stderr: str) -> tuple[int, str]:
+    """Return exit code and summary for pip-audit's report (JSON) and stderr.
+
+    A skipped package counts as not audited.
+    """
     try:
         packages = json.loads(report)["dependencies"]
     except ValueError:
-        return NOT_AUDITED, f"NOT audited, pip-audit got no answer: {said.strip().splitlines()[-1:]}"
-    found = [
-        f"{one['name']} {one['version']}: {flaw['id']}, mended in {', '.join(flaw['fix_versions']) or 'no version yet'}"
-        for one in packages
-        for flaw in one.get("vulns", ())
+        return NOT_AUDITED, f"NOT audited: pip-audit got no answer: {stderr.strip().splitlines()[-1:]}"
+    vulnerabilities = [
+        f"{package['name']} {package['version']}: {flaw['id']}, "
+        f"fixed in {', '.join(flaw['fix_versions']) or 'no version'}"
+        for package in packages
+        for flaw in package.get("vulns", ())
     ]
-    skipped = [one["skip_reason"] for one in packages if "vulns" not in one]
-    if found:
-        return VULNERABLE, "\n".join(("known to be vulnerable:", *found))
+    skipped = [package["skip_reason"] for package in packages if "vulns" not in package]
+    if vulnerabilities:
+        return VULNERABLE, "\n".join(("known vulnerabilities:", *vulnerabilities))
     if skipped or not packages:
-        why = skipped[0] if skipped else "the lock file is empty"
-        return NOT_AUDITED, f"NOT audited: {len(skipped)} of {len(packages)} packages, the first: {why}"
+        reason = skipped[0] if skipped else "the lock file is empty"
+        return NOT_AUDITED, f"NOT audited: {len(skipped)} of {len(packages)} packages, the first: {reason}"
     return 0, f"no known vulnerability in {len(packages)} packages"
 
 

@@ -1,4 +1,4 @@
-"""`./wvr autostart [on|off]`: whether WVR starts again by itself after a power cut. Standard library only."""
+"""`./wvr autostart [on|off]`: start WVR with the machine. Standard library only."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ KillMode=mixed
 TimeoutStopSec=90
 Restart=on-failure
 RestartSec=10
-# That it runs already, started by hand, is no reason to try again.
+# Exit code 2: it already runs, started by hand.
 RestartPreventExitStatus=2
-# A training that needs too much memory must not take the minute work with it.
+# A training that runs out of memory must not stop the other services.
 OOMPolicy=continue
 NoNewPrivileges=yes
 
@@ -43,64 +43,66 @@ WantedBy=multi-user.target
 
 
 def main(arguments: list[str]) -> int:
-    """Says how it is, or switches it for the way in which WVR runs now. Raises Missing."""
+    """Show the state, or switch it for the mode in which WVR runs now. Raises CommandError."""
     parser = argparse.ArgumentParser(prog="./wvr autostart", description=__doc__)
     parser.add_argument("switch", nargs="?", choices=("on", "off"))
-    parser.add_argument("--root", type=Path, default=Path("/"), help="of a system that is not running: a disk image")
-    wanted = parser.parse_args(arguments)
+    parser.add_argument(
+        "--root", type=Path, default=Path("/"), help="root folder of another system, such as a disk image"
+    )
+    options = parser.parse_args(arguments)
     data = data_folder()
     try:
-        if wanted.switch:
-            print(_switch(wanted.switch == "on", data, wanted.root))
+        if options.switch:
+            print(_switch(options.switch == "on", data, options.root))
         else:
-            print(_state_text(data, wanted.root))
+            print(_state_text(data, options.root))
     except (subprocess.CalledProcessError, OSError) as error:
-        said = getattr(error, "stdout", None) or error
-        raise CommandError(f"autostart could not be switched {wanted.switch}, it needs root or sudo: {said}") from error
+        reason = getattr(error, "stdout", None) or error
+        raise CommandError(f"autostart {options.switch} failed; it needs root or sudo: {reason}") from error
     return 0
 
 
 def render_unit(data: Path) -> str:
-    """The systemd unit of local mode; it runs what the last `./wvr up` wrote, as the owner of the data folder."""
+    """Return the systemd unit of local mode. It runs the configuration of the last `./wvr up` as the data's owner."""
     words = {"data": data, "root": ROOT, "supervisord": VENV / "bin/supervisord"}
     if odd := [str(path) for path in words.values() if set(str(path)) & set(" \t\"'\\$;")]:
-        raise CommandError(f"systemd would misread the path {odd[0]}; use one of letters, digits, - _ . /")
+        raise CommandError(f"systemd can't use the path {odd[0]}; move WVR to a path of letters, digits, - _ . /")
     plain = {name: str(path).replace("%", "%%") for name, path in words.items()}
     return TEMPLATE.format(user=getpwuid(data.stat().st_uid).pw_name, **plain)
 
 
 def is_installed(root: Path = Path("/")) -> bool:
-    """Whether local processes start with the machine."""
+    """Return whether local processes start with the machine."""
     return (root / FOLDER / "multi-user.target.wants" / UNIT).is_symlink()
 
 
 def starts_with_docker(root: Path = Path("/")) -> bool:
-    """Whether the Docker engine, and with it what it ran last, starts with the machine."""
+    """Return whether the Docker engine, and with it its containers, starts with the machine."""
     wants = root / FOLDER / "multi-user.target.wants/docker.service"
     sockets = root / FOLDER / "sockets.target.wants/docker.socket"
     return wants.is_symlink() or sockets.is_symlink()
 
 
 def runs_systemd() -> bool:
-    """Whether systemd starts this machine's services (sd_booted(3))."""
+    """Return whether systemd starts the services of this machine (sd_booted(3))."""
     return Path("/run/systemd/system").is_dir()
 
 
 def _switch(on: bool, data: Path, root: Path) -> str:
     if root == Path("/") and not runs_systemd():
-        advice = f"let this machine's own start-up run: WVR_DATA={data} {ROOT}/wvr up --local"
-        raise CommandError(f"no systemd runs here, so ./wvr can't switch that; {advice}")
+        advice = f"add this line to the start-up script of the machine: WVR_DATA={data} {ROOT}/wvr up --local"
+        raise CommandError(f"systemd does not run here; {advice}")
     if not on:
         _remove(root)
-        return "after a power cut WVR stays down; in Docker it starts again unless it was stopped: ./wvr down"
+        return "WVR stays down after a power cut; containers start again unless ./wvr down stopped them"
     if supervisor_pid(data):
         _install(render_unit(data), root)
-        return f"WVR starts with the machine, from now on: {root / FOLDER / UNIT}"
+        return f"WVR now starts with the machine: {root / FOLDER / UNIT}"
     if compose.engine().is_available and compose.is_running():
         _remove(root)
         as_root("systemctl", f"--root={root}", "enable", "docker")
-        return "WVR starts with Docker, and Docker starts with the machine from now on"
-    raise CommandError("WVR does not run; first ./wvr up, then ./wvr autostart on: it starts again in the same way")
+        return "WVR starts with Docker, and Docker now starts with the machine"
+    raise CommandError("WVR does not run; start it with ./wvr up, then run ./wvr autostart on")
 
 
 def _install(text: str, root: Path) -> None:
@@ -126,7 +128,8 @@ def _reload(root: Path) -> None:
 
 def _state_text(data: Path, root: Path) -> str:
     if supervisor_pid(data) or is_installed(root):
-        return f"after a power cut the local processes {'start again' if is_installed(root) else 'stay down'}"
+        return f"the local processes {'start again' if is_installed(root) else 'stay down'} after a power cut"
     if shutil.which("docker"):
-        return f"Docker {'starts' if starts_with_docker(root) else 'does not start'} with the machine, and with it what it ran"
-    return "nothing of WVR starts with the machine"
+        verb = "starts" if starts_with_docker(root) else "does not start"
+        return f"Docker {verb} with the machine; it starts its containers"
+    return "WVR does not start with the machine"

@@ -1,4 +1,4 @@
-"""`./wvr backup`: a checked copy of wvr.db in data/backup/, by the running db_writer, or under the writer's lock."""
+"""`./wvr backup`: copy wvr.db into data/backup/ and check the copy, through db_writer or under the writer lock."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def main(arguments: list[str]) -> int:
 
 def _back_up(settings: Settings) -> int:
     if not settings.database.exists():
-        print(f"wvr backup: there is no {settings.database} yet", file=sys.stderr)
+        print(f"wvr backup: {settings.database} does not exist yet; it is created at the first start", file=sys.stderr)
         return 1
     try:
-        made = backups.make(settings.database, settings.backups, datetime.now(settings.zone), lambda *_: None)
+        backup = backups.make(settings.database, settings.backups, datetime.now(settings.zone), lambda *_: None)
     except backups.BackupError as error:
         print(f"wvr backup: {error}", file=sys.stderr)
         return 1
-    print(f"{made} is made and sound")
+    print(f"{backup}: created and verified")
     return 0

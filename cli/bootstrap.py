@@ -1,4 +1,4 @@
-"""Gets what a command needs: Python packages into .venv, Debian packages through apt. Standard library only."""
+"""Installs what a command needs: Python packages in .venv, Debian packages by apt. Standard library only."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "installed.json"
-"""Lock file to the SHA-256 it had when it was installed."""
+"""Lock file name to the SHA-256 of the installed version."""
 LOCKS = ("core", "forecasting", "learning", "local", "dev", "bench")
-"""Each holds the packages of those before it."""
+"""Each contains the packages of those before it."""
 SBIN_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
-"""Where Debian keeps daemons; not on every user's PATH."""
+"""Folders of Debian's daemons, which are not on every user's PATH."""
 
 
 class CommandError(Exception):
-    """Something that WVR needs and may not install; the text says what to do."""
+    """A command can't continue; the text says why and what to do."""
 
 
 def reexec_in_venv(lock: str) -> None:
-    """Goes on as a process of .venv with the packages of requirements/<lock>.txt."""
+    """Install requirements/<lock>.txt into .venv and restart this command there."""
     _install(lock)
     if Path(sys.prefix) != VENV:
         sys.stdout.flush()
@@ -37,48 +37,48 @@ def reexec_in_venv(lock: str) -> None:
 
 
 def ensure_program(name: str, package: str) -> Path:
-    """Path of a program; installs its Debian package if it may. Raises Missing."""
-    if found := which(name):
-        return found
+    """Return the path of a program, after installing its Debian package if needed. Raises CommandError."""
+    if path := which(name):
+        return path
     apt_install(package, why=f"{name} is missing")
     if package == "mosquitto" and Path("/run/systemd/system").is_dir():
         as_root("systemctl", "disable", "--now", "mosquitto")
-    if found := which(name):
-        return found
-    raise CommandError(f"{name} is not there even after the installation of {package}")
+    if path := which(name):
+        return path
+    raise CommandError(f"{name} is still missing after the installation of {package}")
 
 
 def apt_install(*packages: str, why: str) -> None:
-    """Installs Debian packages, as root or through sudo. Raises Missing."""
+    """Install Debian packages, as root or with sudo. Raises CommandError."""
     names = " ".join(packages)
     if not shutil.which("apt-get") or (os.geteuid() and not shutil.which("sudo")):
-        raise CommandError(f"{why}, and there is no apt-get or no right to use it; install: {names}")
+        raise CommandError(f"{why}, and apt-get is missing or not permitted; install these packages: {names}")
     print(f"{why}: installing {names}", file=sys.stderr, flush=True)
     quiet = ("-qq", "-o", "Dpkg::Use-Pty=0")
     try:
         as_root("apt-get", *quiet, "update")
         as_root("apt-get", *quiet, "install", "-y", "--no-install-recommends", *packages)
     except subprocess.CalledProcessError as error:
-        raise CommandError(f"{why}, and apt-get could not install {names}:\n{error.stdout}") from error
+        raise CommandError(f"{why}, and apt-get failed to install {names}:\n{error.stdout}") from error
 
 
 def as_root(*command: str) -> None:
-    """Runs a command as root, through sudo where needed. Raises CalledProcessError, FileNotFoundError without sudo."""
+    """Run a command as root, with sudo if needed. Raises CalledProcessError, FileNotFoundError without sudo."""
     sudo = ["sudo"] if os.geteuid() else []
     full = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", *command]
     subprocess.run(full, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def which(name: str) -> Path | None:
-    """Path of a program that is installed."""
+    """Return the path of an installed program, or None."""
     found = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", os.defpath), *SBIN_FOLDERS)))
     return Path(found) if found else None
 
 
 def _install(lock: str) -> None:
     with _installation_lock():
-        have = json.loads(STAMP.read_text(encoding="ascii")) if STAMP.exists() else {}
-        if any(have.get(one) == _checksum(one) for one in LOCKS[LOCKS.index(lock) :]):
+        installed = json.loads(STAMP.read_text(encoding="ascii")) if STAMP.exists() else {}
+        if any(installed.get(name) == _checksum(name) for name in LOCKS[LOCKS.index(lock) :]):
             return
         if not (VENV / "bin/pip").exists():
             _make_venv()
@@ -88,16 +88,16 @@ def _install(lock: str) -> None:
 
 
 def _make_venv() -> None:
-    make = [sys.executable, "-m", "venv", "--clear", str(VENV)]
-    if subprocess.run(make, capture_output=True, check=False).returncode:
+    command = [sys.executable, "-m", "venv", "--clear", str(VENV)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
         apt_install("python3-venv", why="Python's venv is missing")
-        subprocess.run(make, check=True)
+        subprocess.run(command, check=True)
 
 
 def _pip(*arguments: str) -> None:
     command: Sequence[str] = (str(VENV / "bin/python"), "-m", "pip", "--disable-pip-version-check", *arguments)
     if subprocess.run(command, check=False, stdout=sys.stderr).returncode:
-        raise CommandError("pip could not install the packages; what it said is above")
+        raise CommandError("pip failed to install the packages; see its output above")
 
 
 def _checksum(lock: str) -> str:
@@ -106,7 +106,7 @@ def _checksum(lock: str) -> str:
 
 @contextmanager
 def _installation_lock() -> Iterator[None]:
-    """One installation at a time."""
+    """Hold the lock that allows one installation at a time."""
     handle = os.open(ROOT, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""The operator's side of the broker: what the commands say to a running site, and wait to hear."""
+"""The broker user `operator`: commands publish to a running site and wait for its replies."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from shared.runtime.mqtt_bus import MqttBus
 from shared.settings import Settings
 
 BROKER_TIMEOUT_SECONDS = 60
-"""Seconds without the broker after which a command gives up."""
+"""Without a broker connection for so long, a command fails."""
 REPLY_TIMEOUT_SECONDS = 600
-"""Seconds in which nothing is heard of what a command wants; then it gives up."""
+"""Without a message of the site for so long, a command fails."""
 
 
 class Operator:
-    """Declares what the broker user `operator` may say and hear."""
+    """Declare what the broker user `operator` may publish and receive."""
 
     name: ClassVar[str] = "operator"
     consumes: ClassVar[tuple[type[Message], ...]] = (Progress, Response, Status)
@@ -37,64 +37,64 @@ class Operator:
 
 
 class IdleTimeout:
-    """How long nothing has been heard."""
+    """Measure the time since the last message."""
 
     def __init__(self) -> None:
-        self._heard = time.monotonic()
+        self._last_message_at = time.monotonic()
 
     def reset(self) -> None:
-        """Something was heard."""
-        self._heard = time.monotonic()
+        """Restart the measurement."""
+        self._last_message_at = time.monotonic()
 
     def check(self, seconds: float, what: str) -> None:
-        """Raises Missing when nothing was heard for so long."""
-        if time.monotonic() - self._heard >= seconds:
-            raise CommandError(f"{what} for {seconds:.0f} s; ./wvr status and ./wvr doctor say more")
+        """Raise CommandError if the last message is older than `seconds`."""
+        if time.monotonic() - self._last_message_at >= seconds:
+            raise CommandError(f"{what} for {seconds:.0f} s; see ./wvr status and ./wvr doctor")
 
 
-def publish_and_wait(settings: Settings, say: Iterable[Message], heard: Callable[[Message], bool]) -> None:
-    """Publishes messages, then listens until `heard` returns True for one that came after.
+def publish_and_wait(settings: Settings, messages: Iterable[Message], is_last: Callable[[Message], bool]) -> None:
+    """Publish messages, then receive until `is_last` returns True.
 
-    Raises Missing without a broker, and where nothing but statuses comes for ten minutes.
+    Raises CommandError without a broker, and after ten minutes with no message except statuses.
     """
-    bus, patience = MqttBus("operator", settings), IdleTimeout()
+    bus, idle = MqttBus("operator", settings), IdleTimeout()
     try:
-        bus.open(Operator(), lambda: patience.check(BROKER_TIMEOUT_SECONDS, "the broker does not answer"))
+        bus.open(Operator(), lambda: idle.check(BROKER_TIMEOUT_SECONDS, "the broker does not answer"))
         for _ in _drain(bus):
             pass
-        patience.reset()
-        for message in say:
+        idle.reset()
+        for message in messages:
             bus.publish(message)
         bus.confirm()
-        patience.reset()
-        while not any(heard(message) for message in _received(bus, patience)):
-            patience.check(REPLY_TIMEOUT_SECONDS, "the site does not answer")
+        idle.reset()
+        while not any(is_last(message) for message in _received(bus, idle)):
+            idle.check(REPLY_TIMEOUT_SECONDS, "the site does not answer")
             bus.beat("")
     finally:
         bus.close()
 
 
 def send_command(settings: Settings, name: CommandName, job: str = "", **arguments: str) -> int:
-    """Sends a command, shows its job's progress and its answer; exit code 0 when it went well."""
+    """Send a command, print the progress of its job and its response. Return 0 if it succeeded, else 1."""
     transaction = uuid.uuid4().hex[:12]
-    answers: list[Response] = []
+    responses: list[Response] = []
 
-    def heard(message: Message) -> bool:
+    def is_last(message: Message) -> bool:
         if isinstance(message, Progress) and message.job == job:
             print(f"{message.step}/{message.of} {message.text}", flush=True)
         if isinstance(message, Response) and message.transaction == transaction:
-            answers.append(message)
-        return bool(answers)
+            responses.append(message)
+        return bool(responses)
 
-    publish_and_wait(settings, [Command(settings.site.name, name, transaction, arguments)], heard)
-    print(answers[-1].text)
-    return 0 if answers[-1].ok else 1
+    publish_and_wait(settings, [Command(settings.site.name, name, transaction, arguments)], is_last)
+    print(responses[-1].text)
+    return 0 if responses[-1].ok else 1
 
 
-def _received(bus: MqttBus, patience: IdleTimeout) -> Iterator[Message]:
+def _received(bus: MqttBus, idle: IdleTimeout) -> Iterator[Message]:
     for message in _drain(bus):
         if not isinstance(message, Status):
-            patience.reset()
+            idle.reset()
         yield message
 
 

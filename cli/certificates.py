@@ -1,4 +1,4 @@
-"""The broker's certificates, given by the operator in data/secrets/tls/, in PEM. Standard library only."""
+"""The broker's certificates: PEM files that the operator puts into data/secrets/tls/. Standard library only."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pathlib import Path
 from cli.bootstrap import CommandError
 
 FILES = ("ca.crt", "server.crt", "server.key")
-"""Who vouches for the broker, the broker's own certificate (with those between), its key without a passphrase."""
+"""The authority's certificate, the broker's certificate with its intermediates, and its key without a passphrase."""
 BROKER_FILES = FILES[1:]
-"""What the broker itself needs."""
+"""Files that the broker reads."""
 NO_TIME_CHECK = ssl.VerifyFlags(0x200000)
-"""X509_V_FLAG_NO_CHECK_TIME: a wrong clock at boot must not keep a site from starting."""
+"""X509_V_FLAG_NO_CHECK_TIME: a wrong clock at boot must not prevent a start."""
 
 
 def folder(data: Path) -> Path:
-    """Where the operator puts them."""
+    """Return the folder of the certificates."""
     return data / "secrets/tls"
 
 
 def are_present(data: Path) -> bool:
-    """Whether TLS is wanted: any file there says so, since a misnamed one must not end in a broker without TLS."""
+    """Return whether TLS is configured. Any file counts, so that a misspelled name never disables TLS silently."""
     try:
         return any(folder(data).iterdir())
     except FileNotFoundError:
@@ -34,28 +34,30 @@ def are_present(data: Path) -> bool:
 
 
 def validate(data: Path) -> str:
-    """When the broker's certificate ends, in words. Raises Missing with the file that can't be used, and why."""
+    """Return the end of validity of the broker's certificate as text. Raises CommandError with file and reason."""
     authority, certificate, key = (_readable(folder(data) / name) for name in FILES)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _client_context(certificate)
     try:
         server.load_cert_chain(certificate, key, password=lambda: b"")
     except ssl.SSLError as error:
-        why = "is not the key of server.crt" if error.reason == "KEY_VALUES_MISMATCH" else "holds no key in PEM"
+        reason = "does not match server.crt" if error.reason == "KEY_VALUES_MISMATCH" else "holds no key in PEM"
         protected = b"ENCRYPTED" in key.read_bytes()
-        raise CommandError(f"{key}: {'has a passphrase, which nobody could give' if protected else why}") from error
+        raise CommandError(
+            f"{key}: {'has a passphrase; WVR needs a key without one' if protected else reason}"
+        ) from error
     try:
         return _valid_until(_client_context(authority), server)
     except ssl.SSLCertVerificationError as error:
-        raise CommandError(f"{authority}: does not vouch for {certificate}: {error.verify_message}") from error
+        raise CommandError(f"{authority}: did not sign {certificate}: {error.verify_message}") from error
 
 
 def _readable(path: Path) -> Path:
     try:
         path.read_bytes()
     except OSError as error:
-        needed = ", ".join(FILES)
-        raise CommandError(f"{path}: {error.strerror}; for TLS the broker needs {needed} in {path.parent}") from error
+        required = ", ".join(FILES)
+        raise CommandError(f"{path}: {error.strerror}; TLS needs the files {required} in {path.parent}") from error
     return path
 
 
@@ -71,11 +73,11 @@ def _client_context(authority: Path) -> ssl.SSLContext:
 
 
 def _valid_until(client: ssl.SSLContext, server: ssl.SSLContext) -> str:
-    """Lets both shake hands in memory; the end of the certificate that the client has accepted."""
-    said, answered = ssl.MemoryBIO(), ssl.MemoryBIO()
-    there = client.wrap_bio(answered, said)
-    here = server.wrap_bio(said, answered, server_side=True)
-    for side in (there, here, there):
+    """Perform a handshake in memory and return the end of validity of the accepted certificate."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client_side = client.wrap_bio(to_client, to_server)
+    server_side = server.wrap_bio(to_server, to_client, server_side=True)
+    for side in (client_side, server_side, client_side):
         with suppress(ssl.SSLWantReadError):
             side.do_handshake()
-    return str((there.getpeercert() or {})["notAfter"])
+    return str((client_side.getpeercert() or {})["notAfter"])

@@ -1,4 +1,4 @@
-"""WVR in Docker Compose. Standard library only: a machine with Docker needs no Python packages."""
+"""WVR in Docker Compose. Standard library only, so that a machine with Docker needs no Python packages."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ TLS_COMPOSE_FILES = ("docker-compose.yml", "docker-compose.tls.yml")
 
 @dataclass(frozen=True)
 class Engine:
-    """What Docker says when asked."""
+    """State of the Docker engine."""
 
     is_available: bool
     detail: str
-    """Its version, or why it can't be used."""
+    """Version, or the reason why it can't be used."""
 
 
 def engine() -> Engine:
-    """Whether a Docker engine with Compose v2 answers this user."""
+    """Return whether this user can use a Docker engine with Compose v2."""
     if not shutil.which("docker"):
         return Engine(False, "Docker is not installed")
     version = _ask("docker", "version", "--format", "{{.Server.Version}}")
@@ -40,7 +40,7 @@ def engine() -> Engine:
 
 
 def compose(*arguments: str, quiet: bool = False) -> subprocess.CompletedProcess[str]:
-    """Runs `docker compose` on WVR; quiet catches what it prints."""
+    """Run `docker compose` for WVR; `quiet` captures its output."""
     environment = dict(os.environ)
     if os.geteuid():
         environment.setdefault("WVR_UID", str(os.geteuid()))
@@ -50,21 +50,21 @@ def compose(*arguments: str, quiet: bool = False) -> subprocess.CompletedProcess
 
 
 def up(tls: bool) -> None:
-    """Builds, starts and waits until every service is healthy. Raises Missing with what is not, and its last words."""
+    """Build and start WVR, and wait until all services are healthy. Raises CommandError with the unhealthy ones."""
     if tls:
         os.environ.setdefault("COMPOSE_FILE", os.pathsep.join(str(ROOT / name) for name in TLS_COMPOSE_FILES))
     if compose("build").returncode:
-        raise CommandError("the images could not be built; what Docker said is above")
+        raise CommandError("the images could not be built; see Docker's output above")
     started = compose("up", "--detach", "--wait", "--wait-timeout", str(HEALTHY_TIMEOUT_SECONDS))
     if started.returncode:
         raise CommandError(_unhealthy_text())
-    # Not `docker compose kill`: an engine before 23 holds a container that was sent any signal for stopped by hand,
-    # and starts it no more when it dies.
+    # Not `docker compose kill`: an engine before 23 takes a container that received any signal for one stopped by hand,
+    # and does not restart it when it exits.
     compose("exec", "-T", "broker", "sh", "-c", "kill -HUP 1", quiet=True)
 
 
 def start(services: Sequence[str]) -> None:
-    """Starts containers that stand still, as they are, and waits until they are healthy. Raises Missing."""
+    """Start stopped containers without rebuilding, and wait until they are healthy. Raises CommandError."""
     as_they_are = ("--no-build", "--no-recreate", "--no-deps")
     wait = ("--wait", "--wait-timeout", str(HEALTHY_TIMEOUT_SECONDS))
     if compose("up", "--detach", *as_they_are, *wait, *services).returncode:
@@ -72,28 +72,27 @@ def start(services: Sequence[str]) -> None:
 
 
 def stop(services: Sequence[str]) -> None:
-    """Stops containers, and returns when they have stopped. Raises Missing."""
+    """Stop containers and wait for their end. Raises CommandError."""
     if compose("stop", *services).returncode:
-        raise CommandError(f"Docker could not stop {', '.join(services)}; what it said is above")
+        raise CommandError(f"Docker could not stop {', '.join(services)}; see its output above")
 
 
 def states() -> dict[str, str]:
-    """Service to its state in words, of all containers of WVR."""
+    """Return the state of each container of WVR by service."""
     lines = compose("ps", "--all", "--format", "json", quiet=True).stdout.splitlines()
-    found = [entry for line in lines for entry in _entries(line)]
-    return {entry["Service"]: _state(entry) for entry in found}
+    return {entry["Service"]: _state(entry) for line in lines for entry in _entries(line)}
 
 
 def is_running() -> bool:
-    """Whether any container of WVR is up."""
+    """Return whether a container of WVR runs."""
     return bool(compose("ps", "--quiet", quiet=True).stdout.strip())
 
 
 def _unhealthy_text() -> str:
-    ill = {name: state for name, state in states().items() if state not in ("healthy", "done", "created")}
-    for name in ill:
+    unhealthy = {name: state for name, state in states().items() if state not in ("healthy", "done", "created")}
+    for name in unhealthy:
         compose("logs", "--no-log-prefix", "--tail", "10", name)
-    return "not healthy: " + ", ".join(f"{name} ({state})" for name, state in ill.items()) + "; see ./wvr logs"
+    return "not healthy: " + ", ".join(f"{name} ({state})" for name, state in unhealthy.items()) + "; see ./wvr logs"
 
 
 def _state(entry: dict[str, Any]) -> str:
@@ -107,7 +106,7 @@ def _state(entry: dict[str, Any]) -> str:
 
 
 def _entries(line: str) -> list[dict[str, Any]]:
-    """Compose before 2.21 prints one list, later ones an object a line."""
+    """Parse a line of `ps`: Compose before 2.21 prints one list, later versions one object a line."""
     parsed = json.loads(line)
     return parsed if isinstance(parsed, list) else [parsed]
 

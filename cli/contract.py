@@ -1,4 +1,4 @@
-"""`./wvr contract`: writes broker/acl and docs/asyncapi.json again, from what is declared in the code."""
+"""`./wvr contract`: regenerate the files that follow from the code, such as broker/acl and docs/asyncapi.json."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DECLARING_SERVICES: tuple[type[Service], ...] = (Ingest, Detector, Forecaster, T
 
 
 def contents() -> dict[str, str]:
-    """Path in the repository to the text that belongs there."""
+    """Return the generated text by path in the repository."""
     services = {service.name: service for service in DECLARING_SERVICES}
     return {
         "broker/acl": access_list({**services, Operator.name: Operator}),
@@ -29,7 +29,7 @@ def contents() -> dict[str, str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Writes both files."""
+    """Write all generated files."""
     argparse.ArgumentParser(prog="wvr contract", description=__doc__).parse_args(arguments)
     for path, text in contents().items():
         (ROOT / path).write_text(text, encoding="utf-8")

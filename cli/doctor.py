@@ -1,4 +1,4 @@
-"""`./wvr doctor`: looks at a running or stopped site, and says what is wrong and what to do."""
+"""`./wvr doctor`: check a running or stopped site, and list what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -30,34 +30,34 @@ STATE_LABELS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
 
 
 def main(arguments: list[str]) -> int:
-    """Prints a line a finding; exit code 1 when something is wrong."""
+    """Print one line for each finding. Return 1 if something is wrong."""
     parser = argparse.ArgumentParser(prog="wvr doctor", description=__doc__)
-    parser.add_argument("-q", "--quiet", action="store_true", help="only what is wrong")
-    deep = "also restarts the broker, and looks whether it kept what it must; services reconnect meanwhile"
+    parser.add_argument("-q", "--quiet", action="store_true", help="show only what is wrong")
+    deep = "also restart the broker and check that it keeps its messages; services reconnect"
     parser.add_argument("--deep", action="store_true", help=deep)
-    wanted = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     logging.disable(logging.CRITICAL)
     try:
         settings = load_settings()
     except SettingsError as error:
         print(
-            f"{STATE_LABELS['wrong']} site.toml can't be used\n{error}\n      → correct it; ./wvr validate",
+            f"{STATE_LABELS['wrong']} site.toml is invalid\n{error}\n      → correct it; ./wvr validate",
             file=sys.stderr,
         )
         return 1
     count = 0
-    for finding in run_checks(settings, wanted.deep):
+    for finding in run_checks(settings, options.deep):
         count += finding.state == "wrong"
-        if finding.state == "wrong" or not wanted.quiet:
+        if finding.state == "wrong" or not options.quiet:
             print(f"{STATE_LABELS[finding.state]} {finding.what}", flush=True)
             if finding.advice:
                 print(f"      → {finding.advice}", flush=True)
-    print("all is well" if not count else f"{count} {'thing is' if count == 1 else 'things are'} wrong")
+    print("everything is in order" if not count else f"{count} {'thing is' if count == 1 else 'things are'} wrong")
     return 1 if count else 0
 
 
 def run_checks(settings: Settings, deep: bool = False) -> Iterator[Finding]:
-    """All groups of checks in order; one that can't be looked at doesn't end the others."""
+    """Yield the findings of all groups of checks. A group that fails does not end the others."""
     now = datetime.now(settings.zone)
     runs = services.is_running(settings)
     yield from _guarded("the data folder", data_folder.check(settings))
@@ -72,23 +72,23 @@ def run_checks(settings: Settings, deep: bool = False) -> Iterator[Finding]:
     if runs:
         yield from _guarded("the broker", services.check(settings, datetime.now(settings.zone)))
     else:
-        yield note("WVR does not run here", "./wvr up")
+        yield note("WVR does not run here", "start it: ./wvr up")
     if deep:
-        yield from _guarded("the broker's memory", _deep(settings, runs))
+        yield from _guarded("the broker's persistence", _deep(settings, runs))
 
 
 def _deep(settings: Settings, runs: bool) -> Iterator[Finding]:
     if not runs:
-        yield wrong("what the broker keeps can only be seen while WVR runs", "./wvr up, then ./wvr doctor --deep again")
+        yield wrong("--deep needs a running site", "./wvr up, then ./wvr doctor --deep again")
         return
-    speaking = services.online(settings)
+    online = services.online(settings)
     yield from broker_persistence.check(settings, broker_persistence.locate_broker(settings))
-    yield from services.wait_for_return(settings, datetime.now(settings.zone), speaking)
+    yield from services.wait_for_return(settings, datetime.now(settings.zone), online)
 
 
-def _guarded(where: str, found: Iterator[Finding]) -> Iterator[Finding]:
+def _guarded(subject: str, findings: Iterator[Finding]) -> Iterator[Finding]:
     try:
-        yield from found
+        yield from findings
     except (OSError, sqlite3.Error, Unavailable, Refused, SystemExit) as error:
-        advice = "run ./wvr as the data folder's owner, or with sudo; else see what is said of the disk and of wvr.db"
-        yield wrong(f"{where} can't be looked at: {error}", advice)
+        advice = "run ./wvr as the owner of the data folder, or with sudo; else see the lines about the disk and wvr.db"
+        yield wrong(f"{subject} can't be checked: {error}", advice)

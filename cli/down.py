@@ -1,4 +1,4 @@
-"""`./wvr down`: stops all; what is stored stays."""
+"""`./wvr down`: stop WVR; the data stays."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cli.local_site import data_folder, supervisor_pid
 
 
 def main(arguments: list[str]) -> int:
-    """Stops WVR wherever it runs."""
+    """Stop WVR in the mode in which it runs."""
     if arguments:
         raise CommandError("usage: ./wvr down")
     data = data_folder()
@@ -21,5 +21,5 @@ def main(arguments: list[str]) -> int:
     elif compose.engine().is_available:
         return compose.compose("down").returncode
     else:
-        print("nothing runs")
+        print("WVR does not run")
     return 0

@@ -1,4 +1,4 @@
-"""`./wvr export TABLE --data DIR --out FILE.csv`: a table of wvr.db as CSV."""
+"""`./wvr export TABLE --data DIR --out FILE.csv`: write a table of wvr.db as CSV."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("table", choices=QUERIES)
     parser.add_argument("--data", type=Path, help="folder of wvr.db; default: the site's own")
     parser.add_argument("--out", type=Path, required=True)
-    wanted = parser.parse_args(arguments)
-    data = wanted.data or load_settings().data
+    options = parser.parse_args(arguments)
+    data = options.data or load_settings().data
     try:
-        rows = export(data / "wvr.db", wanted.table, wanted.out)
+        rows = export(data / "wvr.db", options.table, options.out)
     except OSError as error:
         print(f"wvr export: {error}", file=sys.stderr)
         return 1
-    print(f"{rows} rows of {wanted.table} in {wanted.out}")
+    print(f"{rows} rows of {options.table} in {options.out}")
     return 0

@@ -1,4 +1,4 @@
-"""`./wvr import FILE`: past readings into the running site, or, with nothing running, under the writer's lock."""
+"""`./wvr import FILE`: import past readings through the running site, or under the writer lock if it is stopped."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ from shared.store.lock import SecondWriter
 from shared.store.recorder import Recorder
 
 BATCH_MINUTES = 5000
-"""Minutes in one message."""
+"""Readings in one message."""
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="wvr import", description=__doc__)
     parser.add_argument("file", type=Path, help="CSV or text file, .gz too")
     parser.add_argument("--data", type=Path, help="data folder; default: the site's own")
-    wanted = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
         settings = load_settings()
-        settings = settings.model_copy(update={"data": wanted.data}) if wanted.data else settings
+        settings = settings.model_copy(update={"data": options.data}) if options.data else settings
         began = time.perf_counter()
-        minutes, bad = _read(wanted.file, settings)
+        minutes, bad = _read(options.file, settings)
         parts = list(in_batches(minutes, settings.site.name))
-        how = _store(parts, settings)
+        outcome = _store(parts, settings)
     except (SettingsError, OSError, Unavailable) as error:
         print(f"wvr import: {error}", file=sys.stderr)
         return 1
     rows = sum(len(part.minutes) for part in parts)
-    print(f"{rows} readings {how} in {time.perf_counter() - began:.2f} s, {len(bad)} lines rejected")
+    print(f"{rows} readings {outcome} in {time.perf_counter() - began:.2f} s, {len(bad)} lines rejected")
     for line in bad[:20]:
         print(f"{line.file}:{line.number}: {line.reason}", file=sys.stderr)
     return 1 if bad else 0
 
 
 def in_batches(minutes: dict[str, list[HistoryMinute]], site: str) -> Iterator[HistoryBatch]:
-    """Minutes by sensor as History messages."""
+    """Yield the readings of each sensor as HistoryBatch messages."""
     slices = [
         (sensor, rows[at : at + BATCH_MINUTES])
         for sensor, rows in minutes.items()
@@ -75,7 +75,7 @@ def _store(parts: list[HistoryBatch], settings: Settings) -> str:
         recorder = Recorder(settings.database, settings.zone, settings.store.horizons)
     except SecondWriter:
         publish_and_wait(settings, parts, lambda message: _stored(message, parts))
-        return "given to the running site"
+        return "sent to the running site"
     recorder.write(parts)
     recorder.close()
     return "stored"

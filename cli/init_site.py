@@ -1,4 +1,4 @@
-"""The one-shot `init` of Compose and of local mode: folders, broker users and their random passwords."""
+"""The one-time `init` of Compose and local mode: folders, broker users and their random passwords."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ FOLDERS = (
 SERVICES = ("ingest", "detector", "forecaster", "trainer", "db_writer", "reporter")
 USERS = (*SERVICES, "viewer", "operator")
 PBKDF2_ROUNDS = 101
-"""Of PBKDF2, mosquitto_passwd's default; the passwords are 256 random bits."""
+"""Default of mosquitto_passwd; enough since the passwords are 256 random bits."""
 
 
 class Owner(NamedTuple):
-    """User and group of a file."""
+    """User id and group id."""
 
     uid: int
     gid: int
 
 
 MOSQUITTO = Owner(1883, 1883)
-"""In the image eclipse-mosquitto."""
+"""User of the image eclipse-mosquitto."""
 
 
 def set_up(data: Path) -> None:
-    """Makes what is missing in the data folder; passwords that are there stay."""
+    """Create missing folders and passwords in the data folder; existing passwords stay."""
     for folder in FOLDERS:
         (data / folder).mkdir(parents=True, exist_ok=True)
     (data / "secrets").chmod(0o700)
@@ -56,7 +56,7 @@ def set_up(data: Path) -> None:
 
 
 def set_up_broker(data: Path, folder: Path) -> None:
-    """Writes what the broker alone may read into a folder: passwords, access list, its health check's login."""
+    """Write the broker's private files into a folder: password hashes, access list, login of the health check."""
     homes = {user: data / "secrets" / user for user in USERS} | {"broker": folder}
     lines = (f"{user}:{mosquitto_hash(_password(home))}\n" for user, home in homes.items())
     write_private(folder / "passwd", "".join(lines))
@@ -65,9 +65,10 @@ def set_up_broker(data: Path, folder: Path) -> None:
 
 
 def set_up_tls(data: Path, folder: Path, listener: str, seen_in: Path) -> None:
-    """With certificates: a listener at `door` (port and address) for the broker, who sees the folder as `seen_in`.
+    """Write the TLS configuration, if there are certificates.
 
-    Raises Missing with the file that can't be used.
+    `listener` is "PORT ADDRESS"; `seen_in` is the path of the folder as the broker sees it.
+    Raises CommandError with the invalid file.
     """
     for name in ("tls.conf", *certificates.BROKER_FILES):
         (folder / name).unlink(missing_ok=True)
@@ -76,42 +77,42 @@ def set_up_tls(data: Path, folder: Path, listener: str, seen_in: Path) -> None:
     certificates.validate(data)
     home = certificates.folder(data)
     for name in certificates.BROKER_FILES:
-        # What is not ASCII in PEM is a remark.
+        # Only comments of a PEM file can be other than ASCII.
         write_private(folder / name, (home / name).read_text(encoding="ascii", errors="replace"))
     certificate, key = (seen_in / name for name in certificates.BROKER_FILES)
     write_private(folder / "tls.conf", f"listener {listener}\ncertfile {certificate}\nkeyfile {key}\n")
 
 
 def mosquitto_hash(password: str, salt: bytes | None = None) -> str:
-    """A password as mosquitto_passwd writes it: `$7$rounds$salt$hash`, PBKDF2 with SHA-512."""
+    """Return the hash of a password in the format of mosquitto_passwd: `$7$rounds$salt$hash`, PBKDF2 with SHA-512."""
     salt = secrets.token_bytes(12) if salt is None else salt
     digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, PBKDF2_ROUNDS, dklen=64)
     return f"$7${PBKDF2_ROUNDS}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
 
 
 def chown_data(data: Path, owner: Owner) -> None:
-    """Gives the data folder to the services' user, and the broker's folder to the broker."""
+    """Give the data folder to the services' user and the broker's folder to the broker's user."""
     broker = data / "secrets/broker"
     for folder, _, files in os.walk(data):
-        heir = MOSQUITTO if Path(folder) == broker else owner
+        new_owner = MOSQUITTO if Path(folder) == broker else owner
         for path in (Path(folder), *(Path(folder, file) for file in files)):
-            os.chown(path, *heir, follow_symlinks=False)
+            os.chown(path, *new_owner, follow_symlinks=False)
 
 
 def write_private(path: Path, text: str) -> None:
-    """Writes a file that only its owner can read, beside, and renames."""
-    beside = path.with_name(f".{path.name}.part")
-    beside.unlink(missing_ok=True)
-    beside.touch(mode=0o600, exist_ok=False)
-    with beside.open("w", encoding="ascii") as file:
+    """Write a file atomically; only its owner can read it."""
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.unlink(missing_ok=True)
+    temporary.touch(mode=0o600, exist_ok=False)
+    with temporary.open("w", encoding="ascii") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    beside.replace(path)
+    temporary.replace(path)
 
 
 def _password(home: Path) -> str:
-    """The password in a user's folder; a new one when there is none."""
+    """Return the password in a user's folder, after creating one if there is none."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     home.chmod(0o700)
     file = home / "password"
@@ -121,12 +122,12 @@ def _password(home: Path) -> str:
 
 
 def _client_options(user: str, home: Path) -> str:
-    """What the mosquitto clients read from $XDG_CONFIG_HOME, so that no password is on a command line."""
+    """Return the options file of the mosquitto clients in $XDG_CONFIG_HOME; it keeps passwords off command lines."""
     return f"-u {user}\n-P {_password(home)}\n"
 
 
 def main() -> int:
-    """Sets up the data folder for Compose; WVR_OWNER=uid:gid is the services' user."""
+    """Set up the data folder for Compose; WVR_OWNER=uid:gid is the services' user."""
     try:
         data = load_settings().data
     except SettingsError as error:
@@ -138,15 +139,15 @@ def main() -> int:
     try:
         if certificates.are_present(data) != ("WVR_TLS" in os.environ):
             raise CommandError(
-                f"{certificates.folder(data)} and docker-compose.tls.yml go together: start with ./wvr up"
+                f"{certificates.folder(data)} and docker-compose.tls.yml must be used together; start WVR with ./wvr up"
             )
         set_up_tls(data, folder, "8883", Path("/run/wvr"))
-    except CommandError as missing:
-        print(missing, file=sys.stderr)
+    except CommandError as error:
+        print(error, file=sys.stderr)
         return 1
     finally:
         chown_data(data, Owner(*map(int, os.environ["WVR_OWNER"].split(":"))))
-    print(f"{data}: folders, broker users and passwords are there")
+    print(f"{data}: folders, broker users and passwords are ready")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""WVR as local processes with a real Mosquitto, under supervisord, which starts again what dies."""
+"""WVR as local processes with Mosquitto under supervisord, which restarts a process that exits."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from shared.settings import Settings
 
 HEALTHY_TIMEOUT_SECONDS = 180
 MAX_SOCKET_PATH_BYTES = 100
-"""Bytes of a Unix socket's path."""
+"""Limit of the operating system for the path of a Unix socket."""
 
 
 def up(settings: Settings, bind: str) -> None:
-    """Starts all and waits until every service is healthy. Raises Missing."""
+    """Start WVR and wait until all services are healthy. Raises CommandError."""
     data = settings.data
     mosquitto = ensure_program("mosquitto", "mosquitto")
     if len(os.fsencode(data / "run/supervisor.sock")) > MAX_SOCKET_PATH_BYTES:
         raise CommandError(f"the path of {data} is too long for supervisord's socket; set WVR_DATA")
-    # The first start's year of history comes when db_writer listens; later the broker keeps what it has not heard.
+    # At the first start the history must not arrive before db_writer subscribes; later the broker queues messages.
     held = "" if settings.database.exists() else "ingest"
     _prepare(settings, bind, mosquitto, held)
     for name in SERVICES:
@@ -49,7 +49,7 @@ def up(settings: Settings, bind: str) -> None:
 
 
 def start(data: Path, services: Sequence[str]) -> None:
-    """Starts services that stand still, and waits until they are healthy. Raises Missing."""
+    """Start stopped services and wait until they are healthy. Raises CommandError."""
     for name in services:
         heartbeat(data, name).unlink(missing_ok=True)
     _supervisor(data, "supervisorctl", "start", *services, check=True)
@@ -57,12 +57,12 @@ def start(data: Path, services: Sequence[str]) -> None:
 
 
 def stop(data: Path, services: Sequence[str]) -> None:
-    """Stops services, and returns when they have stopped. Raises Missing."""
+    """Stop services and wait for their end. Raises CommandError."""
     _supervisor(data, "supervisorctl", "stop", *services, check=True)
 
 
 def down(data: Path) -> None:
-    """Stops all, and returns when all have stopped."""
+    """Stop WVR and wait for the end of all processes."""
     pid = supervisor_pid(data)
     _supervisor(data, "supervisorctl", "shutdown")
     while pid and supervisor_pid(data) == pid:
@@ -70,26 +70,28 @@ def down(data: Path) -> None:
 
 
 def restart(data: Path, name: str) -> None:
-    """Stops and starts one of them. Raises Missing."""
+    """Restart one service. Raises CommandError."""
     _supervisor(data, "supervisorctl", "restart", name, check=True)
 
 
 def states(data: Path) -> dict[str, str]:
-    """Service to its state in words."""
-    found = {}
+    """Return the state of each service."""
+    states_by_service = {}
     for line in _supervisor(data, "supervisorctl", "status").stdout.splitlines():
         name, state = line.split()[:2]
         seconds = age(heartbeat(data, name))
         alive = name == "broker" or (seconds is not None and seconds < STALE_AFTER)
-        found[name] = "healthy" if state == "RUNNING" and alive else "starting" if state == "RUNNING" else state.lower()
-    return found
+        states_by_service[name] = (
+            "healthy" if state == "RUNNING" and alive else "starting" if state == "RUNNING" else state.lower()
+        )
+    return states_by_service
 
 
 def _prepare(settings: Settings, bind: str, mosquitto: Path, start_later: str) -> None:
     data, folder = settings.data, broker_folder(settings.data)
     if settings.broker.ca and not certificates.are_present(data):
-        raise CommandError(f"WVR_BROKER__CA is set, and there are no certificates in {certificates.folder(data)}")
-    # With TLS nothing goes over the network in plain.
+        raise CommandError(f"WVR_BROKER__CA is set, but {certificates.folder(data)} holds no certificates")
+    # With TLS, the plain listener stays on loopback.
     plain = "127.0.0.1" if certificates.are_present(data) else bind
     try:
         set_up(data)
@@ -98,21 +100,23 @@ def _prepare(settings: Settings, bind: str, mosquitto: Path, start_later: str) -
         (data / "run/mosquitto.conf").write_text(mosquitto_conf(settings, plain), encoding="utf-8")
         supervisor_conf(data).write_text(supervisord_conf(data, mosquitto, start_later), encoding="utf-8")
     except PermissionError as error:
-        raise CommandError(f"{error.filename} belongs to another user; run as its owner, or as root") from error
+        raise CommandError(f"{error.filename} belongs to another user; run ./wvr as its owner, or as root") from error
     if os.geteuid() == 0 and broker_user_reaches(folder):
         for path in (folder, *folder.iterdir()):
             shutil.chown(path, BROKER_USER, BROKER_USER)
 
 
 def _wait(data: Path, services: Iterable[str]) -> None:
-    """Returns when the services have heard themselves through the broker. Raises Missing with what is not so."""
+    """Wait for the first heartbeat of each service through the broker. Raises CommandError with those without one."""
     limit = time.monotonic() + HEALTHY_TIMEOUT_SECONDS
     missing = list(services)
     while missing := [name for name in missing if not heartbeat(data, name).exists()]:
         if time.monotonic() > limit:
             now = states(data)
-            named = ", ".join(f"{name} ({now.get(name, 'unknown')})" for name in missing)
-            raise CommandError(f"not healthy after {HEALTHY_TIMEOUT_SECONDS} s: {named}; see ./wvr logs {missing[0]}")
+            unhealthy = ", ".join(f"{name} ({now.get(name, 'unknown')})" for name in missing)
+            raise CommandError(
+                f"not healthy after {HEALTHY_TIMEOUT_SECONDS} s: {unhealthy}; see ./wvr logs {missing[0]}"
+            )
         time.sleep(0.2)
 
 

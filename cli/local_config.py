@@ -1,4 +1,4 @@
-"""The configuration of local mode, generated under data/run/: the broker's and supervisord's."""
+"""The configuration of local mode for Mosquitto and supervisord, generated under data/run/."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from cli.init_site import SERVICES
 from shared.settings import Settings
 
 BROKER_USER = "mosquitto"
-"""Whom Debian's Mosquitto becomes when root starts it."""
+"""User to which Debian's Mosquitto switches when root starts it."""
 
 
 def broker_folder(data: Path) -> Path:
-    """Passwords, access list and memory of the local broker."""
+    """Return the folder of the local broker: passwords, access list and persistence file."""
     return data / "run/broker"
 
 
 def heartbeat(data: Path, service: str) -> Path:
-    """The file that a service touches after a round trip through the broker."""
+    """Return the file that a service touches after each round trip through the broker."""
     return data / "run/heartbeat" / service
 
 
 def supervisor_conf(data: Path) -> Path:
-    """What supervisord and supervisorctl are started with."""
+    """Return the configuration file of supervisord and supervisorctl."""
     return data / "run/supervisord.conf"
 
 
 def mosquitto_conf(settings: Settings, bind: str) -> str:
-    """broker/mosquitto.conf with the paths, address and port of this machine."""
+    """Return broker/mosquitto.conf with the paths, address and port of this machine."""
     folder = broker_folder(settings.data)
     here = {
         "listener": f"{settings.broker.port} {bind}",
@@ -50,7 +50,7 @@ def mosquitto_conf(settings: Settings, bind: str) -> str:
 
 
 def broker_user_reaches(folder: Path) -> bool:
-    """Whether Mosquitto can come to its files once it is no longer root (not in /root, say)."""
+    """Return whether Mosquitto can reach its files after it drops root (it can't below /root)."""
     try:
         pwd.getpwnam(BROKER_USER)
     except KeyError:
@@ -59,9 +59,9 @@ def broker_user_reaches(folder: Path) -> bool:
 
 
 def supervisord_conf(data: Path, mosquitto: Path, start_later: str = "") -> str:
-    """Broker and services as programs that are started again when they die; `held` waits until it is told to start.
+    """Return supervisord's configuration of broker and services; `start_later` is not started automatically.
 
-    It carries the site's settings, so that it can be started without `./wvr up` too, as systemd does.
+    It contains the site's environment, so that systemd can start it without `./wvr up`.
     """
     run = data / "run"
     head = [
@@ -81,28 +81,28 @@ def supervisord_conf(data: Path, mosquitto: Path, start_later: str = "") -> str:
         f"serverurl=unix://{_escape_percent(run / 'supervisor.sock')}",
     ]
     broker = _program_section(data, "broker", [str(mosquitto), "-c", str(run / "mosquitto.conf")], priority=1)
-    services = (line for name in SERVICES for line in _service(data, name, name == start_later))
+    services = (line for name in SERVICES for line in _service(data, name, autostart=name != start_later))
     return "\n".join([*head, *broker, *services]) + "\n"
 
 
 def _settings() -> Iterator[str]:
-    """What the environment says of this site. supervisord knows no escapes in quotes, and expands % twice here."""
+    """Yield the WVR_ variables of the environment. supervisord has no escapes in quotes and expands % twice here."""
     for key in sorted(os.environ):
         if key.startswith("WVR_"):
             value = os.environ[key].replace("%", "%%%%")
             quote = "'" if '"' in value else '"'
             if any(odd in value for odd in (quote, "\n", " #", " ;")):
-                raise CommandError(f"supervisord would misread {key}: {value}; leave out quotes, # and ;")
+                raise CommandError(f"supervisord can't use {key}: {value}; remove quotes, # and ;")
             yield f"{key}={quote}{value}{quote}"
 
 
-def _service(data: Path, name: str, held: bool) -> Iterator[str]:
-    polite = ["nice", "-n", "19"] if name == "trainer" else []
-    command = [*polite, str(VENV / "bin/python"), "-m", f"services.{name}.main"]
+def _service(data: Path, name: str, autostart: bool) -> Iterator[str]:
+    prefix = ["nice", "-n", "19"] if name == "trainer" else []
+    command = [*prefix, str(VENV / "bin/python"), "-m", f"services.{name}.main"]
     yield from _program_section(data, name, command, priority=10)
-    small = 'MALLOC_ARENA_MAX="1",MALLOC_TRIM_THRESHOLD_="131072",OPENBLAS_NUM_THREADS="1",PYTHONUNBUFFERED="1"'
-    yield f'environment=WVR_HEARTBEAT="{_escape_percent(heartbeat(data, name))}",{small}'
-    if held:
+    memory_limits = 'MALLOC_ARENA_MAX="1",MALLOC_TRIM_THRESHOLD_="131072",OPENBLAS_NUM_THREADS="1",PYTHONUNBUFFERED="1"'
+    yield f'environment=WVR_HEARTBEAT="{_escape_percent(heartbeat(data, name))}",{memory_limits}'
+    if not autostart:
         yield "autostart=false"
 
 

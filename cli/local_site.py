@@ -1,4 +1,4 @@
-"""Where WVR runs, and whether its port is free. Standard library only."""
+"""The local site: its data folder, its supervisor and its port. Standard library only."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 from cli.bootstrap import CommandError
 
 PORT_ADVICE = (
-    "choose another (WVR_BROKER__PORT=1884 ./wvr up) or stop it (perhaps: sudo systemctl disable --now mosquitto)"
+    "choose another port (WVR_BROKER__PORT=1884 ./wvr up) or stop that program (sudo systemctl disable --now mosquitto)"
 )
 
 
 def data_folder() -> Path:
-    """Folder of everything that WVR writes."""
+    """Return the folder of everything that WVR writes."""
     return Path(os.environ["WVR_DATA"])
 
 
 def supervisor_pid(data: Path) -> int | None:
-    """Process id of the supervisord of local mode; None when it doesn't run."""
+    """Return the process id of the supervisord of local mode, or None if it does not run."""
     try:
         pid = int((data / "run/supervisord.pid").read_text(encoding="ascii"))
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -30,7 +30,7 @@ def supervisor_pid(data: Path) -> int | None:
 
 
 def require_free_port(bind: str, port: int) -> None:
-    """Raises Missing when another program listens there already."""
+    """Check that no program listens on a port. Raises CommandError."""
     with socket.socket(socket.AF_INET6 if ":" in bind else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -38,4 +38,4 @@ def require_free_port(bind: str, port: int) -> None:
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise CommandError(f"port {port} of {bind} is in use by another program; {PORT_ADVICE}") from error
-            raise CommandError(f"{bind}:{port} can't be listened on: {error.strerror}") from error
+            raise CommandError(f"can't listen on {bind}:{port}: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""`./wvr logs`: what the services say."""
+"""`./wvr logs`: show the logs of the services."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ TAIL_LINES = "200"
 
 
 def main(arguments: list[str]) -> int:
-    """Prints the newest lines of all services or of some."""
+    """Print the newest lines of all services, or of those named."""
     parser = argparse.ArgumentParser(prog="./wvr logs")
     parser.add_argument("service", nargs="*", help="default: all")
-    parser.add_argument("-f", "--follow", action="store_true", help="goes on until Ctrl-C")
-    wanted = parser.parse_args(arguments)
+    parser.add_argument("-f", "--follow", action="store_true", help="follow until Ctrl-C")
+    options = parser.parse_args(arguments)
     data = data_folder()
     try:
         if supervisor_pid(data) or not compose.engine().is_available:
-            return _tail(data / "log", wanted.service, wanted.follow)
-        follow = ["--follow"] if wanted.follow else []
-        return compose.compose("logs", "--tail", TAIL_LINES, *follow, *wanted.service).returncode
+            return _tail(data / "log", options.service, options.follow)
+        follow = ["--follow"] if options.follow else []
+        return compose.compose("logs", "--tail", TAIL_LINES, *follow, *options.service).returncode
     except KeyboardInterrupt:
         return 0
 
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
 def _tail(folder: Path, services: list[str], follow: bool) -> int:
     files = [folder / f"{name}.log" for name in services] or sorted(folder.glob("*.log"))
     if missing := [str(file) for file in files if not file.exists()] or ([] if files else [f"{folder}/*.log"]):
-        raise CommandError(f"there is no {', '.join(missing)}")
+        raise CommandError(f"no such log file: {', '.join(missing)}")
     return subprocess.run(
         ["tail", "-n", TAIL_LINES, *(["-F"] if follow else []), *map(str, files)], check=False
     ).returncode

@@ -1,4 +1,4 @@
-"""`./wvr models`: the kept models of each channel; `./wvr models use ID` puts one, or the profile, into use."""
+"""`./wvr models`: list the registered models; `./wvr models use ID` activates one of them, or the profile."""
 
 from __future__ import annotations
 
@@ -18,49 +18,58 @@ from shared.settings import Settings, SettingsError, load_settings
 from shared.store.lock import SecondWriter
 from shared.store.recorder import Recorder
 
-HEADER = ("sensor", "channel", "id", "trained from", "to", "in use", "of the profile's error at 1, 24, 168 h", "why")
+HEADER = (
+    "sensor",
+    "channel",
+    "id",
+    "trained from",
+    "to",
+    "active",
+    "error as a share of the profile's at 1, 24, 168 h",
+    "reason",
+)
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="wvr models", description=__doc__)
-    doing = parser.add_subparsers(dest="what", metavar="use")
-    use = doing.add_parser("use", help="puts a kept model into use, or `profile`, with the site running or not")
-    use.add_argument("id", help="as ./wvr models lists it, or profile")
-    use.add_argument("--sensor", default="", help="of this sensor only")
-    use.add_argument("--channel", default="", choices=CHANNELS, help="of this channel only")
-    wanted = parser.parse_args(arguments)
+    commands = parser.add_subparsers(dest="what", metavar="use")
+    use = commands.add_parser("use", help="activate a registered model, or `profile`")
+    use.add_argument("id", help="id from ./wvr models, or profile")
+    use.add_argument("--sensor", default="", help="only for this sensor")
+    use.add_argument("--channel", default="", choices=CHANNELS, help="only for this channel")
+    options = parser.parse_args(arguments)
     try:
         settings = load_settings()
-        if wanted.what is None:
+        if options.what is None:
             return _list(settings)
-        return _use(settings, wanted.id, wanted.sensor, wanted.channel)
+        return _use(settings, options.id, options.sensor, options.channel)
     except (SettingsError, ModelError, OSError, Unavailable) as error:
         print(f"wvr models: {error}", file=sys.stderr)
         return 1
 
 
-def _use(settings: Settings, wanted: str, sensor: str, channel: str) -> int:
-    """Asks the running trainer; with nothing running it is done here, under the writer's lock."""
+def _use(settings: Settings, model_id: str, sensor: str, channel: str) -> int:
+    """Ask the running trainer, or activate the model here under the writer lock if the site is stopped."""
     try:
         recorder = Recorder(settings.database, settings.zone, settings.store.horizons)
     except SecondWriter:
-        return send_command(settings, "use", id=wanted, sensor=sensor, channel=channel)
+        return send_command(settings, "use", id=model_id, sensor=sensor, channel=channel)
     try:
         now = int(datetime.now(settings.zone).timestamp())
-        used = Shelf(settings.data).use(wanted, now, BY_OPERATOR, sensor, channel)
+        used = Shelf(settings.data).use(model_id, now, BY_OPERATOR, sensor, channel)
         recorder.write([told(trained, settings.site.name, settings.zone) for trained in used])
     finally:
         recorder.close()
-    print(in_use_now(wanted, used))
+    print(in_use_now(model_id, used))
     return 0
 
 
 def _list(settings: Settings) -> int:
     rows = [HEADER, *map(partial(_row, settings), Shelf(settings.data).kept())]
     if len(rows) == 1:
-        print(f"no models in {settings.models} yet; forecasts follow the week's profile")
+        print(f"no models in {settings.models} yet; the profile forecasts")
         return 0
-    widths = [max(len(row[place]) for row in rows) for place in range(len(HEADER) - 1)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER) - 1)]
     for row in rows:
         print("  ".join([*(text.ljust(width) for text, width in zip(row, widths, strict=False)), row[-1]]))
     return 0
@@ -76,7 +85,7 @@ def _row(settings: Settings, kept: Kept) -> tuple[str, ...]:
 
 
 def _ratios(metrics: dict[str, float]) -> Iterator[str]:
-    """Mean errors as parts of the profile's, on the weeks that were held back when it was trained."""
+    """Yield the mean absolute errors on the holdout weeks as shares of the profile's errors."""
     for hours in SCORED_HORIZONS:
-        own, usual = metrics.get(f"mae_{hours}h"), metrics.get(f"profile_mae_{hours}h")
-        yield f"{own / usual:.2f}" if own is not None and usual else "-"
+        model_mae, profile_mae = metrics.get(f"mae_{hours}h"), metrics.get(f"profile_mae_{hours}h")
+        yield f"{model_mae / profile_mae:.2f}" if model_mae is not None and profile_mae else "-"

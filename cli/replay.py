@@ -1,4 +1,4 @@
-"""`./wvr replay INPUT --data DIR`: all services in one process over recorded readings, in event time."""
+"""`./wvr replay INPUT --data DIR`: run all services in one process over recorded readings, in event time."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ from shared.store.history import History
 from shared.store.recorder import Recorder
 
 REPLAY_MARKER = "replay.json"
-"""Shows that a folder was filled by a replay, so that the next one may clear it."""
+"""Marks a folder that a replay has filled, so that the next replay may clear it."""
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="wvr replay", description=__doc__)
     parser.add_argument("input", type=Path, help="CSV or text file, .gz too")
-    parser.add_argument("--data", type=Path, required=True, help="folder to fill, like data/")
-    parser.add_argument("--site", default="", help="another site.toml, or only another name")
+    parser.add_argument("--data", type=Path, required=True, help="output folder, like data/")
+    parser.add_argument("--site", default="", help="path of another site.toml, or another site name")
     parser.add_argument("--train", action="append", default=[], type=datetime.fromisoformat, metavar="DATE")
-    wanted = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     logging.disable(logging.INFO)
     try:
-        settings = _settings(wanted.site, wanted.data)
-        _clear(wanted.data)
-        print(_report(replay(wanted.input, settings, wanted.train), wanted))
+        settings = _settings(options.site, options.data)
+        _clear(options.data)
+        print(_report(replay(options.input, settings, options.train), options))
     except (SettingsError, OSError) as error:
         print(f"wvr replay: {error}", file=sys.stderr)
         return 1
@@ -60,8 +60,8 @@ def main(arguments: list[str]) -> int:
 
 
 def replay(source: Path, settings: Settings, train: list[datetime]) -> dict[str, Any]:
-    """Replays a file into settings.data; returns what it took."""
-    began = time.perf_counter()
+    """Replay a file into settings.data. Return the readings, the seconds and the rate."""
+    started = time.perf_counter()
     recorder = Recorder(settings.database, settings.zone, settings.store.horizons)
     folder = DeferredFolder(settings.sensor_folder)
     ingest, services, db_writer = _services(settings, recorder, folder)
@@ -79,8 +79,8 @@ def replay(source: Path, settings: Settings, train: list[datetime]) -> dict[str,
     stage.store()
     folder.flush()
     recorder.close()
-    took = time.perf_counter() - began
-    return {"readings": readings, "seconds": round(took, 2), "readings_per_second": round(readings / took)}
+    seconds = time.perf_counter() - started
+    return {"readings": readings, "seconds": round(seconds, 2), "readings_per_second": round(readings / seconds)}
 
 
 def _services(settings: Settings, recorder: Recorder, folder: DeferredFolder) -> tuple[Ingest, list[Any], DbWriter]:
@@ -103,17 +103,17 @@ def _services(settings: Settings, recorder: Recorder, folder: DeferredFolder) ->
 
 
 def _settings(site: str, data: Path) -> Settings:
-    """The site's settings, or those of another site.toml, or the site's under another name."""
-    found = load_settings(Path(site) if site.endswith(".toml") else None)
+    """Return the site's settings, those of another site.toml, or the site's under another name."""
+    settings = load_settings(Path(site) if site.endswith(".toml") else None)
     if site and not site.endswith(".toml"):
-        found = found.model_copy(update={"site": Site(**{**found.site.model_dump(), "name": site})})
-    return found.model_copy(update={"data": data})
+        settings = settings.model_copy(update={"site": Site(**{**settings.site.model_dump(), "name": site})})
+    return settings.model_copy(update={"data": data})
 
 
 def _clear(data: Path) -> None:
-    """Makes room for a replay. Raises FileExistsError for a folder that holds something else than a replay's."""
+    """Clear the output of an earlier replay. Raises FileExistsError for the database of a site."""
     if (data / "wvr.db").exists() and not (data / REPLAY_MARKER).exists():
-        raise FileExistsError(f"{data} holds a wvr.db that no replay made; choose another folder")
+        raise FileExistsError(f"{data} holds the wvr.db of a site; choose another folder")
     for path in _left_by_replay(data):
         path.unlink()
     data.mkdir(parents=True, exist_ok=True)
@@ -126,9 +126,9 @@ def _left_by_replay(data: Path) -> Iterator[Path]:
         yield from (path for path in data.glob(pattern) if path.is_file())
 
 
-def _report(figures: dict[str, Any], wanted: argparse.Namespace) -> str:
-    (wanted.data / REPLAY_MARKER).write_text(
-        json.dumps({"input": wanted.input.name, **figures}) + "\n", encoding="utf-8"
+def _report(figures: dict[str, Any], options: argparse.Namespace) -> str:
+    (options.data / REPLAY_MARKER).write_text(
+        json.dumps({"input": options.input.name, **figures}) + "\n", encoding="utf-8"
     )
-    took = f"{figures['readings']} readings in {figures['seconds']} s"
-    return f"{took}: {figures['readings_per_second']} readings per second; see {wanted.data}"
+    summary = f"{figures['readings']} readings in {figures['seconds']} s"
+    return f"{summary}: {figures['readings_per_second']} readings per second; see {options.data}"

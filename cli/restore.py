@@ -1,4 +1,4 @@
-"""`./wvr restore FILE`: puts a backup in the place of wvr.db, which is kept beside; without FILE lists the backups."""
+"""`./wvr restore FILE`: replace wvr.db by a backup and keep the old file; without FILE, list the backups."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from shared.store import backups, lock, repair
 
 WRITER = ("db_writer",)
 READERS = ("forecaster", "detector", "reporter")
-"""They remember what was read of the database that goes; they start when db_writer has the other one."""
+"""These services keep state of the old database; they restart after db_writer has opened the new one."""
 
 ServiceAction = Callable[[Sequence[str]], None]
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="wvr restore", description=__doc__)
-    parser.add_argument("file", nargs="?", help="a file, or the name of one in data/backup/")
-    wanted = parser.parse_args(arguments).file
+    parser.add_argument("file", nargs="?", help="path of a backup, or its name in data/backup/")
+    name = parser.parse_args(arguments).file
     try:
         settings = load_settings()
-        if wanted is None:
+        if name is None:
             return _list(settings)
-        source = find_backup(settings, wanted)
+        source = find_backup(settings, name)
         with services_stopped(settings):
             print(restore_from(settings, source), flush=True)
     except (SettingsError, OSError, backups.BackupError, lock.SecondWriter) as error:
@@ -40,29 +40,29 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def find_backup(settings: Settings, wanted: str) -> Path:
-    """The backup that is meant, checked. Raises FileNotFoundError, BackupError."""
-    inside = settings.backups / wanted
-    source = inside if inside.is_file() else Path(wanted)
+def find_backup(settings: Settings, name: str) -> Path:
+    """Return the path of a backup after an integrity check. Raises FileNotFoundError, BackupError."""
+    inside = settings.backups / name
+    source = inside if inside.is_file() else Path(name)
     if not source.is_file():
-        raise FileNotFoundError(f"there is no backup {wanted}; ./wvr restore lists them")
-    if flaw := backups.flaws(source):
-        raise backups.BackupError(f"{source} can't be used: {flaw}")
+        raise FileNotFoundError(f"there is no backup {name}; ./wvr restore lists all backups")
+    if problem := backups.flaws(source):
+        raise backups.BackupError(f"{source} is not a valid backup: {problem}")
     return source
 
 
 @contextmanager
 def services_stopped(settings: Settings) -> Iterator[None]:
-    """Stops, where the site runs, all that remember its database, and starts them again, whatever happens.
+    """Stop the services that use the database, if the site runs, and start them again in any case.
 
-    Ingest goes on: what comes meanwhile is in its spool, and db_writer will ask for all that the other one lacks.
+    Ingest continues: its spool keeps new readings, and db_writer requests all that the backup lacks.
     """
-    doing = _service_actions(settings)
-    if doing is None:
+    actions = _service_actions(settings)
+    if actions is None:
         yield
         return
-    stop, start = doing
-    print(f"the site runs: {', '.join((*READERS, *WRITER))} stop for the exchange; ingest goes on", flush=True)
+    stop, start = actions
+    print(f"stopping {', '.join((*READERS, *WRITER))} during the exchange; ingest continues", flush=True)
     stop((*READERS, *WRITER))
     try:
         yield
@@ -70,23 +70,23 @@ def services_stopped(settings: Settings) -> Iterator[None]:
         print("starting them again", flush=True)
         start(WRITER)
         start(READERS)
-    print("they run; what the backup lacks comes again from ingest's spool and the reporter's blocks")
+    print("all services run; readings that the backup lacks are restored from ingest's spool and the reporter's outbox")
 
 
 def restore_from(settings: Settings, source: Path) -> str:
-    """Restores under the writer's lock; returns what was done. Raises SecondWriter, OSError."""
+    """Restore under the writer lock. Return a summary. Raises WriterLockHeld, OSError."""
     handle = lock.take(settings.database)
     try:
-        had = settings.database.exists()
+        existed = settings.database.exists()
         aside = repair.replace(settings.database, source, "before-restore", datetime.now(settings.zone))
     finally:
         os.close(handle)
-    kept = f"; what was there before is {aside}" if had else ""
-    return f"{settings.database} is now {source.name}{kept}"
+    suffix = f"; the previous database is {aside}" if existed else ""
+    return f"{settings.database} is now {source.name}{suffix}"
 
 
 def _service_actions(settings: Settings) -> tuple[ServiceAction, ServiceAction] | None:
-    """How services of the running site are stopped and started; None when no site writes this database."""
+    """Return how to stop and start services of the running site, or None if no site writes this database."""
     data = settings.data
     with suppress(lock.SecondWriter):
         os.close(lock.take(settings.database))
@@ -102,9 +102,9 @@ def _service_actions(settings: Settings) -> tuple[ServiceAction, ServiceAction] 
 
 
 def _list(settings: Settings) -> int:
-    found = backups.listed(settings.backups)
-    for at, path in found.items():
+    paths_by_time = backups.listed(settings.backups)
+    for at, path in paths_by_time.items():
         print(f"{path.name}   {at:%Y-%m-%d %H:%M}   {path.stat().st_size / 1e6:.1f} MB")
-    if not found:
+    if not paths_by_time:
         print(f"no backups in {settings.backups} yet")
     return 0

@@ -1,4 +1,4 @@
-"""`./wvr status`: how each service is."""
+"""`./wvr status`: show the state of each service."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ HEALTHY_STATES = ("healthy", "done")
 
 
 def main(arguments: list[str]) -> int:
-    """Prints a line a service; exit code 0 only when all are well."""
+    """Print one line for each service. Return 0 only if all are healthy."""
     if arguments:
         raise CommandError("usage: ./wvr status")
     data = data_folder()
@@ -24,5 +24,5 @@ def main(arguments: list[str]) -> int:
     for name, state in states.items():
         print(f"{name:<11} {state}")
     if not states:
-        print("nothing runs; start it with ./wvr up")
+        print("WVR does not run; start it with ./wvr up")
     return 0 if states and all(state in HEALTHY_STATES for state in states.values()) else 1

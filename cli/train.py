@@ -1,4 +1,4 @@
-"""`./wvr train`: asks the running trainer for a training, and shows its progress."""
+"""`./wvr train`: ask the running trainer for a training and show its progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`./wvr up`: in Docker where an engine answers, else as local processes; says which, why, and where everything is."""
+"""`./wvr up`: start WVR in Docker if an engine answers, else as local processes, and print which, why and where."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from cli.local_site import data_folder, require_free_port, supervisor_pid
 
 
 class Listeners(NamedTuple):
-    """Where the broker listens."""
+    """Addresses of the broker."""
 
     bind: str
-    """Address of the plain listener; with TLS that of the TLS listener, and the plain one is on loopback."""
+    """Address of the plain listener; with TLS, of the TLS listener, while the plain one stays on loopback."""
     port: int
     tls: int | None
-    """Port; None without certificates."""
+    """TLS port, or None without certificates."""
     certified_until: str
 
     def require_free(self) -> None:
-        """Raises Missing when another program listens there already."""
+        """Check that no program uses these ports. Raises CommandError."""
         require_free_port("127.0.0.1" if self.tls else self.bind, self.port)
         if self.tls:
             require_free_port(self.bind, self.tls)
 
 
 def main(arguments: list[str]) -> int:
-    """Starts WVR and waits until it is healthy."""
+    """Start WVR and wait until it is healthy."""
     if arguments not in ([], ["--local"]):
         raise CommandError("usage: ./wvr up [--local]")
     data = data_folder()
-    doors = _listeners(data)
+    listeners = _listeners(data)
     if supervisor_pid(data):
-        print("WVR runs already, as local processes: ./wvr status; ./wvr down first to start it anew")
+        print("WVR already runs as local processes: ./wvr status. To restart it: ./wvr down, then ./wvr up")
     elif arguments:
-        _up_locally(doors, "as you asked")
+        _up_locally(listeners, "--local was given")
     elif (engine := compose.engine()).is_available:
-        _up_in_docker(doors, engine.detail)
+        _up_in_docker(listeners, engine.detail)
     else:
-        _up_locally(doors, engine.detail)
-    print(_summary(data, doors))
+        _up_locally(listeners, engine.detail)
+    print(_summary(data, listeners))
     return 0
 
 
@@ -54,39 +54,43 @@ def _listeners(data: Path) -> Listeners:
     return Listeners(bind, port, int(os.environ.get("WVR_BROKER__TLS_PORT") or 8883), certificates.validate(data))
 
 
-def _up_in_docker(doors: Listeners, engine: str) -> None:
-    print(f"WVR starts in Docker, since an engine answers: {engine}", flush=True)
+def _up_in_docker(listeners: Listeners, engine: str) -> None:
+    print(f"WVR starts in Docker: {engine}", flush=True)
     if not compose.is_running():
-        doors.require_free()
-    compose.up(tls=doors.tls is not None)
+        listeners.require_free()
+    compose.up(tls=listeners.tls is not None)
     print("every service is healthy")
 
 
-def _up_locally(doors: Listeners, why: str) -> None:
+def _up_locally(listeners: Listeners, reason: str) -> None:
     reexec_in_venv("local")
     from cli import local
     from shared.settings import SettingsError, load_settings
 
-    print(f"WVR starts as local processes: {why}", flush=True)
-    doors.require_free()
+    print(f"WVR starts as local processes: {reason}", flush=True)
+    listeners.require_free()
     try:
-        local.up(load_settings(), doors.bind)
+        local.up(load_settings(), listeners.bind)
     except SettingsError as error:
         raise CommandError(str(error)) from error
     print("every service is healthy")
 
 
-def _summary(data: Path, doors: Listeners) -> str:
-    host = "127.0.0.1" if doors.tls or doors.bind in ("0.0.0.0", "127.0.0.1") else doors.bind
-    look = f"XDG_CONFIG_HOME={data}/secrets/viewer mosquitto_sub -h {host} -p {doors.port} -t 'wvr/v1/#' -v"
+def _summary(data: Path, listeners: Listeners) -> str:
+    host = "127.0.0.1" if listeners.tls or listeners.bind in ("0.0.0.0", "127.0.0.1") else listeners.bind
+    look = f"XDG_CONFIG_HOME={data}/secrets/viewer mosquitto_sub -h {host} -p {listeners.port} -t 'wvr/v1/#' -v"
     if not shutil.which("mosquitto_sub"):
         look += "   (apt-get install mosquitto-clients)"
-    tls = f"\n  TLS      {doors.bind}:{doors.tls}, certified until {doors.certified_until}" if doors.tls else ""
+    tls = (
+        f"\n  TLS      {listeners.bind}:{listeners.tls}, certificate valid until {listeners.certified_until}"
+        if listeners.tls
+        else ""
+    )
     return f"""
   files    {data}/sensor/alert.txt (each minute), server.txt (each ten minutes)
   history  {data}/wvr.db
   models   {data}/output/Learning_lstm/
-  broker   {host}:{doors.port}; read-only user viewer, password in {data}/secrets/viewer/password{tls}
+  broker   {host}:{listeners.port}; read-only user viewer, password in {data}/secrets/viewer/password{tls}
   look     {look}
   change   {os.environ.get("WVR_SITE_FILE", ROOT / "site.toml")}, then ./wvr validate and ./wvr up
 """

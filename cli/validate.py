@@ -1,4 +1,4 @@
-"""`./wvr validate`: says whether site.toml and the environment can be used."""
+"""`./wvr validate`: check site.toml and the environment."""
 
 from __future__ import annotations
 

@@ -16,6 +16,8 @@ from cli.bootstrap import ensure_program
 from shared.settings import Broker, Settings
 from tests.polling import wait_for
 
+pytest_plugins = ("tests.timing",)
+
 hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("steady")
 

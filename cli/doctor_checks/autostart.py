@@ -1,4 +1,4 @@
-"""Does WVR start again by itself after a power cut."""
+"""Whether WVR starts again after a power cut."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from shared.settings import Settings
 
 
 def check(settings: Settings) -> Iterator[Finding]:
-    """Looks at what systemd starts."""
+    """Check the units that systemd starts."""
     if not runs_systemd():
-        advice = "let this machine's own start-up run ./wvr up"
-        yield note("no systemd runs here: whether WVR starts again after a power cut can't be seen", advice)
+        advice = "add ./wvr up to the start-up script of the machine"
+        yield note("systemd does not run here: the start after a power cut can't be checked", advice)
     elif is_installed() or (not supervisor_pid(settings.data) and starts_with_docker()):
         yield ok("WVR starts again after a power cut")
     else:
-        yield note("after a power cut WVR stays down", "./wvr autostart on")
+        yield note("WVR stays down after a power cut", "./wvr autostart on")

@@ -1,4 +1,4 @@
-"""Does the broker really keep what it must over a restart: asked of the site's own broker, by `--deep` alone."""
+"""Whether the broker keeps its messages over a restart, tested on the site's own broker by `--deep`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from shared.runtime.probe import Refused, visit
 from shared.settings import Settings
 
 ABSENT_CLIENT = "wvr-doctor"
-"""Client id of somebody who is away while the broker restarts."""
+"""Client id that is disconnected while the broker restarts."""
 SESSION_EXPIRY_SECONDS = 600
 RESTART_TIMEOUT_SECONDS = 60.0
 RECEIVE_TIMEOUT_SECONDS = 5.0
@@ -31,19 +31,19 @@ MEMORY = "mosquitto.db"
 
 @dataclass(frozen=True)
 class BrokerInstall:
-    """Where a broker lives, and how it is restarted here."""
+    """Configuration and persistence of a broker, and how to restart it."""
 
     configuration: Path
     folder: str
-    """Of its memory, as the operator finds it."""
+    """Folder of the persistence file, as shown to the operator."""
     restart: Callable[[], None]
-    """Raises Missing."""
+    """Restart the broker. Raises CommandError."""
     saved_at: Callable[[], float | None]
-    """When its memory was last written, epoch seconds; None when it never was."""
+    """Return when the persistence file was last written, epoch seconds, or None if it never was."""
 
 
 def locate_broker(settings: Settings) -> BrokerInstall:
-    """That of the running site's broker."""
+    """Return the broker of the running site."""
     if supervisor_pid(settings.data):
         memory = broker_folder(settings.data) / MEMORY
         return BrokerInstall(
@@ -57,59 +57,59 @@ def locate_broker(settings: Settings) -> BrokerInstall:
     )
 
 
-def check(settings: Settings, here: BrokerInstall) -> Iterator[Finding]:
-    """Gives the broker a retained message and one for a client who is away, restarts it, and asks for both."""
+def check(settings: Settings, broker: BrokerInstall) -> Iterator[Finding]:
+    """Publish a retained message and one for an absent client, restart the broker, and request both."""
     token = uuid.uuid4().hex.encode("ascii")
-    began = int(time.time())
+    started = int(time.time())
     try:
-        # Mosquitto writes only sessions that were begun as a service begins its own, not clean.
+        # Mosquitto persists only sessions that start without the clean flag, like those of the services.
         with visit(settings, ABSENT_CLIENT, SESSION_EXPIRY_SECONDS, clean=False) as absent:
             absent.listen(QUEUED_TOPIC)
         with visit(settings) as visitor:
             visitor.say(RETAINED_TOPIC, token, retain=True)
             visitor.say(QUEUED_TOPIC, token)
-        here.restart()
+        broker.restart()
         lost = _lost(settings, token)
-    except CommandError as hindrance:
-        yield wrong(f"the broker can't be restarted: {hindrance}", "run ./wvr as who started WVR, or with sudo")
+    except CommandError as error:
+        yield wrong(f"the broker can't be restarted: {error}", "run ./wvr as the user who started WVR, or with sudo")
     except (Refused, OSError) as error:
-        yield wrong(f"the broker does not do its work around a restart: {error}", f"./wvr logs broker; {AGAIN}")
+        yield wrong(f"the broker failed around a restart: {error}", f"./wvr logs broker; {AGAIN}")
     else:
-        yield _result(lost, here, began)
+        yield _result(lost, broker, started)
     finally:
         with suppress(Refused, OSError):
             _clean_up(settings)
 
 
 def _lost(settings: Settings, token: bytes) -> list[str]:
-    """What the broker has no longer. Raises Refused, OSError when it doesn't come back."""
-    until = time.monotonic() + RESTART_TIMEOUT_SECONDS
+    """Return the kinds of lost messages. Raises BrokerRefused, OSError if the broker does not come back."""
+    deadline = time.monotonic() + RESTART_TIMEOUT_SECONDS
     while True:
         try:
             with visit(settings, ABSENT_CLIENT, SESSION_EXPIRY_SECONDS, clean=False) as absent:
                 queued = absent.session_kept and absent.hears((QUEUED_TOPIC, token), RECEIVE_TIMEOUT_SECONDS)
                 absent.listen(RETAINED_TOPIC)
-                kept = absent.hears((RETAINED_TOPIC, token), RECEIVE_TIMEOUT_SECONDS)
+                retained = absent.hears((RETAINED_TOPIC, token), RECEIVE_TIMEOUT_SECONDS)
         except (Refused, OSError):
-            if time.monotonic() > until:
+            if time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
         else:
-            return [name for name, found in (("retained", kept), ("queued", queued)) if not found]
+            return [name for name, received in (("retained", retained), ("queued", queued)) if not received]
 
 
-def _result(lost: list[str], here: BrokerInstall, began: int) -> Finding:
+def _result(lost: list[str], broker: BrokerInstall, started: int) -> Finding:
     if not lost:
-        return ok("the broker was restarted, and had kept a retained message and one for a client who was away")
-    what = f"the broker forgets over a restart ({' and '.join(lost)} messages)"
-    settings = re.findall(r"^persistence\s+(\w+)", here.configuration.read_text(encoding="utf-8"), re.MULTILINE)
+        return ok("the broker kept a retained message and a queued one over a restart")
+    what = f"the broker loses {' and '.join(lost)} messages over a restart"
+    settings = re.findall(r"^persistence\s+(\w+)", broker.configuration.read_text(encoding="utf-8"), re.MULTILINE)
     if settings[-1:] != ["true"]:
         return wrong(f"{what}: persistence is off", f"write `persistence true` into broker/mosquitto.conf; {AGAIN}")
-    if (here.saved_at() or 0) < began:
-        advice = f"give it to the broker's user, make room on its disk; ./wvr logs broker; {AGAIN}"
-        return wrong(f"{what}: it can't write its memory in {here.folder}", advice)
-    advice = f"./wvr down; move {MEMORY} out of {here.folder}; ./wvr up: readings on their way are sent again"
-    return wrong(f"{what}, although it wrote its memory in {here.folder}", advice)
+    if (broker.saved_at() or 0) < started:
+        advice = f"give the folder to the broker's user, free disk space; ./wvr logs broker; {AGAIN}"
+        return wrong(f"{what}: it can't write its persistence file in {broker.folder}", advice)
+    advice = f"./wvr down; move {MEMORY} out of {broker.folder}; ./wvr up: ingest retransmits readings"
+    return wrong(f"{what}, although it wrote its persistence file in {broker.folder}", advice)
 
 
 def _clean_up(settings: Settings) -> None:
@@ -124,5 +124,5 @@ def _restart_container() -> None:
 
 
 def _container_saved_at() -> float | None:
-    said = compose.compose("exec", "-T", "broker", "stat", "-c", "%Y", f"/mosquitto/data/{MEMORY}", quiet=True).stdout
-    return float(said) if said.strip().isdecimal() else None
+    output = compose.compose("exec", "-T", "broker", "stat", "-c", "%Y", f"/mosquitto/data/{MEMORY}", quiet=True).stdout
+    return float(output) if output.strip().isdecimal() else None

@@ -1,4 +1,4 @@
-"""Is wvr.db sound, who holds its locks, and how old the newest backup is."""
+"""Integrity and locks of wvr.db, and the age of the newest backup."""
 
 from __future__ import annotations
 
@@ -12,39 +12,42 @@ from shared.settings import Settings
 from shared.store import backups, lock, repair
 
 LOCK_SAMPLES, LOCK_SAMPLE_SECONDS = 8, 0.25
-"""A program that holds the write lock at every one of so many looks is in the way; db_writer never does."""
+"""A program that holds the write lock in every sample blocks db_writer."""
 MAX_BACKUP_AGE = timedelta(hours=50)
-"""Two nights and a bit."""
+"""Two nights and two hours."""
 
 
 def check(settings: Settings, now: datetime) -> Iterator[Finding]:
-    """Looks at wvr.db and its backups."""
+    """Check wvr.db and its backups."""
     if not settings.database.exists():
-        yield note(f"there is no {settings.database} yet", "db_writer makes it at its first start")
+        yield note(f"{settings.database} does not exist yet", "db_writer creates it at its first start")
         return
     yield from _integrity(settings)
     yield from _locks(settings)
     yield from _backups(settings, now)
     for path in sorted(settings.data.glob("wvr.db.corrupt-*[0-9]")):
-        yield note(f"{path.name} was damaged and set aside", "delete it when nobody needs it; see docs/operations.md")
+        yield note(
+            f"{path.name} is a damaged database that was set aside",
+            "delete it if nobody needs it; see docs/operations.md",
+        )
 
 
 def _integrity(settings: Settings) -> Iterator[Finding]:
     try:
-        flaw = repair.damage(settings.database, settings.backups)
-    except Unavailable as hindrance:
-        advice = "run ./wvr as the data folder's owner, or with sudo; else look at the locks and the disk"
-        yield wrong(f"wvr.db can't be checked: {hindrance}", advice)
+        problem = repair.damage(settings.database, settings.backups)
+    except Unavailable as reason:
+        advice = "run ./wvr as the owner of the data folder, or with sudo; else check the locks and the disk"
+        yield wrong(f"wvr.db can't be checked: {reason}", advice)
         return
-    if flaw:
-        yield wrong(f"wvr.db is damaged: {flaw}", "./wvr down, then ./wvr up: the newest sound backup takes its place")
+    if problem:
+        yield wrong(f"wvr.db is damaged: {problem}", "./wvr down, then ./wvr up: the newest valid backup replaces it")
     else:
-        yield ok(f"wvr.db is sound ({settings.database.stat().st_size / 1e6:.0f} MB)")
+        yield ok(f"wvr.db passed the integrity check ({settings.database.stat().st_size / 1e6:.0f} MB)")
 
 
 def _locks(settings: Settings) -> Iterator[Finding]:
-    keeper = lock.keeper(settings.database)
-    yield ok(f"wvr.db is written by {keeper}" if keeper else "nobody writes wvr.db")
+    holder = lock.keeper(settings.database)
+    yield ok(f"wvr.db is written by {holder}" if holder else "no process writes wvr.db")
     holders = {lock.foreign_writer(settings.database)}
     for _ in range(LOCK_SAMPLES):
         if "" in holders or len(holders) > 1:
@@ -54,23 +57,23 @@ def _locks(settings: Settings) -> Iterator[Finding]:
     if "" not in holders and len(holders) == 1:
         yield wrong(
             f"{holders.pop()} holds the write lock of wvr.db",
-            "write or undo the changes in that program, or close it; nothing is lost meanwhile",
+            "commit or undo the changes in that program, or close it; no reading is lost meanwhile",
         )
 
 
 def _backups(settings: Settings, now: datetime) -> Iterator[Finding]:
-    found = backups.listed(settings.backups)
-    if not found:
-        yield note("there is no backup yet", "one is made each night at 02:30; now: ./wvr backup")
+    paths_by_time = backups.listed(settings.backups)
+    if not paths_by_time:
+        yield note("there is no backup yet", "wait for 02:30, or run ./wvr backup now")
         return
-    at, path = list(found.items())[-1]
+    at, path = list(paths_by_time.items())[-1]
     age = now.replace(tzinfo=None) - at
-    if flaw := backups.flaws(path):
-        yield wrong(f"the newest backup {path.name} is not sound: {flaw}", "check the disk; then ./wvr backup")
+    if problem := backups.flaws(path):
+        yield wrong(f"the newest backup {path.name} is not valid: {problem}", "check the disk; then ./wvr backup")
     elif age > MAX_BACKUP_AGE:
         yield wrong(
             f"the newest backup is {format_duration(age.total_seconds())} old", "./wvr backup; ./wvr logs db_writer"
         )
     else:
-        said = f"the newest of {len(found)} backups, {path.name}, is sound and {format_duration(max(0, age.total_seconds()))} old"
-        yield ok(said)
+        age_text = format_duration(max(0, age.total_seconds()))
+        yield ok(f"the newest of {len(paths_by_time)} backups, {path.name}, is valid and {age_text} old")

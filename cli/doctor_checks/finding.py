@@ -1,4 +1,4 @@
-"""What a check of `./wvr doctor` says."""
+"""Results of the checks of `./wvr doctor`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """Result of one check."""
 
     state: Literal["ok", "note", "wrong"]
     what: str
-    """In plain words."""
+    """Observation in plain words."""
     advice: str = ""
-    """What to do; empty when nothing is to be done."""
+    """What to do; empty if there is nothing to do."""
 
 
 def ok(what: str) -> Finding:
@@ -22,7 +22,7 @@ def ok(what: str) -> Finding:
 
 
 def note(what: str, advice: str) -> Finding:
-    """Worth knowing, and not yet wrong."""
+    """Return a finding that is worth knowing, but not wrong."""
     return Finding("note", what, advice)
 
 
@@ -31,7 +31,7 @@ def wrong(what: str, advice: str) -> Finding:
 
 
 def format_duration(seconds: float) -> str:
-    """A duration in words."""
+    """Return a duration in words."""
     for unit, length in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"

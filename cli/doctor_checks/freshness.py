@@ -1,4 +1,4 @@
-"""How old the newest reading, verdict and forecast of each sensor are, and whether the clock can be right."""
+"""Age of the newest reading, verdict and forecast of each sensor, and plausibility of the clock."""
 
 from __future__ import annotations
 
@@ -21,36 +21,39 @@ MAX_FORECAST_LAG = 2 * HOUR + 600
 
 
 def check(settings: Settings, now: datetime, running: bool) -> Iterator[Finding]:
-    """Looks at the clock and at what was stored last."""
+    """Check the clock and what was stored last."""
     yield _clock(now, settings.data / "spool" / "tick")
     history = History(settings.database, settings.zone, settings.site.name)
     try:
         sensors = history.sensors()
         for sensor in sensors:
             yield from _sensor(history, sensor, int(now.timestamp()), running)
-    except Unavailable as hindrance:
-        yield wrong(f"stored readings can't be read: {hindrance}", "see what is said of wvr.db")
+    except Unavailable as reason:
+        yield wrong(f"stored readings can't be read: {reason}", "see the lines about wvr.db")
         return
     if not sensors:
-        yield note("no reading is stored yet", "README.md says how a meter is connected; ./wvr logs ingest")
+        yield note("no reading is stored yet", "see README.md for how to connect a meter; ./wvr logs ingest")
     for sensor in sorted(settings.sensors.keys() - set(sensors)) if sensors else ():
-        yield note(f"sensor {sensor} of site.toml has no reading yet", "is it spelled as the meter's file spells it?")
+        yield note(
+            f"sensor {sensor} of site.toml has no reading yet",
+            "check that site.toml and the meter's file spell it alike",
+        )
 
 
 def _clock(now: datetime, newest: Path) -> Finding:
-    """The machine's clock, against 2024 and the newest minute that ingest has closed (data/spool/tick)."""
-    said = f"the clock says {now:%Y-%m-%d %H:%M %Z}"
+    """Compare the machine's clock with 2024 and with the newest minute that ingest has closed (data/spool/tick)."""
+    text = f"the clock shows {now:%Y-%m-%d %H:%M %Z}"
     try:
         ahead = (datetime.fromisoformat(newest.read_text(encoding="ascii").strip()) - now).total_seconds()
     except (OSError, ValueError):
         ahead = 0.0
     if now.year < FIRST_YEAR:
-        return wrong(said, "set it: sudo timedatectl set-ntp true; check its battery")
+        return wrong(text, "set it: sudo timedatectl set-ntp true; check the battery of the clock")
     if ahead > MAX_CLOCK_AHEAD:
         return wrong(
-            f"{said}, and was {format_duration(ahead)} ahead before", "docs/operations.md, When the clock is wrong"
+            f"{text}, but was {format_duration(ahead)} ahead before", "docs/operations.md, When the clock is wrong"
         )
-    return ok(said)
+    return ok(text)
 
 
 def _sensor(history: History, sensor: str, now: int, running: bool) -> Iterator[Finding]:
@@ -61,12 +64,10 @@ def _sensor(history: History, sensor: str, now: int, running: bool) -> Iterator[
     if age < -MAX_CLOCK_AHEAD:
         yield wrong(
             f"sensor {sensor}: the newest reading is {format_duration(-age)} in the future",
-            "the meter's clock or this machine's is wrong; set the wrong one",
+            "set the clock of the meter or of this machine",
         )
     elif running and age > MAX_READING_AGE:
-        yield wrong(
-            f"sensor {sensor}: no reading for {format_duration(age)}", "look at the meter, its cable or its file"
-        )
+        yield wrong(f"sensor {sensor}: no reading for {format_duration(age)}", "check the meter, its cable or its file")
     else:
         yield ok(f"sensor {sensor}: newest reading {format_duration(max(0, age))} ago")
     verdict, issued = history.last_verdict(sensor), history.issued(sensor)
@@ -74,10 +75,10 @@ def _sensor(history: History, sensor: str, now: int, running: bool) -> Iterator[
     yield _check_lag(f"sensor {sensor}: forecasts", issued, newest, now, MAX_FORECAST_LAG, "forecaster")
 
 
-def _check_lag(what: str, last: int | None, newest: int, now: int, most: int, service: str) -> Finding:
+def _check_lag(what: str, last: int | None, newest: int, now: int, max_lag: int, service: str) -> Finding:
     if last is None:
-        return note(f"{what}: none yet", f"if that stays so: ./wvr logs {service}")
-    if newest - last > most:
+        return note(f"{what}: none yet", f"if this persists: ./wvr logs {service}")
+    if newest - last > max_lag:
         return wrong(
             f"{what} are {format_duration(newest - last)} behind the readings", f"./wvr status; ./wvr logs {service}"
         )

@@ -1,4 +1,4 @@
-"""Are the models that serve whole, and those that their manifests name."""
+"""Checksums of the active models."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from shared.settings import Settings
 
 
 def check(settings: Settings) -> Iterator[Finding]:
-    """Compares every model's files with the checksums of its manifest."""
+    """Compare the files of each active model with the checksums of its manifest."""
     folders = [path.parent for path in sorted(settings.models.glob("*/*/manifest.json"))]
     if not folders:
-        yield note("no model is trained yet; forecasts follow the week's profile", "with enough days it is")
+        yield note("no model is trained yet; the profile forecasts", "wait until there are enough days of readings")
     for folder in folders:
         yield _model(folder)
 
@@ -25,13 +25,12 @@ def _model(folder: Path) -> Finding:
     try:
         manifest = read_manifest(folder)
         if manifest["id"] == PROFILE_MODEL_ID:
-            return note(
-                f"{name}: the profile forecasts: {str(manifest.get('reason'))[:200]}", "./wvr models lists others"
-            )
-        sums = {"model.tflite": manifest["checksum"], **manifest.get("checksums", {})}
-        bad = [file for file, checksum in sums.items() if sha256((folder / file).read_bytes()) != checksum]
+            reason = str(manifest.get("reason"))[:200]
+            return note(f"{name}: the profile forecasts: {reason}", "./wvr models lists other models")
+        checksums = {"model.tflite": manifest["checksum"], **manifest.get("checksums", {})}
+        bad = [file for file, checksum in checksums.items() if sha256((folder / file).read_bytes()) != checksum]
     except (ModelError, OSError) as error:
-        return wrong(f"{name}: {error}", "./wvr train; until then forecasts follow the week's profile")
+        return wrong(f"{name}: {error}", "./wvr train; until then the profile forecasts")
     if bad:
-        return wrong(f"{name}: {', '.join(bad)} is not what the manifest says", "./wvr train")
-    return ok(f"{name}: {manifest['id']} is whole")
+        return wrong(f"{name}: {', '.join(bad)} does not match the manifest", "./wvr train")
+    return ok(f"{name}: the files of {manifest['id']} match the manifest")

@@ -1,4 +1,4 @@
-"""Versions of WVR and of what it stands on, and whether wvr.db is of this one."""
+"""Versions of WVR and its dependencies, and compatibility of wvr.db."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MIN_MOSQUITTO = (2, 0)
 
 
 def check(settings: Settings) -> Iterator[Finding]:
-    """Looks at what is installed here, and at the tables."""
+    """Check the installed versions and the schema of wvr.db."""
     system = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
     commit = _first_line("git", "-C", str(ROOT), "describe", "--always", "--dirty")
     yield ok(f"WVR {VERSION}{f' ({commit})' if commit else ''} on {system}, {platform.machine()}")
@@ -30,25 +30,25 @@ def check(settings: Settings) -> Iterator[Finding]:
     if engine.is_available or not which("docker"):
         yield ok(engine.detail)
     else:
-        yield note(engine.detail, "if WVR runs in Docker here: be in the group docker, or use sudo; else nothing")
+        yield note(engine.detail, "only if WVR runs in Docker here: join the group docker, or use sudo")
     if mosquitto:
         yield check_mosquitto(_first_line(str(mosquitto), "-h"))
     elif not engine.is_available:
-        yield note("neither Mosquitto nor a Docker engine is here", "./wvr up --local installs Mosquitto")
+        yield note("neither Mosquitto nor a Docker engine is installed", "./wvr up --local installs Mosquitto")
     if newer := _newer_schema(settings.database):
         yield wrong(newer.partition(": ")[0], f"{newer.partition(': ')[2]}: docs/operations.md, Rollback")
 
 
-def check_mosquitto(said: str) -> Finding:
-    """A version as Mosquitto says it."""
-    found = re.search(r"(\d+)\.(\d+)", said)
-    if found and (int(found[1]), int(found[2])) < MIN_MOSQUITTO:
-        return wrong(f"{said} is too old", "Debian 12 has 2.0.11: sudo apt-get install mosquitto")
-    return ok(said)
+def check_mosquitto(text: str) -> Finding:
+    """Check a version text of Mosquitto."""
+    match = re.search(r"(\d+)\.(\d+)", text)
+    if match and (int(match[1]), int(match[2])) < MIN_MOSQUITTO:
+        return wrong(f"{text} is too old", "Debian 12 has 2.0.11: sudo apt-get install mosquitto")
+    return ok(text)
 
 
 def _newer_schema(database: Path) -> str:
-    """What a newer WVR has made of the tables; a file that can't be read is the next check's."""
+    """Return why the schema is newer than this WVR, or an empty text. Another check reports an unreadable file."""
     try:
         with closing(sqlite3.connect(f"file:{database.resolve()}?mode=ro", uri=True)) as source:
             return schema.later([name for (name,) in source.execute(schema.APPLIED)])
@@ -58,7 +58,7 @@ def _newer_schema(database: Path) -> str:
 
 def _first_line(*command: str) -> str:
     try:
-        said = subprocess.run(command, check=False, capture_output=True, text=True, timeout=10).stdout
+        output = subprocess.run(command, check=False, capture_output=True, text=True, timeout=10).stdout
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return (said.splitlines() or [""])[0]
+    return (output.splitlines() or [""])[0]

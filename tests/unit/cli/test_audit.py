@@ -15,7 +15,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from cli.audit import IMAGES, NOT_AUDITED, VULNERABLE, ask, audit_result, bill_of_materials, main
+from cli.audit import IMAGES, NOT_AUDITED, VULNERABLE, audit_result, bill_of_materials, main, query_advisories
 from cli.bootstrap import ROOT
 
 
@@ -92,13 +92,13 @@ def test_what_is_known_to_be_vulnerable_is_named(
 
 
 def test_all_is_well_when_all_was_looked_up_and_nothing_is_known(service: str) -> None:
-    code, words = audit_result(*ask(service))
+    code, words = audit_result(*query_advisories(service))
     assert code == 0
     assert re.fullmatch(r"no known vulnerability in \d\d packages", words)
 
 
 def test_a_service_that_does_not_answer_is_no_audit() -> None:
-    code, words = audit_result(*ask("http://127.0.0.1:9/"))
+    code, words = audit_result(*query_advisories("http://127.0.0.1:9/"))
     assert code == NOT_AUDITED
     assert words.startswith("NOT audited")
 

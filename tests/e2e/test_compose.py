@@ -170,7 +170,7 @@ def test_a_running_site_goes_back_to_a_backup(compose_site: RunningSite) -> None
     backup = max((compose_site.data / "backup").glob("wvr-*.db"))
     restored = compose_site.wvr("restore", backup.name)
     assert restored.returncode == 0, restored.stdout + restored.stderr
-    assert "ingest goes on" in restored.stdout
+    assert "ingest continues" in restored.stdout
     site_assertions.every_service_is_healthy(compose_site)
     compose_site.wait_for_alert_after(compose_site.alert_minute())
 

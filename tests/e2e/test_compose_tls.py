@@ -79,7 +79,7 @@ def test_a_certificate_that_can_not_be_used_keeps_the_broker_from_starting(site:
 def test_certificates_without_a_tls_port_keep_the_broker_from_starting(site: RunningSite) -> None:
     code, said = start(site)
     assert code
-    assert "docker-compose.tls.yml go together" in said
+    assert "docker-compose.tls.yml must be used together" in said
     assert not site.listens()
 
 

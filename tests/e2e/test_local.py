@@ -68,13 +68,13 @@ def test_a_running_site_is_backed_up(local_site: RunningSite) -> None:
     made = local_site.wvr("backup")
     assert made.returncode == 0, made.stderr
     (backup,) = (local_site.data / "backup").glob("wvr-*.db")
-    assert f"backup/{backup.name} is made and sound" in made.stdout
+    assert f"backup/{backup.name} created and verified" in made.stdout
 
 
 def test_the_doctor_finds_a_running_site_well(local_site: RunningSite) -> None:
     said = local_site.wvr("doctor").stdout
-    assert "wvr.db is sound" in said
-    assert "knows the operator" in said
+    assert "wvr.db passed the integrity check" in said
+    assert "accepts the operator" in said
     assert "db_writer is online" in said
 
 

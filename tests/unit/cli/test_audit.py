@@ -87,7 +87,7 @@ def test_what_is_known_to_be_vulnerable_is_named(
 ) -> None:
     monkeypatch.setattr(Advisories, "flaws", {"paho-mqtt": "PYSEC-2026-1"})
     assert main(["--out", str(tmp_path), "--osv-url", service]) == VULNERABLE
-    assert f"paho-mqtt {version('paho-mqtt')}: PYSEC-2026-1, mended in 99" in capsys.readouterr().out
+    assert f"paho-mqtt {version('paho-mqtt')}: PYSEC-2026-1, fixed in 99" in capsys.readouterr().out
     assert {path.name for path in tmp_path.iterdir()} == {f"wvr-{image}.cdx.json" for image in IMAGES}
 
 

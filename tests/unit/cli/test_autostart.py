@@ -92,12 +92,12 @@ def test_in_docker_it_is_the_engine_that_starts(
 
 def test_without_systemd_it_says_so_and_what_else_to_do(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(autostart, "runs_systemd", lambda: False)
-    with pytest.raises(CommandError, match=rf"no systemd runs here.*WVR_DATA={data} .*/wvr up --local"):
+    with pytest.raises(CommandError, match=rf"systemd does not run here.*WVR_DATA={data} .*/wvr up --local"):
         autostart.main(["on"])
 
 
 def test_a_site_that_does_not_run_is_started_first(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(autostart, "supervisor_pid", lambda _: None)
     monkeypatch.setattr("cli.compose.is_running", lambda: False)
-    with pytest.raises(CommandError, match=r"does not run; first \./wvr up"):
+    with pytest.raises(CommandError, match=r"does not run; start it with \./wvr up"):
         autostart.main(["on", "--root", str(data)])

@@ -52,7 +52,7 @@ def test_persistence_that_is_off(
     mosquitto.persistence = "false"
     here.restart()
     finding = only(settings, here)
-    assert "retained and queued messages): persistence is off" in finding.what
+    assert "retained and queued messages over a restart: persistence is off" in finding.what
     assert "broker/mosquitto.conf" in finding.advice
 
 
@@ -62,8 +62,8 @@ def test_a_folder_that_the_broker_can_not_write(
     # Mosquitto writes beside and renames; root may write everywhere, but not over a folder.
     (mosquitto.folder / f"{broker_persistence.MEMORY}.new").mkdir()
     finding = only(settings, here)
-    assert f"it can't write its memory in {mosquitto.folder}" in finding.what
-    assert "make room" in finding.advice
+    assert f"it can't write its persistence file in {mosquitto.folder}" in finding.what
+    assert "free disk space" in finding.advice
 
 
 def test_a_memory_that_is_written_and_lost(
@@ -75,7 +75,7 @@ def test_a_memory_that_is_written_and_lost(
         mosquitto.start()
 
     finding = only(settings, replace(here, restart=restart, saved_at=time.time))
-    assert "although it wrote its memory" in finding.what
+    assert "although it wrote its persistence file" in finding.what
 
 
 def test_a_broker_that_does_not_come_back(
@@ -83,7 +83,7 @@ def test_a_broker_that_does_not_come_back(
 ) -> None:
     monkeypatch.setattr(broker_persistence, "RESTART_TIMEOUT_SECONDS", 0.5)
     finding = only(settings, replace(here, restart=mosquitto.stop))
-    assert "does not do its work around a restart" in finding.what
+    assert "failed around a restart" in finding.what
     assert "./wvr logs broker" in finding.advice
 
 

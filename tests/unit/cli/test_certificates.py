@@ -72,7 +72,7 @@ def test_a_misnamed_file_is_no_silent_broker_without_tls(tmp_path: Path, home: P
 
 def test_the_key_of_another_certificate_is_named(tmp_path: Path, home: Path, authority: trustme.CA) -> None:
     authority.issue_cert("elsewhere").private_key_pem.write_to_path(home / "server.key")
-    with pytest.raises(CommandError, match=r"server.key: is not the key of server.crt"):
+    with pytest.raises(CommandError, match=r"server.key: does not match server.crt"):
         validate(tmp_path)
 
 
@@ -86,7 +86,7 @@ def test_a_key_with_a_passphrase_is_named(tmp_path: Path, home: Path) -> None:
 
 def test_an_authority_that_did_not_sign_is_named(tmp_path: Path, home: Path) -> None:
     trustme.CA().cert_pem.write_to_path(home / "ca.crt")
-    with pytest.raises(CommandError, match=r"ca.crt: does not vouch for .*server.crt: unable to get local issuer"):
+    with pytest.raises(CommandError, match=r"ca.crt: did not sign .*server.crt: unable to get local issuer"):
         validate(tmp_path)
 
 
@@ -133,4 +133,4 @@ def test_compose_does_not_start_with_half_of_tls(
     else:
         write_certificates(tmp_path, trustme.CA())
     assert main() == 1
-    assert "secrets/tls and docker-compose.tls.yml go together" in capsys.readouterr().err
+    assert "secrets/tls and docker-compose.tls.yml must be used together" in capsys.readouterr().err

@@ -39,8 +39,8 @@ def test_a_sound_site_has_nothing_wrong(
     monkeypatch.setattr(freshness, "MAX_CLOCK_AHEAD", 10**9)
     assert doctor.main([]) == 0
     said = capsys.readouterr().out
-    assert "wvr.db is sound" in said
-    assert "all is well" in said
+    assert "wvr.db passed the integrity check" in said
+    assert "everything is in order" in said
 
 
 def test_a_missing_folder_and_a_small_disk(site: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +57,7 @@ def test_a_damaged_database_and_a_damaged_backup(site: Settings) -> None:
         path.write_bytes(content[:4096] + b"\xa5" * (len(content) - 4096))
     found = wrongs(database.check(site, NOW))
     assert "wvr.db is damaged" in found
-    assert "is not sound" in found
+    assert "is not valid" in found
 
 
 def test_an_old_backup(site: Settings) -> None:
@@ -80,7 +80,7 @@ def test_silence_and_a_wrong_clock(site: Settings) -> None:
     assert not wrongs(freshness.check(site, minute_at(12), running=True))
     assert "no reading for 21 minutes" in wrongs(freshness.check(site, NOW, running=True))
     assert "in the future" in wrongs(freshness.check(site, minute_at(-60), running=False))
-    assert "the clock says 1970" in wrongs(freshness.check(site, NOW.replace(year=1970), running=False))
+    assert "the clock shows 1970" in wrongs(freshness.check(site, NOW.replace(year=1970), running=False))
 
 
 def test_a_clock_that_was_set_back_behind_the_newest_tick(site: Settings) -> None:
@@ -105,7 +105,7 @@ def test_a_model_that_is_not_its_manifests(site: Settings) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="ascii")
     assert not wrongs(models.check(site))
     (folder / "model.tflite").write_bytes(b"another")
-    assert "model.tflite is not what the manifest says" in wrongs(models.check(site))
+    assert "model.tflite does not match the manifest" in wrongs(models.check(site))
 
 
 def test_a_disk_that_is_read_only(site: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +121,7 @@ def test_a_disk_that_is_slow_or_can_hold_no_more_files(site: Settings, monkeypat
     monkeypatch.setattr(data_folder, "MAX_FLUSH_SECONDS", -1.0)
     found = list(data_folder.check(site))
     assert "more files (inodes)" in wrongs(found)
-    assert "to keep a small write" in notes(found)
+    assert "for a small write" in notes(found)
 
 
 def test_a_sensor_of_site_toml_that_never_reported(site: Settings) -> None:
@@ -147,7 +147,7 @@ def test_a_mosquitto_that_is_too_old() -> None:
 
 def test_deep_needs_a_running_site(site: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services, "is_running", lambda _: False)
-    assert "can only be seen while WVR runs" in wrongs(doctor.run_checks(site, deep=True))
+    assert "--deep needs a running site" in wrongs(doctor.run_checks(site, deep=True))
 
 
 def test_everything_that_is_wrong_comes_with_what_to_do(site: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,5 +194,5 @@ def test_somebody_elses_data_folder(foreign_site: Settings, monkeypatch: pytest.
     foreign_site.data.chmod(0o700)
     with somebody_else():
         (finding,) = doctor.run_checks(foreign_site)
-    assert "the data folder can't be looked at" in finding.what
-    assert "run ./wvr as the data folder's owner" in finding.advice
+    assert "the data folder can't be checked" in finding.what
+    assert "run ./wvr as the owner of the data folder" in finding.advice

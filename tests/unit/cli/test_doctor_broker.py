@@ -23,21 +23,21 @@ NOW = minute_at(30)
 def test_what_a_status_means() -> None:
     well = Status("site1", "detector", "online", VERSION, minute_at(0), minute_at(30), 80.0, 0, "")
     assert not wrongs(services.check_service("detector", well, NOW))
-    assert "never reported" in wrongs(services.check_service("detector", None, NOW))
+    assert "never published a status" in wrongs(services.check_service("detector", None, NOW))
     assert "is offline since" in wrongs(services.check_service("detector", replace(well, state="offline"), NOW))
     assert "the disk is full" in wrongs(services.check_service("detector", replace(well, note="the disk is full"), NOW))
-    assert "nothing for 30 minutes" in wrongs(services.check_service("detector", replace(well, at=minute_at(0)), NOW))
+    assert "no status for 30 minutes" in wrongs(services.check_service("detector", replace(well, at=minute_at(0)), NOW))
 
 
 def test_a_broker_that_is_not_there(site: Settings) -> None:
     unused = site.model_copy(update={"broker": site.broker.model_copy(update={"port": 1})})
-    assert "can't be reached" in wrongs(services.check(unused, NOW))
+    assert "no connection to the broker" in wrongs(services.check(unused, NOW))
 
 
 def test_a_broker_that_answers(settings: Settings) -> None:
     found = list(services.check(settings, NOW))
-    assert found[0].what.endswith("knows the operator")
-    assert "ingest has never reported" in wrongs(found)
+    assert found[0].what.endswith("accepts the operator")
+    assert "ingest has never published a status" in wrongs(found)
 
 
 def test_a_broker_that_hangs(site: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +69,7 @@ def test_a_service_that_waits_for_new_tables_is_not_ill() -> None:
 
 def test_services_that_do_not_come_back(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services, "RETURN_TIMEOUT_SECONDS", 0.1)
-    assert "ingest did not come back" in wrongs(services.wait_for_return(settings, NOW, ["ingest"]))
+    assert "ingest did not reconnect" in wrongs(services.wait_for_return(settings, NOW, ["ingest"]))
 
 
 def test_readings_that_wait_in_the_spool(site: Settings) -> None:
@@ -90,14 +90,14 @@ def test_readings_that_are_missing_on_their_way() -> None:
     stored = Stored("site1", "abc", 10, minute_at(10), 10, 0, 17)
     assert "7 readings are missing" in notes(backlog.check_store(stored))
     assert not notes(backlog.check_store(replace(stored, seen=10)))
-    assert "not yet said" in notes(backlog.check_store(None))
+    assert "has not reported" in notes(backlog.check_store(None))
 
 
 def test_messages_that_the_broker_holds_or_dropped() -> None:
     said = {backlog.QUEUE: b"2020", backlog.RETAINED: b"20", backlog.DROPPED: b"3"}
     assert notes(backlog.check_broker(said)).splitlines() == [
-        "the broker holds 2000 messages",
-        "the broker is dropping messages, 3 since its start",
+        "the broker queues 2000 messages",
+        "the broker has dropped 3 messages since its start",
     ]
     assert not notes(backlog.check_broker({backlog.QUEUE: b"30", backlog.RETAINED: b"20"}))
     assert [one.what for one in backlog.check_broker({})] == ["the broker's queues don't grow"]

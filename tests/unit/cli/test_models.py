@@ -98,6 +98,6 @@ def test_without_models_the_list_says_so(
 ) -> None:
     monkeypatch.setenv("WVR_DATA", str(tmp_path))
     assert models.main([]) == 0
-    assert "forecasts follow the week's profile" in capsys.readouterr().out
+    assert "the profile forecasts" in capsys.readouterr().out
     assert models.main(["use", "profile"]) == 0
     assert models.main(["use", "profile", "--sensor", "001"]) == 1

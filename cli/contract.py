@@ -1,4 +1,4 @@
-"""`./wvr contract`: regenerate the files that follow from the code, such as broker/acl and docs/asyncapi.json."""
+"""`./wvr contract`: regenerate the files that follow from the code, such as broker/acl and docs/reference/asyncapi.json."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def contents() -> dict[str, str]:
     services = {service.name: service for service in DECLARING_SERVICES}
     return {
         "broker/acl": access_list({**services, Operator.name: Operator}),
-        "docs/asyncapi.json": document(services),
+        "docs/reference/asyncapi.json": document(services),
     }
 
 

@@ -1,4 +1,4 @@
-"""`python -m bench.detection.bound`: how soon flow can tell of bursts at all, beside WVR; in docs/detection-bound.md.
+"""`python -m bench.detection.bound`: how soon flow can tell of bursts at all, beside WVR; in docs/results/detection-bound.md.
 
 A matched filter (Kay, Fundamentals of Statistical Signal Processing II, 1998, chapter 4) that is told what nobody has
 at a site: the flow expected of each minute, and the covariance of what chance adds to it. Of all weighted sums of three

@@ -1,4 +1,4 @@
-"""Plots for docs/detection.md from development seeds: what each method sees, and how sure it can be."""
+"""Plots for docs/explanation/detection.md from development seeds: what each method sees, and how sure it can be."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from bench.detection.events import Event
 from bench.detection.run import QUICK, alarms
 from bench.detection.scoring import Alarm
 from bench.detection.simulator import Record, make_record
-from bench.table import DOCS
+from bench.table import RESULTS
 from shared.domain.series import DAY, HOUR, Floats
 
-IMAGES = DOCS / "images"
+IMAGES = RESULTS / "images"
 SEED = 2
 WIDE, HIGH = 7.0, 3.2
 """Inches."""
 
 
 def draw() -> None:
-    """Draws all plots into docs/images/; one site-year runs through WVR for them."""
+    """Draws all plots into docs/results/images/; one site-year runs through WVR for them."""
     mpl.use("Agg")
     IMAGES.mkdir(exist_ok=True)
     record = make_record(SEED, "typical")

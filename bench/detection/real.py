@@ -50,7 +50,7 @@ class Real:
 
 
 def publish_real(detector: str, jobs: int) -> None:
-    """Writes docs/detection-real.md."""
+    """Writes docs/results/detection-real.md."""
     records = [*gecco(), *river(), *districts()]
     with ProcessPoolExecutor(jobs) as pool:
         found = list(pool.map(_scores, [(detector, record) for record in records]))

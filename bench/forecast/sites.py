@@ -1,4 +1,4 @@
-"""All forecasters on simulated sites, WVR through ./wvr replay: the rows of docs/forecast.md."""
+"""All forecasters on simulated sites, WVR through ./wvr replay: the rows of docs/results/forecast.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m bench.fuzz`: coverage-guided fuzz of everything that comes from outside; its table is docs/fuzz.md."""
+"""`python -m bench.fuzz`: coverage-guided fuzz of everything that comes from outside; its table is docs/results/fuzz.md."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.fuzz", description=__doc__)
     parser.add_argument("--inputs", type=int, default=1_100_000, help="of all targets together")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--target", choices=TARGETS, help="only this one; docs/fuzz.md stays as it is")
+    parser.add_argument("--target", choices=TARGETS, help="only this one; docs/results/fuzz.md stays as it is")
     wanted = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="wvr-fuzz-"))
     whole = sum(target.parts for target in TARGETS.values())

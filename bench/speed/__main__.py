@@ -1,4 +1,4 @@
-"""`python -m bench.speed`: how fast and how small WVR is; one table, kept in docs/speed.md."""
+"""`python -m bench.speed`: how fast and how small WVR is; one table, kept in docs/results/speed.md."""
 
 from __future__ import annotations
 

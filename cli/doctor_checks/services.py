@@ -39,7 +39,7 @@ def check(settings: Settings, now: datetime) -> Iterator[Finding]:
     try:
         retained = kept(settings, *topics, *(topic_filter(kind, settings.site.name) for kind in (Status, Stored)))
     except SystemExit as error:
-        yield wrong(str(error), "./wvr up creates passwords; see docs/access.md for certificates")
+        yield wrong(str(error), "./wvr up creates passwords; see docs/how-to/access.md for certificates")
         return
     except PermissionError:
         raise

@@ -1,4 +1,4 @@
-"""docs/asyncapi.json: the contract as AsyncAPI 3, made from the message classes and what services declare."""
+"""docs/reference/asyncapi.json: the contract as AsyncAPI 3, made from the message classes and what services declare."""
 
 from __future__ import annotations
 

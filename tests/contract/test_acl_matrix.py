@@ -176,7 +176,7 @@ def test_a_last_will_is_no_way_around(court: RunningSite) -> None:
 
 
 def test_the_table_of_docs_access_says_the_same() -> None:
-    lines = (ROOT / "docs/access.md").read_text(encoding="utf-8").splitlines()
+    lines = (ROOT / "docs/how-to/access.md").read_text(encoding="utf-8").splitlines()
     cells = [line.strip("|").split("|") for line in lines if line.startswith("| `")]
     rights = {row[0].split("`")[1]: [re.findall(r"`([^`]+)`", cell) for cell in row[1:]] for row in cells}
     assert rights.keys() == set(USERS)

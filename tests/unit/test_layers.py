@@ -1,4 +1,4 @@
-"""Who may import what: the table of docs/architecture.md, kept true."""
+"""Who may import what: the table of docs/explanation/architecture.md, kept true."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def test_an_ended_certificate_does_not_keep_the_site_from_starting(tmp_path: Pat
 def test_a_certificate_made_as_documented_is_taken(tmp_path: Path) -> None:
     if not shutil.which("openssl"):
         pytest.skip("openssl is not installed")
-    text = (ROOT / "docs/access.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/how-to/access.md").read_text(encoding="utf-8")
     commands = text[text.index("openssl req") : text.index("cp server.crt ca.crt")] + "cp server.crt ca.crt"
     home = tmp_path / "secrets/tls"
     home.mkdir(parents=True)

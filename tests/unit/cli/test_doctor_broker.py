@@ -100,4 +100,4 @@ def test_messages_that_the_broker_holds_or_dropped() -> None:
         "the broker has dropped 3 messages since its start",
     ]
     assert not notes(backlog.check_broker({backlog.QUEUE: b"30", backlog.RETAINED: b"20"}))
-    assert [one.what for one in backlog.check_broker({})] == ["the broker's queues don't grow"]
+    assert [one.what for one in backlog.check_broker({})] == ["the broker's queues do not grow"]

@@ -19,12 +19,16 @@ ALL_THAT_RUNS = "local"
 VULNERABLE, NOT_AUDITED = 1, 2
 
 
+def parser() -> argparse.ArgumentParser:
+    command = argparse.ArgumentParser(prog="./wvr audit", description=__doc__)
+    command.add_argument("--out", type=Path, default=ROOT / "sbom", help="output folder of the SBOMs, default: sbom")
+    command.add_argument("--osv-url", metavar="URL", help="OSV service to query instead of PyPI")
+    return command
+
+
 def main(arguments: list[str]) -> int:
     """Return 0 if no vulnerability is known, 1 if one is, 2 if not all packages could be looked up."""
-    parser = argparse.ArgumentParser(prog="wvr audit", description=__doc__)
-    parser.add_argument("--out", type=Path, default=ROOT / "sbom", help="output folder of the SBOMs, default: sbom")
-    parser.add_argument("--osv-url", metavar="URL", help="OSV service to query instead of PyPI")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)
     for image in IMAGES:

@@ -42,14 +42,18 @@ WantedBy=multi-user.target
 """
 
 
-def main(arguments: list[str]) -> int:
-    """Show the state, or switch it for the mode in which WVR runs now. Raises CommandError."""
-    parser = argparse.ArgumentParser(prog="./wvr autostart", description=__doc__)
-    parser.add_argument("switch", nargs="?", choices=("on", "off"))
-    parser.add_argument(
+def parser() -> argparse.ArgumentParser:
+    command = argparse.ArgumentParser(prog="./wvr autostart", description=__doc__)
+    command.add_argument("switch", nargs="?", choices=("on", "off"))
+    command.add_argument(
         "--root", type=Path, default=Path("/"), help="root folder of another system, such as a disk image"
     )
-    options = parser.parse_args(arguments)
+    return command
+
+
+def main(arguments: list[str]) -> int:
+    """Show the state, or switch it for the mode in which WVR runs now. Raises CommandError."""
+    options = parser().parse_args(arguments)
     data = data_folder()
     try:
         if options.switch:

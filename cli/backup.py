@@ -12,8 +12,12 @@ from shared.settings import Settings, SettingsError, load_settings
 from shared.store import backups, lock
 
 
+def parser() -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(prog="./wvr backup", description=__doc__)
+
+
 def main(arguments: list[str]) -> int:
-    argparse.ArgumentParser(prog="wvr backup", description=__doc__).parse_args(arguments)
+    parser().parse_args(arguments)
     try:
         settings = load_settings()
         handle = lock.take(settings.database)

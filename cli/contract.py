@@ -1,4 +1,4 @@
-"""`./wvr contract`: regenerate the files that follow from the code, such as broker/acl and docs/reference/asyncapi.json."""
+"""`./wvr contract`: regenerate the files that follow from the code."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 
 from cli.bootstrap import ROOT
 from cli.broker_client import Operator
+from cli.reference import commands_page, settings_page, topics_page
 from services.db_writer.service import DbWriter
 from services.detector.service import Detector
 from services.forecaster.service import Forecaster
@@ -25,12 +26,19 @@ def contents() -> dict[str, str]:
     return {
         "broker/acl": access_list({**services, Operator.name: Operator}),
         "docs/reference/asyncapi.json": document(services),
+        "docs/reference/commands.md": commands_page(),
+        "docs/reference/settings.md": settings_page(),
+        "docs/reference/topics.md": topics_page(),
     }
+
+
+def parser() -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(prog="./wvr contract", description=__doc__)
 
 
 def main(arguments: list[str]) -> int:
     """Write all generated files."""
-    argparse.ArgumentParser(prog="wvr contract", description=__doc__).parse_args(arguments)
+    parser().parse_args(arguments)
     for path, text in contents().items():
         (ROOT / path).write_text(text, encoding="utf-8")
         print(path)

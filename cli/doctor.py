@@ -29,13 +29,17 @@ from shared.settings import Settings, SettingsError, load_settings
 STATE_LABELS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
 
 
+def parser() -> argparse.ArgumentParser:
+    command = argparse.ArgumentParser(prog="./wvr doctor", description=__doc__)
+    command.add_argument("-q", "--quiet", action="store_true", help="show only what is wrong")
+    deep = "also restart the broker and check that it keeps its messages; services reconnect"
+    command.add_argument("--deep", action="store_true", help=deep)
+    return command
+
+
 def main(arguments: list[str]) -> int:
     """Print one line for each finding. Return 1 if something is wrong."""
-    parser = argparse.ArgumentParser(prog="wvr doctor", description=__doc__)
-    parser.add_argument("-q", "--quiet", action="store_true", help="show only what is wrong")
-    deep = "also restart the broker and check that it keeps its messages; services reconnect"
-    parser.add_argument("--deep", action="store_true", help=deep)
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     logging.disable(logging.CRITICAL)
     try:
         settings = load_settings()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
+
 from cli import compose
-from cli.bootstrap import CommandError, reexec_in_venv
+from cli.bootstrap import reexec_in_venv
 from cli.local_site import data_folder, supervisor_pid
+
+
+def parser() -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(prog="./wvr down", description=__doc__)
 
 
 def main(arguments: list[str]) -> int:
     """Stop WVR in the mode in which it runs."""
-    if arguments:
-        raise CommandError("usage: ./wvr down")
+    parser().parse_args(arguments)
     data = data_folder()
     if supervisor_pid(data):
         reexec_in_venv("local")

@@ -10,12 +10,16 @@ from shared.settings import load_settings
 from shared.store.export import QUERIES, export
 
 
+def parser() -> argparse.ArgumentParser:
+    command = argparse.ArgumentParser(prog="./wvr export", description=__doc__)
+    command.add_argument("table", choices=QUERIES)
+    command.add_argument("--data", type=Path, help="folder of wvr.db; default: the site's own")
+    command.add_argument("--out", type=Path, required=True)
+    return command
+
+
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="wvr export", description=__doc__)
-    parser.add_argument("table", choices=QUERIES)
-    parser.add_argument("--data", type=Path, help="folder of wvr.db; default: the site's own")
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     data = options.data or load_settings().data
     try:
         rows = export(data / "wvr.db", options.table, options.out)

@@ -23,11 +23,15 @@ BATCH_MINUTES = 5000
 """Readings in one message."""
 
 
+def parser() -> argparse.ArgumentParser:
+    command = argparse.ArgumentParser(prog="./wvr import", description=__doc__)
+    command.add_argument("file", type=Path, help="CSV or text file, .gz too")
+    command.add_argument("--data", type=Path, help="data folder; default: the site's own")
+    return command
+
+
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="wvr import", description=__doc__)
-    parser.add_argument("file", type=Path, help="CSV or text file, .gz too")
-    parser.add_argument("--data", type=Path, help="data folder; default: the site's own")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         settings = load_settings()
         settings = settings.model_copy(update={"data": options.data}) if options.data else settings

@@ -13,12 +13,16 @@ from cli.local_site import data_folder, supervisor_pid
 TAIL_LINES = "200"
 
 
+def parser() -> argparse.ArgumentParser:
+    command = argparse.ArgumentParser(prog="./wvr logs", description=__doc__)
+    command.add_argument("service", nargs="*", help="default: all")
+    command.add_argument("-f", "--follow", action="store_true", help="follow until Ctrl-C")
+    return command
+
+
 def main(arguments: list[str]) -> int:
     """Print the newest lines of all services, or of those named."""
-    parser = argparse.ArgumentParser(prog="./wvr logs")
-    parser.add_argument("service", nargs="*", help="default: all")
-    parser.add_argument("-f", "--follow", action="store_true", help="follow until Ctrl-C")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     data = data_folder()
     try:
         if supervisor_pid(data) or not compose.engine().is_available:

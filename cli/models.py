@@ -30,14 +30,18 @@ HEADER = (
 )
 
 
-def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="wvr models", description=__doc__)
-    commands = parser.add_subparsers(dest="what", metavar="use")
-    use = commands.add_parser("use", help="activate a registered model, or `profile`")
+def parser() -> argparse.ArgumentParser:
+    command = argparse.ArgumentParser(prog="./wvr models", description=__doc__)
+    actions = command.add_subparsers(dest="what", metavar="use")
+    use = actions.add_parser("use", help="activate a registered model, or `profile`")
     use.add_argument("id", help="id from ./wvr models, or profile")
     use.add_argument("--sensor", default="", help="only for this sensor")
     use.add_argument("--channel", default="", choices=CHANNELS, help="only for this channel")
-    options = parser.parse_args(arguments)
+    return command
+
+
+def main(arguments: list[str]) -> int:
+    options = parser().parse_args(arguments)
     try:
         settings = load_settings()
         if options.what is None:

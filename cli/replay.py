@@ -41,13 +41,17 @@ REPLAY_MARKER = "replay.json"
 """Marks a folder that a replay has filled, so that the next replay may clear it."""
 
 
+def parser() -> argparse.ArgumentParser:
+    command = argparse.ArgumentParser(prog="./wvr replay", description=__doc__)
+    command.add_argument("input", type=Path, help="CSV or text file, .gz too")
+    command.add_argument("--data", type=Path, required=True, help="output folder, like data/")
+    command.add_argument("--site", default="", help="path of another site.toml, or another site name")
+    command.add_argument("--train", action="append", default=[], type=datetime.fromisoformat, metavar="DATE")
+    return command
+
+
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="wvr replay", description=__doc__)
-    parser.add_argument("input", type=Path, help="CSV or text file, .gz too")
-    parser.add_argument("--data", type=Path, required=True, help="output folder, like data/")
-    parser.add_argument("--site", default="", help="path of another site.toml, or another site name")
-    parser.add_argument("--train", action="append", default=[], type=datetime.fromisoformat, metavar="DATE")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     logging.disable(logging.INFO)
     try:
         settings = _settings(options.site, options.data)

@@ -23,10 +23,14 @@ READERS = ("forecaster", "detector", "reporter")
 ServiceAction = Callable[[Sequence[str]], None]
 
 
+def parser() -> argparse.ArgumentParser:
+    command = argparse.ArgumentParser(prog="./wvr restore", description=__doc__)
+    command.add_argument("file", nargs="?", help="path of a backup, or its name in data/backup/")
+    return command
+
+
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="wvr restore", description=__doc__)
-    parser.add_argument("file", nargs="?", help="path of a backup, or its name in data/backup/")
-    name = parser.parse_args(arguments).file
+    name = parser().parse_args(arguments).file
     try:
         settings = load_settings()
         if name is None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
+
 from cli import compose
-from cli.bootstrap import CommandError, reexec_in_venv
+from cli.bootstrap import reexec_in_venv
 from cli.local_site import data_folder, supervisor_pid
 
 HEALTHY_STATES = ("healthy", "done")
 
 
+def parser() -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(prog="./wvr status", description=__doc__)
+
+
 def main(arguments: list[str]) -> int:
     """Print one line for each service. Return 0 only if all are healthy."""
-    if arguments:
-        raise CommandError("usage: ./wvr status")
+    parser().parse_args(arguments)
     data = data_folder()
     if supervisor_pid(data):
         reexec_in_venv("local")

@@ -8,7 +8,11 @@ from cli.broker_client import send_command
 from shared.settings import load_settings
 
 
+def parser() -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(prog="./wvr train", description=__doc__)
+
+
 def main(arguments: list[str]) -> int:
-    argparse.ArgumentParser(prog="wvr train", description=__doc__).parse_args(arguments)
+    parser().parse_args(arguments)
     settings = load_settings()
     return send_command(settings, "train", "training")

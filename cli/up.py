@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 from pathlib import Path
@@ -29,15 +30,20 @@ class Listeners(NamedTuple):
             require_free_port(self.bind, self.tls)
 
 
+def parser() -> argparse.ArgumentParser:
+    command = argparse.ArgumentParser(prog="./wvr up", description=__doc__)
+    command.add_argument("--local", action="store_true", help="use local processes in any case")
+    return command
+
+
 def main(arguments: list[str]) -> int:
     """Start WVR and wait until it is healthy."""
-    if arguments not in ([], ["--local"]):
-        raise CommandError("usage: ./wvr up [--local]")
+    options = parser().parse_args(arguments)
     data = data_folder()
     listeners = _listeners(data)
     if supervisor_pid(data):
         print("WVR already runs as local processes: ./wvr status. To restart it: ./wvr down, then ./wvr up")
-    elif arguments:
+    elif options.local:
         _up_locally(listeners, "--local was given")
     elif (engine := compose.engine()).is_available:
         _up_in_docker(listeners, engine.detail)

@@ -9,11 +9,15 @@ from pathlib import Path
 from shared.settings import SettingsError, load_settings
 
 
+def parser() -> argparse.ArgumentParser:
+    command = argparse.ArgumentParser(prog="./wvr validate", description=__doc__)
+    command.add_argument("file", nargs="?", type=Path, help="default: site.toml")
+    return command
+
+
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="wvr validate", description=__doc__)
-    parser.add_argument("file", nargs="?", type=Path, help="default: site.toml")
     try:
-        settings = load_settings(parser.parse_args(arguments).file)
+        settings = load_settings(parser().parse_args(arguments).file)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 1

@@ -1,4 +1,4 @@
-"""site.toml and the environment become frozen, validated settings; an error names file, line and key."""
+"""Settings from site.toml and the environment, validated and frozen. An error names file, line and key."""
 
 from __future__ import annotations
 
@@ -18,54 +18,62 @@ from shared.contract.messages import MAX_SENSORS, Channel, Name
 from shared.runtime.files import read_small
 
 ENV_PREFIX, ENV_DELIMITER = "WVR_", "__"
-"""WVR_SECTION__KEY"""
+"""Environment variables are called WVR_SECTION__KEY."""
 STRUCTURE_ERRORS = ("dict_type", "model_type", "tuple_type")
-"""What pydantic calls a text in the place of a table or a list."""
+"""Types of pydantic errors that report a text in place of a table or list."""
 MAX_FILE_BYTES = 1_000_000
-"""Bytes of site.toml."""
+"""Limit of site.toml."""
 MAX_PROBLEMS = 50
-"""Wrong settings that are told at once."""
+"""Limit of the problems in one error."""
 
 
 class SettingsError(Exception):
-    """A setting that can't be used; the text names the file, the line and the key."""
+    """A setting is invalid; the text names file, line and key."""
 
 
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise ValueError(f"no time zone is called {name!r}; for Korea: Asia/Seoul") from None
+        raise ValueError(f"unknown time zone {name!r}; for Korea write 'Asia/Seoul'") from None
     return name
 
 
 def _country(code: str) -> str:
-    """Only asked of a country that is set, so that the services that need no holidays don't load them."""
+    # Imported only for a country that is set: services that need no holidays must not load the package.
     from shared.runtime.public_holidays import known
 
     if not known(code):
-        raise ValueError(f"no public holidays are known for {code!r}; for Korea: KR, for a region like Trieste: IT-TS")
+        raise ValueError(
+            f"no public holidays are known for {code!r}; for Korea write 'KR', for a region such as Trieste 'IT-TS'"
+        )
     return code
 
 
 class Section(BaseModel):
-    """A table of site.toml: frozen, and an unknown key is an error."""
+    """A table of site.toml. An unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Site(Section):
+    """The site."""
+
     name: Name = "site1"
+    """Name of the site in topics and tables."""
     timezone: Annotated[str, AfterValidator(_zone)] = "Asia/Seoul"
+    """Time zone of files, views and nights (IANA name)."""
     country: Annotated[str, AfterValidator(_country)] = "KR"
-    """Whose public holidays are kept, by ISO 3166: a country, or one of its regions."""
+    """ISO 3166 code of the country or region whose public holidays count as Sundays."""
 
 
 class Range(Section):
-    """What the meter can physically show; a value outside is a fault of the meter."""
+    """What a meter can show. A value outside is a meter fault."""
 
     min: float | None = None
+    """Lowest value, m³/h or bar."""
     max: float | None = None
+    """Highest value, m³/h or bar."""
 
     def model_post_init(self, _: object) -> None:
         if self.min is not None and self.max is not None and self.min >= self.max:
@@ -73,88 +81,120 @@ class Range(Section):
 
 
 class Sensor(Section):
+    """One sensor. With any such table, only named sensors are accepted."""
+
     flow_rate: Range = Range(min=0.0)
+    """Range of the flow meter, m³/h."""
     pressure: Range = Range(min=0.0)
+    """Range of the pressure gauge, bar."""
 
     def range(self, channel: Channel) -> Range:
         return self.flow_rate if channel == "flow_rate" else self.pressure
 
 
 class Ingest(Section):
+    """Where readings come from."""
+
     source: Literal["simulator", "file"] = "simulator"
+    """`simulator` shows a simulated site, `file` follows files in data/sensor/."""
     files: str = Field("*.csv", pattern=r"^[^/]+$")
-    """Pattern of the files that the source `file` follows in data/sensor/."""
+    """Pattern of the file names that the source `file` follows in data/sensor/."""
     spool_days: float = Field(2.0, gt=0, le=365)
-    """Stored readings stay so long in the spool, to fill a database that was restored from a backup."""
+    """Days for which stored readings stay in the spool, to fill a database that is restored from a backup."""
     spool_mb: float = Field(200.0, ge=10, le=100_000)
-    """Beyond it the oldest readings are dropped, stored or not."""
+    """Limit of the spool, MB. Beyond it, the oldest readings are dropped, stored or not."""
 
 
 class Simulator(Section):
+    """The simulated site."""
+
     seed: int = Field(1, ge=0)
+    """Seed of the random numbers. The same seed gives the same site."""
     sensors: tuple[Name, ...] = Field(("001",), min_length=1, max_length=MAX_SENSORS)
+    """Names of the simulated sensors."""
     mean_flow: float = Field(60.0, gt=0, le=1e6)
-    """m³/h"""
+    """Mean flow rate, m³/h."""
     mean_pressure: float = Field(4.0, gt=0, le=1e6)
-    """bar"""
+    """Mean pressure, bar."""
     history_days: int = Field(365, ge=0, le=1100)
+    """Days of history that the first start creates."""
 
 
 class Detection(Section):
+    """The checks of readings."""
+
     false_alarms_per_week: float = Field(0.5, gt=0, le=20)
+    """False-alarm budget of a sensor that the limits are set for."""
     silence_minutes: int = Field(10, ge=2, le=1440)
+    """Minutes without a reading after which the alarm `silence` opens."""
     stuck_minutes: int = Field(180, ge=10, le=2880)
-    """Shortest run of one and the same value that is called stuck; learned upwards for coarse meters."""
+    """Shortest run of one value, minutes, that is `stuck`. Coarse meters learn a longer one."""
 
 
 class Training(Section):
+    """The training of forecast models."""
+
     automatic: bool = True
+    """Train at the trainer's start, each year, after an import and after a rejected challenger."""
     min_days: int = Field(35, ge=21, le=730)
     """Days of readings that a training needs."""
     month: int = Field(1, ge=1, le=12)
     """Month of the yearly training, on its first day at 03:00."""
     epochs: int = Field(10, ge=1, le=500)
+    """Passes through the training data, at most."""
     seed: int = Field(1, ge=0)
+    """Seed of the training. The same data and seed give the same model."""
 
 
 Horizons = Annotated[tuple[Annotated[int, Field(ge=0, le=168)], ...], Field(max_length=169)]
 
 
 class Store(Section):
+    """The database."""
+
     retention_days: int = Field(365, ge=35, le=3650)
+    """Days after which minute rows, forecasts and scores are deleted."""
     horizons: Horizons = (0, 1, 24, 48, 72, 96, 120, 144, 168)
-    """Hours ahead that are kept of forecasts older than the newest."""
+    """Horizons, hours, that are kept of forecasts older than the newest."""
 
 
 class Reporter(Section):
+    """The text files for receivers."""
+
     horizons_hours: Horizons = (24, 48, 72, 96, 120, 144, 168)
+    """Horizons, hours, of the forecast columns in server.txt."""
     outbox_days: int = Field(7, ge=1, le=365)
+    """Days for which blocks of server.txt stay in the outbox."""
 
 
 class Broker(Section):
+    """The broker; set by the environment only."""
+
     host: str = "127.0.0.1"
+    """Address of the broker."""
     port: int = Field(1883, ge=1, le=65_535)
+    """Port without TLS."""
     tls_port: int = Field(8883, ge=1, le=65_535)
-    """Only with certificates in data/secrets/tls/."""
+    """Port with TLS; used with certificates in data/secrets/tls/."""
     ca: Path | None = None
-    """Certificate of who vouches for the broker; with it services and commands connect by TLS."""
+    """Certificate of the authority that signed the broker's. With it, services and commands connect by TLS."""
 
     @property
     def connect_port(self) -> int:
-        """The port that services and commands connect to."""
+        """Return the port that services and commands connect to."""
         return self.tls_port if self.ca else self.port
 
 
 class Settings(Section):
-    """All that an operator may change. WVR_SECTION__KEY in the environment goes before site.toml."""
+    """All settings. WVR_SECTION__KEY in the environment overrides site.toml."""
 
     data: Path = Path("data")
     """Folder of everything that WVR writes."""
     secrets: Path | None = None
-    """Folder with this service's broker password; default data/secrets/<service>."""
+    """Folder with the broker password of this service; default data/secrets/<service>."""
     site: Site = Site()
     sensors: dict[Name, Sensor] = Field(default_factory=dict, max_length=MAX_SENSORS)
-    """Empty: every sensor is taken, up to MOST_SENSORS."""
+    """Sensors by name. Empty: every sensor is accepted, up to 64."""
     ingest: Ingest = Ingest()
     simulator: Simulator = Simulator()
     detection: Detection = Detection()
@@ -184,17 +224,18 @@ class Settings(Section):
         return self.data / "sensor"
 
     def sensor(self, name: str) -> Sensor:
-        """Settings of a sensor; the defaults for one that site.toml doesn't name."""
+        """Return the settings of a sensor, or the defaults if site.toml does not name it."""
         return self.sensors.get(name, Sensor())
 
     def accepts_sensor(self, sensor: str) -> bool:
-        """Whether readings of this sensor are taken."""
+        """Return whether readings of this sensor are accepted."""
         return not self.sensors or sensor in self.sensors
 
 
 def load_settings(path: Path | None = None) -> Settings:
-    """Settings from a site.toml (default: WVR_SITE_FILE or ./site.toml; absent: defaults) and the environment.
+    """Return the settings of a site.toml and the environment.
 
+    `path` defaults to WVR_SITE_FILE, then ./site.toml; without that file, the defaults apply.
     Raises SettingsError with file, line and key.
     """
     named = path or (Path(os.environ["WVR_SITE_FILE"]) if "WVR_SITE_FILE" in os.environ else None)
@@ -206,27 +247,29 @@ def load_settings(path: Path | None = None) -> Settings:
         line = re.search(r"line (\d+)", str(error))
         raise SettingsError(f"{file}:{line[1] if line else 1}: {error}") from error
     except (RecursionError, ValueError, OverflowError) as error:
-        raise SettingsError(f"{file}:1: no TOML that can be read: {str(error)[:200]}") from error
+        raise SettingsError(f"{file}:1: invalid TOML: {str(error)[:200]}") from error
     for key in ("data", "secrets", "broker"):
         if key in values:
-            raise SettingsError(f"{file}:{line_of(text, (key,))}: {key}: belongs to the environment, WVR_{key.upper()}")
+            raise SettingsError(
+                f"{file}:{line_of(text, (key,))}: {key}: set it in the environment instead, WVR_{key.upper()}"
+            )
     try:
         return Settings(**_merge(values, _from_environment(os.environ)))
     except ValidationError as error:
-        told = [_explain(problem, file, text) for problem in error.errors()[:MAX_PROBLEMS]]
-        raise SettingsError("\n".join(told)) from error
+        problems = [_explain(problem, file, text) for problem in error.errors()[:MAX_PROBLEMS]]
+        raise SettingsError("\n".join(problems)) from error
 
 
 def _from_environment(variables: Mapping[str, str]) -> dict[str, Any]:
-    """What WVR_SECTION__KEY sets, as tables in tables; lists and tables are written as JSON, "" is not set.
+    """Return what WVR_SECTION__KEY variables set, as nested tables.
 
-    A single key goes before a table that holds it, too.
+    Lists and tables are written as JSON; an empty text sets nothing. A single key overrides a table that contains it.
     """
     values: dict[str, Any] = {}
-    for name, said in sorted(variables.items()):
+    for name, setting in sorted(variables.items()):
         first, *rest = name.upper().removeprefix(ENV_PREFIX).lower().split(ENV_DELIMITER)
-        if said and name.upper().startswith(ENV_PREFIX) and first in Settings.model_fields:
-            value = _from_json(said)
+        if setting and name.upper().startswith(ENV_PREFIX) and first in Settings.model_fields:
+            value = _from_json(setting)
             for key in reversed(rest):
                 value = {key: value}
             values = _merge(values, {first: value})
@@ -234,7 +277,7 @@ def _from_environment(variables: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _from_json(text: str) -> Any:
-    """A list or table; the text itself where it is none, such as a pattern of files."""
+    """Return a list or table, or the text itself if it is none, such as a file pattern."""
     try:
         return json.loads(text) if text[0] in "[{" else text
     except (ValueError, RecursionError):
@@ -242,25 +285,25 @@ def _from_json(text: str) -> Any:
 
 
 def _merge(below: Any, above: Any) -> Any:
-    """Table upon table: what both set is taken from above."""
+    """Merge nested tables; `above` wins."""
     if not (isinstance(below, dict) and isinstance(above, dict)):
         return above
     return below | {key: _merge(below.get(key), value) for key, value in above.items()}
 
 
 def _read_text(file: Path, must_be_there: bool) -> str:
-    """Raises SettingsError."""
+    """Return the text of a file. Raises SettingsError."""
     try:
         return read_small(file, MAX_FILE_BYTES).decode("utf-8")
     except FileNotFoundError:
         if must_be_there:
-            raise SettingsError(f"{file}: there is no such file") from None
+            raise SettingsError(f"{file}: file not found") from None
         return ""
     except OSError as error:
         raise SettingsError(f"{file}: can't be read: {error}") from error
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise SettingsError(f"{file}:{line}: no UTF-8 text") from error
+        raise SettingsError(f"{file}:{line}: not UTF-8; save the file as UTF-8") from error
 
 
 def _explain(problem: Any, file: Path, text: str) -> str:
@@ -268,16 +311,16 @@ def _explain(problem: Any, file: Path, text: str) -> str:
     key = ".".join(keys)
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
-        message = "there is no such setting"
+        message = "unknown setting; see docs/reference/settings.md"
     variable = ENV_PREFIX + "__".join(keys).upper()
     if variable in os.environ:
-        form = "; it needs JSON" if problem["type"] in STRUCTURE_ERRORS else ""
+        form = "; write it as JSON" if problem["type"] in STRUCTURE_ERRORS else ""
         return f"environment: {variable}: {key}: {message}{form} (got {problem['input']!r:.200})"
     return f"{file}:{line_of(text, keys)}: {key}: {message} (got {problem['input']!r:.200})"
 
 
 def line_of(text: str, keys: tuple[str, ...]) -> int:
-    """Line (from 1) on which a key of a TOML text is set, or its nearest parent; 1 when neither is there."""
+    """Return the line (from 1) that sets a key of a TOML text, or its nearest parent; 1 if there is neither."""
     table: tuple[str, ...] = ()
     best, depth = 1, 0
     for number, line in enumerate(text.splitlines(), 1):

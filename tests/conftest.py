@@ -22,6 +22,31 @@ hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("steady")
 
 
+FOLDER_ORDER = ("e2e", "faults", "fuzz", "contract", "unit")
+"""Folders of tests whose tests mostly wait come first, so that processor-bound tests fill the time."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="also run the tests that are marked `full`")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Select, order and group the tests: those of one file share a process, since they share fixtures."""
+    if not config.getoption("--full"):
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("full")])
+        items[:] = [item for item in items if not item.get_closest_marker("full")]
+    items.sort(key=lambda item: _folder_rank(item.path))
+    for item in items:
+        if item.get_closest_marker("independent"):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid))
+        elif not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
+
+
+def _folder_rank(path: Path) -> int:
+    return next((rank for rank, folder in enumerate(FOLDER_ORDER) if folder in path.parts), len(FOLDER_ORDER))
+
+
 @dataclass
 class Mosquitto:
     """A broker, without accounts if not told otherwise, whose state is in a folder."""

@@ -1,4 +1,4 @@
-"""Whole sites: in Docker Compose where an engine answers, and as local processes."""
+"""Complete sites: in Docker Compose if an engine answers, and as local processes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from cli.compose import engine
 from tests.conftest import free_port
 from tests.e2e.running_site import RunningSite, simulated
 
-A_YEAR = 365
-TWO_MONTHS = 60
-"""Of simulated history: enough for a training, and quickly learned."""
+HISTORY_DAYS = 60
+"""Days of simulated history: enough for a training, and quickly learned."""
 
 
 def require_docker() -> None:
-    """Skips the test when no engine answers; fails it where WVR_REQUIRE_DOCKER is set."""
+    """Skip the test if no engine answers; fail it if WVR_REQUIRE_DOCKER is set."""
     found = engine()
     if not found.is_available:
         if os.environ.get("WVR_REQUIRE_DOCKER"):
@@ -29,7 +28,7 @@ def require_docker() -> None:
 
 @contextmanager
 def in_docker(folder: Path, site_toml: str) -> Iterator[RunningSite]:
-    """A fresh site that `./wvr up` has started in Docker; gone with all its data afterwards."""
+    """Start a fresh site in Docker with `./wvr up`, and remove it with all its data afterwards."""
     require_docker()
     site = RunningSite.create(folder, free_port(), site_toml)
     try:
@@ -43,15 +42,15 @@ def in_docker(folder: Path, site_toml: str) -> Iterator[RunningSite]:
 
 @pytest.fixture(scope="module")
 def compose_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
-    """A simulated site in Docker with a year of history."""
-    with in_docker(tmp_path_factory.mktemp("compose"), simulated(A_YEAR)) as site:
+    """A simulated site in Docker with two months of history."""
+    with in_docker(tmp_path_factory.mktemp("compose"), simulated(HISTORY_DAYS)) as site:
         yield site
 
 
 @pytest.fixture(scope="module")
 def local_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
     """A fresh site that `./wvr up --local` has started."""
-    site = RunningSite.create(tmp_path_factory.mktemp("local"), free_port(), simulated(TWO_MONTHS))
+    site = RunningSite.create(tmp_path_factory.mktemp("local"), free_port(), simulated(HISTORY_DAYS))
     try:
         started = site.wvr("up", "--local")
         assert started.returncode == 0, started.stdout + started.stderr

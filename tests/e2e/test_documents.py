@@ -1,4 +1,4 @@
-"""Every command that README.md and docs/operations.md give really runs, in order, on a fresh machine's folder."""
+"""Every command of README.md, the tutorial and the how-to guides runs, in order, on a fresh machine's folder."""
 
 from __future__ import annotations
 
@@ -14,15 +14,19 @@ import pytest
 from cli.bootstrap import ROOT, which
 from cli.compose import engine
 from tests.conftest import free_port
+from tests.polling import wait_for
 
-PUT_IN = {
+pytestmark = pytest.mark.independent
+GUIDES = ("install", "troubleshoot", "update-and-roll-back", "manage-models", "back-up-and-restore")
+"""In the order in which an operator needs them; each starts where the one before it ended."""
+REPLACED_TEXTS = {
     "ADDRESS-OF-THIS-REPOSITORY wvr": '"$ORIGIN" wvr && ln -s "$VENV" wvr/.venv',
     "wvr-20261124T023000.db": '"$(basename "$(ls data/backup/wvr-*.db | head -n 1)")"',
     "/media/usb": '"$STICK"',
     "SERVICE": "ingest",
 }
-"""What a reader puts in, too; the clone finds the Python packages installed."""
-INSTEAD = {
+"""Placeholders that a reader replaces as well; the clone uses the installed Python packages."""
+REPLACED_LINES = {
     "sudo apt-get update": "apt-get --print-uris update",
     "sudo apt-get install -y git python3-venv": "dpkg -s git python3-venv || apt-get -s install git python3-venv",
     "sudo timedatectl set-timezone Asia/Seoul": "test -f /usr/share/zoneinfo/Asia/Seoul",
@@ -30,17 +34,18 @@ INSTEAD = {
     'sudo usermod -aG docker "$USER"': "id -un",
     "./wvr autostart": './wvr autostart --root "$IMAGE"',
     "./wvr autostart on": './wvr autostart on --root "$IMAGE"',
+    "./wvr autostart off": './wvr autostart off --root "$IMAGE"',
     "./wvr test": "./wvr test tests/unit/cli/test_local_site.py",
     "WVR_FAULTS=8 ./wvr test tests/faults": "./wvr test tests/faults --collect-only --quiet",
     ".venv/bin/python -m bench.faults --faults 300 --seed 7": ".venv/bin/python -m bench.faults --help",
+    "sleep 60": "true",
 }
-"""What would change this machine (autostart does so in the folder of one that is not running), or take hours."""
-LOCALLY = {"./wvr up": "./wvr up --local"}
-LONGEST = 600
-"""Seconds that the lines of one block may take."""
-BLOCK = re.compile(r"^```sh *([\w-]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+"""Lines that would change this machine or take long. Autostart acts on the folder of another system."""
+LOCAL_LINES = {"./wvr up": "./wvr up --local"}
+MAX_BLOCK_SECONDS = 600
+BLOCK = re.compile(r"^```(sh|toml) *([\w-]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`((?:\./wvr|\.venv/bin/|WVR_\w+=\S+ \./wvr|sudo) ?[^`]*)`")
-NEXT_MIGRATION = '''"""A later version's."""
+NEXT_MIGRATION = '''"""Migration of a later version."""
 
 
 def up(migrator, database):
@@ -49,7 +54,7 @@ def up(migrator, database):
 
 
 class Machine:
-    """A folder that stands for a mini PC, the place of its shell, and what was typed there."""
+    """A folder in place of a mini PC, the working folder of its shell, and the lines typed there."""
 
     def __init__(self, folder: Path, docker: bool) -> None:
         self.folder, self.docker = folder, docker
@@ -66,46 +71,54 @@ class Machine:
             "STICK": folder / "stick",
         }
         own |= {"IMAGE": folder / "image", "WVR_BROKER__PORT": port, "COMPOSE_PROJECT_NAME": f"wvr-test-{port}"}
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "USER") if name in os.environ}
-        self.environment = kept | {name: str(value) for name, value in own.items()}
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "USER") if name in os.environ}
+        self.environment = inherited | {name: str(value) for name, value in own.items()}
 
     def move(self, name: str) -> None:
-        """Goes on in a new folder: another machine."""
+        """Continue in a new folder, which stands for another machine."""
         self.place = self.folder / name
         self.place.mkdir()
 
     def type(self, text: str) -> None:
-        """Runs lines of a document; each must succeed."""
+        """Run lines of a document; each must succeed."""
         lines = [line.split("  #")[0].strip() for line in text.splitlines()]
         self.typed.update(lines)
-        script = "\n".join([*map(self._instead, lines), "echo", "pwd"])
+        script = "\n".join([*map(self._replacement, lines), "echo", "pwd"])
         done = self.run("bash", "-euxo", "pipefail", "-c", script)
         assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
         self.place = Path(done.stdout.splitlines()[-1])
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Into files: what goes on in the background keeps a pipe open, and what was said before a limit is told."""
-        said = [self.folder / "stdout", self.folder / "stderr"]
-        with said[0].open("w") as out, said[1].open("w") as err:
+        """Run a command with its output in files: a background process would keep a pipe open."""
+        outputs = [self.folder / "stdout", self.folder / "stderr"]
+        with outputs[0].open("w") as out, outputs[1].open("w") as err:
             try:
                 done = subprocess.run(
-                    command, cwd=self.place, env=self.environment, stdout=out, stderr=err, check=False, timeout=LONGEST
+                    command,
+                    cwd=self.place,
+                    env=self.environment,
+                    stdout=out,
+                    stderr=err,
+                    check=False,
+                    timeout=MAX_BLOCK_SECONDS,
                 )
             except subprocess.TimeoutExpired:
-                pytest.fail(f"{command} took more than {LONGEST} s\n" + "\n".join(map(Path.read_text, said)))
-        return subprocess.CompletedProcess(command, done.returncode, *map(Path.read_text, said))
+                pytest.fail(
+                    f"{command} took more than {MAX_BLOCK_SECONDS} s\n" + "\n".join(map(Path.read_text, outputs))
+                )
+        return subprocess.CompletedProcess(command, done.returncode, *map(Path.read_text, outputs))
 
-    def _instead(self, line: str) -> str:
-        line = INSTEAD.get(line, line)
-        line = line if self.docker else LOCALLY.get(line, line)
-        for word, put in PUT_IN.items():
+    def _replacement(self, line: str) -> str:
+        line = REPLACED_LINES.get(line, line)
+        line = line if self.docker else LOCAL_LINES.get(line, line)
+        for word, put in REPLACED_TEXTS.items():
             line = line.replace(word, put)
-        assert not line.startswith("sudo "), f"the test has to say what runs instead of: {line}"
+        assert not line.startswith("sudo "), f"add a replacement for the line: {line}"
         return line
 
 
 def origin(folder: Path) -> Path:
-    """A repository with this checkout as v0.1.0, and v0.1.1, which changes the tables."""
+    """Create a repository with this checkout as v0.1.0, and v0.1.1, which changes the tables."""
     files = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
     for name in filter(lambda name: name and (ROOT / name).is_file(), files):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -131,44 +144,78 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(["git", "-C", folder, *arguments], check=True, capture_output=True, text=True).stdout
 
 
-@pytest.fixture(params=["local", pytest.param("docker", marks=pytest.mark.docker)])
-def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Machine]:
-    """A fresh machine; what was started there has ended afterwards."""
-    docker = request.param == "docker"
+@pytest.fixture
+def machine(mode: str, tmp_path: Path) -> Iterator[Machine]:
+    """A fresh machine, `local` or `docker`; everything that was started there is stopped afterwards."""
+    docker = mode == "docker"
     if docker and not (found := engine()).is_available:
         assert not os.environ.get("WVR_REQUIRE_DOCKER"), found.detail
         pytest.skip(found.detail)
     if missing := [tool for tool in ("git", "systemctl", "apt-get") if not which(tool)]:
-        pytest.skip(f"the documents are for Debian; this has no {missing[0]}")
-    one = Machine(tmp_path, docker)
-    yield one
-    one.run("./wvr", "down")
+        pytest.skip(f"the documents are for Debian; this machine has no {missing[0]}")
+    machine = Machine(tmp_path, docker)
+    yield machine
+    machine.run("./wvr", "down")
     if docker:
-        one.run("docker", "compose", "down", "--volumes", "--timeout", "5")
+        machine.run("docker", "compose", "down", "--volumes", "--timeout", "5")
 
 
 def text_of(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-def test_operations(machine: Machine) -> None:
-    """From an empty folder on; then what the text mentions besides."""
-    text = text_of("docs/operations.md")
-    for kind, block in BLOCK.findall(text):
-        if kind == "another-machine":
+def shell_blocks(text: str) -> list[tuple[str, str]]:
+    """Return the name (mostly empty) and the lines of each shell block of a document."""
+    return [(name, lines) for language, name, lines in BLOCK.findall(text) if language == "sh"]
+
+
+LOCAL = pytest.param("local")
+DOCKER = pytest.param("docker", marks=pytest.mark.docker)
+
+
+@pytest.mark.parametrize("mode", [LOCAL, pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.full])])
+def test_guides(machine: Machine) -> None:
+    """Takes minutes: every command of the guides runs on a real site, from an empty folder on."""
+    text = "\n".join(text_of(f"docs/how-to/{name}.md") for name in GUIDES)
+    for name, lines in shell_blocks(text):
+        if name == "another-machine":
             machine.type("./wvr down")
-            machine.move(kind)
-        machine.type(block)
+            machine.move(name)
+        machine.type(lines)
     mentioned = {" ".join(span.split()) for span in SPAN.findall(BLOCK.sub("", text))} - machine.typed
     machine.type("\n".join(sorted(mentioned - {"./wvr up --local"})))
-    assert INSTEAD.keys() - {"./wvr test"} <= machine.typed, "a substitution is of no use"
+    unused = REPLACED_LINES.keys() - {"./wvr test", "sleep 60"} - machine.typed
+    assert not unused, f"replacements of lines that no document has: {unused}"
 
 
+@pytest.mark.parametrize("mode", [pytest.param("local", marks=pytest.mark.full), DOCKER])
 def test_readme(machine: Machine) -> None:
-    """In a clone. The Korean one says the same."""
     machine.type("git clone ADDRESS-OF-THIS-REPOSITORY wvr\ncd wvr")
-    for _, block in BLOCK.findall(text_of("README.md")):
-        machine.type(block)
+    for _, lines in shell_blocks(text_of("README.md")):
+        machine.type(lines)
     assert "./wvr test" in machine.typed
-    both = [BLOCK.findall(re.sub(r" +#.*", "", text_of(name))) for name in ("README.md", "README.ko.md")]
-    assert both[0] == both[1]
+
+
+def test_both_readmes_have_the_same_commands() -> None:
+    english, korean = (shell_blocks(re.sub(r" +#.*", "", text_of(name))) for name in ("README.md", "README.ko.md"))
+    assert english == korean
+
+
+@pytest.mark.parametrize("mode", [LOCAL])
+def test_tutorial(machine: Machine) -> None:
+    """Takes minutes: a meter falls silent for two minutes of real time (ten in the tutorial)."""
+    machine.environment["WVR_DETECTION__SILENCE_MINUTES"] = "2"
+    for language, _, lines in BLOCK.findall(text_of("docs/tutorial/first-alarm.md")):
+        if language == "toml":
+            (machine.place / "site.toml").write_text(lines, encoding="utf-8")
+        else:
+            if "export anomalies" in lines:
+                wait_for(lambda: has_silence(machine), 300, "the alarm silence", pause=2.0)
+            machine.type(lines)
+    assert "silence" in (machine.place / "anomalies.csv").read_text(encoding="utf-8")
+
+
+def has_silence(machine: Machine) -> bool:
+    """Return whether the machine's site has stored a silence."""
+    machine.type("./wvr export anomalies --out anomalies.csv")
+    return ",silence," in (machine.place / "anomalies.csv").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Months of a real flow record, through a replay and through the live stack."""
+"""A real flow record of fourteen weeks, through a replay and through the live stack."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,10 @@ from tests.e2e.running_site import RunningSite
 from tests.polling import wait_for
 
 RECORD = ROOT.parent / "shared/data/gecco2018_flow_1min.csv.gz"
-LINES = 279_132
+RECORD_READINGS = 279_132
 """Fourteen weeks of two sensors."""
+WEEK_READINGS = 2 * 7 * 1440
+TABLES = ("readings", "verdicts", "anomalies", "predictions", "night_flow", "criteria")
 SITE = """
 [site]
 name = "real"
@@ -34,19 +37,21 @@ pytestmark = pytest.mark.skipif(not RECORD.exists(), reason=f"the real record is
 
 
 @pytest.fixture(scope="module")
-def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The record, unpacked, and a site.toml that follows files."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the record, its first week, and a site.toml that follows files."""
     folder = tmp_path_factory.mktemp("record")
     with gzip.open(RECORD, "rt", encoding="ascii") as source:
-        (folder / "readings.csv").write_text(source.read(), encoding="ascii")
+        lines = source.readlines()
+    (folder / "record.csv").write_text("".join(lines), encoding="ascii")
+    (folder / "week.csv").write_text("".join(islice(lines, 1 + WEEK_READINGS)), encoding="ascii")
     (folder / "site.toml").write_text(SITE, encoding="ascii")
     return folder
 
 
 @pytest.fixture(scope="module")
-def replayed(record: Path) -> Path:
-    """What a replay leaves."""
-    return replay_into(record, "once")
+def replayed_week(folder: Path) -> Path:
+    """The data folder of a replay of the first week."""
+    return replay_into(folder, "week.csv", "once")
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +61,9 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
         yield site
 
 
-def replay_into(record: Path, name: str) -> Path:
-    data = record / name
-    arguments = ["--data", str(data), "--site", str(record / "site.toml")]
-    assert replay([str(record / "readings.csv"), *arguments]) == 0
+def replay_into(folder: Path, readings: str, name: str) -> Path:
+    data = folder / name
+    assert replay([str(folder / readings), "--data", str(data), "--site", str(folder / "site.toml")]) == 0
     return data
 
 
@@ -69,41 +73,41 @@ def exported(data: Path, table: str) -> bytes:
     return out.read_bytes()
 
 
-def minutes(text: str) -> Counter[tuple[str, str]]:
-    """(sensor, minute) of each line."""
+def minutes_of(text: str) -> Counter[tuple[str, str]]:
+    """Return the number of lines of each (sensor, minute)."""
     cells = (line.split(",") for line in text.splitlines()[1:])
     return Counter((sensor, at.replace(" ", "T")[:16]) for at, sensor, *_ in cells)
 
 
-def test_every_minute_is_stored_and_judged_once(record: Path, replayed: Path) -> None:
-    sent = minutes((record / "readings.csv").read_text(encoding="ascii"))
-    for table, lines in (("readings", 1), ("verdicts", 2)):
-        rows = (line.split(",") for line in exported(replayed, table).decode().splitlines()[1:])
-        kept = Counter((sensor, at[:16]) for _, sensor, at, *_ in rows)
-        assert kept == dict.fromkeys(sent, lines)
-    assert sum(sent.values()) == LINES
+@pytest.mark.independent
+def test_every_minute_of_the_record_is_stored_and_judged_once(folder: Path) -> None:
+    """Takes a minute: the only replay of all fourteen weeks."""
+    data = replay_into(folder, "record.csv", "complete")
+    sent = minutes_of((folder / "record.csv").read_text(encoding="ascii"))
+    for table, rows_per_minute in (("readings", 1), ("verdicts", 2)):
+        rows = (line.split(",") for line in exported(data, table).decode().splitlines()[1:])
+        stored = Counter((sensor, at[:16]) for _, sensor, at, *_ in rows)
+        assert stored == dict.fromkeys(sent, rows_per_minute)
+    assert sum(sent.values()) == RECORD_READINGS
 
 
-@pytest.mark.parametrize("table", ["readings", "verdicts", "anomalies", "predictions", "night_flow", "criteria"])
-def test_replaying_twice_gives_the_same_bytes(record: Path, replayed: Path, table: str) -> None:
-    again = record / "again"
-    if not (again / "wvr.db").exists():
-        replay_into(record, "again")
-    assert exported(again, table) == exported(replayed, table)
+def test_two_replays_give_the_same_bytes(folder: Path, replayed_week: Path) -> None:
+    again = replay_into(folder, "week.csv", "again")
+    for table in TABLES:
+        assert exported(again, table) == exported(replayed_week, table), table
 
 
 @pytest.mark.docker
-def test_the_live_stack_says_the_same_as_the_replay(record: Path, replayed: Path, live: RunningSite) -> None:
-    def judged() -> bool:
+def test_live_stack_gives_the_verdicts_of_the_replay(folder: Path, replayed_week: Path, live: RunningSite) -> None:
+    def is_complete() -> bool:
         database = live.data / "wvr.db"
         if not database.exists():
             return False
         with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
-            found: int = connection.execute("SELECT count(*) FROM OUTLIER_VAL_TB").fetchone()[0]
-        return found == LINES
+            verdicts: int = connection.execute("SELECT count(*) FROM OUTLIER_VAL_TB").fetchone()[0]
+        return verdicts == WEEK_READINGS
 
-    folder = live.data / "sensor"
-    shutil.copy(record / "readings.csv", folder / "readings.csv")
-    wait_for(judged, 600, "a verdict for each reading")
+    shutil.copy(folder / "week.csv", live.data / "sensor/readings.csv")
+    wait_for(is_complete, 600, "a verdict for each reading")
     for table in ("readings", "verdicts"):
-        assert exported(live.data, table) == exported(replayed, table)
+        assert exported(live.data, table) == exported(replayed_week, table)

@@ -9,10 +9,10 @@ from datetime import datetime
 from functools import partial
 
 from cli.broker_client import send_command
-from services.forecaster.manifest import ModelError
-from services.trainer.shelf import Kept, Shelf
-from services.trainer.telling import BY_OPERATOR, in_use_now, told
 from shared.contract.messages import CHANNELS, PROFILE_MODEL_ID, SCORED_HORIZONS
+from shared.models.manifest import ModelError
+from shared.models.model_messages import OPERATOR_REASON, activation_text, to_model_trained
+from shared.models.registry import ModelRegistry, RegisteredModel
 from shared.runtime.service import Unavailable
 from shared.settings import Settings, SettingsError, load_settings
 from shared.store.lock import SecondWriter
@@ -60,16 +60,16 @@ def _use(settings: Settings, model_id: str, sensor: str, channel: str) -> int:
         return send_command(settings, "use", id=model_id, sensor=sensor, channel=channel)
     try:
         now = int(datetime.now(settings.zone).timestamp())
-        used = Shelf(settings.data).use(model_id, now, BY_OPERATOR, sensor, channel)
-        recorder.write([told(trained, settings.site.name, settings.zone) for trained in used])
+        used = ModelRegistry(settings.data).activate(model_id, now, OPERATOR_REASON, sensor, channel)
+        recorder.write([to_model_trained(trained, settings.site.name, settings.zone) for trained in used])
     finally:
         recorder.close()
-    print(in_use_now(model_id, used))
+    print(activation_text(model_id, used))
     return 0
 
 
 def _list(settings: Settings) -> int:
-    rows = [HEADER, *map(partial(_row, settings), Shelf(settings.data).kept())]
+    rows = [HEADER, *map(partial(_row, settings), ModelRegistry(settings.data).versions())]
     if len(rows) == 1:
         print(f"no models in {settings.models} yet; the profile forecasts")
         return 0
@@ -79,12 +79,12 @@ def _list(settings: Settings) -> int:
     return 0
 
 
-def _row(settings: Settings, kept: Kept) -> tuple[str, ...]:
-    one = kept.trained
+def _row(settings: Settings, kept: RegisteredModel) -> tuple[str, ...]:
+    one = kept.result
     span = [f"{datetime.fromtimestamp(at, settings.zone):%Y-%m-%d}" for at in (one.trained_from, one.trained_to)]
     if one.id == PROFILE_MODEL_ID:
         span = ["", ""]
-    used = f"since {datetime.fromtimestamp(one.at, settings.zone):%Y-%m-%d %H:%M}" if kept.used else ""
+    used = f"since {datetime.fromtimestamp(one.at, settings.zone):%Y-%m-%d %H:%M}" if kept.active else ""
     return (one.sensor, one.channel, one.id, *span, used, " ".join(_ratios(one.metrics)), one.reason)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from services.db_writer.service import DbWriter
 from services.detector.service import Detector
-from services.forecaster.main import loader
+from services.forecaster.main import make_model_loader
 from services.forecaster.service import Forecaster
 from services.ingest.past import NoPast
 from services.ingest.rejected import RejectedLines
@@ -24,12 +24,12 @@ from services.ingest.spool import NoSpool
 from services.reporter.folder import DeferredFolder
 from services.reporter.owed import NothingOwed
 from services.reporter.service import Reporter
-from services.trainer.job import Job
-from services.trainer.keeper import Keeper
-from services.trainer.runner import InProcess
+from services.trainer.model_selection import ModelSelector
+from services.trainer.runner import InProcessRunner
 from services.trainer.service import Trainer
-from services.trainer.shelf import Shelf
+from services.trainer.training_job import TrainingJob
 from shared.contract.messages import Command, Tick
+from shared.models.registry import ModelRegistry
 from shared.runtime.public_holidays import calendar
 from shared.runtime.register import Register
 from shared.runtime.replay import Replay, by_minute
@@ -93,13 +93,16 @@ def _services(settings: Settings, recorder: Recorder, folder: DeferredFolder) ->
     bad_lines = RejectedLines(settings.data / "rejected")
     ingest = Ingest(site, NoSpool("replay"), "replay", Register(settings.sensors), bad_lines, NoPast())
     holidays = calendar(settings.site.country)
-    job = Job(site, zone, settings.data, settings.training, history, time.monotonic, holidays)
+    job = TrainingJob(site, zone, settings.data, settings.training, history, time.monotonic, holidays)
     on_command = settings.training.model_copy(update={"automatic": False})
-    beginning, keeper = datetime.fromtimestamp(0, zone), Keeper(site, zone, Shelf(settings.data), history)
+    beginning, keeper = (
+        datetime.fromtimestamp(0, zone),
+        ModelSelector(site, zone, ModelRegistry(settings.data), history),
+    )
     keen = [
-        Forecaster(site, zone, history, loader(settings.data), holidays),
+        Forecaster(site, zone, history, make_model_loader(settings.data), holidays),
         Detector(settings, history, holidays),
-        Trainer(site, zone, on_command, InProcess(job.train), beginning, keeper),
+        Trainer(site, zone, on_command, InProcessRunner(job.train), beginning, keeper),
         Reporter(folder, zone, settings.reporter.horizons_hours, settings.reporter.outbox_days, NothingOwed()),
     ]
     keep = settings.store.retention_days

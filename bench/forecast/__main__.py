@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench.forecast import battle, real, sites
+from bench.forecast import bwdf, real, sites
 from bench.table import publish
 
-REPORT = 1100
+REPORT_SEED = 1100
 """Seeds from here on are for the report alone: nothing may be tuned on them."""
 
 
@@ -19,10 +19,10 @@ def main() -> None:
         publish("forecast-real", title, _command(), real.HEADER, list(real.rows(wanted.jobs)))
     if wanted.only in (None, "battle"):
         title = "Forecasts of the Battle of Water Demand Forecasting: ten real districts, four weeks, errors in l/s"
-        table = list(battle.rows(not wanted.quick, wanted.jobs))
-        publish("forecast-battle", title, _command(), battle.HEADER, table)
+        table = list(bwdf.rows(not wanted.quick, wanted.jobs))
+        publish("forecast-battle", title, _command(), bwdf.HEADER, table)
     if wanted.only in (None, "simulated"):
-        _publish_simulated(range(REPORT, REPORT + wanted.sites), wanted.days, wanted.judged)
+        _publish_simulated(range(REPORT_SEED, REPORT_SEED + wanted.sites), wanted.days, wanted.judged)
 
 
 def _publish_simulated(seeds: range, days: int, judged: int) -> None:

@@ -12,19 +12,19 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from services.trainer.hours import Hours
-from shared.domain.calendar import Calendar
-from shared.domain.profile import AHEAD
+from services.trainer.training_data import HourlySeries
+from shared.domain.holiday_calendar import HolidayCalendar
+from shared.domain.hour_of_week import WEEK_HOURS
+from shared.domain.local_time import local_seconds
+from shared.domain.profile_forecast import FORECAST_HOURS
 from shared.domain.series import HOUR, Floats
-from shared.domain.timing import local_seconds
-from shared.domain.weeks import WEEK_HOURS
 from shared.runtime.public_holidays import calendar
 
 ZONE = ZoneInfo("Europe/Rome")
 COUNTRY = "IT-TS"
 """Italy's holidays and the third of November, as the calendar of the data has them."""
 DAY_HOURS = 24
-LONGEST = 400 * DAY_HOURS
+MAX_HOURS = 400 * DAY_HOURS
 """Hours that a model learns from at most, as in the trainer."""
 
 
@@ -34,14 +34,14 @@ class Case:
 
     district: str
     week: int
-    hours: Hours
+    hours: HourlySeries
     """Up to the hour before the week, l/s."""
-    came: Floats
+    actuals: Floats
     """(168,) l/s, NaN as they are."""
 
 
 @cache
-def holidays() -> Calendar:
+def holidays() -> HolidayCalendar:
     return calendar(COUNTRY)
 
 
@@ -60,29 +60,29 @@ def weeks() -> list[int]:
     return [int(start) for start in np.flatnonzero(told & ~np.roll(told, 1))]
 
 
-def districts() -> list[Hours]:
+def districts() -> list[HourlySeries]:
     """All that is known of each district, l/s, the weeks to be forecast included."""
     inflows = _data()["dma-inflows"]
     index = pd.DatetimeIndex(inflows.index).tz_convert("UTC").tz_localize(None)
     first = int(index.to_numpy().astype("datetime64[s]").astype(np.int64)[0])
-    local = local_seconds(first + np.arange(len(index) + AHEAD) * HOUR, ZONE) // HOUR
+    local = local_seconds(first + np.arange(len(index) + FORECAST_HOURS) * HOUR, ZONE) // HOUR
     days = len(index) // DAY_HOURS
     return [
-        Hours(str(name), "flow_rate", first, values.to_numpy(), local, days, holidays())
+        HourlySeries(str(name), "flow_rate", first, values.to_numpy(), local, days, holidays())
         for name, values in inflows.items()
     ]
 
 
-def before(district: Hours, stop: int) -> Hours:
+def before(district: HourlySeries, stop: int) -> HourlySeries:
     """What a trainer would know at the start of an hour (its index)."""
-    first = max(0, stop - LONGEST)
+    first = max(0, stop - MAX_HOURS)
     part = slice(first, stop)
     return replace(
         district,
-        first=district.first + first * HOUR,
+        start_at=district.start_at + first * HOUR,
         values=district.values[part],
-        local=district.local[first : stop + AHEAD],
-        days=LONGEST // DAY_HOURS,
+        local_hours=district.local_hours[first : stop + FORECAST_HOURS],
+        known_days=MAX_HOURS // DAY_HOURS,
     )
 
 

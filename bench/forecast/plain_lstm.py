@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from shared.domain.profile import AHEAD
+from shared.domain.profile_forecast import FORECAST_HOURS
 from shared.domain.series import Floats
 
-MINUTES, UNITS, EPOCHS = 60, 64, 5
+INPUT_MINUTES, LSTM_UNITS, EPOCHS = 60, 64, 5
 
 
 class PlainLstm:
@@ -23,23 +23,25 @@ class PlainLstm:
         self.minutes = _filled(minutes)
         low, high = np.nanquantile(minutes[: stop * 60], (0.001, 0.999))
         self.low, self.span = low, max(high - low, 1e-9)
-        issued = np.arange(24, stop - AHEAD, 2)
-        truth = np.stack([hours[hour : hour + AHEAD] for hour in issued])
+        issued = np.arange(24, stop - FORECAST_HOURS, 2)
+        truth = np.stack([hours[hour : hour + FORECAST_HOURS] for hour in issued])
         whole = ~np.isnan(truth).any(axis=1)
         layers = tf.keras.layers
-        self.network: Any = tf.keras.Sequential([tf.keras.Input((MINUTES, 1)), layers.LSTM(UNITS), layers.Dense(AHEAD)])
+        self.network: Any = tf.keras.Sequential(
+            [tf.keras.Input((INPUT_MINUTES, 1)), layers.LSTM(LSTM_UNITS), layers.Dense(FORECAST_HOURS)]
+        )
         self.network.compile("adam", "mse")
         self.network.fit(
-            self._looks(issued[whole]), self._scaled(truth[whole]), epochs=EPOCHS, batch_size=64, verbose=0
+            self._windows(issued[whole]), self._scaled(truth[whole]), epochs=EPOCHS, batch_size=64, verbose=0
         )
 
     def forecasts(self, issued: np.ndarray) -> Floats:
         """(n, 169) in the channel's unit."""
-        answer = self.network.predict(self._looks(issued), batch_size=256, verbose=0)
+        answer = self.network.predict(self._windows(issued), batch_size=256, verbose=0)
         return np.asarray(self.low + self.span * answer)
 
-    def _looks(self, issued: np.ndarray) -> Floats:
-        looks = np.stack([self.minutes[60 * hour - MINUTES : 60 * hour] for hour in issued.tolist()])
+    def _windows(self, issued: np.ndarray) -> Floats:
+        looks = np.stack([self.minutes[60 * hour - INPUT_MINUTES : 60 * hour] for hour in issued.tolist()])
         return self._scaled(looks)[..., None]
 
     def _scaled(self, values: Floats) -> Floats:

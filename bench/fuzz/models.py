@@ -16,17 +16,17 @@ from typing import Any
 
 from bench.fuzz.bytes_source import BytesSource
 from bench.fuzz.targets import FuzzInput
-from services.forecaster.interpreter import NOTHING, open_model
-from services.forecaster.manifest import ModelError, sha256
-from services.trainer.folder import in_use, mend, prune
-from shared.domain.features import VERSION, Scaler
+from shared.domain.features import FEATURES_VERSION, Scaler
+from shared.models.litert import WARMUP_INPUTS, load_litert_model
+from shared.models.manifest import ModelError, sha256
+from shared.models.store import active_models, prune, recover
 
 MAKE = """
 import sys, pathlib
 import numpy as np
 from services.trainer import network
-weights = np.zeros((169, network.MEMBERS + 2, 3), np.float32)
-pathlib.Path(sys.argv[1]).write_bytes(network.to_litert(network.build(), weights))
+weights = np.zeros((169, network.ENSEMBLE_SIZE + 2, 3), np.float32)
+pathlib.Path(sys.argv[1]).write_bytes(network.to_litert(network.build_model(), weights))
 """
 SCALER = asdict(Scaler(10.0, 5.0))
 
@@ -46,10 +46,10 @@ def open_target(_: str, folder: Path) -> FuzzInput:
         ours = json.dumps(_manifest(draw, sha256(network))).encode() if draw.integer(0, 3) else b""
         (place / "manifest.json").write_bytes(ours or draw.raw(draw.left))
         with suppress(ModelError):
-            open_model(place).answer(NOTHING)
-        for trained in in_use(folder):
+            load_litert_model(place).predict(WARMUP_INPUTS)
+        for trained in active_models(folder):
             assert trained.sensor == "001"
-        mend(place)
+        recover(place)
         prune(place)
 
     return take
@@ -65,9 +65,23 @@ def _changed(draw: BytesSource, whole: bytes) -> bytes:
 
 def _manifest(draw: BytesSource, checksum: str) -> dict[str, Any]:
     """A whole one with some fields of another type or value."""
-    odd: list[Any] = [None, -1, 10**400, float("nan"), "", "../..", [], {}, True, "\ud800", "m", VERSION, draw.text(20)]
+    odd: list[Any] = [
+        None,
+        -1,
+        10**400,
+        float("nan"),
+        "",
+        "../..",
+        [],
+        {},
+        True,
+        "\ud800",
+        "m",
+        FEATURES_VERSION,
+        draw.text(20),
+    ]
     fields: dict[str, Any] = {
-        "id": "m", "checksum": checksum, "features": VERSION, "scaler": dict(SCALER), "sensor": "001",
+        "id": "m", "checksum": checksum, "features": FEATURES_VERSION, "scaler": dict(SCALER), "sensor": "001",
         "channel": "flow_rate", "at": 0, "path": "output", "trained_from": 0, "trained_to": 0, "promoted": True,
         "reason": "better", "metrics": {}, "checksums": {"model.tflite": checksum},
     }  # fmt: skip
@@ -80,6 +94,6 @@ def _manifest(draw: BytesSource, checksum: str) -> dict[str, Any]:
 
 
 def seeds(_: str) -> Iterator[bytes]:
-    whole = {"id": "m", "checksum": "", "features": VERSION, "scaler": SCALER}
+    whole = {"id": "m", "checksum": "", "features": FEATURES_VERSION, "scaler": SCALER}
     yield json.dumps(whole).encode() + bytes([0, 0])
     yield bytes(range(100))

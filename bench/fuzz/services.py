@@ -11,7 +11,7 @@ from bench.fuzz.message_generator import NAMES, START, ValueSource, message, mom
 from bench.fuzz.targets import FuzzInput
 from services.db_writer.service import DbWriter
 from services.detector.service import Detector
-from services.forecaster.main import loader
+from services.forecaster.main import make_model_loader
 from services.forecaster.service import Forecaster
 from services.ingest.past import NoPast
 from services.ingest.service import Ingest
@@ -20,13 +20,13 @@ from services.ingest.spool import NoSpool
 from services.reporter.folder import SensorFolder
 from services.reporter.owed import Owed
 from services.reporter.service import Reporter
-from services.trainer.keeper import Keeper
-from services.trainer.runner import InProcess
+from services.trainer.model_selection import ModelSelector
+from services.trainer.runner import InProcessRunner
 from services.trainer.service import Trainer
-from services.trainer.shelf import Shelf
 from shared.contract.codec import encode
 from shared.contract.messages import Command, HistoryBatch, Message, Reading, Rejected
-from shared.domain.calendar import NO_HOLIDAYS
+from shared.domain.holiday_calendar import NO_HOLIDAYS
+from shared.models.registry import ModelRegistry
 from shared.runtime.bus import Delivery
 from shared.runtime.register import Register
 from shared.runtime.run import work
@@ -86,9 +86,14 @@ def make(name: str, folder: Path) -> Service:
     makers: dict[str, Callable[[], Service]] = {
         "ingest": lambda: Ingest(site, NoSpool("001"), "file", Register(), lambda _: None, NoPast()),
         "detector": lambda: _behind_gaps(Detector(settings, past), past),
-        "forecaster": lambda: _behind_gaps(Forecaster(site, zone, past, loader(folder), NO_HOLIDAYS), past),
+        "forecaster": lambda: _behind_gaps(Forecaster(site, zone, past, make_model_loader(folder), NO_HOLIDAYS), past),
         "trainer": lambda: Trainer(
-            site, zone, settings.training, InProcess(lambda _: ()), START, Keeper(site, zone, Shelf(folder), past)
+            site,
+            zone,
+            settings.training,
+            InProcessRunner(lambda _: ()),
+            START,
+            ModelSelector(site, zone, ModelRegistry(folder), past),
         ),
         "db_writer": lambda: DbWriter(
             Recorder(settings.database, zone, (0, 24)), site, 365, lambda at: datetime.fromtimestamp(at, zone)
@@ -99,7 +104,7 @@ def make(name: str, folder: Path) -> Service:
 
 
 def _behind_gaps(service: Detector | Forecaster, past: Stored) -> Service:
-    return unbroken(service, past, service.owed, lambda: 1)
+    return unbroken(service, past, service.oldest_missing_output, lambda: 1)
 
 
 def items(draw: ValueSource, service: Service, number: int) -> list[Message | Measurement | BadLine]:

@@ -14,29 +14,29 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from bench.speed.live import backlog, delays, following_site, memory, percentile
-from bench.speed.records import FIRST, ZONE, write_record
+from bench.speed.live import backlog_catch_up, following_site, percentile, resident_memory, verdict_delays
+from bench.speed.records import START_SECONDS, ZONE, write_record
 from bench.table import publish
 from cli.bootstrap import ROOT
 from services.detector.service import Detector
-from services.forecaster.main import loader
+from services.forecaster.main import make_model_loader
 from services.forecaster.service import Forecaster
-from services.trainer.job import Job
-from services.trainer.plan import Failed, Plan
+from services.trainer.training_job import TrainingJob
+from services.trainer.training_protocol import TrainingFailed, TrainingRequest
 from shared.contract.messages import CHANNELS, Forecast, Message, Prediction, Reading, Tick
 from shared.domain.series import DAY, HOUR, MINUTE
 from shared.runtime.public_holidays import calendar
 from shared.settings import load_settings
 from shared.store.history import History
 
-YEAR, QUARTER = 525_600, 91
-NINE_MONTHS = 396_001
+YEAR_MINUTES, QUARTER_DAYS = 525_600, 91
+NINE_MONTHS_MINUTES = 396_001
 HEADER = ("what", "measured", "must", "goal")
 
 
 def main() -> None:
     argparse.ArgumentParser(prog="python -m bench.speed", description=__doc__).parse_args()
-    seconds("replay", "--help")  # installs packages, which would be counted else
+    run_seconds("replay", "--help")  # installs packages, which would be counted else
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         rows = [
@@ -46,8 +46,8 @@ def main() -> None:
 
 
 def replay_row(folder: Path) -> Iterator[tuple[str, ...]]:
-    write_record(folder / "year.csv", YEAR)
-    took = seconds("replay", str(folder / "year.csv"), "--data", str(folder / "year"))
+    write_record(folder / "year.csv", YEAR_MINUTES)
+    took = run_seconds("replay", str(folder / "year.csv"), "--data", str(folder / "year"))
     figures = json.loads((folder / "year/replay.json").read_text(encoding="ascii"))
     what = f"replay of a sensor-year, {figures['readings']} minutes, {figures['readings_per_second']}/s"
     yield what, f"{took:.1f} s", "120 s", "60 s"
@@ -59,16 +59,16 @@ def judging_row(folder: Path) -> Iterator[tuple[str, ...]]:
     history = History(settings.database, ZONE, settings.site.name)
     detector = Detector(settings, history, calendar(settings.site.country))
     spent = 0.0
-    for day in range(2 * QUARTER):
-        messages = list(_heard(history, settings.site.name, FIRST + day * DAY))
+    for day in range(2 * QUARTER_DAYS):
+        messages = list(_replayed_day(history, settings.site.name, START_SECONDS + day * DAY))
         began = time.process_time()
         for message in messages:
             list(detector.handle(message))
-        spent += (time.process_time() - began) if day >= QUARTER else 0.0
-    yield "a reading judged, both channels", f"{1e6 * spent / (QUARTER * 1440):.0f} µs", "40 µs", "20 µs"
+        spent += (time.process_time() - began) if day >= QUARTER_DAYS else 0.0
+    yield "a reading judged, both channels", f"{1e6 * spent / (QUARTER_DAYS * 1440):.0f} µs", "40 µs", "20 µs"
 
 
-def _heard(history: History, site: str, start: int) -> Iterator[Message]:
+def _replayed_day(history: History, site: str, start: int) -> Iterator[Message]:
     """What the detector hears of a day that was replayed."""
     series, forecasts = history.readings("001", start, start + DAY), history.first_hours("001", start, start + DAY)
     for at, flow, pressure in zip(series.at.tolist(), series.flow_rate.tolist(), series.pressure.tolist(), strict=True):
@@ -84,8 +84,8 @@ def _forecast(quantiles: tuple[float, float, float] | None) -> Forecast:
 
 
 def import_row(folder: Path) -> Iterator[tuple[str, ...]]:
-    write_record(folder / "nine.csv", NINE_MONTHS)
-    runs = [seconds("import", str(folder / "nine.csv"), "--data", str(folder / f"nine-{run}")) for run in range(3)]
+    write_record(folder / "nine.csv", NINE_MONTHS_MINUTES)
+    runs = [run_seconds("import", str(folder / "nine.csv"), "--data", str(folder / f"nine-{run}")) for run in range(3)]
     yield "import of 396,001 rows, median of 3", f"{statistics.median(runs):.1f} s", "8 s", "2 s"
 
 
@@ -94,16 +94,23 @@ def learning_rows(folder: Path) -> Iterator[tuple[str, ...]]:
     history = History(settings.database, ZONE, settings.site.name)
     began = time.perf_counter()
     cores = len(os.sched_getaffinity(0))
-    job = Job(settings.site.name, ZONE, settings.data, settings.training, history, time.monotonic, jobs=cores)
-    for record in job.train(Plan(FIRST + YEAR * MINUTE)):
-        if isinstance(record, Failed):
+    job = TrainingJob(
+        settings.site.name, ZONE, settings.data, settings.training, history, time.monotonic, workers=cores
+    )
+    for record in job.train(TrainingRequest(START_SECONDS + YEAR_MINUTES * MINUTE)):
+        if isinstance(record, TrainingFailed):
             sys.exit(record.text)
     yield "training of both channels on a year", f"{time.perf_counter() - began:.0f} s", "600 s", "180 s"
-    forecaster = Forecaster(settings.site.name, ZONE, history, loader(settings.data), calendar(settings.site.country))
+    forecaster = Forecaster(
+        settings.site.name, ZONE, history, make_model_loader(settings.data), calendar(settings.site.country)
+    )
     list(forecaster.start())
     runs = []
     for hour in range(51):
-        tick = Tick(settings.site.name, datetime.fromtimestamp(FIRST + YEAR * MINUTE + hour * HOUR - MINUTE, ZONE))
+        tick = Tick(
+            settings.site.name,
+            datetime.fromtimestamp(START_SECONDS + YEAR_MINUTES * MINUTE + hour * HOUR - MINUTE, ZONE),
+        )
         began = time.perf_counter()
         list(forecaster.handle(tick))
         runs.append(1000 * (time.perf_counter() - began))
@@ -112,9 +119,9 @@ def learning_rows(folder: Path) -> Iterator[tuple[str, ...]]:
 
 def live_rows(folder: Path) -> Iterator[tuple[str, ...]]:
     with following_site(folder / "live") as site:
-        found = delays(site)
-        weights = memory(site)
-        took, late = backlog(site)
+        found = verdict_delays(site)
+        weights = resident_memory(site)
+        took, late = backlog_catch_up(site)
     text = f"{percentile(found, 99):.0f} ms (median {statistics.median(found):.0f} ms)"
     yield "reading published to verdict stored and alert.txt written, 99th percentile", text, "250 ms", "50 ms"
     text = f"{took:.1f} s (meanwhile a new minute: median {statistics.median(late):.0f} ms, at most {max(late):.0f} ms)"
@@ -124,7 +131,7 @@ def live_rows(folder: Path) -> Iterator[tuple[str, ...]]:
     yield f"resident memory of broker and six services, trainer idle ({parts})", f"{total:.0f} MB", "600 MB", "350 MB"
 
 
-def seconds(*arguments: str) -> float:
+def run_seconds(*arguments: str) -> float:
     """Wall time of a command of ./wvr."""
     began = time.perf_counter()
     done = subprocess.run([ROOT / "wvr", *arguments], env=os.environ, stdout=subprocess.DEVNULL, check=False)

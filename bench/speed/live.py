@@ -20,8 +20,8 @@ from tests.conftest import free_port
 from tests.e2e.running_site import Listener, RunningSite, listening
 
 SITE = '[site]\nname = "bench"\n[ingest]\nsource = "file"\n[training]\nautomatic = false\n'
-READINGS = 200
-WEEK = 10_080
+READING_COUNT = 200
+WEEK_MINUTES = 10_080
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def following_site(folder: Path) -> Iterator[RunningSite]:
         site.wvr("down")
 
 
-def delays(site: RunningSite) -> list[float]:
+def verdict_delays(site: RunningSite) -> list[float]:
     """Milliseconds from hearing a reading on the broker to its verdict in the database and its line in alert.txt."""
     file = site.data / "sensor/live.csv"
     # Minutes to come, so that no line for a minute without a reading goes before them in alert.txt.
@@ -46,20 +46,20 @@ def delays(site: RunningSite) -> list[float]:
     found = []
     database = sqlite3.connect(f"file:{site.data / 'wvr.db'}?mode=ro", uri=True)
     with listening(site, "viewer") as viewer:
-        for number in range(READINGS):
+        for number in range(READING_COUNT):
             minute = at + timedelta(minutes=number)
             write_lines(file, "001", [minute])
-            _until(lambda: minute.isoformat() in _heard(viewer))  # noqa: B023
+            _until(lambda: minute.isoformat() in _newest_minutes(viewer))  # noqa: B023
             heard = time.perf_counter()
             _until(lambda: _is_stored(database, "001", minute) and site.alert_minute() == minute.replace(tzinfo=None))  # noqa: B023
             found.append(1000 * (time.perf_counter() - heard))
     return found
 
 
-def backlog(site: RunningSite) -> tuple[float, list[float]]:
+def backlog_catch_up(site: RunningSite) -> tuple[float, list[float]]:
     """Seconds until a week of one sensor is stored and judged; meanwhile the delays of another's new minutes, ms."""
     now = datetime.now(ZONE).replace(second=0, microsecond=0)
-    week = [now - timedelta(minutes=WEEK - minute) for minute in range(WEEK)]
+    week = [now - timedelta(minutes=WEEK_MINUTES - minute) for minute in range(WEEK_MINUTES)]
     database = sqlite3.connect(f"file:{site.data / 'wvr.db'}?mode=ro", uri=True)
     write_lines(site.data / "sensor/week.csv", "week", week)
     began, found = time.perf_counter(), []
@@ -68,7 +68,7 @@ def backlog(site: RunningSite) -> tuple[float, list[float]]:
         write_lines(site.data / "sensor/new.csv", "new", [at])
         _until(lambda: _is_stored(database, "new", at), 60)  # noqa: B023
         found.append(1000 * (time.perf_counter() - written))
-        if _judged(database, "week") == WEEK:
+        if _verdict_count(database, "week") == WEEK_MINUTES:
             return time.perf_counter() - began, found
     raise AssertionError
 
@@ -79,7 +79,7 @@ def write_lines(file: Path, sensor: str, minutes: Iterable[datetime]) -> None:
         log.writelines(f"{at:%Y-%m-%d %H:%M},{sensor},{60 + at.minute % 7},4.0\n" for at in minutes)
 
 
-def memory(site: RunningSite) -> dict[str, float]:
+def resident_memory(site: RunningSite) -> dict[str, float]:
     """Resident megabytes of the broker and each service."""
     command = [str(VENV / "bin/supervisorctl"), "-c", str(supervisor_conf(site.data)), "status"]
     lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
@@ -92,7 +92,7 @@ def percentile(values: list[float], percent: int) -> float:
     return statistics.quantiles(values, n=100)[percent - 1]
 
 
-def _heard(viewer: Listener) -> list[str]:
+def _newest_minutes(viewer: Listener) -> list[str]:
     """Minutes of the newest readings; one that is said again must not pass for the next."""
     return [reading["at"] for reading in viewer.messages("reading")[-5:]]
 
@@ -102,7 +102,7 @@ def _is_stored(database: sqlite3.Connection, sensor: str, minute: datetime) -> b
     return database.execute(sql, (sensor, int(minute.timestamp()))).fetchone() is not None
 
 
-def _judged(database: sqlite3.Connection, sensor: str) -> int:
+def _verdict_count(database: sqlite3.Connection, sensor: str) -> int:
     sql = "SELECT count(*) FROM OUTLIER_VAL_TB WHERE sensor = ?"
     return int(database.execute(sql, (sensor,)).fetchone()[0])
 

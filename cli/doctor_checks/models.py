@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cli.doctor_checks.finding import Finding, note, ok, wrong
-from services.forecaster.manifest import ModelError, read_manifest, sha256
 from shared.contract.messages import PROFILE_MODEL_ID
+from shared.models.manifest import ModelError, read_manifest, sha256
 from shared.settings import Settings
 
 

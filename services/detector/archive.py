@@ -15,8 +15,8 @@ from services.detector.methods.prediction import Quantiles
 from services.detector.usual import day_ahead
 from services.detector.watch import Watch
 from shared.contract.messages import CHANNELS, Anomaly, Criteria, Message, Reading, Verdict
+from shared.domain.local_time import local_seconds, offset_seconds
 from shared.domain.series import DAY, HOUR, Series
-from shared.domain.timing import local_seconds, offset_seconds
 
 EPOCH = datetime(1970, 1, 1).toordinal()  # noqa: DTZ001
 UNJUDGED_DAYS = 100

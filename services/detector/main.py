@@ -14,7 +14,7 @@ def main() -> None:
     history = History(settings.database, settings.zone, settings.site.name)
     detector = Detector(settings, history, calendar(settings.site.country))
     bus = MqttBus("detector", settings, history.sensors)
-    run(unbroken(detector, history, detector.owed, lambda: bus.connections), bus)
+    run(unbroken(detector, history, detector.oldest_missing_output, lambda: bus.connections), bus)
 
 
 if __name__ == "__main__":

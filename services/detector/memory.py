@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contract.messages import CHANNELS, Channel
-from shared.domain.calendar import NO_HOLIDAYS, Calendar
+from shared.domain.holiday_calendar import NO_HOLIDAYS, HolidayCalendar
 from shared.domain.series import Floats, Ints
 
 Singles = NDArray[np.float32]
@@ -79,7 +79,7 @@ def minutes_of(tens: Floats) -> Floats:
 class Memory:
     """Closed days, oldest first; days without any reading are absent."""
 
-    calendar: Calendar = NO_HOLIDAYS
+    calendar: HolidayCalendar = NO_HOLIDAYS
     days: deque[Day] = field(default_factory=deque)
     spans: list[tuple[int, int | None]] = field(default_factory=list)
     """(opened, cleared or None) of anomalies, in local minutes since ordinal 0."""
@@ -101,7 +101,7 @@ class Memory:
 
     def weekday(self, number: int) -> int:
         """0 for Monday; on public holidays water is used as on Sundays."""
-        return SUNDAY if self.calendar.is_off(number) else (number - 1) % 7
+        return SUNDAY if self.calendar.is_holiday(number) else (number - 1) % 7
 
     def types(self, numbers: Iterable[int]) -> Ints:
         """(n,) which days are alike: 0 Monday to Friday, 1 Saturday, 2 Sunday."""

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from shared.domain.medians import median, middle_and_spread
+from shared.domain.nan_quantiles import median, median_and_mad_std
 from shared.domain.series import Floats, Ints
 
 SINCE = 28
@@ -49,6 +49,6 @@ def _unrest(hours: Floats) -> Floats:
 
 def _difference(before: Floats, after: Floats) -> float:
     """How far the levels of two spans of days are apart, in spreads of a day's hours."""
-    (old, old_spread), (new, new_spread) = middle_and_spread(before), middle_and_spread(after)
+    (old, old_spread), (new, new_spread) = median_and_mad_std(before), median_and_mad_std(after)
     apart = np.nan_to_num(np.abs(new - old) / np.maximum(np.maximum(old_spread, new_spread), TINY))
     return float(np.sort(apart)[-CHANGED_HOURS:].mean()) * math.sqrt(min(1.0, len(after) / WEEK))

@@ -22,7 +22,7 @@ from shared.contract.messages import (
     Tick,
     Verdict,
 )
-from shared.domain.calendar import NO_HOLIDAYS, Calendar
+from shared.domain.holiday_calendar import NO_HOLIDAYS, HolidayCalendar
 from shared.domain.series import DAY
 from shared.settings import Settings
 
@@ -70,7 +70,7 @@ class Detector:
     produces: ClassVar[tuple[type[Message], ...]] = (Verdict, Anomaly, Criteria, Response)
     commands: ClassVar[tuple[str, ...]] = ("acknowledge", "silence")
 
-    def __init__(self, settings: Settings, archive: Archive, calendar: Calendar = NO_HOLIDAYS) -> None:
+    def __init__(self, settings: Settings, archive: Archive, calendar: HolidayCalendar = NO_HOLIDAYS) -> None:
         self._settings, self._archive, self._calendar = settings, archive, calendar
         self._posts: dict[str, Post] = {}
         self._last: datetime | None = None
@@ -95,7 +95,7 @@ class Detector:
     def settle(self) -> Iterator[Message]:
         return iter(())
 
-    def owed(self) -> str:
+    def oldest_missing_output(self) -> str:
         """The oldest stored reading without a verdict, or an anomaly that history takes for open; empty: nothing."""
         for sensor, post in self._posts.items():
             if span := self._archive.span(sensor):

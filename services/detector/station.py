@@ -17,7 +17,7 @@ from services.detector.methods.night import END, KEPT, Night
 from services.detector.methods.prediction import FirstHours
 from services.detector.usual import LOOK_BACK, SLOTS, day_ahead
 from shared.contract.messages import NOT_EVALUATED, Criteria
-from shared.domain.calendar import NO_HOLIDAYS, Calendar
+from shared.domain.holiday_calendar import NO_HOLIDAYS, HolidayCalendar
 from shared.domain.series import Floats
 from shared.runtime.log import log
 from shared.settings import Settings
@@ -26,7 +26,7 @@ from shared.settings import Settings
 class Station:
     """Two gauges, the nights, and the memory they learn from; driven by the local time of the readings."""
 
-    def __init__(self, settings: Settings, sensor: str, calendar: Calendar = NO_HOLIDAYS) -> None:
+    def __init__(self, settings: Settings, sensor: str, calendar: HolidayCalendar = NO_HOLIDAYS) -> None:
         self._settings = settings
         limits = settings.sensor(sensor)
         self.site, self.sensor = settings.site.name, sensor

@@ -10,7 +10,7 @@ import numpy as np
 from services.detector.memory import MINUTES, Mask, Memory, Singles, day_types, minutes_of
 from services.detector.regime import first_of_regime
 from shared.contract.messages import CHANNELS
-from shared.domain.medians import median, middle_and_spread
+from shared.domain.nan_quantiles import median, median_and_mad_std
 from shared.domain.series import Floats, Ints
 
 LOOK_BACK = 42
@@ -74,7 +74,7 @@ def _habit(residuals: Floats) -> Floats:
     if weeks < FEW_WEEKS:
         return weeks / (weeks + DOUBT) * np.nan_to_num(smooth(median(residuals), 3))
     smoothed = np.array([smooth(week, 3) for week in residuals])
-    own, spread = map(np.nan_to_num, middle_and_spread(smoothed))
+    own, spread = map(np.nan_to_num, median_and_mad_std(smoothed))
     variance = np.pi / 2 * spread**2 / weeks
     part: Floats = np.clip(1 - DOUBT * variance / np.maximum(own**2, TINY), 0.0, 1.0)
     return part * own

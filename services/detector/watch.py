@@ -24,7 +24,7 @@ from shared.contract.messages import (
     Reading,
     Verdict,
 )
-from shared.domain.calendar import NO_HOLIDAYS, Calendar
+from shared.domain.holiday_calendar import NO_HOLIDAYS, HolidayCalendar
 from shared.settings import Settings
 
 MINUTE = timedelta(minutes=1)
@@ -37,7 +37,7 @@ FAR = timedelta(days=1)
 class Watch:
     """Judges one sensor's readings, and keeps its alarms."""
 
-    def __init__(self, settings: Settings, sensor: str, calendar: Calendar = NO_HOLIDAYS) -> None:
+    def __init__(self, settings: Settings, sensor: str, calendar: HolidayCalendar = NO_HOLIDAYS) -> None:
         self.site, self.sensor = settings.site.name, sensor
         self._silence = settings.detection.silence_minutes
         self.station = Station(settings, sensor, calendar)

@@ -10,9 +10,9 @@ from itertools import pairwise
 from typing import ClassVar, Protocol
 from zoneinfo import ZoneInfo
 
-from services.forecaster.memory import REMEMBERED, Meter
-from services.forecaster.scores import LATE, WINDOW, Scores
-from services.forecaster.week import Model, forecast, hours_ahead
+from services.forecaster.forecast_scores import LATE_HOURS, WINDOW_HOURS, ForecastScorer
+from services.forecaster.forecast_week import ForecastModel, forecast, horizon_local_hours
+from services.forecaster.hourly_history import KEPT_HOURS, HourlyHistory
 from shared.contract.messages import (
     CHANNELS,
     PROFILE_MODEL_ID,
@@ -26,22 +26,22 @@ from shared.contract.messages import (
     Score,
     Tick,
 )
-from shared.domain.calendar import Calendar
-from shared.domain.foreseen import Foreseen
-from shared.domain.profile import AHEAD
+from shared.domain.forecast_point import ForecastPoint
+from shared.domain.holiday_calendar import HolidayCalendar
+from shared.domain.hour_of_week import DAY_HOURS
+from shared.domain.profile_forecast import FORECAST_HOURS
 from shared.domain.series import DAY, HOUR, MINUTE, Series
-from shared.domain.weeks import DAY_HOURS
 from shared.runtime.log import log
 
-MISSED_DAYS = 100
+BACKFILL_DAYS = 100
 """Hours without a forecast are made up for this many days back."""
-LONGEST = 168
+MAX_SILENT_HOURS = 168
 """Hours after its last reading for which a silent sensor is still forecast."""
-AT_ONCE = 24
+MAX_HOURS_PER_TICK = 24
 """Hours of one sensor that are forecast with one tick; the next ones follow with the next tick."""
 
 
-class Past(Protocol):
+class HistoryReader(Protocol):
     """What is read of stored history."""
 
     def sensors(self) -> list[str]: ...
@@ -50,14 +50,14 @@ class Past(Protocol):
     def issued(self, sensor: str) -> int | None: ...
     def unforecast(self, sensor: str, start: int, stop: int) -> list[int]: ...
     def predictions(self, sensor: str) -> Prediction | None: ...
-    def forecasts_of(self, sensor: str, start: int, stop: int) -> Iterable[Foreseen]: ...
+    def forecasts_of(self, sensor: str, start: int, stop: int) -> Iterable[ForecastPoint]: ...
     def scores(self, sensor: str, start: int, stop: int) -> Iterable[Score]: ...
 
 
-class Load(Protocol):
+class ModelLoader(Protocol):
     """Opens the model in a folder relative to the data folder; with a checksum, only the one that has it."""
 
-    def __call__(self, path: str, checksum: str = "") -> Model | None: ...
+    def __call__(self, path: str, checksum: str = "") -> ForecastModel | None: ...
 
 
 class Forecaster:
@@ -68,142 +68,152 @@ class Forecaster:
     produces: ClassVar[tuple[type[Message], ...]] = (Prediction,)
     commands: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, site: str, zone: ZoneInfo, past: Past, load: Load, calendar: Calendar) -> None:
+    def __init__(
+        self, site: str, zone: ZoneInfo, history: HistoryReader, load_model: ModelLoader, calendar: HolidayCalendar
+    ) -> None:
         """`load`: None when there is no model, or it is bad."""
         self.site = site
         self.zone = zone
-        self.past = past
-        self.load = load
+        self.history = history
+        self.load_model = load_model
         self.calendar = calendar
-        self.meters: dict[str, Meter] = {}
-        self.models: dict[tuple[str, Channel], Model] = {}
-        self.scores: dict[str, Scores] = {}
+        self.hourly_histories: dict[str, HourlyHistory] = {}
+        self.models: dict[tuple[str, Channel], ForecastModel] = {}
+        self.scorers: dict[str, ForecastScorer] = {}
 
     def start(self) -> Iterator[Message]:
         """Rebuilds the memory from stored history; yields the forecasts that it lacks, and last the newest one."""
-        for sensor in self.past.sensors():
-            issued, missed = self.past.issued(sensor), self._missed(sensor)
-            due = self._due(sensor, issued)
+        for sensor in self.history.sensors():
+            issued, missed = self.history.issued(sensor), self._unissued_hours(sensor)
+            due = self._due_hours(sensor, issued)
             oldest = min((*missed, *due), default=None)
-            meter, stored = self._recall(sensor, oldest), self._stored_scores(sensor, issued, oldest)
-            newest = self.past.predictions(sensor)
+            meter, stored = self._load_history(sensor, oldest), self._load_scores(sensor, issued, oldest)
+            newest = self.history.predictions(sensor)
             # What is read may be unavailable: only from here on does the memory change in a way that must end whole.
-            self.scores[sensor].recall(*stored)
+            self.scorers[sensor].load_stored(*stored)
             for hour in missed:
-                yield self._predict(sensor, meter, hour)
+                yield self._issue(sensor, meter, hour)
             if issued is not None:
-                meter.issued = issued // HOUR
-            for before, hour in pairwise([_last_before(meter, due), *due]):
-                yield from self._through(sensor, meter, hour, before * HOUR)
-            if meter.newest is not None:
-                meter.pace.hear(meter.newest)
-                yield from self._through(sensor, meter, meter.newest // HOUR, None)
-            if newest and issued is not None and meter.issued == issued // HOUR:
+                meter.last_issued_hour = issued // HOUR
+            for before, hour in pairwise([_last_hour_before(meter, due), *due]):
+                yield from self._issue_until(sensor, meter, hour, before * HOUR)
+            if meter.newest_reading is not None:
+                meter.liveness.on_reading(meter.newest_reading)
+                yield from self._issue_until(sensor, meter, meter.newest_reading // HOUR, None)
+            if newest and issued is not None and meter.last_issued_hour == issued // HOUR:
                 yield newest
 
-    def owed(self) -> str:
+    def oldest_missing_output(self) -> str:
         """The oldest hour that history lacks; empty when none."""
-        for sensor in self.meters:
-            for hour in self._missed(sensor):
+        for sensor in self.hourly_histories:
+            for hour in self._unissued_hours(sensor):
                 return f"{sensor} {datetime.fromtimestamp(hour * HOUR, self.zone).isoformat()}"
         return ""
 
-    def _missed(self, sensor: str) -> list[int]:
+    def _unissued_hours(self, sensor: str) -> list[int]:
         """Hours of the last days that have readings and no stored forecast, though a later one has."""
-        issued = self.past.issued(sensor)
+        issued = self.history.issued(sensor)
         if issued is None:
             return []
-        return [at // HOUR for at in self.past.unforecast(sensor, issued - MISSED_DAYS * DAY, issued)]
+        return [at // HOUR for at in self.history.unforecast(sensor, issued - BACKFILL_DAYS * DAY, issued)]
 
-    def _due(self, sensor: str, issued: int | None) -> list[int]:
+    def _due_hours(self, sensor: str, issued: int | None) -> list[int]:
         """Hours with readings after the newest stored forecast; all of them where none is stored yet."""
-        span = self.past.span(sensor)
+        span = self.history.span(sensor)
         if span is None:
             return []
-        first = max(span[0] // HOUR * HOUR if issued is None else issued + HOUR, span[1] - MISSED_DAYS * DAY)
-        return [at // HOUR for at in self.past.unforecast(sensor, first, span[1] + HOUR)]
+        first = max(span[0] // HOUR * HOUR if issued is None else issued + HOUR, span[1] - BACKFILL_DAYS * DAY)
+        return [at // HOUR for at in self.history.unforecast(sensor, first, span[1] + HOUR)]
 
     def handle(self, message: Message) -> Iterator[Message]:
         if isinstance(message, Reading):
-            return self._read(message)
+            return self._on_reading(message)
         if isinstance(message, Tick):
-            return self._tick(int(message.at.timestamp()))
+            return self._on_tick(int(message.at.timestamp()))
         if isinstance(message, ModelTrained) and message.promoted:
-            self._take_up(message)
+            self._activate_model(message)
         elif isinstance(message, Progress) and message.job == "import" and message.step == message.of > 0:
-            for sensor in self.past.sensors():
-                self._recall(sensor)
+            for sensor in self.history.sensors():
+                self._load_history(sensor)
         return iter(())
 
     def settle(self) -> Iterator[Message]:
         return iter(())
 
-    def _read(self, reading: Reading) -> Iterator[Message]:
+    def _on_reading(self, reading: Reading) -> Iterator[Message]:
         """A reading far ahead of all others waits for the next one: if that is back again, a clock was wrong."""
         at = int(reading.at.timestamp())
-        meter = self.meters.get(reading.sensor) or self._meet(reading.sensor)
-        meter.hear(at)
-        if doubted := meter.doubted:
-            meter.doubted = None
+        meter = self.hourly_histories.get(reading.sensor) or self._add_sensor(reading.sensor)
+        meter.on_reading_time(at)
+        if doubted := meter.jump_candidate:
+            meter.jump_candidate = None
             if at >= doubted[0] - HOUR // 2:
-                yield from self._take(reading.sensor, meter, *doubted)
-        if meter.issued is not None and at // HOUR > meter.issued + 1:
-            meter.doubted = (at, reading.flow_rate, reading.pressure)
+                yield from self._accept(reading.sensor, meter, *doubted)
+        if meter.last_issued_hour is not None and at // HOUR > meter.last_issued_hour + 1:
+            meter.jump_candidate = (at, reading.flow_rate, reading.pressure)
             return
-        yield from self._take(reading.sensor, meter, at, reading.flow_rate, reading.pressure)
+        yield from self._accept(reading.sensor, meter, at, reading.flow_rate, reading.pressure)
 
-    def _take(
-        self, sensor: str, meter: Meter, at: int, flow_rate: float | None, pressure: float | None
+    def _accept(
+        self, sensor: str, meter: HourlyHistory, at: int, flow_rate: float | None, pressure: float | None
     ) -> Iterator[Message]:
-        if meter.turns_back(at):
+        if meter.detect_clock_setback(at):
             log(self.name, "the meter's clock was set back", logging.WARNING, sensor=sensor)
-        if meter.issued is None or at // HOUR > meter.issued:
-            yield from self._through(sensor, meter, at // HOUR, meter.newest)
+        if meter.last_issued_hour is None or at // HOUR > meter.last_issued_hour:
+            yield from self._issue_until(sensor, meter, at // HOUR, meter.newest_reading)
         meter.add(at, flow_rate, pressure)
 
-    def _tick(self, at: int) -> Iterator[Message]:
+    def _on_tick(self, at: int) -> Iterator[Message]:
         """An hour is over when its last minute is there, or when the sensor was silent since the tick before."""
-        for sensor, meter in self.meters.items():
-            hour = (meter.tick(at) + MINUTE) // HOUR
-            if meter.newest is not None and meter.issued is not None and hour > meter.issued:
-                complete = meter.newest >= hour * HOUR - MINUTE
-                if complete or meter.pace.silent:
-                    upto = min(hour, meter.newest // HOUR + LONGEST, meter.issued + AT_ONCE)
-                    yield from self._through(sensor, meter, upto, meter.newest)
+        for sensor, meter in self.hourly_histories.items():
+            hour = (meter.on_tick(at) + MINUTE) // HOUR
+            if (
+                meter.newest_reading is not None
+                and meter.last_issued_hour is not None
+                and hour > meter.last_issued_hour
+            ):
+                complete = meter.newest_reading >= hour * HOUR - MINUTE
+                if complete or meter.liveness.is_silent:
+                    upto = min(
+                        hour,
+                        meter.newest_reading // HOUR + MAX_SILENT_HOURS,
+                        meter.last_issued_hour + MAX_HOURS_PER_TICK,
+                    )
+                    yield from self._issue_until(sensor, meter, upto, meter.newest_reading)
 
-    def _through(self, sensor: str, meter: Meter, hour: int, newest: int | None) -> Iterator[Message]:
+    def _issue_until(self, sensor: str, meter: HourlyHistory, hour: int, newest: int | None) -> Iterator[Message]:
         """Every hour up to `hour` that has no forecast yet; of a long silence the first week and its end."""
-        if meter.issued is not None and newest is not None:
-            last = min(hour, newest // HOUR + LONGEST + 1)
-            for missed in range(max(meter.issued + 1, last - 2 * LONGEST), last):
-                yield self._predict(sensor, meter, missed)
-        if meter.issued is None or hour > meter.issued:
-            yield self._predict(sensor, meter, hour)
+        if meter.last_issued_hour is not None and newest is not None:
+            last = min(hour, newest // HOUR + MAX_SILENT_HOURS + 1)
+            for missed in range(max(meter.last_issued_hour + 1, last - 2 * MAX_SILENT_HOURS), last):
+                yield self._issue(sensor, meter, missed)
+        if meter.last_issued_hour is None or hour > meter.last_issued_hour:
+            yield self._issue(sensor, meter, hour)
 
-    def _predict(self, sensor: str, meter: Meter, hour: int) -> Prediction:
-        meter.issued = hour
-        values, local_hours = meter.before(hour)
-        ahead = hours_ahead(hour, self.zone)
+    def _issue(self, sensor: str, meter: HourlyHistory, hour: int) -> Prediction:
+        meter.last_issued_hour = hour
+        values, local_hours = meter.window_before(hour)
+        ahead = horizon_local_hours(hour, self.zone)
         flow_rate, pressure = (
             forecast(self.models.get((sensor, channel)), values[channel], local_hours, ahead, self.calendar)
             for channel in CHANNELS
         )
-        scores = self.scores[sensor]
-        told = tuple(scores.judge(hour))
+        scores = self.scorers[sensor]
+        told = tuple(scores.score_due(hour))
         for channel, week in zip(CHANNELS, (flow_rate, pressure), strict=True):
-            scores.expect(hour, channel, week)
-        return Prediction(self.site, sensor, self._local(hour * HOUR), flow_rate, pressure, told)
+            scores.add_forecast(hour, channel, week)
+        return Prediction(self.site, sensor, self._local_time(hour * HOUR), flow_rate, pressure, told)
 
-    def _usual(self, meter: Meter, hour: int, channel: Channel) -> Forecast:
+    def _profile_forecast(self, meter: HourlyHistory, hour: int, channel: Channel) -> Forecast:
         """What the profile would forecast at the start of an hour of the last two weeks."""
-        values, local_hours = meter.before(hour)
-        return forecast(None, values[channel], local_hours, hours_ahead(hour, self.zone), self.calendar)
+        values, local_hours = meter.window_before(hour)
+        return forecast(None, values[channel], local_hours, horizon_local_hours(hour, self.zone), self.calendar)
 
-    def _local(self, at: int) -> datetime:
+    def _local_time(self, at: int) -> datetime:
         return datetime.fromtimestamp(at, self.zone)
 
-    def _take_up(self, trained: ModelTrained) -> None:
-        model = self.load(trained.path, trained.checksum)
+    def _activate_model(self, trained: ModelTrained) -> None:
+        model = self.load_model(trained.path, trained.checksum)
         if trained.id == PROFILE_MODEL_ID and model is None:
             self.models.pop((trained.sensor, trained.channel), None)
             log(self.name, "goes back to the profile", sensor=trained.sensor, channel=trained.channel)
@@ -213,35 +223,37 @@ class Forecaster:
         else:
             log(self.name, "kept the old model", logging.ERROR, sensor=trained.sensor, model=trained.id)
 
-    def _meet(self, sensor: str) -> Meter:
-        meter = self.meters[sensor] = Meter(self.zone)
-        self.scores[sensor] = Scores(meter.mean, partial(self._usual, meter), self._local)
+    def _add_sensor(self, sensor: str) -> HourlyHistory:
+        meter = self.hourly_histories[sensor] = HourlyHistory(self.zone)
+        self.scorers[sensor] = ForecastScorer(meter.mean, partial(self._profile_forecast, meter), self._local_time)
         for channel in CHANNELS:
-            if model := self.load(f"output/Learning_lstm/{channel}/{sensor}"):
+            if model := self.load_model(f"output/Learning_lstm/{channel}/{sensor}"):
                 self.models[sensor, channel] = model
         return meter
 
-    def _recall(self, sensor: str, oldest: int | None = None) -> Meter:
+    def _load_history(self, sensor: str, oldest: int | None = None) -> HourlyHistory:
         """Takes over what is stored; enough of it for a forecast of the hour `oldest` too."""
-        meter = self.meters.get(sensor) or self._meet(sensor)
-        if span := self.past.span(sensor):
+        meter = self.hourly_histories.get(sensor) or self._add_sensor(sensor)
+        if span := self.history.span(sensor):
             newest = span[1] // HOUR + 1
-            first = min(newest, oldest or newest) - REMEMBERED
+            first = min(newest, oldest or newest) - KEPT_HOURS
             for start in range(first, newest, DAY_HOURS):  # at once they would take 20 MB
                 stop = min(start + DAY_HOURS, newest)
-                meter.recall(self.past.readings(sensor, start * HOUR, stop * HOUR))
+                meter.load_readings(self.history.readings(sensor, start * HOUR, stop * HOUR))
         return meter
 
-    def _stored_scores(self, sensor: str, issued: int | None, oldest: int | None) -> tuple[list[Foreseen], list[Score]]:
+    def _load_scores(
+        self, sensor: str, issued: int | None, oldest: int | None
+    ) -> tuple[list[ForecastPoint], list[Score]]:
         """Stored forecasts that wait for their hour, or waited for it from `oldest` on; and what was scored."""
         if issued is None:
             return [], []
-        first = (min(issued // HOUR, oldest or issued // HOUR) - LATE) * HOUR
-        stop = issued + AHEAD * HOUR
-        scored = self.past.scores(sensor, first - WINDOW * HOUR, stop)
-        return list(self.past.forecasts_of(sensor, first, stop)), list(scored)
+        first = (min(issued // HOUR, oldest or issued // HOUR) - LATE_HOURS) * HOUR
+        stop = issued + FORECAST_HOURS * HOUR
+        scored = self.history.scores(sensor, first - WINDOW_HOURS * HOUR, stop)
+        return list(self.history.forecasts_of(sensor, first, stop)), list(scored)
 
 
-def _last_before(meter: Meter, due: list[int]) -> int:
+def _last_hour_before(meter: HourlyHistory, due: list[int]) -> int:
     """The last hour with readings before the first that is due."""
-    return max((hour for hour in meter.hours if hour < due[0]), default=due[0] - 1) if due else 0
+    return max((hour for hour in meter.buckets if hour < due[0]), default=due[0] - 1) if due else 0

@@ -17,8 +17,8 @@ from services.ingest.minutes import Minutes
 from services.ingest.sources import Source
 from services.ingest.sources.lines import Measurement
 from shared.contract.messages import Tick
+from shared.domain.local_time import local_time
 from shared.domain.series import MINUTE
-from shared.domain.timing import local_time
 from shared.runtime.bus import Delivery
 from shared.runtime.log import log
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from services.reporter.blocks import block_of
 from services.reporter.text import place, time_of
-from shared.domain.present import Present
+from shared.domain.event_clock import EventClock
 from shared.domain.series import DAY, HOUR, MINUTE
 
 TEN_MINUTES = 10 * MINUTE
@@ -23,7 +23,7 @@ class Now:
     def __init__(self, zone: ZoneInfo, kept: int) -> None:
         """`kept`: seconds that blocks stay in the outbox."""
         self._zone, self._kept = zone, kept
-        self._present = Present()
+        self._present = EventClock()
         self._ahead = 0
         self.at = 0
         """Epoch seconds."""
@@ -34,17 +34,17 @@ class Now:
 
     def hear(self, at: int) -> None:
         """Takes the minute of a verdict."""
-        self._present.hear(at)
+        self._present.on_reading(at)
 
     def close(self, tick: datetime) -> None:
         """Goes on by a tick."""
-        self.at = self._present.minute(int(tick.timestamp()))
+        self.at = self._present.resolve_tick(int(tick.timestamp()))
         self.oldest, self.outdated = self.block(-self._kept), self.block(min(0, self._own - self.at) - self._kept)
         self.limit = self.place(AHEAD)
 
     def turned_back(self, sent: str) -> bool:
         """Whether live readings have come back from a day that was sent before it came; asked after each tick."""
-        far = self._present.live and sent > self.block(self._own - self.at + DAY)
+        far = self._present.is_live and sent > self.block(self._own - self.at + DAY)
         self._ahead = self._ahead + 1 if far else 0
         return self._ahead >= TURNED_BACK
 
@@ -71,4 +71,4 @@ class Now:
 
     @property
     def _own(self) -> int:
-        return self.at if self._present.own is None else self._present.own
+        return self.at if self._present.event_minute is None else self._present.event_minute

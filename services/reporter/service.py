@@ -12,7 +12,7 @@ from services.reporter.blocks import Blocks, block_of, minutes_of
 from services.reporter.now import Now
 from services.reporter.text import alert_line, alert_part, forecast_columns, known_line, missing_line
 from shared.contract.messages import Anomaly, Message, Prediction, Tick, Verdict
-from shared.domain.pace import Pace
+from shared.domain.sensor_liveness import SensorLiveness
 from shared.domain.series import DAY, MINUTE
 from shared.runtime.service import Unavailable
 
@@ -84,7 +84,7 @@ class Reporter:
         self._now, self._most = Now(zone, outbox_days * DAY), outbox_days * DAY // (10 * MINUTE)
         self._alerts: dict[str, tuple[str, str]] = {}
         self._first_blocks: dict[str, str] = {}
-        self._paces: defaultdict[str, Pace] = defaultdict(Pace)
+        self._paces: defaultdict[str, SensorLiveness] = defaultdict(SensorLiveness)
         self._blocks = Blocks()
         self._asked: dict[str, bool] = {}
         """Blocks that were looked up since the tick before, and whether they are whole."""
@@ -115,7 +115,7 @@ class Reporter:
     def handle(self, message: Message) -> Iterator[Message]:
         if isinstance(message, Verdict):
             at = int(message.at.timestamp())
-            self._paces[message.sensor].hear(at)
+            self._paces[message.sensor].on_reading(at)
             self._now.hear(at)
             self._put(message.sensor, self._now.place_of(at), alert_line(message))
         elif isinstance(message, Tick):
@@ -178,7 +178,7 @@ class Reporter:
         self._asked.clear()
         last = now.place(-MINUTE)
         for sensor in self._alerts:
-            self._paces[sensor].tick(now.at)
+            self._paces[sensor].on_tick(now.at)
             if self._lacks(sensor, last) and not self._on_its_way(sensor, last):
                 self._look_up(sensor, last)
         over = self._blocks.before(now.block(0))
@@ -244,7 +244,7 @@ class Reporter:
 
     def _on_its_way(self, sensor: str, missed: str) -> bool:
         """Whether the reading of a minute may still come, since the sensor catches up."""
-        return self._paces[sensor].catches_up and block_of(missed) >= block_of(self._alerts[sensor][0])
+        return self._paces[sensor].is_catching_up and block_of(missed) >= block_of(self._alerts[sensor][0])
 
     def _look_up(self, sensor: str, missed: str, at_last: bool = False) -> bool:
         """Gives a minute the line that history knows, or that of a minute without a reading; whether it could."""

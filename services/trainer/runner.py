@@ -8,65 +8,78 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from services.trainer.plan import Ended, Failed, Plan, Record, from_line, plan_to_text
+from services.trainer.training_protocol import (
+    TrainingEnded,
+    TrainingFailed,
+    TrainingRecord,
+    TrainingRequest,
+    decode_record,
+    encode_request,
+)
 
 
 class Runner(Protocol):
     """Starts a run and tells what has come of it since it was last asked."""
 
-    def begin(self, plan: Plan) -> None: ...
-    def poll(self) -> list[Record]:
+    def start(self, request: TrainingRequest) -> None: ...
+    def poll(self) -> list[TrainingRecord]:
         """Records since the last poll; the last one of a run is Ended."""
         ...
 
 
-class InProcess:
+class InProcessRunner:
     """Trains in the calling process, to the end, at the first poll."""
 
-    def __init__(self, train: Callable[[Plan], Iterable[Record]]) -> None:
+    def __init__(self, train: Callable[[TrainingRequest], Iterable[TrainingRecord]]) -> None:
         self.train = train
-        self.plan: Plan | None = None
+        self.request: TrainingRequest | None = None
 
-    def begin(self, plan: Plan) -> None:
-        self.plan = plan
+    def start(self, request: TrainingRequest) -> None:
+        self.request = request
 
-    def poll(self) -> list[Record]:
-        plan, self.plan = self.plan, None
-        return [] if plan is None else [*self.train(plan), Ended()]
+    def poll(self) -> list[TrainingRecord]:
+        plan, self.request = self.request, None
+        return [] if plan is None else [*self.train(plan), TrainingEnded()]
 
 
-class ChildProcess:
+class SubprocessRunner:
     """Trains in a child, so that TensorFlow's memory is given back and the service goes on meanwhile."""
 
     def __init__(self, command: Sequence[str] = (sys.executable, "-m", "services.trainer.main", "job")) -> None:
         self.command = command
-        self.child: subprocess.Popen[bytes] | None = None
-        self.partial = b""
+        self.process: subprocess.Popen[bytes] | None = None
+        self.partial_line = b""
 
-    def begin(self, plan: Plan) -> None:
+    def start(self, request: TrainingRequest) -> None:
         environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
-        self.partial = b""
-        self.child = subprocess.Popen([*self.command, plan_to_text(plan)], stdout=subprocess.PIPE, env=environment)
-        assert self.child.stdout
-        os.set_blocking(self.child.stdout.fileno(), False)
+        self.partial_line = b""
+        self.process = subprocess.Popen(
+            [*self.command, encode_request(request)], stdout=subprocess.PIPE, env=environment
+        )
+        assert self.process.stdout
+        os.set_blocking(self.process.stdout.fileno(), False)
 
-    def poll(self) -> list[Record]:
-        child = self.child
+    def poll(self) -> list[TrainingRecord]:
+        child = self.process
         if child is None or child.stdout is None:
             return []
         ended = child.poll()
         while (chunk := child.stdout.read(65_536)) not in (None, b""):
-            self.partial += chunk
-        *lines, self.partial = self.partial.split(b"\n")
-        records = [from_line(line.decode()) for line in lines]
+            self.partial_line += chunk
+        *lines, self.partial_line = self.partial_line.split(b"\n")
+        records = [decode_record(line.decode()) for line in lines]
         if ended is None:
             return records
         child.stdout.close()
-        self.child = None
-        return [*records, *([Failed(f"the training process ended with code {ended}")] if ended else []), Ended()]
+        self.process = None
+        return [
+            *records,
+            *([TrainingFailed(f"the training process ended with code {ended}")] if ended else []),
+            TrainingEnded(),
+        ]
 
     def stop(self) -> None:
         """Ends the child; what it had begun is left behind unfinished, the model in use is not touched."""
-        if self.child:
-            self.child.kill()
-            self.child.wait()
+        if self.process:
+            self.process.kill()
+            self.process.wait()

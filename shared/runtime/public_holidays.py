@@ -11,7 +11,7 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
-from shared.domain.calendar import Calendar
+from shared.domain.holiday_calendar import HolidayCalendar
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
@@ -27,9 +27,9 @@ def known(code: str) -> bool:
     return regions is not None and (not region or region in regions)
 
 
-def calendar(code: str) -> Calendar:
+def calendar(code: str) -> HolidayCalendar:
     """Calendar of a country or region that is known."""
-    return Calendar(partial(_ask, code))
+    return HolidayCalendar(partial(_ask, code))
 
 
 def _ask(code: str, year: int) -> list[date]:

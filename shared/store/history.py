@@ -24,7 +24,7 @@ from shared.contract.messages import (
     Score,
     Verdict,
 )
-from shared.domain.foreseen import Foreseen
+from shared.domain.forecast_point import ForecastPoint
 from shared.domain.series import DAY, HOUR, Series
 from shared.store.reader import Reader
 
@@ -128,14 +128,14 @@ class History(Reader):
         newest = "SELECT max(at) AS at FROM SCORE_TB WHERE site = ?1 AND sensor = ?2 AND channel ="
         return self._one(f"SELECT max(at) FROM ({newest} 'flow_rate' UNION ALL {newest} 'pressure')", sensor)
 
-    def forecasts_of(self, sensor: str, start: int, stop: int) -> Iterator[Foreseen]:
+    def forecasts_of(self, sensor: str, start: int, stop: int) -> Iterator[ForecastPoint]:
         """What was forecast of the hours in [start, stop), at the horizons that are scored."""
         horizons = ", ".join(str(hours * HOUR) for hours in SCORED_HORIZONS)
         sql = f"""SELECT channel, issued_at, at, model, p10, p50, p90 FROM PRED_VAL_TB
             WHERE site = ?1 AND sensor = ?2 AND channel IN ('flow_rate', 'pressure') AND issued_at >= ?3 - {168 * HOUR}
             AND issued_at < ?4 AND at >= ?3 AND at < ?4 AND at - issued_at IN ({horizons}) AND p50 IS NOT NULL
             ORDER BY at, channel, issued_at DESC"""
-        return (Foreseen(*row) for row in self._rows(sql, sensor, start, stop))
+        return (ForecastPoint(*row) for row in self._rows(sql, sensor, start, stop))
 
     def first_hours(self, sensor: str, start: int, stop: int) -> dict[int, dict[str, tuple[float, float, float]]]:
         """p10, p50, p90 by channel of the hours in [start, stop) as predicted when they began."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
+from shared.domain.local_time import offset_seconds
 from shared.domain.series import DAY, HOUR
-from shared.domain.timing import offset_seconds
 
 FIRST, LAST = 0, 4_102_444_800
 """From 1970 to 2100, epoch seconds."""

@@ -142,7 +142,7 @@ class LiveHarness:
         """The service and what watches over its readings, in one history: what both see is of one instant."""
         past = self._history()
         service = make(past)
-        return unbroken(service, past, service.owed, lambda: bus.connections)
+        return unbroken(service, past, service.oldest_missing_output, lambda: bus.connections)
 
     def _reporter(self, _: MqttBus) -> Service:
         settings, wanted = self.settings, self.settings.reporter

@@ -17,7 +17,7 @@ from bench.fuzz.message_generator import message
 from bench.fuzz.services import ServiceHarness, items, make
 from services.detector.service import MOST_HELD, MOST_HOURS, Detector
 from services.detector.watch import Watch
-from services.forecaster.service import AT_ONCE
+from services.forecaster.service import MAX_HOURS_PER_TICK
 from services.ingest.service import FARTHEST
 from services.reporter.blocks import MOST_LINES
 from services.reporter.owed import NothingOwed
@@ -165,7 +165,7 @@ def test_a_leap_to_the_year_2099_is_forecast_in_parts(tmp_path: Path) -> None:
     one.process([reading(0), reading(1), tick(1), tick(2)])
     for _ in range(10):
         said = one.process([Tick("site1", LAST)])
-        assert len(said) <= AT_ONCE
+        assert len(said) <= MAX_HOURS_PER_TICK
 
 
 def detector() -> Detector:

@@ -14,13 +14,13 @@ import pytest
 
 from bench.fuzz.models import MAKE
 from bench.fuzz.services import make
-from services.forecaster.interpreter import open_model
-from services.forecaster.main import loader
-from services.forecaster.manifest import LARGEST_NETWORK, ModelError, sha256
-from services.trainer.folder import in_use, mend, prune
+from services.forecaster.main import make_model_loader
 from shared.contract.codec import ContractError, decode, encode
 from shared.contract.messages import ModelTrained
-from shared.domain.features import VERSION, Scaler
+from shared.domain.features import FEATURES_VERSION, Scaler
+from shared.models.litert import load_litert_model
+from shared.models.manifest import MAX_NETWORK_BYTES, ModelError, sha256
+from shared.models.store import active_models, prune, recover
 from tests.fuzz.test_hostile_files import bounded
 from tests.unit.factories import minute_at
 
@@ -55,7 +55,7 @@ def lay(data: Path, network: bytes, **changed: Any) -> Path:
     folder.mkdir(parents=True)
     (folder / "model.tflite").write_bytes(network)
     fields = {
-        "id": "m1", "checksum": sha256(network), "features": VERSION, "scaler": asdict(Scaler(10.0, 5.0)),
+        "id": "m1", "checksum": sha256(network), "features": FEATURES_VERSION, "scaler": asdict(Scaler(10.0, 5.0)),
         "sensor": "001", "channel": "flow_rate", "at": 0, "path": PLACE, "trained_from": 0, "trained_to": 0,
         "promoted": True, "reason": "better", "metrics": {"mae": 1.0}, **changed,
     }  # fmt: skip
@@ -65,31 +65,31 @@ def lay(data: Path, network: bytes, **changed: Any) -> Path:
 
 def test_a_whole_model_serves_and_with_a_changed_byte_it_does_not(tmp_path: Path, made: Callable[[str], bytes]) -> None:
     folder = lay(tmp_path, made("ours"))
-    assert loader(tmp_path)(PLACE).id == "m1"  # type: ignore[union-attr]
+    assert make_model_loader(tmp_path)(PLACE).id == "m1"  # type: ignore[union-attr]
     network = bytearray(made("ours"))
     network[-1] ^= 1
     (folder / "model.tflite").write_bytes(network)
-    assert loader(tmp_path)(PLACE) is None
+    assert make_model_loader(tmp_path)(PLACE) is None
     with pytest.raises(ModelError, match="doesn't match the checksum"):
-        open_model(folder)
+        load_litert_model(folder)
 
 
 def test_a_model_that_was_not_announced_does_not_serve(tmp_path: Path, made: Callable[[str], bytes]) -> None:
     lay(tmp_path, made("ours"))
-    assert loader(tmp_path)(PLACE, sha256(made("ours"))) is not None
-    assert loader(tmp_path)(PLACE, "0" * 64) is None
+    assert make_model_loader(tmp_path)(PLACE, sha256(made("ours"))) is not None
+    assert make_model_loader(tmp_path)(PLACE, "0" * 64) is None
 
 
 def test_a_network_of_other_shapes_does_not_serve(tmp_path: Path, made: Callable[[str], bytes]) -> None:
     with pytest.raises(ModelError, match=r"takes \[\(1, 3, 5\)\]"):
-        open_model(lay(tmp_path, made("other")))
+        load_litert_model(lay(tmp_path, made("other")))
 
 
 def test_a_model_elsewhere_than_in_data_output_does_not_serve(tmp_path: Path, made: Callable[[str], bytes]) -> None:
     folder = lay(tmp_path / "data", made("ours"))
     elsewhere = folder.rename(tmp_path / "data/elsewhere")
     folder.symlink_to(elsewhere)
-    load = loader(tmp_path / "data")
+    load = make_model_loader(tmp_path / "data")
     for path in ("elsewhere", "output/../elsewhere", str(elsewhere), PLACE, "..", "", "\0", "x" * 300):
         assert load(path) is None
 
@@ -110,8 +110,8 @@ def test_a_network_of_a_gigabyte_is_not_read(tmp_path: Path) -> None:
     folder = lay(tmp_path, b"")
     with (folder / "model.tflite").open("wb") as file:
         file.truncate(1_000_000_000)
-    with bounded(megabytes=4 * LARGEST_NETWORK / 1e6), pytest.raises(ModelError, match="larger than"):
-        open_model(folder)
+    with bounded(megabytes=4 * MAX_NETWORK_BYTES / 1e6), pytest.raises(ModelError, match="larger than"):
+        load_litert_model(folder)
 
 
 @pytest.mark.parametrize(
@@ -131,8 +131,8 @@ def test_a_manifest_that_makes_no_sense_is_named_and_nothing_else_happens(
 ) -> None:
     folder = lay(tmp_path, b"network", **changed)
     with pytest.raises(ModelError, match="001"):
-        open_model(folder)
-    assert loader(tmp_path)(PLACE) is None
+        load_litert_model(folder)
+    assert make_model_loader(tmp_path)(PLACE) is None
 
 
 @pytest.mark.parametrize(
@@ -148,8 +148,8 @@ def test_the_trainer_starts_and_mends_whatever_a_manifest_says(changed: dict[str
     folder = lay(tmp_path, b"network", **changed)
     (folder / "versions").mkdir()
     (folder / "versions/stray").touch()
-    assert all(trained.sensor == "001" for trained in in_use(tmp_path / "output/Learning_lstm"))
-    mend(folder)
+    assert all(trained.sensor == "001" for trained in active_models(tmp_path / "output/Learning_lstm"))
+    recover(folder)
     prune(folder)
     assert list(make("trainer", tmp_path).start()) is not None
 
@@ -159,4 +159,4 @@ def test_a_manifest_without_end_is_not_read(tmp_path: Path) -> None:
     for content in (b"[" * 500_000, b" " * 2_000_000):
         (folder / "manifest.json").write_bytes(content)
         with bounded(megabytes=50), pytest.raises(ModelError, match="can't be read"):
-            open_model(folder)
+            load_litert_model(folder)

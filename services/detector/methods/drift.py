@@ -15,7 +15,7 @@ import numpy as np
 from services.detector.memory import Mask, Past
 from services.detector.methods.spreads import Learned, caution, rounded
 from services.detector.tail import limit_for
-from shared.domain.medians import median
+from shared.domain.nan_quantiles import median
 from shared.domain.series import Floats, Ints
 
 DAYS = (1, 2, 4)

@@ -15,7 +15,7 @@ import numpy as np
 from services.detector.memory import MINUTES, Day, Mask, Past, Singles, minutes_of, ten_minute_means
 from services.detector.methods.scales import Scales
 from services.detector.methods.spreads import LEAST, Learned, Standings, rounded, standings
-from shared.domain.medians import median
+from shared.domain.nan_quantiles import median
 from shared.domain.series import Floats
 
 ENOUGH = 14

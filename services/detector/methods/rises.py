@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from services.detector.memory import Mask
-from shared.domain.medians import median
+from shared.domain.nan_quantiles import median
 from shared.domain.series import Floats, Ints
 
 NIGHTS = (3, 5, 8, 12)

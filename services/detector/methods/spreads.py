@@ -12,7 +12,7 @@ import numpy as np
 
 from services.detector.memory import KNOWN_MINUTES, Mask, Past
 from services.detector.tail import limit_for
-from shared.domain.medians import quantile
+from shared.domain.nan_quantiles import quantile
 from shared.domain.series import Floats
 
 CLIP = 10.0

@@ -12,7 +12,7 @@ import numpy as np
 
 from services.detector.memory import Mask, Past
 from services.detector.methods.spreads import Learned
-from shared.domain.medians import median
+from shared.domain.nan_quantiles import median
 from shared.domain.series import Floats, Ints
 
 FIVE, TEN_PM = 5, 22

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from services.ingest.sources.lines import Measurement
+from shared.domain.local_time import hour_of_week, local_seconds, local_time, minute_of_day
 from shared.domain.series import DAY, HOUR, MINUTE, Floats, Ints, Series
-from shared.domain.timing import hour_of_week, local_seconds, local_time, minute_of_day
 from shared.settings import Settings
 
 WORKDAY = (22, 18, 16, 16, 20, 42, 92, 150, 142, 116, 104, 102, 108, 104, 98, 96, 104, 122, 148, 158, 140, 112, 74, 40)

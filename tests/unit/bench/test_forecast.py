@@ -3,39 +3,41 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.forecast import rivals
+from bench.forecast import baselines
 from bench.forecast.districts import holidays, indicators
-from bench.forecast.score import Score
-from services.trainer.hours import Hours
-from shared.domain.profile import AHEAD
+from bench.forecast.relative_scores import RelativeScores
+from services.trainer.training_data import HourlySeries
+from shared.domain.hour_of_week import EPOCH_MONDAY_HOUR
+from shared.domain.profile_forecast import FORECAST_HOURS
 from shared.domain.series import Floats
-from shared.domain.weeks import MONDAY_HOUR
 
 NOW = 9 * 168
 
 
-def hours(values: Floats) -> Hours:
-    local = MONDAY_HOUR + 2900 * 168 + np.arange(len(values) + AHEAD)
-    return Hours("001", "flow_rate", 0, values, local, len(values) // 24, holidays())
+def hours(values: Floats) -> HourlySeries:
+    local = EPOCH_MONDAY_HOUR + 2900 * 168 + np.arange(len(values) + FORECAST_HOURS)
+    return HourlySeries("001", "flow_rate", 0, values, local, len(values) // 24, holidays())
 
 
 def demand() -> Floats:
-    return np.asarray(50 + 20 * np.sin(np.arange(NOW + AHEAD) * np.pi / 84), dtype=np.float64)
+    return np.asarray(50 + 20 * np.sin(np.arange(NOW + FORECAST_HOURS) * np.pi / 84), dtype=np.float64)
 
 
-@pytest.mark.parametrize("name", [name for name in rivals.SIMPLE if name not in ("last value", "MSTL with AutoETS")])
+@pytest.mark.parametrize(
+    "name", [name for name in baselines.SIMPLE_BASELINES if name not in ("last value", "MSTL with AutoETS")]
+)
 def test_a_week_that_repeats_is_told_by_all_that_look_a_week_back(name: str) -> None:
     values = demand()
-    assert rivals.SIMPLE[name](hours(values[:NOW]), NOW) == pytest.approx(values[NOW:])
+    assert baselines.SIMPLE_BASELINES[name](hours(values[:NOW]), NOW) == pytest.approx(values[NOW:])
 
 
-@pytest.mark.parametrize("name", [name for name in rivals.SIMPLE if name != "MSTL with AutoETS"])
+@pytest.mark.parametrize("name", [name for name in baselines.SIMPLE_BASELINES if name != "MSTL with AutoETS"])
 def test_nobody_sees_what_comes_and_gaps_are_no_forecast(name: str) -> None:
     values = demand()
     values[NOW - 50 : NOW - 20] = np.nan
-    before = rivals.SIMPLE[name](hours(values), NOW)
+    before = baselines.SIMPLE_BASELINES[name](hours(values), NOW)
     values[NOW:] = 1e6
-    assert np.array_equal(rivals.SIMPLE[name](hours(values), NOW), before)
+    assert np.array_equal(baselines.SIMPLE_BASELINES[name](hours(values), NOW), before)
     assert np.isfinite(before).all()
 
 
@@ -49,9 +51,9 @@ def test_the_indicators_are_of_the_first_day_its_worst_hour_and_the_days_after()
 
 
 def test_errors_and_losses_are_those_over_the_previous_weeks() -> None:
-    score, came = Score(), np.array([10.0, 10.0, np.nan, 10.0])
+    score, came = RelativeScores(), np.array([10.0, 10.0, np.nan, 10.0])
     said = np.array([[8.0, 9.0, 11.0], [9.5, 10.0, 11.0], [0.0, 0.0, 0.0], [11.0, 12.0, 13.0]])
-    score.take(("flow_rate", 1), came, said, np.full(4, 8.0))
-    assert score.errors["flow_rate", 1] == [pytest.approx(0.5)]
-    assert score.inside["flow_rate", 1] == [pytest.approx(2 / 3)]
-    assert score.losses["flow_rate", 1] == [pytest.approx((0.2 + 0.5 + 0.1 + 0.05 + 0.1 + 0.9 + 1.0 + 0.3) / 6)]
+    score.add(("flow_rate", 1), came, said, np.full(4, 8.0))
+    assert score.mae_ratios["flow_rate", 1] == [pytest.approx(0.5)]
+    assert score.coverages["flow_rate", 1] == [pytest.approx(2 / 3)]
+    assert score.pinball_ratios["flow_rate", 1] == [pytest.approx((0.2 + 0.5 + 0.1 + 0.05 + 0.1 + 0.9 + 1.0 + 0.3) / 6)]

@@ -19,8 +19,8 @@ import pytest
 from cli import doctor
 from cli.doctor_checks import data_folder, database, freshness, models, services, versions
 from cli.init_site import set_up
-from services.forecaster.manifest import sha256
-from shared.domain.features import VERSION as FEATURES
+from shared.domain.features import FEATURES_VERSION as FEATURES
+from shared.models.manifest import sha256
 from shared.settings import Sensor, Settings
 from shared.store import backups
 from shared.store.recorder import Recorder

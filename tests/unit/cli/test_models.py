@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from cli import models
-from services.forecaster.main import loader
-from services.forecaster.manifest import read_manifest
-from services.trainer import folder
-from services.trainer.folder import FILES
-from shared.domain.features import VERSION
+from services.forecaster.main import make_model_loader
+from shared.domain.features import FEATURES_VERSION
+from shared.models import store
+from shared.models.manifest import read_manifest
+from shared.models.store import MODEL_FILES
 from shared.settings import Settings
 from shared.store.recorder import Recorder
 
@@ -27,9 +27,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for identity, at in (("old", 1_780_000_000), ("young", 1_790_000_000)):
         said = {"sensor": "001", "channel": "flow_rate", "at": at, "trained_from": at - 86_400, "trained_to": at}
         said |= {"path": "output/Learning_lstm/flow_rate/001", "promoted": True, "reason": "better than the profile"}
-        files = {name: f"{identity} {name}".encode() for name in FILES}
-        folder.keep(place, files, {**said, "id": identity, "metrics": METRICS, "features": VERSION, "scaler": {}})
-        folder.promote(place, identity)
+        files = {name: f"{identity} {name}".encode() for name in MODEL_FILES}
+        store.save_version(
+            place, files, {**said, "id": identity, "metrics": METRICS, "features": FEATURES_VERSION, "scaler": {}}
+        )
+        store.promote(place, identity)
     return place
 
 
@@ -62,7 +64,7 @@ def test_a_rollback_of_a_stopped_site_is_stored_and_the_next_one_brings_the_newe
 
 def test_with_the_profile_in_use_no_model_is_loaded(place: Path, tmp_path: Path) -> None:
     assert models.main(["use", "profile"]) == 0
-    assert loader(tmp_path)("output/Learning_lstm/flow_rate/001") is None
+    assert make_model_loader(tmp_path)("output/Learning_lstm/flow_rate/001") is None
     assert stored(tmp_path) == [("profile", 1, "put into use by the operator")]
     assert {path.name for path in place.iterdir()} == {"manifest.json", "versions"}
 

@@ -16,22 +16,22 @@ from shared.runtime.replay import Replay
 from shared.settings import Settings
 from tests.unit.factories import START, minute_at, reading, tick
 from tests.unit.services.detector.fakes import EmptyArchive
-from tests.unit.services.forecaster.test_forecaster import NOW, flow, forecaster
-from tests.unit.services.trainer.test_watch import Listener, Nothing
+from tests.unit.services.forecaster.test_forecaster import NOW, flow, make_forecaster
+from tests.unit.services.trainer.test_model_monitor import NullService, RecordingService
 
 ZONE = Settings().zone
 HORIZONS = tuple(range(24, 169, 24))
 DAYS = 9
 
 
-class Hearer(Listener):
+class VerdictRecordingService(RecordingService):
     """Hears forecasts and verdicts."""
 
     consumes: ClassVar[tuple[type[Message], ...]] = (Prediction, Verdict)
 
 
 @dataclass
-class Sheets:
+class FakeFolder:
     """data/sensor/ as a dict."""
 
     texts: dict[str, str] = field(default_factory=dict)
@@ -47,17 +47,17 @@ class Sheets:
 
 
 def test_the_columns_the_check_and_the_scores_are_of_the_same_prediction() -> None:
-    heard, sheets = Hearer(), Sheets()
+    heard, sheets = VerdictRecordingService(), FakeFolder()
     detector = Detector(Settings(), EmptyArchive())
     reporter = Reporter(sheets, ZONE, HORIZONS, 30, NothingOwed())
-    stage = Replay([forecaster(), detector, reporter, heard], Nothing())
+    stage = Replay([make_forecaster(), detector, reporter, heard], NullService())
     checked = {}
     for minute in range(DAYS * 1440 + 70):
         stage.say(reading(minute, flow(minute), 4 + 0.01 * (minute % 7)))
         if minute % 60 == 0:
             checked[minute // 60] = detector._posts["001"].watch.station.predictions.get(NOW // HOUR + minute // 60)
         stage.say(tick(minute))
-    predictions = {one.issued_at: one for one in heard.said if isinstance(one, Prediction)}
+    predictions = {one.issued_at: one for one in heard.messages if isinstance(one, Prediction)}
     for hour in range(4, DAYS * 24):
         said = predictions[minute_at(60 * hour)]
         assert checked[hour] == first_hours(said)
@@ -75,7 +75,7 @@ def middles(prediction: Prediction) -> list[list[float]]:
     return [[value or 0.0 for value in week.p50] for week in (prediction.flow_rate, prediction.pressure)]
 
 
-def columns(sheets: Sheets, hour: int) -> list[str]:
+def columns(sheets: FakeFolder, hour: int) -> list[str]:
     """The fourteen columns of the line of a full hour, from its block in the outbox."""
     name = outbox_name(f"{START + timedelta(hours=hour):%Y-%m-%dT%H:%M}"[:15])
     return sheets.texts[f"outbox/{name}"].splitlines()[0].split()[11:]

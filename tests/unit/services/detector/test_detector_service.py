@@ -144,7 +144,7 @@ def test_an_anomaly_that_history_never_heard_of_is_said_again() -> None:
     assert len(heard) < len(before)
     watch = detector(KeptArchive(list(readings()[:cut]), heard))
     list(watch.start())
-    assert watch.owed() == ""
+    assert watch.oldest_missing_output() == ""
     newest = {one.id: one for one in anomalies(before)}
     found = {one.id: one for one in anomalies(detector(KeptArchive(list(readings()[:cut]), heard)).start())}
     assert found.keys() == {one.id for one in newest.values() if one.state != "cleared"}

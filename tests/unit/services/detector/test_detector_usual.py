@@ -9,7 +9,7 @@ import pytest
 
 from services.detector.memory import Day, Memory, Singles, ten_minute_means
 from services.detector.usual import day_ahead
-from shared.domain.calendar import NO_HOLIDAYS, Calendar
+from shared.domain.holiday_calendar import NO_HOLIDAYS, HolidayCalendar
 from tests.unit.services.detector.site import DAY, MONDAY, SHAPES, make_site
 
 DAYS = 44
@@ -17,7 +17,7 @@ WEDNESDAY = MONDAY.toordinal() + DAYS
 """The day after all that are known."""
 
 
-def memory(calendar: Calendar) -> Memory:
+def memory(calendar: HolidayCalendar) -> Memory:
     """Of works that rest on weekends."""
     one, found = make_site(SHAPES["works"], DAYS, seed=3), Memory(calendar)
     usual, forecasts = np.zeros((2, DAY), dtype=np.float32), np.full((2, 24, 3), np.nan, dtype=np.float32)
@@ -32,8 +32,8 @@ def noon(day: Singles) -> float:
     return float(day[0, 10 * 60 : 14 * 60].mean())
 
 
-def off(*days: int) -> Calendar:
-    return Calendar(lambda year: [date.fromordinal(day) for day in days if date.fromordinal(day).year == year])
+def off(*days: int) -> HolidayCalendar:
+    return HolidayCalendar(lambda year: [date.fromordinal(day) for day in days if date.fromordinal(day).year == year])
 
 
 def test_a_public_holiday_is_expected_to_be_like_a_sunday() -> None:

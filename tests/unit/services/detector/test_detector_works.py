@@ -66,7 +66,7 @@ def test_they_outlive_a_restart() -> None:
     list(again.start())
     assert opened(replay(again, some[cut : BEGIN + 120])) == []
     assert "out_of_range" in [one.kind for one in opened(replay(again, some[BEGIN + 120 : BEGIN + 760]))]
-    assert again.owed() == ""
+    assert again.oldest_missing_output() == ""
 
 
 def test_zero_minutes_end_them() -> None:

@@ -8,7 +8,7 @@ import pytest
 from services.detector.memory import day_types
 from services.detector.regime import first_of_regime
 from services.detector.usual import day_ahead
-from shared.domain.calendar import NO_HOLIDAYS
+from shared.domain.holiday_calendar import NO_HOLIDAYS
 from shared.domain.series import Floats
 from tests.unit.services.detector.test_detector_usual import WEDNESDAY, memory
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from services.ingest.sources import SOURCES, Source
 from services.ingest.sources.simulator import Simulator, SimulatorSource, leak
+from shared.domain.local_time import hour_of_week, local_seconds, minute_of_day
 from shared.domain.series import DAY, HOUR, MINUTE, Floats, Series
-from shared.domain.timing import hour_of_week, local_seconds, minute_of_day
 from shared.settings import Settings
 
 SEOUL = ZoneInfo("Asia/Seoul")

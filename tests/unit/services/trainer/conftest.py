@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.services.trainer.short_site import FirstTraining, SimulatedPast, run
+from tests.unit.services.trainer.short_site import FakeHistory, FirstTraining, run_training
 
 
 @pytest.fixture(scope="session")
 def first_training(tmp_path_factory: pytest.TempPathFactory) -> FirstTraining:
-    past, folder = SimulatedPast(), tmp_path_factory.mktemp("data")
-    return FirstTraining(past, folder, run(past, folder, channels=("flow_rate", "pressure")))
+    past, folder = FakeHistory(), tmp_path_factory.mktemp("data")
+    return FirstTraining(past, folder, run_training(past, folder, channels=("flow_rate", "pressure")))

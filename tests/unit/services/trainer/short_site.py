@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from services.trainer.job import Job
-from services.trainer.plan import Plan, Record
+from services.trainer.training_job import TrainingJob
+from services.trainer.training_protocol import TrainingRecord, TrainingRequest
 from shared.domain.series import DAY, MINUTE, Floats, Ints, Series
 from shared.settings import Settings, Training
 
@@ -18,7 +18,7 @@ MONDAY = 1_790_521_200
 
 
 @dataclass
-class SimulatedPast:
+class FakeHistory:
     """Nine weeks of minutes of sensor 001: a noisy day and week in flow rate, in pressure its mirror."""
 
     days: int = 63
@@ -50,22 +50,22 @@ class SimulatedPast:
         return [(opened, cleared) for opened, cleared in self.anomalies if sensor == "001" and opened < stop > start]
 
     @property
-    def end(self) -> int:
+    def end_at(self) -> int:
         return MONDAY + self.days * DAY
 
 
-def run(
-    past: SimulatedPast, folder: Path, at: int | None = None, channels: tuple[str, ...] = ("flow_rate",)
-) -> list[Record]:
+def run_training(
+    past: FakeHistory, folder: Path, at: int | None = None, channels: tuple[str, ...] = ("flow_rate",)
+) -> list[TrainingRecord]:
     """One training in this process, of two epochs."""
-    plan = Plan(past.end if at is None else at, ("001",), channels)
-    return list(Job("site1", ZONE, folder, Training(epochs=2), past).train(plan))
+    plan = TrainingRequest(past.end_at if at is None else at, ("001",), channels)
+    return list(TrainingJob("site1", ZONE, folder, Training(epochs=2), past).train(plan))
 
 
 @dataclass
 class FirstTraining:
     """The first training of the site, done once for all tests."""
 
-    past: SimulatedPast
+    history: FakeHistory
     folder: Path
-    records: list[Record]
+    records: list[TrainingRecord]

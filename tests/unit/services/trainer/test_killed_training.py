@@ -10,35 +10,35 @@ from pathlib import Path
 
 import pytest
 
-from services.forecaster.interpreter import open_model
-from services.trainer import channel
-from services.trainer.evaluation import Decision
-from services.trainer.folder import FILES
-from services.trainer.plan import Advance, Plan, Record, Trained
-from services.trainer.runner import ChildProcess
-from services.trainer.shelf import Shelf
+from services.trainer import channel_training
+from services.trainer.champion_challenger import Decision
+from services.trainer.runner import SubprocessRunner
+from services.trainer.training_protocol import TrainingProgress, TrainingRecord, TrainingRequest, TrainingResult
 from shared.domain.series import DAY
+from shared.models.litert import load_litert_model
+from shared.models.registry import ModelRegistry
+from shared.models.store import MODEL_FILES
 from tests.polling import wait_for
-from tests.unit.services.trainer.short_site import FirstTraining, run
+from tests.unit.services.trainer.short_site import FirstTraining, run_training
 
-TRAINS = """
+TRAINING_SCRIPT = """
 import os, sys
 told = os.fdopen(os.dup(1), "w", buffering=1)
 os.dup2(2, 1)  # Keras prints there
 from pathlib import Path
-from services.trainer import channel
-from services.trainer.evaluation import Decision
-from services.trainer.plan import plan_from_text, to_line
-from tests.unit.services.trainer.short_site import SimulatedPast, run
-channel.decide = lambda *_: Decision(True, "so it was judged", {})
-plan = plan_from_text(sys.argv[2])
-for record in run(SimulatedPast(), Path(sys.argv[1]), plan.at):
-    print(to_line(record), file=told)
+from services.trainer import channel_training
+from services.trainer.champion_challenger import Decision
+from services.trainer.training_protocol import decode_request, encode_record
+from tests.unit.services.trainer.short_site import FakeHistory, run_training
+channel_training.decide = lambda *_: Decision(True, "so it was judged", {})
+plan = decode_request(sys.argv[2])
+for record in run_training(FakeHistory(), Path(sys.argv[1]), plan.at):
+    print(encode_record(record), file=told)
 """
 
 
-def until(records: Callable[[], list[Record]], wanted: Callable[[Record], bool]) -> None:
-    heard: list[Record] = []
+def until(records: Callable[[], list[TrainingRecord]], wanted: Callable[[TrainingRecord], bool]) -> None:
+    heard: list[TrainingRecord] = []
 
     def came() -> bool:
         heard.extend(records())
@@ -52,19 +52,21 @@ def test_killed_in_the_middle_and_near_the_end_the_model_in_use_stays_whole(
     first_training: FirstTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
     shutil.copytree(first_training.folder, tmp_path, dirs_exist_ok=True)
-    shelf, past = Shelf(tmp_path), first_training.past
-    first = next(record for record in first_training.records if isinstance(record, Trained))
-    shelf.use(first.id, past.end, "so the test begins")
-    child = ChildProcess((sys.executable, "-c", TRAINS, str(tmp_path)))
-    child.begin(Plan(past.end - 3 * DAY))
-    until(child.poll, lambda record: isinstance(record, Advance) and record.step > 0)
+    shelf, past = ModelRegistry(tmp_path), first_training.history
+    first = next(record for record in first_training.records if isinstance(record, TrainingResult))
+    shelf.activate(first.id, past.end_at, "so the test begins")
+    child = SubprocessRunner((sys.executable, "-c", TRAINING_SCRIPT, str(tmp_path)))
+    child.start(TrainingRequest(past.end_at - 3 * DAY))
+    until(child.poll, lambda record: isinstance(record, TrainingProgress) and record.step > 0)
     threading.Event().wait(seconds)
     child.stop()
-    (used,) = (one for one in shelf.in_use() if one.channel == "flow_rate")
+    (used,) = (one for one in shelf.active() if one.channel == "flow_rate")
     place = tmp_path / used.path
-    assert open_model(place, used.checksum).id == used.id
-    assert {path.name for path in place.iterdir()} == {*FILES, "manifest.json", "versions"}
-    monkeypatch.setattr(channel, "decide", lambda *_: Decision(True, "so it was judged", {}))
-    again = [record for record in run(past, tmp_path, past.end - 2 * DAY) if isinstance(record, Trained)]
-    assert open_model(place, again[0].checksum).id == again[0].id
+    assert load_litert_model(place, used.checksum).id == used.id
+    assert {path.name for path in place.iterdir()} == {*MODEL_FILES, "manifest.json", "versions"}
+    monkeypatch.setattr(channel_training, "decide", lambda *_: Decision(True, "so it was judged", {}))
+    again = [
+        record for record in run_training(past, tmp_path, past.end_at - 2 * DAY) if isinstance(record, TrainingResult)
+    ]
+    assert load_litert_model(place, again[0].checksum).id == again[0].id
     assert not list(place.rglob(".*.part"))

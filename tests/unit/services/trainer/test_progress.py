@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from services.trainer import channel
-from services.trainer.hours import Hours
-from services.trainer.job import Job
+from services.trainer import channel_training
 from services.trainer.network import Epoch
-from services.trainer.plan import Advance, Plan, Trained
+from services.trainer.training_data import HourlySeries
+from services.trainer.training_job import TrainingJob
+from services.trainer.training_protocol import TrainingProgress, TrainingRequest, TrainingResult
 from shared.settings import Training
-from tests.unit.services.trainer.short_site import ZONE, SimulatedPast
+from tests.unit.services.trainer.short_site import ZONE, FakeHistory
 
 EPOCH = 10.0
 """Seconds; what follows the last one takes as long."""
@@ -24,16 +24,18 @@ EPOCH = 10.0
 def test_the_time_left_is_honest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: int) -> None:
     now = [100.0]
 
-    def train(hours: Hours, *_: Any) -> Iterator[Epoch | Trained]:
+    def train(hours: HourlySeries, *_: Any) -> Iterator[Epoch | TrainingResult]:
         for number in range(1, epochs + 1):
             now[0] += EPOCH
             yield Epoch(number, 1.0, 1.0, number == epochs)
         now[0] += EPOCH
-        yield Trained(hours.sensor, hours.channel, 0, "m", "output", "", 0, 0, True, "")
+        yield TrainingResult(hours.sensor, hours.channel, 0, "m", "output", "", 0, 0, True, "")
 
-    monkeypatch.setattr(channel, "train_channel", train)
-    job = Job("site1", ZONE, tmp_path, Training(epochs=60), SimulatedPast(), lambda: now[0])
-    told = [(now[0], one) for one in job.train(Plan(SimulatedPast().end)) if isinstance(one, Advance)]
+    monkeypatch.setattr(channel_training, "train_channel", train)
+    job = TrainingJob("site1", ZONE, tmp_path, Training(epochs=60), FakeHistory(), lambda: now[0])
+    told = [
+        (now[0], one) for one in job.train(TrainingRequest(FakeHistory().end_at)) if isinstance(one, TrainingProgress)
+    ]
     assert told[0][1].seconds_left is None
     assert (told[-1][1].step, told[-1][1].seconds_left) == (told[-1][1].of, 0)
     at, left = next((at, one.seconds_left) for at, one in told if one.step >= 60)

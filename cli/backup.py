@@ -9,7 +9,7 @@ from datetime import datetime
 
 from cli.broker_client import send_command
 from shared.settings import Settings, SettingsError, load_settings
-from shared.store import backups, lock
+from shared.store import backups, writer_lock
 
 
 def parser() -> argparse.ArgumentParser:
@@ -20,8 +20,8 @@ def main(arguments: list[str]) -> int:
     parser().parse_args(arguments)
     try:
         settings = load_settings()
-        handle = lock.take(settings.database)
-    except lock.SecondWriter:
+        handle = writer_lock.acquire(settings.database)
+    except writer_lock.WriterLockHeld:
         return send_command(settings, "backup", "backup")
     except (SettingsError, OSError) as error:
         print(f"wvr backup: {error}", file=sys.stderr)
@@ -37,7 +37,9 @@ def _back_up(settings: Settings) -> int:
         print(f"wvr backup: {settings.database} does not exist yet; it is created at the first start", file=sys.stderr)
         return 1
     try:
-        backup = backups.make(settings.database, settings.backups, datetime.now(settings.zone), lambda *_: None)
+        backup = backups.create_backup(
+            settings.database, settings.backups, datetime.now(settings.zone), lambda *_: None
+        )
     except backups.BackupError as error:
         print(f"wvr backup: {error}", file=sys.stderr)
         return 1

@@ -32,7 +32,7 @@ class Operator:
     def handle(self, message: Message) -> Iterable[Message]:  # noqa: ARG002
         return ()
 
-    def settle(self) -> Iterable[Message]:
+    def end_batch(self) -> Iterable[Message]:
         return ()
 
 
@@ -69,7 +69,7 @@ def publish_and_wait(settings: Settings, messages: Iterable[Message], is_last: C
         idle.reset()
         while not any(is_last(message) for message in _received(bus, idle)):
             idle.check(REPLY_TIMEOUT_SECONDS, "the site does not answer")
-            bus.beat("")
+            bus.heartbeat("")
     finally:
         bus.close()
 
@@ -100,5 +100,5 @@ def _received(bus: MqttBus, idle: IdleTimeout) -> Iterator[Message]:
 
 def _drain(bus: MqttBus) -> Iterator[Message]:
     for delivery in bus.receive(1000, 0.5):
-        delivery.done()
+        delivery.acknowledge()
         yield delivery.message

@@ -15,7 +15,7 @@ from services.reporter.service import Reporter
 from services.trainer.service import Trainer
 from shared.contract.acl import access_list
 from shared.contract.asyncapi import document
-from shared.runtime.service import Service
+from shared.contract.service import Service
 
 DECLARING_SERVICES: tuple[type[Service], ...] = (Ingest, Detector, Forecaster, Trainer, DbWriter, Reporter)
 

@@ -22,8 +22,8 @@ from cli.doctor_checks import (
     versions,
 )
 from cli.doctor_checks.finding import Finding, note, wrong
-from shared.runtime.probe import Refused
-from shared.runtime.service import Unavailable
+from shared.contract.service import Unavailable
+from shared.runtime.broker_probe import BrokerRefused
 from shared.settings import Settings, SettingsError, load_settings
 
 STATE_LABELS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
@@ -93,6 +93,6 @@ def _deep(settings: Settings, runs: bool) -> Iterator[Finding]:
 def _guarded(subject: str, findings: Iterator[Finding]) -> Iterator[Finding]:
     try:
         yield from findings
-    except (OSError, sqlite3.Error, Unavailable, Refused, SystemExit) as error:
+    except (OSError, sqlite3.Error, Unavailable, BrokerRefused, SystemExit) as error:
         advice = "run ./wvr as the owner of the data folder, or with sudo; else see the lines about the disk and wvr.db"
         yield wrong(f"{subject} can't be checked: {error}", advice)

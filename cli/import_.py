@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cli.broker_client import publish_and_wait
-from services.ingest.sources.lines import BadLine, read_measurements
+from services.ingest.sources.line_reader import BadLine, read_measurements
 from shared.contract.messages import HistoryBatch, HistoryMinute, Message, Progress
-from shared.runtime.register import Register
-from shared.runtime.service import Unavailable
+from shared.contract.service import Unavailable
+from shared.runtime.sensor_registry import SensorRegistry
 from shared.settings import Settings, SettingsError, load_settings
 from shared.store.history import History as Stored
-from shared.store.lock import SecondWriter
 from shared.store.recorder import Recorder
+from shared.store.writer_lock import WriterLockHeld
 
 BATCH_MINUTES = 5000
 """Readings in one message."""
@@ -63,11 +63,11 @@ def in_batches(minutes: dict[str, list[HistoryMinute]], site: str) -> Iterator[H
 def _read(file: Path, settings: Settings) -> tuple[dict[str, list[HistoryMinute]], list[BadLine]]:
     minutes: dict[str, list[HistoryMinute]] = defaultdict(list)
     bad: list[BadLine] = []
-    register = Register(settings.sensors, Stored(settings.database, settings.zone, settings.site.name).sensors)
+    register = SensorRegistry(settings.sensors, Stored(settings.database, settings.zone, settings.site.name).sensors)
     for item in read_measurements(file, settings.zone):
         if isinstance(item, BadLine):
             bad.append(item._replace(raw=""))
-        elif reason := register.refusal(item.sensor):
+        elif reason := register.rejection_reason(item.sensor):
             bad.append(BadLine(file.name, 0, "", reason))
         else:
             minutes[item.sensor].append((item.at, item.flow_rate, item.pressure))
@@ -77,7 +77,7 @@ def _read(file: Path, settings: Settings) -> tuple[dict[str, list[HistoryMinute]
 def _store(parts: list[HistoryBatch], settings: Settings) -> str:
     try:
         recorder = Recorder(settings.database, settings.zone, settings.store.horizons)
-    except SecondWriter:
+    except WriterLockHeld:
         publish_and_wait(settings, parts, lambda message: _stored(message, parts))
         return "sent to the running site"
     recorder.write(parts)

@@ -22,7 +22,7 @@ from cli.local_config import (
     supervisord_conf,
 )
 from cli.local_site import supervisor_pid
-from shared.runtime.health import STALE_AFTER, age
+from shared.runtime.health import STALE_SECONDS, heartbeat_age
 from shared.settings import Settings
 
 HEALTHY_TIMEOUT_SECONDS = 180
@@ -79,8 +79,8 @@ def states(data: Path) -> dict[str, str]:
     states_by_service = {}
     for line in _supervisor(data, "supervisorctl", "status").stdout.splitlines():
         name, state = line.split()[:2]
-        seconds = age(heartbeat(data, name))
-        alive = name == "broker" or (seconds is not None and seconds < STALE_AFTER)
+        seconds = heartbeat_age(heartbeat(data, name))
+        alive = name == "broker" or (seconds is not None and seconds < STALE_SECONDS)
         states_by_service[name] = (
             "healthy" if state == "RUNNING" and alive else "starting" if state == "RUNNING" else state.lower()
         )

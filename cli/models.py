@@ -10,13 +10,13 @@ from functools import partial
 
 from cli.broker_client import send_command
 from shared.contract.messages import CHANNELS, PROFILE_MODEL_ID, SCORED_HORIZONS
+from shared.contract.service import Unavailable
 from shared.models.manifest import ModelError
 from shared.models.model_messages import OPERATOR_REASON, activation_text, to_model_trained
 from shared.models.registry import ModelRegistry, RegisteredModel
-from shared.runtime.service import Unavailable
 from shared.settings import Settings, SettingsError, load_settings
-from shared.store.lock import SecondWriter
 from shared.store.recorder import Recorder
+from shared.store.writer_lock import WriterLockHeld
 
 HEADER = (
     "sensor",
@@ -56,7 +56,7 @@ def _use(settings: Settings, model_id: str, sensor: str, channel: str) -> int:
     """Ask the running trainer, or activate the model here under the writer lock if the site is stopped."""
     try:
         recorder = Recorder(settings.database, settings.zone, settings.store.horizons)
-    except SecondWriter:
+    except WriterLockHeld:
         return send_command(settings, "use", id=model_id, sensor=sensor, channel=channel)
     try:
         now = int(datetime.now(settings.zone).timestamp())

@@ -16,13 +16,13 @@ from services.db_writer.service import DbWriter
 from services.detector.service import Detector
 from services.forecaster.main import make_model_loader
 from services.forecaster.service import Forecaster
-from services.ingest.past import NoPast
-from services.ingest.rejected import RejectedLines
+from services.ingest.dead_letters import DeadLetterFiles
+from services.ingest.initial_history import NoInitialHistory
 from services.ingest.service import Ingest
-from services.ingest.sources.lines import read_measurements
-from services.ingest.spool import NoSpool
-from services.reporter.folder import DeferredFolder
-from services.reporter.owed import NothingOwed
+from services.ingest.sources.line_reader import read_measurements
+from services.ingest.spool import NullSpool
+from services.reporter.history_lookup import NullHistoryLookup
+from services.reporter.output_folder import BufferedOutputFolder
 from services.reporter.service import Reporter
 from services.trainer.model_selection import ModelSelector
 from services.trainer.runner import InProcessRunner
@@ -30,9 +30,9 @@ from services.trainer.service import Trainer
 from services.trainer.training_job import TrainingJob
 from shared.contract.messages import Command, Tick
 from shared.models.registry import ModelRegistry
-from shared.runtime.public_holidays import calendar
-from shared.runtime.register import Register
-from shared.runtime.replay import Replay, by_minute
+from shared.runtime.public_holidays import make_calendar
+from shared.runtime.replay import Replay, group_by_minute
+from shared.runtime.sensor_registry import SensorRegistry
 from shared.settings import Settings, SettingsError, Site, load_settings
 from shared.store.history import History
 from shared.store.recorder import Recorder
@@ -67,17 +67,17 @@ def replay(source: Path, settings: Settings, train: list[datetime]) -> dict[str,
     """Replay a file into settings.data. Return the readings, the seconds and the rate."""
     started = time.perf_counter()
     recorder = Recorder(settings.database, settings.zone, settings.store.horizons)
-    folder = DeferredFolder(settings.sensor_folder)
+    folder = BufferedOutputFolder(settings.sensor_folder)
     ingest, services, db_writer = _services(settings, recorder, folder)
     stage = Replay([ingest, *services], db_writer)
     dates = sorted(date.replace(tzinfo=date.tzinfo or settings.zone) for date in train)
     readings = 0
-    for items, minute in by_minute(read_measurements(source, settings.zone)):
+    for items, minute in group_by_minute(read_measurements(source, settings.zone)):
         readings += len(items)
         if minute is not None:
             while dates and minute >= dates[0]:
                 stage.store()
-                stage.say(Command(settings.site.name, "train", f"replay-{dates.pop(0):%Y%m%d}"))
+                stage.publish(Command(settings.site.name, "train", f"replay-{dates.pop(0):%Y%m%d}"))
             items.append(Tick(settings.site.name, minute))
         stage.feed(ingest, items)
     stage.store()
@@ -87,12 +87,16 @@ def replay(source: Path, settings: Settings, train: list[datetime]) -> dict[str,
     return {"readings": readings, "seconds": round(seconds, 2), "readings_per_second": round(readings / seconds)}
 
 
-def _services(settings: Settings, recorder: Recorder, folder: DeferredFolder) -> tuple[Ingest, list[Any], DbWriter]:
+def _services(
+    settings: Settings, recorder: Recorder, folder: BufferedOutputFolder
+) -> tuple[Ingest, list[Any], DbWriter]:
     site, zone = settings.site.name, settings.zone
     history = History(settings.database, zone, site)
-    bad_lines = RejectedLines(settings.data / "rejected")
-    ingest = Ingest(site, NoSpool("replay"), "replay", Register(settings.sensors), bad_lines, NoPast())
-    holidays = calendar(settings.site.country)
+    bad_lines = DeadLetterFiles(settings.data / "rejected")
+    ingest = Ingest(
+        site, NullSpool("replay"), "replay", SensorRegistry(settings.sensors), bad_lines, NoInitialHistory()
+    )
+    holidays = make_calendar(settings.site.country)
     job = TrainingJob(site, zone, settings.data, settings.training, history, time.monotonic, holidays)
     on_command = settings.training.model_copy(update={"automatic": False})
     beginning, keeper = (
@@ -103,7 +107,7 @@ def _services(settings: Settings, recorder: Recorder, folder: DeferredFolder) ->
         Forecaster(site, zone, history, make_model_loader(settings.data), holidays),
         Detector(settings, history, holidays),
         Trainer(site, zone, on_command, InProcessRunner(job.train), beginning, keeper),
-        Reporter(folder, zone, settings.reporter.horizons_hours, settings.reporter.outbox_days, NothingOwed()),
+        Reporter(folder, zone, settings.reporter.horizons_hours, settings.reporter.outbox_days, NullHistoryLookup()),
     ]
     keep = settings.store.retention_days
     return ingest, keen, DbWriter(recorder, site, keep, lambda at: datetime.fromtimestamp(at, zone))

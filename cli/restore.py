@@ -14,7 +14,7 @@ from cli import compose
 from cli.bootstrap import reexec_in_venv
 from cli.local_site import supervisor_pid
 from shared.settings import Settings, SettingsError, load_settings
-from shared.store import backups, lock, repair
+from shared.store import backups, repair, writer_lock
 
 WRITER = ("db_writer",)
 READERS = ("forecaster", "detector", "reporter")
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
         source = find_backup(settings, name)
         with services_stopped(settings):
             print(restore_from(settings, source), flush=True)
-    except (SettingsError, OSError, backups.BackupError, lock.SecondWriter) as error:
+    except (SettingsError, OSError, backups.BackupError, writer_lock.WriterLockHeld) as error:
         print(f"wvr restore: {error}", file=sys.stderr)
         return 1
     return 0
@@ -50,7 +50,7 @@ def find_backup(settings: Settings, name: str) -> Path:
     source = inside if inside.is_file() else Path(name)
     if not source.is_file():
         raise FileNotFoundError(f"there is no backup {name}; ./wvr restore lists all backups")
-    if problem := backups.flaws(source):
+    if problem := backups.integrity_error(source):
         raise backups.BackupError(f"{source} is not a valid backup: {problem}")
     return source
 
@@ -79,10 +79,10 @@ def services_stopped(settings: Settings) -> Iterator[None]:
 
 def restore_from(settings: Settings, source: Path) -> str:
     """Restore under the writer lock. Return a summary. Raises WriterLockHeld, OSError."""
-    handle = lock.take(settings.database)
+    handle = writer_lock.acquire(settings.database)
     try:
         existed = settings.database.exists()
-        aside = repair.replace(settings.database, source, "before-restore", datetime.now(settings.zone))
+        aside = repair.swap_database(settings.database, source, "before-restore", datetime.now(settings.zone))
     finally:
         os.close(handle)
     suffix = f"; the previous database is {aside}" if existed else ""
@@ -92,8 +92,8 @@ def restore_from(settings: Settings, source: Path) -> str:
 def _service_actions(settings: Settings) -> tuple[ServiceAction, ServiceAction] | None:
     """Return how to stop and start services of the running site, or None if no site writes this database."""
     data = settings.data
-    with suppress(lock.SecondWriter):
-        os.close(lock.take(settings.database))
+    with suppress(writer_lock.WriterLockHeld):
+        os.close(writer_lock.acquire(settings.database))
         return None
     if supervisor_pid(data):
         reexec_in_venv("local")
@@ -106,7 +106,7 @@ def _service_actions(settings: Settings) -> tuple[ServiceAction, ServiceAction] 
 
 
 def _list(settings: Settings) -> int:
-    paths_by_time = backups.listed(settings.backups)
+    paths_by_time = backups.list_backups(settings.backups)
     for at, path in paths_by_time.items():
         print(f"{path.name}   {at:%Y-%m-%d %H:%M}   {path.stat().st_size / 1e6:.1f} MB")
     if not paths_by_time:

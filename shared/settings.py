@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from shared.contract.messages import MAX_SENSORS, Channel, Name
-from shared.runtime.files import read_small
+from shared.runtime.safe_files import read_limited
 
 ENV_PREFIX, ENV_DELIMITER = "WVR_", "__"
 """Environment variables are called WVR_SECTION__KEY."""
@@ -41,9 +41,9 @@ def _zone(name: str) -> str:
 
 def _country(code: str) -> str:
     # Imported only for a country that is set: services that need no holidays must not load the package.
-    from shared.runtime.public_holidays import known
+    from shared.runtime.public_holidays import is_supported
 
-    if not known(code):
+    if not is_supported(code):
         raise ValueError(
             f"no public holidays are known for {code!r}; for Korea write 'KR', for a region such as Trieste 'IT-TS'"
         )
@@ -294,7 +294,7 @@ def _merge(below: Any, above: Any) -> Any:
 def _read_text(file: Path, must_be_there: bool) -> str:
     """Return the text of a file. Raises SettingsError."""
     try:
-        return read_small(file, MAX_FILE_BYTES).decode("utf-8")
+        return read_limited(file, MAX_FILE_BYTES).decode("utf-8")
     except FileNotFoundError:
         if must_be_there:
             raise SettingsError(f"{file}: file not found") from None

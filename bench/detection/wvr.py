@@ -16,15 +16,15 @@ from bench.detection.scoring import Alarm
 from cli.bootstrap import ROOT
 from services.detector.service import Detector
 from services.forecaster.service import Forecaster
-from services.ingest.past import NoPast
-from services.ingest.rejected import RejectedLines
+from services.ingest.dead_letters import DeadLetterFiles
+from services.ingest.initial_history import NoInitialHistory
 from services.ingest.service import Ingest
-from services.ingest.sources.lines import read_measurements
-from services.ingest.spool import NoSpool
+from services.ingest.sources.line_reader import read_measurements
+from services.ingest.spool import NullSpool
 from shared.contract.messages import Anomaly, Message, Tick
-from shared.runtime.public_holidays import calendar
-from shared.runtime.register import Register
-from shared.runtime.replay import Replay, by_minute
+from shared.runtime.public_holidays import make_calendar
+from shared.runtime.replay import Replay, group_by_minute
+from shared.runtime.sensor_registry import SensorRegistry
 from shared.settings import Settings, load_settings
 from shared.store.history import History
 from shared.store.recorder import Recorder
@@ -54,7 +54,7 @@ def in_process(lines: Lines, folder: Path) -> list[Alarm]:
     listener = Listener()
     ingest, forecaster, detector = _services(settings)
     stage = Replay([ingest, forecaster, detector], listener)
-    for items, minute in by_minute(read_measurements(folder / "record.csv", settings.zone)):
+    for items, minute in group_by_minute(read_measurements(folder / "record.csv", settings.zone)):
         stage.feed(ingest, [*items, *([] if minute is None else [Tick(settings.site.name, minute)])])
     stage.store()
     return listener.alarms(int(lines.at.max()) + 60)
@@ -79,7 +79,7 @@ class Listener:
             self._heard[message.id] = message
         return iter(())
 
-    def settle(self) -> Iterator[Message]:
+    def end_batch(self) -> Iterator[Message]:
         return iter(())
 
     def alarms(self, end: int) -> list[Alarm]:
@@ -99,9 +99,9 @@ class Listener:
 def _services(settings: Settings) -> tuple[Ingest, Forecaster, Detector]:
     site, zone = settings.site.name, settings.zone
     history = History(settings.database, zone, site)
-    bad_lines, holidays = RejectedLines(settings.data / "rejected"), calendar(settings.site.country)
+    bad_lines, holidays = DeadLetterFiles(settings.data / "rejected"), make_calendar(settings.site.country)
     return (
-        Ingest(site, NoSpool("bench"), "bench", Register(settings.sensors), bad_lines, NoPast()),
+        Ingest(site, NullSpool("bench"), "bench", SensorRegistry(settings.sensors), bad_lines, NoInitialHistory()),
         Forecaster(site, zone, history, lambda *_: None, holidays),
         Detector(settings, history, holidays),
     )

@@ -20,7 +20,7 @@ from bench.faults.site import FaultableSite
 from cli.bootstrap import VENV
 from cli.init_site import SERVICES
 from cli.local_config import broker_folder, supervisor_conf
-from shared.runtime.mqtt_bus import SESSION_DAYS
+from shared.runtime.mqtt_bus import SESSION_EXPIRY_DAYS
 
 DAY = 86_400
 CLOCKS = (-7200, -60, 90, 7200, 400 * DAY, -20_000 * DAY)
@@ -95,7 +95,7 @@ class FaultInjector:
         )
         client.username_pw_set(name, self._site.password(name))
         properties = Properties(PacketTypes.CONNECT)
-        properties.SessionExpiryInterval = SESSION_DAYS * DAY
+        properties.SessionExpiryInterval = SESSION_EXPIRY_DAYS * DAY
         with suppress(OSError):
             client.connect("127.0.0.1", self._site.port, clean_start=False, properties=properties)
             client.loop(0.2)

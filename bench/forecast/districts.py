@@ -18,7 +18,7 @@ from shared.domain.hour_of_week import WEEK_HOURS
 from shared.domain.local_time import local_seconds
 from shared.domain.profile_forecast import FORECAST_HOURS
 from shared.domain.series import HOUR, Floats
-from shared.runtime.public_holidays import calendar
+from shared.runtime.public_holidays import make_calendar
 
 ZONE = ZoneInfo("Europe/Rome")
 COUNTRY = "IT-TS"
@@ -42,7 +42,7 @@ class Case:
 
 @cache
 def holidays() -> HolidayCalendar:
-    return calendar(COUNTRY)
+    return make_calendar(COUNTRY)
 
 
 def cases() -> list[Case]:

@@ -23,7 +23,7 @@ from services.trainer.training_protocol import TrainingRequest, encode_request
 from shared.contract.messages import CHANNELS
 from shared.domain.profile_forecast import FORECAST_HOURS
 from shared.domain.series import DAY, HOUR, Floats, hourly_means
-from shared.runtime.public_holidays import calendar
+from shared.runtime.public_holidays import make_calendar
 
 UTC_OFFSET_SECONDS = 9 * HOUR
 DEMAND_EVENTS = ("holiday", "heat", "big_user", "rezoning", "high_demand")
@@ -58,7 +58,7 @@ def make_site(seed: int, days: int, judged: int) -> Site:
     for event in (event for event in record.events if event.kind not in DEMAND_EVENTS):
         told[max(0, (event.start - start) // HOUR) : max(0, -(-(event.stop - start) // HOUR))] = False
     values = {"flow_rate": record.flow, "pressure": record.pressure}
-    holidays = calendar("KR")
+    holidays = make_calendar("KR")
     channels: dict[str, HourlySeries] = {
         channel: HourlySeries(
             "001",

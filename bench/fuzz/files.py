@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from bench.fuzz.bytes_source import BytesSource
 from bench.fuzz.message_generator import START
 from bench.fuzz.targets import FuzzInput
-from services.ingest.sources.file import FileSource
+from services.ingest.sources.file_tail import FileSource
 
 ZONE = ZoneInfo("Europe/Berlin")
 NAMES = ("a.csv", "b.csv", "c.csv.gz", "a\nb.csv", "a.csv.1")
@@ -32,7 +32,7 @@ def _places(sensor: Path, place: Path) -> FuzzInput:
         place.write_bytes(data.replace(b"INODE", str(inode).encode()))
         source = FileSource(sensor, "*.csv", ZONE, place)
         assert len(list(source.poll(START, 100))) <= 100
-        source.done()
+        source.commit()
         assert not list(FileSource(sensor, "*.csv", ZONE, place).poll(START, 100))
 
     return take
@@ -50,7 +50,7 @@ def _changes(sensor: Path, place: Path) -> FuzzInput:
             _change(draw, sensor)
             assert len(list(source.poll(START, 20))) <= 20
             if draw.integer(0, 1):
-                source.done()
+                source.commit()
                 source = FileSource(sensor, "*.csv", ZONE, place)
 
     return take

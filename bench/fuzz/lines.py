@@ -7,9 +7,9 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from bench.fuzz.targets import FuzzInput
-from services.ingest.sources.clock import LineError, SiteClock
-from services.ingest.sources.lines import BadLine, read_line
+from services.ingest.sources.line_reader import BadLine, read_line
 from services.ingest.sources.parser import Measurement, Parser
+from services.ingest.sources.timestamps import LineError, TimestampParser
 from shared.contract.codec import validate
 from shared.contract.messages import Reading
 
@@ -22,7 +22,7 @@ def open_target(name: str, _: Path) -> FuzzInput:
 
 
 def _file(data: bytes) -> None:
-    parser = Parser(SiteClock(ZONES[len(data) % len(ZONES)]))
+    parser = Parser(TimestampParser(ZONES[len(data) % len(ZONES)]))
     for number, raw in enumerate(data.splitlines(keepends=True), 1):
         item = read_line(parser, "a.csv", number, raw)
         if isinstance(item, BadLine):

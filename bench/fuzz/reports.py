@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from bench.fuzz.bytes_source import BytesSource
 from bench.fuzz.message_generator import START
 from bench.fuzz.targets import FuzzInput
-from services.reporter.owed import NothingOwed
+from services.reporter.history_lookup import NullHistoryLookup
 from services.reporter.service import Reporter
 from shared.contract.messages import Check, FlowChecks, PressureChecks, Reading, Tick, Verdict
 
@@ -29,7 +29,7 @@ class _FakeFolder(dict[str, str]):
     def read(self, name: str) -> str:
         return self.get(name, "")
 
-    def prune_outbox(self, before: str, most: int) -> None: ...
+    def prune_outbox(self, before: str, max_newer: int) -> None: ...
 
 
 def open_target(_: str, __: Path) -> FuzzInput:
@@ -41,12 +41,12 @@ def open_target(_: str, __: Path) -> FuzzInput:
         for name in ("server.txt", "server.part.txt"):
             content = LINE * draw.integer(0, 12) + draw.raw(draw.integer(0, 300))
             folder[name] = content.decode("utf-8", "replace")
-        reporter = Reporter(folder, ZONE, HOURS, 7, NothingOwed())
+        reporter = Reporter(folder, ZONE, HOURS, 7, NullHistoryLookup())
         list(reporter.start())
         for minute in range(0, 24, 6):
             list(reporter.handle(_verdict(minute)))
             list(reporter.handle(Tick("site1", START + timedelta(minutes=minute))))
-            list(reporter.settle())
+            list(reporter.end_batch())
         assert "001  " in folder["alert.txt"]
 
     return take

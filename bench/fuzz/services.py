@@ -13,25 +13,25 @@ from services.db_writer.service import DbWriter
 from services.detector.service import Detector
 from services.forecaster.main import make_model_loader
 from services.forecaster.service import Forecaster
-from services.ingest.past import NoPast
+from services.ingest.initial_history import NoInitialHistory
 from services.ingest.service import Ingest
-from services.ingest.sources.lines import BadLine, Measurement
-from services.ingest.spool import NoSpool
-from services.reporter.folder import SensorFolder
-from services.reporter.owed import Owed
+from services.ingest.sources.line_reader import BadLine, Measurement
+from services.ingest.spool import NullSpool
+from services.reporter.history_lookup import HistoryLookup
+from services.reporter.output_folder import OutputFolder
 from services.reporter.service import Reporter
 from services.trainer.model_selection import ModelSelector
 from services.trainer.runner import InProcessRunner
 from services.trainer.service import Trainer
 from shared.contract.codec import encode
 from shared.contract.messages import Command, HistoryBatch, Message, Reading, Rejected
+from shared.contract.service import Service
 from shared.domain.holiday_calendar import NO_HOLIDAYS
 from shared.models.registry import ModelRegistry
 from shared.runtime.bus import Delivery
-from shared.runtime.register import Register
-from shared.runtime.run import work
-from shared.runtime.service import Service
-from shared.runtime.unbroken import unbroken
+from shared.runtime.gap_recovery import with_gap_recovery
+from shared.runtime.loop import process_batch
+from shared.runtime.sensor_registry import SensorRegistry
 from shared.settings import Settings
 from shared.store.history import History as Stored
 from shared.store.recorder import Recorder
@@ -43,8 +43,8 @@ class ValidatingBus:
     def __init__(self) -> None:
         self.said: list[Message] = []
 
-    def open(self, service: Service, meanwhile: Callable[[], None] = ...) -> None: ...
-    def receive(self, most: int, wait: float) -> list[Delivery]:  # noqa: ARG002
+    def open(self, service: Service, while_disconnected: Callable[[], None] = ...) -> None: ...
+    def receive(self, max_messages: int, wait_seconds: float) -> list[Delivery]:  # noqa: ARG002
         return []
 
     def publish(self, said: Message) -> None:
@@ -52,7 +52,7 @@ class ValidatingBus:
         self.said.append(said)
 
     def confirm(self) -> None: ...
-    def beat(self, note: str) -> None: ...
+    def heartbeat(self, note: str) -> None: ...
     def close(self) -> None: ...
 
 
@@ -61,12 +61,12 @@ class ServiceHarness:
 
     def __init__(self, service: Service) -> None:
         self.service, self.bus = service, ValidatingBus()
-        self.register = Register()
+        self.register = SensorRegistry()
         self.introducing = (Reading, HistoryBatch) if Reading in service.consumes else ()
 
     def process(self, items: Sequence[Message | Measurement | BadLine]) -> list[Message]:
         """What was said; fails when a handler did."""
-        work(self.service, self.bus, [Delivery(item, lambda: None) for item in items if self._admitted(item)])
+        process_batch(self.service, self.bus, [Delivery(item, lambda: None) for item in items if self._admitted(item)])
         said, self.bus.said = self.bus.said, []
         for one in said:
             assert not (isinstance(one, Rejected) and one.source.startswith(self.service.name)), one
@@ -75,7 +75,7 @@ class ServiceHarness:
     def _admitted(self, item: Message | Measurement | BadLine) -> bool:
         sensor = getattr(item, "sensor", None)
         new = not self.introducing or isinstance(item, self.introducing)
-        return sensor is None or isinstance(item, Measurement) or not self.register.refusal(sensor, new)
+        return sensor is None or isinstance(item, Measurement) or not self.register.rejection_reason(sensor, new)
 
 
 def make(name: str, folder: Path) -> Service:
@@ -84,7 +84,7 @@ def make(name: str, folder: Path) -> Service:
     site, zone = settings.site.name, settings.zone
     past = Stored(settings.database, zone, site)
     makers: dict[str, Callable[[], Service]] = {
-        "ingest": lambda: Ingest(site, NoSpool("001"), "file", Register(), lambda _: None, NoPast()),
+        "ingest": lambda: Ingest(site, NullSpool("001"), "file", SensorRegistry(), lambda _: None, NoInitialHistory()),
         "detector": lambda: _behind_gaps(Detector(settings, past), past),
         "forecaster": lambda: _behind_gaps(Forecaster(site, zone, past, make_model_loader(folder), NO_HOLIDAYS), past),
         "trainer": lambda: Trainer(
@@ -98,13 +98,13 @@ def make(name: str, folder: Path) -> Service:
         "db_writer": lambda: DbWriter(
             Recorder(settings.database, zone, (0, 24)), site, 365, lambda at: datetime.fromtimestamp(at, zone)
         ),
-        "reporter": lambda: Reporter(SensorFolder(folder), zone, (24, 48), 7, Owed(past, zone, 7)),
+        "reporter": lambda: Reporter(OutputFolder(folder), zone, (24, 48), 7, HistoryLookup(past, zone, 7)),
     }
     return makers[name]()
 
 
 def _behind_gaps(service: Detector | Forecaster, past: Stored) -> Service:
-    return unbroken(service, past, service.oldest_missing_output, lambda: 1)
+    return with_gap_recovery(service, past, service.oldest_missing_output, lambda: 1)
 
 
 def items(draw: ValueSource, service: Service, number: int) -> list[Message | Measurement | BadLine]:

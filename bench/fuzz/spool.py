@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.fuzz.bytes_source import BytesSource
 from bench.fuzz.message_generator import START
 from bench.fuzz.targets import FuzzInput
-from services.ingest.spool import Spool, _line
+from services.ingest.spool import Spool, _encode_line
 from shared.contract.codec import validate
 from shared.contract.messages import Reading
 
@@ -28,12 +28,12 @@ def open_target(_: str, folder: Path) -> FuzzInput:
         for name in NAMES[: draw.integer(1, len(NAMES))]:
             (folder / name).write_bytes(_segment(draw))
         spool = Spool(folder, "site1", 2.0, 10.0)
-        first = spool.next
+        first = spool.next_seq
         reading = Reading("site1", "001", START, 1.0, None, spool.boot_id, min(first, 10**12 - 1), "file")
         spool.append(reading)
-        spool.stored(draw.integer(-1, 10))
-        spool.placed()
-        for kept in spool.between(0, 10**12):
+        spool.mark_stored(draw.integer(-1, 10))
+        spool.on_position_committed()
+        for kept in spool.read_range(0, 10**12):
             validate(kept)
         os.close(spool._file)
 
@@ -43,7 +43,7 @@ def open_target(_: str, folder: Path) -> FuzzInput:
 def _segment(draw: BytesSource) -> bytes:
     """Lines of ours and of others, torn somewhere."""
     ours = [draw.integer(-4, 5) for _ in range(4)]
-    whole = b"".join(_line(_reading(seq)) if seq >= 0 else draw.raw(draw.integer(0, 60)) for seq in ours)
+    whole = b"".join(_encode_line(_reading(seq)) if seq >= 0 else draw.raw(draw.integer(0, 60)) for seq in ours)
     return whole[: draw.integer(0, len(whole))]
 
 
@@ -52,4 +52,4 @@ def _reading(seq: int) -> Reading:
 
 
 def seeds(_: str) -> Iterator[bytes]:
-    yield b"".join(_line(_reading(seq)) for seq in range(4)) + b"=\n" + bytes([3, 1] * 20)
+    yield b"".join(_encode_line(_reading(seq)) for seq in range(4)) + b"=\n" + bytes([3, 1] * 20)

@@ -25,7 +25,7 @@ from services.trainer.training_job import TrainingJob
 from services.trainer.training_protocol import TrainingFailed, TrainingRequest
 from shared.contract.messages import CHANNELS, Forecast, Message, Prediction, Reading, Tick
 from shared.domain.series import DAY, HOUR, MINUTE
-from shared.runtime.public_holidays import calendar
+from shared.runtime.public_holidays import make_calendar
 from shared.settings import load_settings
 from shared.store.history import History
 
@@ -57,7 +57,7 @@ def judging_row(folder: Path) -> Iterator[tuple[str, ...]]:
     """The detector alone, its days, nights and a quarter's learning with it; its first quarter isn't counted."""
     settings = load_settings().model_copy(update={"data": folder / "year"})
     history = History(settings.database, ZONE, settings.site.name)
-    detector = Detector(settings, history, calendar(settings.site.country))
+    detector = Detector(settings, history, make_calendar(settings.site.country))
     spent = 0.0
     for day in range(2 * QUARTER_DAYS):
         messages = list(_replayed_day(history, settings.site.name, START_SECONDS + day * DAY))
@@ -70,7 +70,10 @@ def judging_row(folder: Path) -> Iterator[tuple[str, ...]]:
 
 def _replayed_day(history: History, site: str, start: int) -> Iterator[Message]:
     """What the detector hears of a day that was replayed."""
-    series, forecasts = history.readings("001", start, start + DAY), history.first_hours("001", start, start + DAY)
+    series, forecasts = (
+        history.readings("001", start, start + DAY),
+        history.current_hour_forecasts("001", start, start + DAY),
+    )
     for at, flow, pressure in zip(series.at.tolist(), series.flow_rate.tolist(), series.pressure.tolist(), strict=True):
         local = datetime.fromtimestamp(at, ZONE)
         if at in forecasts:
@@ -102,7 +105,7 @@ def learning_rows(folder: Path) -> Iterator[tuple[str, ...]]:
             sys.exit(record.text)
     yield "training of both channels on a year", f"{time.perf_counter() - began:.0f} s", "600 s", "180 s"
     forecaster = Forecaster(
-        settings.site.name, ZONE, history, make_model_loader(settings.data), calendar(settings.site.country)
+        settings.site.name, ZONE, history, make_model_loader(settings.data), make_calendar(settings.site.country)
     )
     list(forecaster.start())
     runs = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from cli.doctor_checks.finding import Finding, note, ok
-from services.ingest.spool import newest
+from services.ingest.spool import latest_seq
 from shared.contract.messages import Stored
 from shared.settings import Settings
 from shared.store.history import History
@@ -19,12 +19,12 @@ RETAINED = f"{SYS}retained messages/count"
 
 def check_spool(settings: Settings, running: bool) -> Iterator[Finding]:
     """Count readings that ingest has accepted and db_writer has not stored. Needs no service. Raises Unavailable."""
-    last = newest(settings.data / "spool")
+    last = latest_seq(settings.data / "spool")
     if last is None:
         yield note("ingest's spool is empty", "nothing to do: the first reading creates it")
         return
     boot_id, seq = last
-    mark = History(settings.database, settings.zone, settings.site.name).mark()
+    mark = History(settings.database, settings.zone, settings.site.name).stored_mark()
     waiting = seq - (mark[1] if mark and mark[0] == boot_id else -1)
     if waiting <= 0:
         yield ok("all readings of ingest's spool are stored")

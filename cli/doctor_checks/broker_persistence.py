@@ -16,7 +16,7 @@ from cli.doctor_checks.finding import Finding, ok, wrong
 from cli.local_config import broker_folder
 from cli.local_site import supervisor_pid
 from shared.contract.acl import DOCTOR_TOPICS
-from shared.runtime.probe import Refused, visit
+from shared.runtime.broker_probe import BrokerRefused, broker_session
 from shared.settings import Settings
 
 ABSENT_CLIENT = "wvr-doctor"
@@ -63,21 +63,21 @@ def check(settings: Settings, broker: BrokerInstall) -> Iterator[Finding]:
     started = int(time.time())
     try:
         # Mosquitto persists only sessions that start without the clean flag, like those of the services.
-        with visit(settings, ABSENT_CLIENT, SESSION_EXPIRY_SECONDS, clean=False) as absent:
-            absent.listen(QUEUED_TOPIC)
-        with visit(settings) as visitor:
-            visitor.say(RETAINED_TOPIC, token, retain=True)
-            visitor.say(QUEUED_TOPIC, token)
+        with broker_session(settings, ABSENT_CLIENT, SESSION_EXPIRY_SECONDS, clean_start=False) as absent:
+            absent.subscribe(QUEUED_TOPIC)
+        with broker_session(settings) as visitor:
+            visitor.publish(RETAINED_TOPIC, token, retain=True)
+            visitor.publish(QUEUED_TOPIC, token)
         broker.restart()
         lost = _lost(settings, token)
     except CommandError as error:
         yield wrong(f"the broker can't be restarted: {error}", "run ./wvr as the user who started WVR, or with sudo")
-    except (Refused, OSError) as error:
+    except (BrokerRefused, OSError) as error:
         yield wrong(f"the broker failed around a restart: {error}", f"./wvr logs broker; {AGAIN}")
     else:
         yield _result(lost, broker, started)
     finally:
-        with suppress(Refused, OSError):
+        with suppress(BrokerRefused, OSError):
             _clean_up(settings)
 
 
@@ -86,11 +86,11 @@ def _lost(settings: Settings, token: bytes) -> list[str]:
     deadline = time.monotonic() + RESTART_TIMEOUT_SECONDS
     while True:
         try:
-            with visit(settings, ABSENT_CLIENT, SESSION_EXPIRY_SECONDS, clean=False) as absent:
-                queued = absent.session_kept and absent.hears((QUEUED_TOPIC, token), RECEIVE_TIMEOUT_SECONDS)
-                absent.listen(RETAINED_TOPIC)
-                retained = absent.hears((RETAINED_TOPIC, token), RECEIVE_TIMEOUT_SECONDS)
-        except (Refused, OSError):
+            with broker_session(settings, ABSENT_CLIENT, SESSION_EXPIRY_SECONDS, clean_start=False) as absent:
+                queued = absent.session_present and absent.wait_for((QUEUED_TOPIC, token), RECEIVE_TIMEOUT_SECONDS)
+                absent.subscribe(RETAINED_TOPIC)
+                retained = absent.wait_for((RETAINED_TOPIC, token), RECEIVE_TIMEOUT_SECONDS)
+        except (BrokerRefused, OSError):
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
@@ -113,8 +113,8 @@ def _result(lost: list[str], broker: BrokerInstall, started: int) -> Finding:
 
 
 def _clean_up(settings: Settings) -> None:
-    with visit(settings, ABSENT_CLIENT) as visitor:
-        visitor.say(RETAINED_TOPIC, b"", retain=True)
+    with broker_session(settings, ABSENT_CLIENT) as visitor:
+        visitor.publish(RETAINED_TOPIC, b"", retain=True)
 
 
 def _restart_container() -> None:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from cli.doctor_checks.finding import Finding, format_duration, note, ok, wrong
-from shared.runtime.service import Unavailable
+from shared.contract.service import Unavailable
 from shared.settings import Settings
-from shared.store import backups, lock, repair
+from shared.store import backups, repair, writer_lock
 
 LOCK_SAMPLES, LOCK_SAMPLE_SECONDS = 8, 0.25
 """A program that holds the write lock in every sample blocks db_writer."""
@@ -34,7 +34,7 @@ def check(settings: Settings, now: datetime) -> Iterator[Finding]:
 
 def _integrity(settings: Settings) -> Iterator[Finding]:
     try:
-        problem = repair.damage(settings.database, settings.backups)
+        problem = repair.find_corruption(settings.database, settings.backups)
     except Unavailable as reason:
         advice = "run ./wvr as the owner of the data folder, or with sudo; else check the locks and the disk"
         yield wrong(f"wvr.db can't be checked: {reason}", advice)
@@ -46,14 +46,14 @@ def _integrity(settings: Settings) -> Iterator[Finding]:
 
 
 def _locks(settings: Settings) -> Iterator[Finding]:
-    holder = lock.keeper(settings.database)
+    holder = writer_lock.holder(settings.database)
     yield ok(f"wvr.db is written by {holder}" if holder else "no process writes wvr.db")
-    holders = {lock.foreign_writer(settings.database)}
+    holders = {writer_lock.foreign_writer(settings.database)}
     for _ in range(LOCK_SAMPLES):
         if "" in holders or len(holders) > 1:
             return
         time.sleep(LOCK_SAMPLE_SECONDS)
-        holders.add(lock.foreign_writer(settings.database))
+        holders.add(writer_lock.foreign_writer(settings.database))
     if "" not in holders and len(holders) == 1:
         yield wrong(
             f"{holders.pop()} holds the write lock of wvr.db",
@@ -62,13 +62,13 @@ def _locks(settings: Settings) -> Iterator[Finding]:
 
 
 def _backups(settings: Settings, now: datetime) -> Iterator[Finding]:
-    paths_by_time = backups.listed(settings.backups)
+    paths_by_time = backups.list_backups(settings.backups)
     if not paths_by_time:
         yield note("there is no backup yet", "wait for 02:30, or run ./wvr backup now")
         return
     at, path = list(paths_by_time.items())[-1]
     age = now.replace(tzinfo=None) - at
-    if problem := backups.flaws(path):
+    if problem := backups.integrity_error(path):
         yield wrong(f"the newest backup {path.name} is not valid: {problem}", "check the disk; then ./wvr backup")
     elif age > MAX_BACKUP_AGE:
         yield wrong(

@@ -7,9 +7,9 @@ from datetime import datetime
 from pathlib import Path
 
 from cli.doctor_checks.finding import Finding, format_duration, note, ok, wrong
-from services.ingest.minutes import FIRST_YEAR
+from services.ingest.tick_clock import MIN_YEAR
+from shared.contract.service import Unavailable
 from shared.domain.series import HOUR
-from shared.runtime.service import Unavailable
 from shared.settings import Settings
 from shared.store.history import History
 
@@ -47,7 +47,7 @@ def _clock(now: datetime, newest: Path) -> Finding:
         ahead = (datetime.fromisoformat(newest.read_text(encoding="ascii").strip()) - now).total_seconds()
     except (OSError, ValueError):
         ahead = 0.0
-    if now.year < FIRST_YEAR:
+    if now.year < MIN_YEAR:
         return wrong(text, "set it: sudo timedatectl set-ntp true; check the battery of the clock")
     if ahead > MAX_CLOCK_AHEAD:
         return wrong(
@@ -57,7 +57,7 @@ def _clock(now: datetime, newest: Path) -> Finding:
 
 
 def _sensor(history: History, sensor: str, now: int, running: bool) -> Iterator[Finding]:
-    span = history.span(sensor)
+    span = history.reading_range(sensor)
     if span is None:
         return
     newest, age = span[1], now - span[1]
@@ -70,7 +70,7 @@ def _sensor(history: History, sensor: str, now: int, running: bool) -> Iterator[
         yield wrong(f"sensor {sensor}: no reading for {format_duration(age)}", "check the meter, its cable or its file")
     else:
         yield ok(f"sensor {sensor}: newest reading {format_duration(max(0, age))} ago")
-    verdict, issued = history.last_verdict(sensor), history.issued(sensor)
+    verdict, issued = history.last_verdict(sensor), history.last_issued_at(sensor)
     yield _check_lag(f"sensor {sensor}: verdicts", verdict, newest, now, MAX_VERDICT_LAG, "detector")
     yield _check_lag(f"sensor {sensor}: forecasts", issued, newest, now, MAX_FORECAST_LAG, "forecaster")
 

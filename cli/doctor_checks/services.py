@@ -15,10 +15,10 @@ from cli.local_site import supervisor_pid
 from shared.contract.codec import ContractError, decode
 from shared.contract.messages import Message, Status, Stored
 from shared.contract.topics import topic_filter
-from shared.runtime.mqtt_bus import WAITING
-from shared.runtime.probe import Refused, kept
+from shared.runtime.broker_probe import BrokerRefused, retained_messages
+from shared.runtime.mqtt_bus import WAITING_TEXT
 from shared.settings import Settings
-from shared.store.schema import OLDER
+from shared.store.schema import STATUS_SCHEMA_OLDER
 from shared.version import VERSION
 
 MAX_STATUS_AGE = 120
@@ -37,7 +37,9 @@ def check(settings: Settings, now: datetime) -> Iterator[Finding]:
     where = f"{settings.broker.host}:{settings.broker.connect_port}"
     topics = (backlog.QUEUE, backlog.RETAINED, backlog.DROPPED, backlog.VERSION)
     try:
-        retained = kept(settings, *topics, *(topic_filter(kind, settings.site.name) for kind in (Status, Stored)))
+        retained = retained_messages(
+            settings, *topics, *(topic_filter(kind, settings.site.name) for kind in (Status, Stored))
+        )
     except SystemExit as error:
         yield wrong(str(error), "./wvr up creates passwords; see docs/how-to/access.md for certificates")
         return
@@ -46,7 +48,7 @@ def check(settings: Settings, now: datetime) -> Iterator[Finding]:
     except OSError as error:
         yield wrong(f"no connection to the broker at {where}: {error}", "./wvr status; ./wvr logs broker; ./wvr up")
         return
-    except Refused as refusal:
+    except BrokerRefused as refusal:
         yield wrong(f"the broker at {where}: {refusal}", "./wvr logs broker; ./wvr down, then ./wvr up")
         return
     yield ok(f"the broker at {where} accepts the operator")
@@ -58,7 +60,7 @@ def check(settings: Settings, now: datetime) -> Iterator[Finding]:
 
 def online(settings: Settings) -> list[str]:
     """Return the services with the state online. Raises OSError, BrokerRefused."""
-    status_by_service = statuses(kept(settings, topic_filter(Status, settings.site.name)))
+    status_by_service = statuses(retained_messages(settings, topic_filter(Status, settings.site.name)))
     return [name for name in SERVICES if name in status_by_service and status_by_service[name].state == "online"]
 
 
@@ -68,7 +70,7 @@ def wait_for_return(settings: Settings, since: datetime, names: Collection[str])
     topic, missing = topic_filter(Status, settings.site.name), sorted(names)
     while missing and time.monotonic() < until:
         time.sleep(0.5)
-        status = statuses(kept(settings, topic))
+        status = statuses(retained_messages(settings, topic))
         missing = [name for name in missing if name not in status or not _published_since(status[name], since)]
     for name in missing:
         yield wrong(f"{name} did not reconnect after the broker's restart", f"./wvr logs {name}; ./wvr down, ./wvr up")
@@ -107,8 +109,8 @@ def check_service(name: str, status: Status | None, now: datetime) -> Iterator[F
         yield wrong(
             f"{name} has published no status for {format_duration(silent)}", f"{logs}; ./wvr down, then ./wvr up"
         )
-    has_problem = status.note not in ("", WAITING)  # A message through the broker ends that state.
-    if status.note == OLDER:  # It passes, or db_writer reports the cause.
+    has_problem = status.note not in ("", WAITING_TEXT)  # A message through the broker ends that state.
+    if status.note == STATUS_SCHEMA_OLDER:  # It passes, or db_writer reports the cause.
         yield note(f"{name}: {status.note}", "./wvr doctor, once more in a minute")
     elif has_problem:
         yield wrong(f"{name}: {status.note}", "docs/operations.md, the table of status texts")

@@ -51,7 +51,7 @@ def _newer_schema(database: Path) -> str:
     """Return why the schema is newer than this WVR, or an empty text. Another check reports an unreadable file."""
     try:
         with closing(sqlite3.connect(f"file:{database.resolve()}?mode=ro", uri=True)) as source:
-            return schema.later([name for (name,) in source.execute(schema.APPLIED)])
+            return schema.newer_schema_error([name for (name,) in source.execute(schema.APPLIED_SQL)])
     except sqlite3.Error:
         return ""
 

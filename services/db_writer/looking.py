@@ -6,34 +6,34 @@ import logging
 import threading
 from pathlib import Path
 
+from shared.contract.service import Unavailable
 from shared.runtime.log import log
-from shared.runtime.service import Unavailable
-from shared.store.repair import damage
+from shared.store.repair import find_corruption
 
 
-class Looking:
+class BackgroundIntegrityCheck:
     """One look at a time."""
 
     def __init__(self, database: Path, backups: Path) -> None:
         self._database, self._backups = database, backups
-        self._found = ""
+        self._corruption = ""
         self._thread: threading.Thread | None = None
 
-    def begin(self) -> None:
+    def start(self) -> None:
         if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._look, name="look", daemon=True)
+            self._thread = threading.Thread(target=self._check, name="look", daemon=True)
             self._thread.start()
 
-    def found(self) -> str:
-        found, self._found = self._found, ""
-        return found
+    def poll(self) -> str:
+        corruption, self._corruption = self._corruption, ""
+        return corruption
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         try:
-            found = damage(self._database, self._backups)
-        except Unavailable as hindrance:
-            log("db_writer", "the database could not be looked at", logging.WARNING, reason=str(hindrance))
+            corruption = find_corruption(self._database, self._backups)
+        except Unavailable as reason:
+            log("db_writer", "the database could not be looked at", logging.WARNING, reason=str(reason))
             return
-        if found:
-            log("db_writer", "the database is damaged", logging.ERROR, found=found)
-            self._found = found
+        if corruption:
+            log("db_writer", "the database is damaged", logging.ERROR, found=corruption)
+            self._corruption = corruption

@@ -31,14 +31,14 @@ class Archive(Protocol):
     """Stored history of the site, read-only; times are epoch seconds, stop is exclusive."""
 
     def sensors(self) -> list[str]: ...
-    def span(self, sensor: str) -> tuple[int, int] | None: ...
+    def reading_range(self, sensor: str) -> tuple[int, int] | None: ...
     def readings(self, sensor: str, start: int, stop: int) -> Series: ...
-    def sound_readings(self, sensor: str, start: int, stop: int) -> Series: ...
-    def unjudged(self, sensor: str, start: int, stop: int) -> Iterator[Reading]: ...
-    def first_hours(self, sensor: str, start: int, stop: int) -> dict[int, dict[str, Quantiles]]: ...
+    def fault_free_readings(self, sensor: str, start: int, stop: int) -> Series: ...
+    def readings_without_verdict(self, sensor: str, start: int, stop: int) -> Iterator[Reading]: ...
+    def current_hour_forecasts(self, sensor: str, start: int, stop: int) -> dict[int, dict[str, Quantiles]]: ...
     def criteria(self, sensor: str) -> list[Criteria]: ...
     def anomalies(self, sensor: str, start: int) -> list[Anomaly]: ...
-    def anomaly_days(self, sensor: str, start: int, stop: int) -> list[tuple[int, int]]: ...
+    def anomaly_spans(self, sensor: str, start: int, stop: int) -> list[tuple[int, int]]: ...
 
 
 class Rebuild:
@@ -59,11 +59,11 @@ class Rebuild:
         afresh: learn anew from all that is stored, as after an import.
         """
         watch, sensor = self._watch, self._watch.sensor
-        span = self._archive.span(sensor)
+        span = self._archive.reading_range(sensor)
         if span is None:
             return
         end = span[1] + 60
-        unjudged = list(self._archive.unjudged(sensor, end - UNJUDGED_DAYS * DAY, end))
+        unjudged = list(self._archive.readings_without_verdict(sensor, end - UNJUDGED_DAYS * DAY, end))
         stop = self._leave(unjudged, end)
         owed = {one.at: one for one in unjudged if one.at.timestamp() < stop}
         first = min([stop - 60, *(int(at.timestamp()) for at in owed)])
@@ -85,7 +85,7 @@ class Rebuild:
         sensor, hours = self._watch.sensor, {_hour(one): one for one in reversed(unjudged)}
         if not hours:
             return stop
-        missing = hours.keys() - self._archive.first_hours(sensor, min(hours), max(hours) + 1).keys()
+        missing = hours.keys() - self._archive.current_hour_forecasts(sensor, min(hours), max(hours) + 1).keys()
         if not missing:
             return stop
         end = int(hours[min(missing)].at.timestamp())
@@ -98,7 +98,7 @@ class Rebuild:
         """The local midnight before the day before `first` and before any anomaly that reaches into what follows."""
         earliest = max(self._midnight(first) - LONGEST, self._midnight(oldest))
         begin = self._midnight(self._midnight(first) - 1)
-        spans = self._archive.anomaly_days(self._watch.sensor, earliest, first + 1)
+        spans = self._archive.anomaly_spans(self._watch.sensor, earliest, first + 1)
         for opened, cleared in sorted(spans, reverse=True):
             if opened < begin + DAY and cleared >= begin:
                 begin = self._midnight(self._midnight(opened) - 1)
@@ -179,9 +179,9 @@ class Rebuild:
         start = begin - KEPT_DAYS * DAY
         watch.station.memory.spans = [
             _span(opened + shift, cleared + shift, begin + shift)
-            for opened, cleared in self._archive.anomaly_days(sensor, start, begin)
+            for opened, cleared in self._archive.anomaly_spans(sensor, start, begin)
         ]
-        series = self._archive.sound_readings(sensor, start, begin)
+        series = self._archive.fault_free_readings(sensor, start, begin)
         local = local_seconds(series.at, self._zone)
         numbers, slots = local // DAY, local // 60 % MINUTES
         forecasts = self._forecasts(begin, shift)
@@ -202,7 +202,9 @@ class Rebuild:
     def _forecasts(self, stop: int, shift: int) -> dict[int, Singles]:
         """Stored forecasts by local day since the epoch, each (2, 24, 3)."""
         found = dict[int, Singles]()
-        for issued, quantiles in self._archive.first_hours(self._watch.sensor, stop - LEARNED_DAYS * DAY, stop).items():
+        for issued, quantiles in self._archive.current_hour_forecasts(
+            self._watch.sensor, stop - LEARNED_DAYS * DAY, stop
+        ).items():
             hour = (issued + shift) // HOUR
             day = found.setdefault(hour // 24, np.full((2, 24, 3), np.nan, dtype=np.float32))
             for row, channel in enumerate(CHANNELS):
@@ -222,7 +224,7 @@ def _lacking(anomaly: Anomaly, known: Anomaly | None) -> Iterator[Anomaly]:
 
 def foresee(archive: Archive, watch: Watch, start: int, stop: int) -> None:
     """Hands a watch the stored predictions of the hours of [start, stop) epoch seconds that it has not heard of."""
-    for issued, quantiles in archive.first_hours(watch.sensor, start // HOUR * HOUR, stop).items():
+    for issued, quantiles in archive.current_hour_forecasts(watch.sensor, start // HOUR * HOUR, stop).items():
         found = quantiles.get("flow_rate"), quantiles.get("pressure")
         watch.station.predictions.setdefault(issued // HOUR, found)
 

@@ -92,15 +92,15 @@ class Detector:
             return self._rebuild(afresh=True)
         return iter(())
 
-    def settle(self) -> Iterator[Message]:
+    def end_batch(self) -> Iterator[Message]:
         return iter(())
 
     def oldest_missing_output(self) -> str:
         """The oldest stored reading without a verdict, or an anomaly that history takes for open; empty: nothing."""
         for sensor, post in self._posts.items():
-            if span := self._archive.span(sensor):
+            if span := self._archive.reading_range(sensor):
                 since = max(span[1] - UNJUDGED_DAYS * DAY, post.judged)
-                for reading in self._archive.unjudged(sensor, since, span[1] + 1):
+                for reading in self._archive.readings_without_verdict(sensor, since, span[1] + 1):
                     return f"{sensor} {reading.at.isoformat()}"
                 post.judged = span[1] - DAY
                 known = {alarm.said.id for alarm in post.watch.alarms.open.values()}

@@ -9,11 +9,11 @@ from pathlib import Path
 from services.forecaster.service import Forecaster
 from shared.models.litert import LiteRTModel, load_litert_model
 from shared.models.manifest import ModelError
+from shared.runtime.gap_recovery import with_gap_recovery
 from shared.runtime.log import log
+from shared.runtime.loop import run
 from shared.runtime.mqtt_bus import MqttBus
-from shared.runtime.public_holidays import calendar
-from shared.runtime.run import run
-from shared.runtime.unbroken import unbroken
+from shared.runtime.public_holidays import make_calendar
 from shared.settings import load_settings
 from shared.store.history import History
 
@@ -37,10 +37,10 @@ def make_model_loader(data: Path) -> Callable[..., LiteRTModel | None]:
 def main() -> None:
     settings = load_settings()
     past = History(settings.database, settings.zone, settings.site.name)
-    holidays = calendar(settings.site.country)
+    holidays = make_calendar(settings.site.country)
     forecaster = Forecaster(settings.site.name, settings.zone, past, make_model_loader(settings.data), holidays)
     bus = MqttBus("forecaster", settings, past.sensors)
-    run(unbroken(forecaster, past, forecaster.oldest_missing_output, lambda: bus.connections), bus)
+    run(with_gap_recovery(forecaster, past, forecaster.oldest_missing_output, lambda: bus.connections), bus)
 
 
 if __name__ == "__main__":

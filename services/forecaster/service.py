@@ -46,11 +46,11 @@ class HistoryReader(Protocol):
 
     def sensors(self) -> list[str]: ...
     def readings(self, sensor: str, start: int, stop: int) -> Series: ...
-    def span(self, sensor: str) -> tuple[int, int] | None: ...
-    def issued(self, sensor: str) -> int | None: ...
-    def unforecast(self, sensor: str, start: int, stop: int) -> list[int]: ...
-    def predictions(self, sensor: str) -> Prediction | None: ...
-    def forecasts_of(self, sensor: str, start: int, stop: int) -> Iterable[ForecastPoint]: ...
+    def reading_range(self, sensor: str) -> tuple[int, int] | None: ...
+    def last_issued_at(self, sensor: str) -> int | None: ...
+    def hours_without_forecast(self, sensor: str, start: int, stop: int) -> list[int]: ...
+    def prediction_at(self, sensor: str) -> Prediction | None: ...
+    def forecasts_for_hours(self, sensor: str, start: int, stop: int) -> Iterable[ForecastPoint]: ...
     def scores(self, sensor: str, start: int, stop: int) -> Iterable[Score]: ...
 
 
@@ -84,11 +84,11 @@ class Forecaster:
     def start(self) -> Iterator[Message]:
         """Rebuilds the memory from stored history; yields the forecasts that it lacks, and last the newest one."""
         for sensor in self.history.sensors():
-            issued, missed = self.history.issued(sensor), self._unissued_hours(sensor)
+            issued, missed = self.history.last_issued_at(sensor), self._unissued_hours(sensor)
             due = self._due_hours(sensor, issued)
             oldest = min((*missed, *due), default=None)
             meter, stored = self._load_history(sensor, oldest), self._load_scores(sensor, issued, oldest)
-            newest = self.history.predictions(sensor)
+            newest = self.history.prediction_at(sensor)
             # What is read may be unavailable: only from here on does the memory change in a way that must end whole.
             self.scorers[sensor].load_stored(*stored)
             for hour in missed:
@@ -112,18 +112,18 @@ class Forecaster:
 
     def _unissued_hours(self, sensor: str) -> list[int]:
         """Hours of the last days that have readings and no stored forecast, though a later one has."""
-        issued = self.history.issued(sensor)
+        issued = self.history.last_issued_at(sensor)
         if issued is None:
             return []
-        return [at // HOUR for at in self.history.unforecast(sensor, issued - BACKFILL_DAYS * DAY, issued)]
+        return [at // HOUR for at in self.history.hours_without_forecast(sensor, issued - BACKFILL_DAYS * DAY, issued)]
 
     def _due_hours(self, sensor: str, issued: int | None) -> list[int]:
         """Hours with readings after the newest stored forecast; all of them where none is stored yet."""
-        span = self.history.span(sensor)
+        span = self.history.reading_range(sensor)
         if span is None:
             return []
         first = max(span[0] // HOUR * HOUR if issued is None else issued + HOUR, span[1] - BACKFILL_DAYS * DAY)
-        return [at // HOUR for at in self.history.unforecast(sensor, first, span[1] + HOUR)]
+        return [at // HOUR for at in self.history.hours_without_forecast(sensor, first, span[1] + HOUR)]
 
     def handle(self, message: Message) -> Iterator[Message]:
         if isinstance(message, Reading):
@@ -137,7 +137,7 @@ class Forecaster:
                 self._load_history(sensor)
         return iter(())
 
-    def settle(self) -> Iterator[Message]:
+    def end_batch(self) -> Iterator[Message]:
         return iter(())
 
     def _on_reading(self, reading: Reading) -> Iterator[Message]:
@@ -234,7 +234,7 @@ class Forecaster:
     def _load_history(self, sensor: str, oldest: int | None = None) -> HourlyHistory:
         """Takes over what is stored; enough of it for a forecast of the hour `oldest` too."""
         meter = self.hourly_histories.get(sensor) or self._add_sensor(sensor)
-        if span := self.history.span(sensor):
+        if span := self.history.reading_range(sensor):
             newest = span[1] // HOUR + 1
             first = min(newest, oldest or newest) - KEPT_HOURS
             for start in range(first, newest, DAY_HOURS):  # at once they would take 20 MB
@@ -251,7 +251,7 @@ class Forecaster:
         first = (min(issued // HOUR, oldest or issued // HOUR) - LATE_HOURS) * HOUR
         stop = issued + FORECAST_HOURS * HOUR
         scored = self.history.scores(sensor, first - WINDOW_HOURS * HOUR, stop)
-        return list(self.history.forecasts_of(sensor, first, stop)), list(scored)
+        return list(self.history.forecasts_for_hours(sensor, first, stop)), list(scored)
 
 
 def _last_hour_before(meter: HourlyHistory, due: list[int]) -> int:

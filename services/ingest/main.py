@@ -2,16 +2,16 @@
 
 from datetime import datetime
 
-from services.ingest.feed import Feed, NewestTick
-from services.ingest.minutes import Minutes
-from services.ingest.past import simulated_past
-from services.ingest.rejected import RejectedLines
+from services.ingest.dead_letters import DeadLetterFiles
+from services.ingest.initial_history import initial_history
 from services.ingest.service import Ingest
+from services.ingest.source_poller import SourcePoller, TickFile
 from services.ingest.sources import SOURCES
 from services.ingest.spool import Spool
+from services.ingest.tick_clock import TickClock
+from shared.runtime.loop import run
 from shared.runtime.mqtt_bus import MqttBus
-from shared.runtime.register import Register
-from shared.runtime.run import run
+from shared.runtime.sensor_registry import SensorRegistry
 from shared.settings import load_settings
 from shared.store.history import History
 
@@ -25,20 +25,22 @@ def main() -> None:
     folder, days, megabytes = settings.data / "spool", settings.ingest.spool_days, settings.ingest.spool_mb
     spool = Spool(folder, settings.site.name, days, megabytes)
     history = History(settings.database, settings.zone, settings.site.name)
-    newest = NewestTick(folder / "tick")
-    minutes = Minutes(newest.read(), newest.keep)
+    newest = TickFile(folder / "tick")
+    minutes = TickClock(newest.read(), newest.save)
     service = Ingest(
         settings.site.name,
         spool,
         settings.ingest.source,
-        Register(settings.sensors, history.sensors),
-        RejectedLines(settings.data / "rejected"),
-        simulated_past(settings, now),
+        SensorRegistry(settings.sensors, history.sensors),
+        DeadLetterFiles(settings.data / "rejected"),
+        initial_history(settings, now),
     )
     source = SOURCES[settings.ingest.source](settings)
-    feed = Feed(source, settings.site.name, settings.zone, minutes, now, lambda: service.ahead, spool.placed)
+    feed = SourcePoller(
+        source, settings.site.name, settings.zone, minutes, now, lambda: service.in_flight, spool.on_position_committed
+    )
     bus = MqttBus("ingest", settings)
-    run(service, bus, feed, lambda: "; ".join(filter(None, (service.note, minutes.note))), service.keep)
+    run(service, bus, feed, lambda: "; ".join(filter(None, (service.warning, minutes.warning))), service.flush_minute)
 
 
 if __name__ == "__main__":

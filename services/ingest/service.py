@@ -6,22 +6,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import ClassVar, Protocol
 
-from services.ingest.repeats import Repeats
-from services.ingest.resend import Resend
-from services.ingest.sources.lines import BadLine, Measurement
+from services.ingest.duplicate_limiter import DuplicateLimiter
+from services.ingest.retransmission import Retransmitter
+from services.ingest.sources.line_reader import BadLine, Measurement
 from shared.contract.messages import HistoryBatch, Message, Reading, Rejected, Stored, Tick
-from shared.runtime.register import Register
+from shared.runtime.sensor_registry import SensorRegistry
 
-FARTHEST = 1_000_000
+MAX_SEQ_JUMP = 1_000_000
 """Numbers beyond the spool's own that db_writer may have more of: a power cut took them."""
 
 
-class Past(Protocol):
+class InitialHistory(Protocol):
     """Minutes from before the first start."""
 
     def __iter__(self) -> Iterator[HistoryBatch]: ...
 
-    def done(self) -> None:
+    def mark_sent(self) -> None:
         """They are safe; the next start need not send them."""
         ...
 
@@ -30,15 +30,15 @@ class Spool(Protocol):
     """What was accepted, on disk before it is published. `append` raises Unavailable."""
 
     boot_id: str
-    next: int
-    note: str
+    next_seq: int
+    warning: str
 
     def append(self, reading: Reading) -> None: ...
-    def has(self, measurement: Measurement) -> bool: ...
+    def is_duplicate(self, measurement: Measurement) -> bool: ...
     def flush(self) -> None: ...
-    def stored(self, seq: int) -> None: ...
-    def skip_to(self, seq: int) -> None: ...
-    def between(self, first: int, last: int) -> Iterator[Reading]: ...
+    def mark_stored(self, seq: int) -> None: ...
+    def advance_to(self, seq: int) -> None: ...
+    def read_range(self, first: int, last: int) -> Iterator[Reading]: ...
 
 
 class Ingest:
@@ -54,76 +54,78 @@ class Ingest:
         site: str,
         spool: Spool,
         source: str,
-        register: Register,
-        keep_bad_line: Callable[[BadLine], None],
-        past: Past,
+        registry: SensorRegistry,
+        save_bad_line: Callable[[BadLine], None],
+        initial_history: InitialHistory,
     ) -> None:
         self._site, self._spool, self._source = site, spool, source
-        self._register, self._keep_bad_line, self._past = register, keep_bad_line, past
-        self._repeats = Repeats()
-        self._settled = spool.next - 1
-        self._resend = Resend(spool)
+        self._registry, self._save_bad_line, self._initial_history = registry, save_bad_line, initial_history
+        self._duplicates = DuplicateLimiter()
+        self._completed_seq = spool.next_seq - 1
+        self._retransmitter = Retransmitter(spool)
         self._tick: Tick | None = None
-        self._minute_over = False
+        self._minute_closed = False
 
     @property
-    def ahead(self) -> int:
+    def in_flight(self) -> int:
         """Readings sent that are not yet stored and judged."""
-        return self._spool.next - 1 - self._settled
+        return self._spool.next_seq - 1 - self._completed_seq
 
     @property
-    def note(self) -> str:
+    def warning(self) -> str:
         """What the operator must know."""
-        return self._spool.note
+        return self._spool.warning
 
     def start(self) -> Iterator[Message]:
         """Yields what a first start owes to the past."""
-        yield from self._past
+        yield from self._initial_history
 
     def handle(self, message: Message | Measurement | BadLine) -> Iterator[Message]:
         if isinstance(message, Measurement):
             yield from self._accept(message)
         elif isinstance(message, BadLine):
-            self._keep_bad_line(message)
+            self._save_bad_line(message)
             yield Rejected(self._site, f"{message.file}:{message.number}", message.reason, message.raw[:4000])
         elif isinstance(message, Tick) and (self._tick is None or message.at > self._tick.at):
-            self._tick, self._minute_over = message, True
-            self._repeats.minute_over()
-            yield replace(message, boot_id=self._spool.boot_id, seq=self._spool.next - 1)
+            self._tick, self._minute_closed = message, True
+            self._duplicates.reset()
+            yield replace(message, boot_id=self._spool.boot_id, seq=self._spool.next_seq - 1)
         elif isinstance(message, Stored) and message.boot_id == self._spool.boot_id:
-            if message.seq > self._spool.next + FARTHEST:
-                yield Rejected(self._site, "stored", f"the spool is at {self._spool.next}", f"{message}")
+            if message.seq > self._spool.next_seq + MAX_SEQ_JUMP:
+                yield Rejected(self._site, "stored", f"the spool is at {self._spool.next_seq}", f"{message}")
             else:
-                self._hear(message)
+                self._on_stored(message)
 
-    def settle(self) -> Iterator[Message]:
+    def end_batch(self) -> Iterator[Message]:
         """Called first when the past is safe with the broker."""
-        self._past.done()
-        self.keep()
-        yield from self._resend.readings()
+        self._initial_history.mark_sent()
+        self.flush_minute()
+        yield from self._retransmitter.next_batch()
 
-    def keep(self) -> None:
+    def flush_minute(self) -> None:
         """Flushes the spool once a minute. What is in it and was not said is sent when db_writer misses it."""
-        if self._minute_over:
-            self._minute_over = False
+        if self._minute_closed:
+            self._minute_closed = False
             self._spool.flush()
-            self._resend.minute_over()
+            self._retransmitter.on_minute()
 
-    def _hear(self, stored: Stored) -> None:
-        self._spool.skip_to(stored.seq + 1)
-        self._spool.stored(stored.seq)
-        self._settled = min(stored.seq, stored.judged)
-        self._resend.hear(stored)
+    def _on_stored(self, stored: Stored) -> None:
+        self._spool.advance_to(stored.seq + 1)
+        self._spool.mark_stored(stored.seq)
+        self._completed_seq = min(stored.seq, stored.judged)
+        self._retransmitter.on_stored(stored)
 
     def _accept(self, measurement: Measurement) -> Iterator[Message]:
         """A Reading, or why there is none; nothing when the spool has it since before a restart."""
         sensor, flow_rate, pressure = measurement.sensor, measurement.flow_rate, measurement.pressure
-        if reason := self._register.refusal(sensor) or self._repeats.refusal(sensor, measurement.at):
+        if reason := self._registry.rejection_reason(sensor) or self._duplicates.rejection_reason(
+            sensor, measurement.at
+        ):
             yield Rejected(self._site, self._source, reason, str(measurement))
-        elif not self._spool.has(measurement):
+        elif not self._spool.is_duplicate(measurement):
             spool = self._spool
             reading = Reading(
-                self._site, sensor, measurement.at, flow_rate, pressure, spool.boot_id, spool.next, self._source
+                self._site, sensor, measurement.at, flow_rate, pressure, spool.boot_id, spool.next_seq, self._source
             )
             spool.append(reading)
             yield reading

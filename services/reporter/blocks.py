@@ -4,58 +4,58 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-MOST_LINES, MOST_OPEN = 100_000, 2016
+MAX_OPEN_LINES, MAX_OPEN_BLOCKS = 100_000, 2016
 """In open blocks, and these: a week of ten sensors, of which one is a week behind; two weeks."""
 
 
 @dataclass
-class Blocks:
+class BlockBuffer:
     """Open blocks. A block is named by its minutes without the last digit: 2026-11-23T23:0 holds :00 … :09."""
 
     lines: dict[str, dict[tuple[str, str], str]] = field(default_factory=dict)
     """block to (minute, sensor) to line."""
-    sent: str = ""
+    last_closed: str = ""
     """Newest block that is complete; it and older ones take no more lines."""
 
-    def put(self, minute: str, sensor: str, line: str) -> None:
+    def add(self, minute: str, sensor: str, line: str) -> None:
         """Takes a line, unless its block has been sent."""
         block = block_of(minute)
-        if block > self.sent:
+        if block > self.last_closed:
             self.lines.setdefault(block, {})[minute, sensor] = line
 
-    def lacks(self, minute: str, sensor: str) -> bool:
+    def is_missing(self, minute: str, sensor: str) -> bool:
         """Whether a minute of an unsent block has no line of a sensor yet."""
         block = block_of(minute)
-        return block > self.sent and (minute, sensor) not in self.lines.get(block, {})
+        return block > self.last_closed and (minute, sensor) not in self.lines.get(block, {})
 
     def line(self, minute: str, sensor: str) -> str:
         """The line of a minute of an open block; empty when there is none."""
         return self.lines.get(block_of(minute), {}).get((minute, sensor), "")
 
-    def before(self, block: str) -> list[str]:
+    def open_before(self, block: str) -> list[str]:
         """Open blocks older than a block, oldest first."""
         return sorted(one for one in self.lines if one < block)
 
-    def due(self, sensors: int) -> list[str]:
+    def complete_blocks(self, sensors: int) -> list[str]:
         """Blocks in which each sensor has its ten lines, and those still open behind one, oldest first."""
         full = [block for block, lines in self.lines.items() if len(lines) >= 10 * sensors]
-        over, blocks = sum(map(len, self.lines.values())) - MOST_LINES, len(self.lines) - MOST_OPEN
-        for block in sorted(self.lines) if self.crowded else ():
+        over, blocks = sum(map(len, self.lines.values())) - MAX_OPEN_LINES, len(self.lines) - MAX_OPEN_BLOCKS
+        for block in sorted(self.lines) if self.is_full else ():
             if over > 0 or blocks > 0:
                 full.append(block)
                 over, blocks = over - len(self.lines[block]), blocks - 1
-        return self.before(max(full) + "~") if full else []
+        return self.open_before(max(full) + "~") if full else []
 
     @property
-    def crowded(self) -> bool:
+    def is_full(self) -> bool:
         """Whether there are more open blocks than can be waited for: the oldest go as they are."""
-        return len(self.lines) > MOST_OPEN or sum(map(len, self.lines.values())) > MOST_LINES
+        return len(self.lines) > MAX_OPEN_BLOCKS or sum(map(len, self.lines.values())) > MAX_OPEN_LINES
 
-    def send(self, block: str) -> str:
+    def close_block(self, block: str) -> str:
         """Takes out a block: its text. Nothing comes into it or older ones any more."""
         text = self.text(block)
         del self.lines[block]
-        self.sent = block
+        self.last_closed = block
         return text
 
     def text(self, block: str) -> str:

@@ -98,7 +98,7 @@ class Trainer:
             yield from self._on_import_done()
         yield from self._drain_records()
 
-    def settle(self) -> Iterator[Message]:
+    def end_batch(self) -> Iterator[Message]:
         return self._drain_records()
 
     def _night_of(self, now: datetime) -> date:

@@ -25,8 +25,8 @@ class HistoryReader(Protocol):
 
     def sensors(self) -> list[str]: ...
     def readings(self, sensor: str, start: int, stop: int) -> Series: ...
-    def span(self, sensor: str) -> tuple[int, int] | None: ...
-    def anomaly_days(self, sensor: str, start: int, stop: int) -> list[tuple[int, int]]: ...
+    def reading_range(self, sensor: str) -> tuple[int, int] | None: ...
+    def anomaly_spans(self, sensor: str, start: int, stop: int) -> list[tuple[int, int]]: ...
 
 
 @dataclass(frozen=True)
@@ -78,13 +78,13 @@ def load_training_data(
     calendar: HolidayCalendar = NO_HOLIDAYS,
 ) -> Iterator[HourlySeries]:
     """Hours of each channel that was ever measured, up to `stop` (epoch seconds)."""
-    span = history.span(sensor)
+    span = history.reading_range(sensor)
     stop = stop // HOUR * HOUR
     if span is None:
         return
     start = max(-(-span[0] // HOUR) * HOUR, stop - MAX_DAYS * DAY)
     readings = history.readings(sensor, start, stop)
-    spans = history.anomaly_days(sensor, start, stop)
+    spans = history.anomaly_spans(sensor, start, stop)
     starts = np.arange(start, stop + FORECAST_HOURS * HOUR, HOUR)
     local = local_seconds(starts, zone) // HOUR
     for channel in channels:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from shared.contract.messages import Message, Rejected, Response, Status, Stored
+from shared.contract.service import Service
 from shared.contract.topics import PREFIX, subscription_filters, topic_filter
-from shared.runtime.service import Service
 
 HEADER = "# Generated from what the services consume and produce; write it again with: ./wvr contract\n"
 ALL_TOPICS = PREFIX.format(site="+") + "#"

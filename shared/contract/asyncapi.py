@@ -15,8 +15,8 @@ from annotated_types import Unit
 from shared.contract import messages as declared
 from shared.contract.codec import schema
 from shared.contract.messages import MESSAGES, Command, Message
+from shared.contract.service import Service
 from shared.contract.topics import PREFIX
-from shared.runtime.service import Service
 from shared.version import VERSION
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.contract.messages import PROFILE_MODEL_ID, is_valid_name
 from shared.domain.features import FEATURES_VERSION
-from shared.runtime.files import read_small
+from shared.runtime.safe_files import read_limited
 
 NETWORK_FILE, MANIFEST_FILE = "model.tflite", "manifest.json"
 MAX_NETWORK_BYTES, MAX_MANIFEST_BYTES = 16_000_000, 1_000_000
@@ -23,7 +23,7 @@ class ModelError(Exception):
 def read_manifest(folder: Path) -> dict[str, Any]:
     """What a model's folder says of it. Raises ModelError."""
     try:
-        manifest: Any = json.loads(read_small(folder / MANIFEST_FILE, MAX_MANIFEST_BYTES))
+        manifest: Any = json.loads(read_limited(folder / MANIFEST_FILE, MAX_MANIFEST_BYTES))
     except FileNotFoundError:
         raise ModelError(f"{folder}: no model yet") from None
     except (OSError, ValueError, RecursionError) as error:
@@ -49,7 +49,7 @@ def read_network(folder: Path) -> tuple[bytes, dict[str, Any]]:
         raise ModelError(f"{folder}: the profile is in use: {str(manifest.get('reason'))[:200]}")
     for place in (folder, folder / "versions" / manifest["id"]):
         try:
-            content = read_small(place / NETWORK_FILE, MAX_NETWORK_BYTES)
+            content = read_limited(place / NETWORK_FILE, MAX_NETWORK_BYTES)
         except FileNotFoundError:
             continue
         except OSError as error:

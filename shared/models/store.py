@@ -21,7 +21,7 @@ from services.trainer.training_protocol import TrainingResult
 from shared.contract.messages import PROFILE_MODEL_ID
 from shared.domain.features import FEATURES_VERSION
 from shared.models.manifest import MANIFEST_FILE, NETWORK_FILE, ModelError, read_manifest, sha256
-from shared.runtime.files import flush_path, read_small
+from shared.runtime.safe_files import fsync_path, read_limited
 
 KERAS_FILE, SCALER_FILE = "model.keras", "scaler.joblib"
 MODEL_FILES = (NETWORK_FILE, KERAS_FILE, SCALER_FILE)
@@ -60,7 +60,7 @@ def save_version(folder: Path, files: Mapping[str, bytes], manifest: Mapping[str
     _write(beside / MANIFEST_FILE, json.dumps(whole, indent=1, ensure_ascii=False).encode())
     shutil.rmtree(final, ignore_errors=True)
     beside.rename(final)
-    flush_path(final.parent)
+    fsync_path(final.parent)
     return final
 
 
@@ -78,7 +78,7 @@ def promote(folder: Path, version: str, overrides: Mapping[str, Any] | None = No
         beside.unlink(missing_ok=True)  # renaming onto a link of the same file does nothing
     if overrides:
         _replace_manifest(folder, {**read_manifest(source), **overrides})
-    flush_path(folder)
+    fsync_path(folder)
 
 
 def deactivate(folder: Path, overrides: Mapping[str, Any]) -> None:
@@ -105,7 +105,7 @@ def _replace_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     beside.unlink(missing_ok=True)
     _write(beside, json.dumps(manifest, indent=1, ensure_ascii=False).encode())
     beside.replace(folder / MANIFEST_FILE)
-    flush_path(folder)
+    fsync_path(folder)
 
 
 def recover(folder: Path) -> None:
@@ -151,7 +151,7 @@ def parse_manifest(folder: Path, manifest: Mapping[str, Any]) -> TrainingResult:
 def _file_checksum(path: Path) -> str:
     """Empty for what is no file, or too large to be ours."""
     with contextlib.suppress(OSError):
-        return sha256(read_small(path, MAX_FILE_BYTES))
+        return sha256(read_limited(path, MAX_FILE_BYTES))
     return ""
 
 

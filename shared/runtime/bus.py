@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from shared.contract.messages import Anomaly, Command, Message
+from shared.contract.service import Service
 from shared.contract.topics import topic_of
-from shared.runtime.service import Service
 
 
-def nothing() -> None:
+def noop() -> None:
     """What a service does while the broker is away that has no source to read."""
 
 
@@ -21,17 +21,17 @@ class Delivery(NamedTuple):
 
     message: Any
     """A Message; from a source of ingest, what the source read."""
-    done: Callable[[], object]
+    acknowledge: Callable[[], object]
 
 
 class Bus(Protocol):
     """Delivers at least once, in order of each producer."""
 
-    def open(self, service: Service, meanwhile: Callable[[], None] = ...) -> None:
+    def open(self, service: Service, while_disconnected: Callable[[], None] = ...) -> None:
         """Connects and subscribes to what the service consumes; `meanwhile` is called while the broker is away."""
         ...
 
-    def receive(self, most: int, wait: float) -> Sequence[Delivery]:
+    def receive(self, max_messages: int, wait_seconds: float) -> Sequence[Delivery]:
         """Up to `most` messages; waits up to `wait` seconds for the first one."""
         ...
 
@@ -43,7 +43,7 @@ class Bus(Protocol):
         """Returns when the broker has confirmed all that was published."""
         ...
 
-    def beat(self, note: str) -> None:
+    def heartbeat(self, note: str) -> None:
         """Shows that the service is alive; note is what hinders it."""
         ...
 
@@ -61,7 +61,7 @@ class Session:
     inbox: deque[Message] = field(default_factory=deque)
     unacknowledged: deque[Message] = field(default_factory=deque)
 
-    def wants(self, message: Message) -> bool:
+    def accepts(self, message: Message) -> bool:
         """Whether the message is for this service."""
         return message.name in self.commands if isinstance(message, Command) else type(message) in self.consumes
 
@@ -78,7 +78,7 @@ class MemoryBroker:
         """The session of a service; a new one first gets what is retained."""
         if service.name not in self.sessions:
             session = self.sessions[service.name] = Session(service.consumes, service.commands)
-            session.inbox.extend(message for message in self.retained.values() if session.wants(message))
+            session.inbox.extend(message for message in self.retained.values() if session.accepts(message))
             self._routes.clear()
         return self.sessions[service.name]
 
@@ -88,7 +88,7 @@ class MemoryBroker:
         if kind not in self._routes:
             self._routes[kind] = [one for one in self.sessions.values() if kind in one.consumes or kind is Command]
         for session in self._routes[kind]:
-            if kind is not Command or session.wants(message):
+            if kind is not Command or session.accepts(message):
                 session.inbox.append(message)
         if message.retained:
             self.retained[topic_of(message)] = message
@@ -103,7 +103,7 @@ class MemoryBus:
         self._broker = broker
         self._session = Session((), ())
 
-    def open(self, service: Service, meanwhile: Callable[[], None] = nothing) -> None:  # noqa: ARG002
+    def open(self, service: Service, while_disconnected: Callable[[], None] = noop) -> None:  # noqa: ARG002
         self._session = self._broker.session(service)
 
     @property
@@ -111,10 +111,10 @@ class MemoryBus:
         """Messages that can be received."""
         return len(self._session.inbox)
 
-    def receive(self, most: int, wait: float = 0.0) -> Sequence[Delivery]:  # noqa: ARG002
+    def receive(self, max_messages: int, wait_seconds: float = 0.0) -> Sequence[Delivery]:  # noqa: ARG002
         inbox, pending = self._session.inbox, self._session.unacknowledged
         deliveries: list[Delivery] = []
-        while inbox and len(deliveries) < most:
+        while inbox and len(deliveries) < max_messages:
             message = inbox.popleft()
             pending.append(message)
             deliveries.append(Delivery(message, pending.popleft))
@@ -126,7 +126,7 @@ class MemoryBus:
     def confirm(self) -> None:
         """What is in an inbox is as safe as this process."""
 
-    def beat(self, note: str) -> None:
+    def heartbeat(self, note: str) -> None:
         """Nobody watches a service within the same process."""
 
     def close(self) -> None:

@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo
 from shared.contract.messages import Status
 from shared.version import VERSION
 
-STALE_AFTER = 45.0
+STALE_SECONDS = 45.0
 """Seconds without a round trip after which a service is unhealthy."""
 
-SLACK = 1.0
+CLOCK_SLACK_SECONDS = 1.0
 """Seconds that a file may seem to be of the future: its time and the clock don't tick together."""
 
 
@@ -25,7 +25,7 @@ def heartbeat_file() -> Path:
     return Path(os.environ.get("WVR_HEARTBEAT", "/tmp/heartbeat"))
 
 
-def age(file: Path) -> float | None:
+def heartbeat_age(file: Path) -> float | None:
     """Seconds since the last round trip; None when there was none since the clock was set back.
 
     So a leap of the clock, either way, makes a living service look ill for one beat, and never a dead one well.
@@ -34,10 +34,10 @@ def age(file: Path) -> float | None:
         seconds = time.time() - file.stat().st_mtime
     except FileNotFoundError:
         return None
-    return max(0.0, seconds) if seconds > -SLACK else None
+    return max(0.0, seconds) if seconds > -CLOCK_SLACK_SECONDS else None
 
 
-class Presence:
+class StatusFactory:
     """Makes the Status messages of one service run."""
 
     def __init__(self, site: str, name: str, zone: ZoneInfo) -> None:
@@ -62,9 +62,9 @@ def resident_megabytes(process: Path = Path("/proc/self")) -> float:
 
 def main() -> int:
     """Exit code 0 while the heartbeat is fresh: the health check of the containers."""
-    seconds = age(heartbeat_file())
+    seconds = heartbeat_age(heartbeat_file())
     print("no round trip through the broker yet" if seconds is None else f"last round trip {seconds:.0f} s ago")
-    return 0 if seconds is not None and seconds < STALE_AFTER else 1
+    return 0 if seconds is not None and seconds < STALE_SECONDS else 1
 
 
 if __name__ == "__main__":

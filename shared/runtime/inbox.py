@@ -6,7 +6,7 @@ import queue
 from typing import NamedTuple
 
 
-class Content(NamedTuple):
+class RawMessage(NamedTuple):
     """What is needed of a message; paho's own, with its properties, takes ten times the memory of it."""
 
     topic: str
@@ -20,7 +20,7 @@ class Packet(NamedTuple):
 
     session: int
     connection: int
-    content: Content
+    raw: RawMessage
 
 
 class Inbox:
@@ -33,7 +33,7 @@ class Inbox:
     def __init__(self) -> None:
         self._packets: queue.SimpleQueue[Packet] = queue.SimpleQueue()
         self._attempt = 0
-        self._through = (0, 0)
+        self._current = (0, 0)
         """The session and the connection that now deliver."""
 
     def __len__(self) -> int:
@@ -42,7 +42,7 @@ class Inbox:
     @property
     def connection(self) -> int:
         """Number of the connection that now delivers; each new one has a greater one."""
-        return self._through[1]
+        return self._current[1]
 
     def connecting(self) -> None:
         """A new connection is tried: what came before can't be acknowledged any more."""
@@ -50,18 +50,18 @@ class Inbox:
 
     def connected(self, session_present: bool) -> None:
         """The broker has taken the service in; `session_present`: it remembers what it delivered."""
-        self._through = (self._through[0] + (not session_present), self._attempt)
+        self._current = (self._current[0] + (not session_present), self._attempt)
 
-    def put(self, content: Content) -> None:
-        self._packets.put(Packet(*self._through, content))
+    def put(self, message: RawMessage) -> None:
+        self._packets.put(Packet(*self._current, message))
 
     def get(self, block: bool, seconds: float) -> Packet:
         """The next packet. Raises queue.Empty."""
         return self._packets.get(block, seconds)
 
-    def comes_again(self, packet: Packet) -> bool:
+    def will_be_redelivered(self, packet: Packet) -> bool:
         """Whether the broker delivers a packet once more."""
-        session, connection = self._through
+        session, connection = self._current
         return packet.session == session and packet.connection != connection
 
     def may_acknowledge(self, packet: Packet) -> bool:

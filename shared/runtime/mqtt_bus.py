@@ -20,32 +20,32 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from shared.contract.codec import ContractError, decode, encode
 from shared.contract.messages import Anomaly, HistoryBatch, Message, Reading, Rejected, Status
+from shared.contract.service import Service
 from shared.contract.topics import subscription_filters, topic_of
-from shared.runtime.bus import Delivery, nothing
-from shared.runtime.complaints import Complaints
-from shared.runtime.health import Presence, heartbeat_file
-from shared.runtime.inbox import Content, Inbox, Packet
+from shared.runtime.broker_connection import connection_error, tls_context
+from shared.runtime.bus import Delivery, noop
+from shared.runtime.health import StatusFactory, heartbeat_file
+from shared.runtime.inbox import Inbox, Packet, RawMessage
 from shared.runtime.log import log
-from shared.runtime.outbox import Outbox, Sent
-from shared.runtime.reach import hindrance, trusting
-from shared.runtime.register import Register
-from shared.runtime.service import Service
+from shared.runtime.publish_buffer import OutgoingMessage, PublishBuffer
+from shared.runtime.rejection_limiter import RejectionLimiter
+from shared.runtime.sensor_registry import SensorRegistry
 from shared.runtime.watchdog import ROUND_SECONDS, Watchdog
 from shared.settings import Settings
 
-IN_FLIGHT = 1000
+RECEIVE_MAXIMUM = 1000
 """Messages that the broker delivers without an acknowledgement; mosquitto.conf allows as many."""
-MOST_BYTES = 2_000_000
+MAX_BATCH_BYTES = 2_000_000
 """Payload that one batch unpacks at the most; a year of history would weigh a hundred times as much."""
-SESSION_DAYS = 30
-KEEPALIVE = 15
+SESSION_EXPIRY_DAYS = 30
+KEEPALIVE_SECONDS = 15
 """Seconds; a broker that hangs is left after twice as many."""
 RETRY_SECONDS = 5.0
 """Between two tries to publish what the broker refuses."""
-COMPLAIN_SECONDS = 60.0
-COME_BACK_SECONDS = (10.0, 60.0)
+LOG_INTERVAL_SECONDS = 60.0
+REPLAY_DELAYS_SECONDS = (10.0, 60.0)
 """After a broker has forgotten everybody: when the listeners have come back, and those that were started anew."""
-WAITING, WAITING_SECONDS = "waiting for the broker", 10.0
+WAITING_TEXT, WAITING_LOG_SECONDS = "waiting for the broker", 10.0
 
 
 class MqttBus:
@@ -60,69 +60,69 @@ class MqttBus:
     ) -> None:
         """`stored`: the sensors that have readings."""
         self._settings, self._name = settings, name
-        self._register, self._complaints = Register(settings.sensors, stored), Complaints()
-        self._introducing: tuple[type[Message], ...] = ()
-        self._presence = Presence(settings.site.name, name, settings.zone)
-        self._own_topic = topic_of(self._presence.status("online"))
+        self._registry, self._rejections = SensorRegistry(settings.sensors, stored), RejectionLimiter()
+        self._introducing_types: tuple[type[Message], ...] = ()
+        self._status_factory = StatusFactory(settings.site.name, name, settings.zone)
+        self._own_topic = topic_of(self._status_factory.status("online"))
         self._inbox = Inbox()
         self._subscriptions: list[tuple[str, SubscribeOptions]] = []
-        self._ready, self._hears = threading.Event(), False
-        self._outbox = Outbox()
+        self._ready, self._subscribed = threading.Event(), False
+        self._publish_buffer = PublishBuffer()
         self._sending = threading.Lock()
-        self._calm = threading.Event()
+        self._may_send = threading.Event()
         """Not set while a connection is made: what is said then would overtake what is said again."""
-        self._calm.set()
-        self._note: str | None = None
-        self._retried = 0.0
-        self._repeats: list[float] = []
+        self._may_send.set()
+        self._status_text: str | None = None
+        self._last_retry = 0.0
+        self._replay_times: list[float] = []
         """When all is said again to those who were not there."""
-        self._complaint: tuple[str, float] = ("", 0.0)
-        self._meanwhile: Callable[[], None] = nothing
+        self._last_error: tuple[str, float] = ("", 0.0)
+        self._while_disconnected: Callable[[], None] = noop
         self._client = self._make_client()
-        self._watchdog = Watchdog(name, self._round, self._client.is_connected, round_seconds)
+        self._watchdog = Watchdog(name, self._on_watchdog_round, self._client.is_connected, round_seconds)
 
     @property
     def connections(self) -> int:
         """Number of the broker's connection that now delivers; each new one has a greater one."""
         return self._inbox.connection
 
-    def open(self, service: Service, meanwhile: Callable[[], None] = nothing) -> None:
+    def open(self, service: Service, while_disconnected: Callable[[], None] = noop) -> None:
         """Connects, however long that takes, and subscribes; `meanwhile` is called each second without the broker."""
-        self._meanwhile = meanwhile
+        self._while_disconnected = while_disconnected
         if Reading in service.consumes:
-            self._introducing = (Reading, HistoryBatch)
-        wanted = subscription_filters(service.consumes, service.commands, self._settings.site.name)
+            self._introducing_types = (Reading, HistoryBatch)
+        topic_filters = subscription_filters(service.consumes, service.commands, self._settings.site.name)
         # What it says of itself asks for no acknowledgement, which would overtake those of the work.
-        self._subscriptions = [*((topic, _at_qos(1)) for topic in wanted), (self._own_topic, _at_qos(0))]
+        self._subscriptions = [*((topic, _at_qos(1)) for topic in topic_filters), (self._own_topic, _at_qos(0))]
         properties = Properties(PacketTypes.CONNECT)
-        properties.SessionExpiryInterval = SESSION_DAYS * 86_400
-        properties.ReceiveMaximum = IN_FLIGHT
+        properties.SessionExpiryInterval = SESSION_EXPIRY_DAYS * 86_400
+        properties.ReceiveMaximum = RECEIVE_MAXIMUM
         broker = self._settings.broker
         self._client.connect_async(
-            broker.host, broker.connect_port, KEEPALIVE, clean_start=False, properties=properties
+            broker.host, broker.connect_port, KEEPALIVE_SECONDS, clean_start=False, properties=properties
         )
         self._client.loop_start()
         self._watchdog.start()
-        told = time.monotonic()
+        last_logged = time.monotonic()
         while not self._ready.wait(1.0):
-            self._watchdog.turned()
-            self._do_meanwhile()
-            if time.monotonic() - told >= WAITING_SECONDS:
-                told = time.monotonic()
+            self._watchdog.on_progress()
+            self._call_while_disconnected()
+            if time.monotonic() - last_logged >= WAITING_LOG_SECONDS:
+                last_logged = time.monotonic()
                 where = f"{broker.host}:{broker.connect_port}"
-                log(self._name, WAITING, logging.WARNING, at=where, reason=hindrance(broker))
-        self._watchdog.turned()
+                log(self._name, WAITING_TEXT, logging.WARNING, at=where, reason=connection_error(broker))
+        self._watchdog.on_progress()
 
-    def receive(self, most: int, wait: float) -> Sequence[Delivery]:
+    def receive(self, max_messages: int, wait_seconds: float) -> Sequence[Delivery]:
         read: list[tuple[Message, list[Packet]]] = []
         size = 0
         with suppress(queue.Empty):
-            while len(read) < most and size < MOST_BYTES:
-                packet = self._inbox.get(not read, wait)
-                size += len(packet.content.payload)
-                if self._inbox.comes_again(packet):
+            while len(read) < max_messages and size < MAX_BATCH_BYTES:
+                packet = self._inbox.get(not read, wait_seconds)
+                size += len(packet.raw.payload)
+                if self._inbox.will_be_redelivered(packet):
                     continue
-                if message := self._read(packet.content):
+                if message := self._decode(packet.raw):
                     read.append((message, [packet]))
                 elif read:
                     read[-1][1].append(packet)
@@ -131,31 +131,31 @@ class MqttBus:
         return [Delivery(message, partial(self._acknowledge, packets)) for message, packets in read]
 
     def publish(self, message: Message) -> None:
-        self._watchdog.turned()
-        for passed in self._complaints.take(message) if isinstance(message, Rejected) else (message,):
+        self._watchdog.on_progress()
+        for passed in self._rejections.admit(message) if isinstance(message, Rejected) else (message,):
             self._publish(passed)
 
     def _publish(self, message: Message) -> None:
         payload, topic = encode(message), topic_of(message)
-        said = [Sent(topic, payload, message.retained)]
+        said = [OutgoingMessage(topic, payload, message.retained)]
         if isinstance(message, Anomaly) and not message.retained:
-            said.append(Sent(topic, b"", retain=True))
-        while not self._has_sent(said):
+            said.append(OutgoingMessage(topic, b"", retain=True))
+        while not self._try_send(said):
             self._wait()
 
     def confirm(self) -> None:
-        while not self._outbox.is_safe(1.0):
+        while not self._publish_buffer.wait_until_acked(1.0):
             self._wait()
 
-    def beat(self, note: str) -> None:
-        self._watchdog.turned()
-        self._tell(note)
-        for swallowed in self._complaints.due():
+    def heartbeat(self, note: str) -> None:
+        self._watchdog.on_progress()
+        self._set_status(note)
+        for swallowed in self._rejections.flush_summary():
             self._publish(swallowed)
 
     def close(self) -> None:
         self._watchdog.stop()
-        self._client.publish(self._own_topic, encode(self._presence.status("stopping")), qos=1, retain=True)
+        self._client.publish(self._own_topic, encode(self._status_factory.status("stopping")), qos=1, retain=True)
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -164,9 +164,11 @@ class MqttBus:
             CallbackAPIVersion.VERSION2, client_id=f"wvr-{self._name}", protocol=mqtt.MQTTv5, manual_ack=True
         )
         if authority := self._settings.broker.ca:
-            client.tls_set_context(trusting(authority))
+            client.tls_set_context(tls_context(authority))
         client.username_pw_set(self._name, broker_password(self._name, self._settings))
-        client.will_set(topic_of(self._presence.status("offline")), encode(self._presence.status("offline")), 1, True)
+        client.will_set(
+            topic_of(self._status_factory.status("offline")), encode(self._status_factory.status("offline")), 1, True
+        )
         client.max_inflight_messages_set(0)  # the outbox has its own limit; paho's loses the order when it reconnects
         client.reconnect_delay_set(1, 5)
         client.suppress_exceptions = True
@@ -177,62 +179,66 @@ class MqttBus:
         client.on_message, client.on_publish = self._on_message, self._on_publish
         return client
 
-    def _has_sent(self, said: Sequence[Sent]) -> bool:
-        if self._outbox.has_room(1.0) and self._calm.wait(1.0):
+    def _try_send(self, said: Sequence[OutgoingMessage]) -> bool:
+        if self._publish_buffer.wait_for_room(1.0) and self._may_send.wait(1.0):
             with self._sending:
-                if self._calm.is_set():
-                    self._say(said)
+                if self._may_send.is_set():
+                    self._send(said)
                     return True
         return False
 
-    def _say(self, messages: Sequence[Sent]) -> None:
+    def _send(self, messages: Sequence[OutgoingMessage]) -> None:
         for message in messages:
-            self._outbox.send(message, self._hand_over)
+            self._publish_buffer.send(message, self._publish_to_client)
 
-    def _hand_over(self, message: Sent) -> int:
+    def _publish_to_client(self, message: OutgoingMessage) -> int:
         return self._client.publish(message.topic, message.payload, qos=1, retain=message.retain).mid
 
     def _wait(self) -> None:
         """Tells that the broker is waited for, and tries once more what it refused."""
-        if self._outbox.refusal:
-            self._complain(f"{self._outbox.refusal}; ./wvr up makes its access list")
-        if self._outbox.refusal or not self._client.is_connected():
-            self._watchdog.turned()
-            self._do_meanwhile()
-        self._tell(WAITING)
-        if time.monotonic() - self._retried >= RETRY_SECONDS:
-            self._retried = time.monotonic()
+        if self._publish_buffer.refusal:
+            self._log_once_a_minute(f"{self._publish_buffer.refusal}; ./wvr up makes its access list")
+        if self._publish_buffer.refusal or not self._client.is_connected():
+            self._watchdog.on_progress()
+            self._call_while_disconnected()
+        self._set_status(WAITING_TEXT)
+        if time.monotonic() - self._last_retry >= RETRY_SECONDS:
+            self._last_retry = time.monotonic()
             with self._sending:
-                if self._calm.is_set():
-                    self._say(self._outbox.refused())
+                if self._may_send.is_set():
+                    self._send(self._publish_buffer.take_refused())
 
-    def _do_meanwhile(self) -> None:
+    def _call_while_disconnected(self) -> None:
         """Not within itself: what is done meanwhile may wait for the broker, too."""
-        doing, self._meanwhile = self._meanwhile, nothing
+        doing, self._while_disconnected = self._while_disconnected, noop
         try:
             doing()
         finally:
-            self._meanwhile = doing
+            self._while_disconnected = doing
 
-    def _tell(self, note: str) -> None:
-        changed, self._note = note != self._note, note
+    def _set_status(self, note: str) -> None:
+        changed, self._status_text = note != self._status_text, note
         if changed:
-            self._report()
+            self._publish_status()
 
-    def _round(self) -> None:
+    def _on_watchdog_round(self) -> None:
         with self._sending:
-            if self._calm.is_set() and self._repeats and time.monotonic() >= self._repeats[0]:
-                del self._repeats[0]
-                self._say(self._outbox.again(with_open=True))
-        self._report()
+            if self._may_send.is_set() and self._replay_times and time.monotonic() >= self._replay_times[0]:
+                del self._replay_times[0]
+                self._send(self._publish_buffer.messages_to_replay(include_unacked=True))
+        self._publish_status()
 
-    def _report(self) -> None:
+    def _publish_status(self) -> None:
         """Publishes how the service is. It should hear that itself."""
-        if not self._client.is_connected() or not self._calm.is_set():
+        if not self._client.is_connected() or not self._may_send.is_set():
             return
-        busy = f"busy for {self._watchdog.busy_seconds:.0f} s" if self._watchdog.busy_seconds else ""
-        note = "; ".join(filter(None, (self._outbox.refusal, busy or self._note)))
-        status = self._presence.status("online", len(self._inbox), note)
+        busy = (
+            f"busy for {self._watchdog.seconds_without_progress:.0f} s"
+            if self._watchdog.seconds_without_progress
+            else ""
+        )
+        note = "; ".join(filter(None, (self._publish_buffer.refusal, busy or self._status_text)))
+        status = self._status_factory.status("online", len(self._inbox), note)
         self._client.publish(self._own_topic, encode(status), qos=0, retain=True)
 
     def _acknowledge(self, packets: Sequence[Packet]) -> None:
@@ -240,90 +246,94 @@ class MqttBus:
         with self._sending:
             for packet in packets:
                 if self._inbox.may_acknowledge(packet):
-                    self._client.ack(packet.content.mid, packet.content.qos)
+                    self._client.ack(packet.raw.mid, packet.raw.qos)
 
-    def _read(self, content: Content) -> Message | None:
+    def _decode(self, raw_message: RawMessage) -> Message | None:
         """The message in it; None when it is empty, or can't be read and goes to `rejected`."""
-        if not content.payload:
+        if not raw_message.payload:
             return None
         try:
-            return self._admit(decode(content.topic, content.payload))
+            return self._check_sensor(decode(raw_message.topic, raw_message.payload))
         except ContractError as error:
-            log(self._name, "rejected a payload", logging.WARNING, topic=content.topic, reason=str(error))
-            raw = content.payload[:4000].decode("utf-8", "replace")
-            self.publish(Rejected(self._settings.site.name, content.topic[:4000], str(error)[:4000], raw[:4000]))
+            log(self._name, "rejected a payload", logging.WARNING, topic=raw_message.topic, reason=str(error))
+            raw = raw_message.payload[:4000].decode("utf-8", "replace")
+            self.publish(Rejected(self._settings.site.name, raw_message.topic[:4000], str(error)[:4000], raw[:4000]))
             return None
 
-    def _admit(self, message: Message) -> Message:
+    def _check_sensor(self, message: Message) -> Message:
         """Refuses what belongs to none of the site's sensors: only readings, where they are heard, make one known."""
         if sensor := getattr(message, "sensor", None):
-            may_be_new = not self._introducing or isinstance(message, self._introducing)
-            if reason := self._register.refusal(sensor, may_be_new):
+            may_be_new = not self._introducing_types or isinstance(message, self._introducing_types)
+            if reason := self._registry.rejection_reason(sensor, may_be_new):
                 raise ContractError(reason)
         return message
 
     def _on_pre_connect(self, client: mqtt.Client, _: Any) -> None:
         with self._sending:
-            self._calm.clear()
+            self._may_send.clear()
             self._inbox.connecting()
         with suppress(SystemExit, OSError, UnicodeError):
             client.username_pw_set(self._name, broker_password(self._name, self._settings))
 
     def _on_connect_fail(self, _: mqtt.Client, __: Any) -> None:
-        self._calm.set()
+        self._may_send.set()
 
     def _on_connect(self, client: mqtt.Client, _: Any, flags: mqtt.ConnectFlags, reason: ReasonCode, __: Any) -> None:
         if reason.is_failure:
-            self._complain(f"the broker refuses the user {self._name}: {reason}; ./wvr up makes users and passwords")
+            self._log_once_a_minute(
+                f"the broker refuses the user {self._name}: {reason}; ./wvr up makes users and passwords"
+            )
             return
         if not flags.session_present:
-            self._repeats = [time.monotonic() + seconds for seconds in COME_BACK_SECONDS]
+            self._replay_times = [time.monotonic() + seconds for seconds in REPLAY_DELAYS_SECONDS]
         self._inbox.connected(flags.session_present)
         client.subscribe(self._subscriptions)
-        self._say(self._outbox.again())
+        self._send(self._publish_buffer.messages_to_replay())
 
     def _on_disconnect(self, _: mqtt.Client, __: Any, ___: Any, reason: ReasonCode, ____: Any) -> None:
-        if self._calm.is_set() and self._client.is_connected():
+        if self._may_send.is_set() and self._client.is_connected():
             log(self._name, "lost the broker", logging.WARNING, reason=str(reason))
-        self._calm.set()
+        self._may_send.set()
 
     def _on_subscribe(self, _: Any, __: Any, ___: int, reasons: list[ReasonCode], ____: Any) -> None:
         answers = zip(self._subscriptions, reasons, strict=False)
         refused = [f"{topic}: {reason}" for (topic, _), reason in answers if reason.is_failure]
         if refused:
-            self._complain(f"the broker refuses to deliver {', '.join(refused)}; ./wvr up makes its access list")
-        self._hears = not refused
-        self._calm.set()
+            self._log_once_a_minute(
+                f"the broker refuses to deliver {', '.join(refused)}; ./wvr up makes its access list"
+            )
+        self._subscribed = not refused
+        self._may_send.set()
         self._ready.set()
-        self._report()
+        self._publish_status()
 
     def _on_message(self, client: mqtt.Client, _: Any, content: mqtt.MQTTMessage) -> None:
         if content.topic != self._own_topic:
-            if self._hears:
-                self._watchdog.heard()
-            self._inbox.put(Content(content.topic, bytes(content.payload), content.mid, content.qos))
+            if self._subscribed:
+                self._watchdog.on_message()
+            self._inbox.put(RawMessage(content.topic, bytes(content.payload), content.mid, content.qos))
             return
         client.ack(content.mid, content.qos)  # only in a session from before it was heard at QoS 0
-        if self._hears and self._is_own_beat(content):
-            self._watchdog.heard()
-            if self._note is not None and not self._watchdog.busy_seconds:
+        if self._subscribed and self._is_own_status(content):
+            self._watchdog.on_message()
+            if self._status_text is not None and not self._watchdog.seconds_without_progress:
                 heartbeat_file().touch()
 
-    def _is_own_beat(self, content: mqtt.MQTTMessage) -> bool:
+    def _is_own_status(self, content: mqtt.MQTTMessage) -> bool:
         try:
             status = decode(content.topic, content.payload)
         except ContractError:
             return False
-        return isinstance(status, Status) and status.since == self._presence.since
+        return isinstance(status, Status) and status.since == self._status_factory.since
 
     def _on_publish(self, _: Any, __: Any, mid: int, reason: ReasonCode, ___: Any) -> None:
-        self._outbox.answered(mid, str(reason) if reason.is_failure else "")
+        self._publish_buffer.on_ack(mid, str(reason) if reason.is_failure else "")
 
-    def _complain(self, text: str) -> None:
+    def _log_once_a_minute(self, text: str) -> None:
         """Says on stderr what is wrong, once a minute while it lasts."""
-        told, at = self._complaint
-        if text != told or time.monotonic() - at >= COMPLAIN_SECONDS:
-            self._complaint = (text, time.monotonic())
+        told, at = self._last_error
+        if text != told or time.monotonic() - at >= LOG_INTERVAL_SECONDS:
+            self._last_error = (text, time.monotonic())
             log(self._name, text, logging.ERROR)
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from shared.domain.holiday_calendar import HolidayCalendar
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 60.0
+QUERY_TIMEOUT_SECONDS = 60.0
 """Seconds that a busy machine may take to answer."""
 
 
-def known(code: str) -> bool:
+def is_supported(code: str) -> bool:
     """Whether holidays are known for a country (`KR`) or region (`IT-TS`)."""
     import holidays
 
@@ -27,19 +27,21 @@ def known(code: str) -> bool:
     return regions is not None and (not region or region in regions)
 
 
-def calendar(code: str) -> HolidayCalendar:
+def make_calendar(code: str) -> HolidayCalendar:
     """Calendar of a country or region that is known."""
-    return HolidayCalendar(partial(_ask, code))
+    return HolidayCalendar(partial(_query_year, code))
 
 
-def _ask(code: str, year: int) -> list[date]:
+def _query_year(code: str, year: int) -> list[date]:
     """Holidays of a year. Raises CalledProcessError or TimeoutExpired."""
     command = [sys.executable, "-m", "shared.runtime.public_holidays", code, str(year)]
-    told = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True, timeout=PATIENCE).stdout
-    return [date.fromisoformat(line) for line in told.split()]
+    output = subprocess.run(
+        command, cwd=ROOT, capture_output=True, check=True, text=True, timeout=QUERY_TIMEOUT_SECONDS
+    ).stdout
+    return [date.fromisoformat(line) for line in output.split()]
 
 
-def _print(code: str, year: int) -> None:
+def _print_year(code: str, year: int) -> None:
     import holidays
 
     country, _, region = code.partition("-")
@@ -48,4 +50,4 @@ def _print(code: str, year: int) -> None:
 
 
 if __name__ == "__main__":
-    _print(sys.argv[1], int(sys.argv[2]))
+    _print_year(sys.argv[1], int(sys.argv[2]))

@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from shared.contract.messages import Message
+from shared.contract.service import Service
 from shared.runtime.bus import Delivery, MemoryBroker, MemoryBus
-from shared.runtime.run import work
-from shared.runtime.service import Service
+from shared.runtime.loop import process_batch
 
 MINUTE = timedelta(minutes=1)
-DOUBTED = timedelta(hours=1)
+CLOCK_JUMP = timedelta(hours=1)
 """A leap this far ahead is taken for a clock fault when the next reading is back again."""
-BATCH = 4000
+BATCH_SIZE = 4000
 
 
 class Timed(Protocol):
@@ -27,47 +27,47 @@ class Timed(Protocol):
 class Replay:
     """Runs services over a MemoryBroker. The keen ones take each message at once; the storing one takes batches."""
 
-    def __init__(self, keen: Sequence[Service], storing: Service) -> None:
+    def __init__(self, immediate: Sequence[Service], batched: Service) -> None:
         broker = MemoryBroker()
         self._broker = broker
-        self._keen = [(service, _open(service, broker)) for service in keen]
-        self._storing = (storing, _open(storing, broker))
-        for service, bus in (self._storing, *self._keen):
+        self._immediate = [(service, _open(service, broker)) for service in immediate]
+        self._batched = (batched, _open(batched, broker))
+        for service, bus in (self._batched, *self._immediate):
             for message in service.start():
                 bus.publish(message)
-        self.flow()
+        self.drain()
 
     def feed(self, service: Service, items: Iterable[Any]) -> None:
         """Hands items to a service as its source would, and lets all that follows flow."""
-        bus = next(bus for one, bus in self._keen if one is service)
-        work(service, bus, [Delivery(item, _nothing) for item in items])
-        self.flow()
+        bus = next(bus for one, bus in self._immediate if one is service)
+        process_batch(service, bus, [Delivery(item, _nothing) for item in items])
+        self.drain()
 
-    def say(self, message: Message) -> None:
+    def publish(self, message: Message) -> None:
         """Publishes a message from outside, and lets all that follows flow."""
         self._broker.publish(message)
-        self.flow()
+        self.drain()
 
-    def flow(self) -> None:
+    def drain(self) -> None:
         """Delivers until nobody has anything to say; stores when much is waiting."""
         busy = True
         while busy:
             busy = False
-            for service, bus in self._keen:
+            for service, bus in self._immediate:
                 if bus.waiting:
-                    work(service, bus, bus.receive(BATCH))
+                    process_batch(service, bus, bus.receive(BATCH_SIZE))
                     busy = True
-        if len(self._broker.sessions[self._storing[0].name].inbox) >= BATCH:
+        if len(self._broker.sessions[self._batched[0].name].inbox) >= BATCH_SIZE:
             self.store()
 
     def store(self) -> None:
         """Stores all that is waiting."""
-        service, bus = self._storing
-        while deliveries := bus.receive(BATCH):
-            work(service, bus, deliveries)
+        service, bus = self._batched
+        while deliveries := bus.receive(BATCH_SIZE):
+            process_batch(service, bus, deliveries)
 
 
-def by_minute(items: Iterable[Timed | Any]) -> Iterator[tuple[list[Any], datetime | None]]:
+def group_by_minute(items: Iterable[Timed | Any]) -> Iterator[tuple[list[Any], datetime | None]]:
     """Items in order, cut where a minute ends: (items, minute that closes after them).
 
     Items without `at` go with their neighbours. A minute closes once; gaps close their minutes one by one.
@@ -76,7 +76,7 @@ def by_minute(items: Iterable[Timed | Any]) -> Iterator[tuple[list[Any], datetim
     now: datetime | None = None
     for item, following in _with_next(items):
         at = getattr(item, "at", None)
-        if at is not None and (now is None or (at > now and not _doubtful(at, now, following))):
+        if at is not None and (now is None or (at > now and not _is_clock_jump(at, now, following))):
             while now is not None and now < at:
                 yield waiting, now
                 waiting, now = [], now + MINUTE
@@ -85,9 +85,9 @@ def by_minute(items: Iterable[Timed | Any]) -> Iterator[tuple[list[Any], datetim
     yield waiting, now
 
 
-def _doubtful(at: datetime, now: datetime, following: Any) -> bool:
+def _is_clock_jump(at: datetime, now: datetime, following: Any) -> bool:
     back = getattr(following, "at", None)
-    return at - now > DOUBTED and back is not None and back < at - DOUBTED / 2
+    return at - now > CLOCK_JUMP and back is not None and back < at - CLOCK_JUMP / 2
 
 
 def _with_next(items: Iterable[Any]) -> Iterator[tuple[Any, Any]]:

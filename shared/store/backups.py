@@ -9,15 +9,15 @@ from contextlib import closing
 from datetime import date, datetime
 from pathlib import Path
 
-from shared.runtime.files import flush_path
-from shared.store.schema import APPLIED, later
+from shared.runtime.safe_files import fsync_path
+from shared.store.schema import APPLIED_SQL, newer_schema_error
 
-STAMP = "%Y%m%dT%H%M%S"
-PAGES = 256
+TIME_FORMAT = "%Y%m%dT%H%M%S"
+PAGES_PER_STEP = 256
 """Copied at a time: 1 MB."""
-PAUSE = 0.005
+PAUSE_SECONDS = 0.005
 """Seconds between two such steps, in which the minute work has the disk."""
-KEPT = {"%Y%m%d": 7, "%G-%V": 5, "%Y%m": 12}
+RETENTION_COUNTS = {"%Y%m%d": 7, "%G-%V": 5, "%Y%m": 12}
 """The newest of each of the last so many days, ISO weeks and months that have a backup."""
 
 
@@ -25,29 +25,29 @@ class BackupError(Exception):
     """No backup was made; the text says why."""
 
 
-def listed(folder: Path) -> dict[datetime, Path]:
+def list_backups(folder: Path) -> dict[datetime, Path]:
     """Backups by their local time, oldest first."""
     found = {}
     for path in folder.glob("wvr-*.db"):
         if not path.is_file():
             continue
         try:
-            found[datetime.strptime(path.stem.removeprefix("wvr-"), STAMP)] = path  # noqa: DTZ007
+            found[datetime.strptime(path.stem.removeprefix("wvr-"), TIME_FORMAT)] = path  # noqa: DTZ007
         except ValueError:
             continue
     return dict(sorted(found.items()))
 
 
-def has(folder: Path, day: date) -> bool:
+def has_backup(folder: Path, day: date) -> bool:
     """Whether there is a backup of a local day."""
-    return any(at.date() == day for at in listed(folder))
+    return any(at.date() == day for at in list_backups(folder))
 
 
-def kept(times: Iterable[datetime]) -> set[datetime]:
+def select_retained(times: Iterable[datetime]) -> set[datetime]:
     """Of backups at these times, those that the rotation keeps. Counts what is there, so no clock deletes all."""
     ordered = sorted(times)
     stay: set[datetime] = set()
-    for pattern, most in KEPT.items():
+    for pattern, most in RETENTION_COUNTS.items():
         newest = {at.strftime(pattern): at for at in ordered}
         stay.update(sorted(newest.values())[-most:])
     return stay
@@ -55,28 +55,28 @@ def kept(times: Iterable[datetime]) -> set[datetime]:
 
 def rotate(folder: Path) -> None:
     """Deletes the backups that the rotation doesn't keep."""
-    found = listed(folder)
-    for at in found.keys() - kept(found):
+    found = list_backups(folder)
+    for at in found.keys() - select_retained(found):
         found[at].unlink()
 
 
-def make(database: Path, folder: Path, at: datetime, tell: Callable[[int, int], None]) -> Path:
+def create_backup(database: Path, folder: Path, at: datetime, report_progress: Callable[[int, int], None]) -> Path:
     """Copies a database that may be written meanwhile, checks the copy, and rotates; tells (pages done, of).
 
     A read transaction holds the state of one instant; writers go on beside it. Raises BackupError.
     """
-    final = folder / f"wvr-{at:{STAMP}}.db"
+    final = folder / f"wvr-{at:{TIME_FORMAT}}.db"
     beside = folder / f".{final.name}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for left in folder.glob(".wvr-*.part*"):
             left.unlink()
-        _copy(database, beside, tell)
-        if flaw := flaws(beside):
+        _copy(database, beside, report_progress)
+        if flaw := integrity_error(beside):
             raise BackupError(f"the copy is not sound: {flaw}")
-        flush_path(beside)
+        fsync_path(beside)
         beside.replace(final)
-        flush_path(folder)
+        fsync_path(folder)
         rotate(folder)
     except (sqlite3.Error, OSError) as error:
         beside.unlink(missing_ok=True)
@@ -84,7 +84,7 @@ def make(database: Path, folder: Path, at: datetime, tell: Callable[[int, int], 
     return final
 
 
-def flaws(path: Path) -> str:
+def integrity_error(path: Path) -> str:
     """What quick_check finds in a database file that nobody writes; empty when it is sound. Changes nothing."""
     try:
         with closing(sqlite3.connect(f"file:{path.resolve()}?mode=ro&immutable=1", uri=True)) as source:
@@ -92,16 +92,16 @@ def flaws(path: Path) -> str:
             if found == ["ok"]:
                 if not source.execute("SELECT 1 FROM sqlite_master WHERE name = 'REAL_VAL_TB'").fetchone():
                     return "it is no database of WVR"
-                return later([row[0] for row in source.execute(APPLIED)])
+                return newer_schema_error([row[0] for row in source.execute(APPLIED_SQL)])
     except sqlite3.DatabaseError as error:
         return str(error)
     return "; ".join(found)
 
 
-def _copy(database: Path, beside: Path, tell: Callable[[int, int], None]) -> None:
+def _copy(database: Path, beside: Path, report_progress: Callable[[int, int], None]) -> None:
     def paced(_: int, remaining: int, total: int) -> None:
-        tell(total - remaining, total)
-        time.sleep(PAUSE)
+        report_progress(total - remaining, total)
+        time.sleep(PAUSE_SECONDS)
 
     with (
         closing(sqlite3.connect(f"file:{database.resolve()}?mode=ro", uri=True, isolation_level=None)) as source,
@@ -110,5 +110,5 @@ def _copy(database: Path, beside: Path, tell: Callable[[int, int], None]) -> Non
         source.execute("BEGIN")
         source.execute("SELECT count(*) FROM sqlite_master").fetchone()
         target.execute("PRAGMA synchronous = OFF")
-        source.backup(target, pages=PAGES, progress=paced)
+        source.backup(target, pages=PAGES_PER_STEP, progress=paced)
         target.execute("PRAGMA journal_mode = DELETE").fetchone()

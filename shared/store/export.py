@@ -30,8 +30,8 @@ QUERIES = {
     "models": """SELECT site, sensor, channel, id, at, path, checksum, trained_from, trained_to, metrics, promoted,
         reason FROM MODEL_TB ORDER BY 1, 2, 3, at""",
 }
-TIMES = {"at", "opened_at", "cleared_at", "issued_at", "valid_from", "learned_from", "learned_to"}
-TIMES |= {"trained_from", "trained_to"}
+TIME_COLUMNS = {"at", "opened_at", "cleared_at", "issued_at", "valid_from", "learned_from", "learned_to"}
+TIME_COLUMNS |= {"trained_from", "trained_to"}
 
 
 def export(database: Path, table: str, out: Path) -> int:
@@ -43,7 +43,7 @@ def export(database: Path, table: str, out: Path) -> int:
         cursor = source.execute_sql(QUERIES[table])
         columns = [column[0] for column in cursor.description]
         local = _local_time(source)
-        places = {place for place, column in enumerate(columns) if column in TIMES}
+        places = {place for place, column in enumerate(columns) if column in TIME_COLUMNS}
         with out.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(columns)

@@ -26,34 +26,36 @@ from shared.contract.messages import (
 )
 from shared.domain.forecast_point import ForecastPoint
 from shared.domain.series import DAY, HOUR, Series
-from shared.store.reader import Reader
+from shared.store.read_connection import ReadConnection
 
-STRAYS = 5
+MAX_STRAY_READINGS = 5
 """So many readings in a row do not yet confirm that a meter's time has leapt ahead."""
-PAST_SOURCES = ("import", "history")
+HISTORY_SOURCES = ("import", "history")
 """Readings from here are learned from, and not judged one by one."""
 
 
-class History(Reader):
+class History(ReadConnection):
     """Stored history of one site; empty while there is no database."""
 
     def sensors(self) -> list[str]:
         """Sensors that have readings."""
         return [row[0] for row in self._rows("SELECT DISTINCT sensor FROM HOURLY_VAL_TB WHERE site = ? ORDER BY 1")]
 
-    def span(self, sensor: str) -> tuple[int, int] | None:
+    def reading_range(self, sensor: str) -> tuple[int, int] | None:
         """First and last reading, epoch seconds; not a few strays that a wrong clock put days ahead of all others."""
         first = self._one("SELECT min(at) FROM REAL_VAL_TB WHERE site = ? AND sensor = ?", sensor)
-        sql = f"SELECT at FROM REAL_VAL_TB WHERE site = ? AND sensor = ? ORDER BY at DESC LIMIT {STRAYS + 1}"
+        sql = (
+            f"SELECT at FROM REAL_VAL_TB WHERE site = ? AND sensor = ? ORDER BY at DESC LIMIT {MAX_STRAY_READINGS + 1}"
+        )
         newest = [row[0] for row in self._rows(sql, sensor)]
         behind = [at for ahead, at in pairwise(newest) if ahead - at > DAY]
         return None if first is None else (first, min(behind, default=newest[0]))
 
-    def mark(self) -> tuple[str, int] | None:
+    def stored_mark(self) -> tuple[str, int] | None:
         """Up to which number of which spool of ingest all readings are stored."""
         return next(((row[0], row[1]) for row in self._rows("SELECT boot_id, seq FROM STORED_TB WHERE site = ?")), None)
 
-    def whole(self) -> bool:
+    def is_gapless(self) -> bool:
         """Whether no reading is known of that is not stored, as behind a gap in ingest's numbers."""
         sql = "SELECT seq >= seen FROM STORED_TB WHERE site = ?"
         return bool(next((row[0] for row in self._rows(sql)), True))
@@ -63,7 +65,7 @@ class History(Reader):
         sql = "SELECT at, flow_rate, pressure FROM REAL_VAL_TB WHERE site = ? AND sensor = ? AND at >= ? AND at < ?"
         return _series(self._rows(sql, sensor, start, stop))
 
-    def sound_readings(self, sensor: str, start: int, stop: int) -> Series:
+    def fault_free_readings(self, sensor: str, start: int, stop: int) -> Series:
         """Readings of [start, stop) without the values that their verdict called a fault of the meter."""
         sql = """SELECT r.at, CASE WHEN v.flow_rate_system = 1 THEN NULL ELSE r.flow_rate END,
             CASE WHEN v.pressure_system = 1 THEN NULL ELSE r.pressure END FROM REAL_VAL_TB r
@@ -71,13 +73,13 @@ class History(Reader):
             WHERE r.site = ? AND r.sensor = ? AND r.at >= ? AND r.at < ?"""
         return _series(self._rows(sql, sensor, start, stop))
 
-    def unjudged(self, sensor: str, start: int, stop: int) -> Iterator[Reading]:
+    def readings_without_verdict(self, sensor: str, start: int, stop: int) -> Iterator[Reading]:
         """Readings of [start, stop) that came live and have no verdict, in order of time."""
         sql = """SELECT r.at, r.flow_rate, r.pressure, r.source FROM REAL_VAL_TB r
             LEFT JOIN OUTLIER_VAL_TB v ON v.site = r.site AND v.sensor = r.sensor AND v.at = r.at
             WHERE r.site = ? AND r.sensor = ? AND r.at >= ? AND r.at < ? AND v.at IS NULL ORDER BY r.at"""
         for at, flow_rate, pressure, source in self._rows(sql, sensor, start, stop):
-            if source not in PAST_SOURCES:
+            if source not in HISTORY_SOURCES:
                 yield Reading(self._site, sensor, self._local(at), flow_rate, pressure, "stored", 0, source)
 
     def verdicts(self, sensor: str, start: int, stop: int) -> Iterator[Verdict]:
@@ -96,14 +98,14 @@ class History(Reader):
         """Newest minute that has a verdict."""
         return self._one("SELECT max(at) FROM OUTLIER_VAL_TB WHERE site = ? AND sensor = ?", sensor)
 
-    def issued(self, sensor: str) -> int | None:
+    def last_issued_at(self, sensor: str) -> int | None:
         """When the newest prediction was issued."""
         newest = "SELECT max(issued_at) AS at FROM PRED_VAL_TB WHERE site = ?1 AND sensor = ?2 AND channel ="
         return self._one(f"SELECT max(at) FROM ({newest} 'flow_rate' UNION ALL {newest} 'pressure')", sensor)
 
-    def predictions(self, sensor: str, issued_at: int | None = None) -> Prediction | None:
+    def prediction_at(self, sensor: str, issued_at: int | None = None) -> Prediction | None:
         """The prediction issued at an hour, or the newest; hours that are no longer kept are None."""
-        issued = self.issued(sensor) if issued_at is None else issued_at
+        issued = self.last_issued_at(sensor) if issued_at is None else issued_at
         if issued is None:
             return None
         sql = """SELECT channel, at, p10, p50, p90, model FROM PRED_VAL_TB
@@ -128,7 +130,7 @@ class History(Reader):
         newest = "SELECT max(at) AS at FROM SCORE_TB WHERE site = ?1 AND sensor = ?2 AND channel ="
         return self._one(f"SELECT max(at) FROM ({newest} 'flow_rate' UNION ALL {newest} 'pressure')", sensor)
 
-    def forecasts_of(self, sensor: str, start: int, stop: int) -> Iterator[ForecastPoint]:
+    def forecasts_for_hours(self, sensor: str, start: int, stop: int) -> Iterator[ForecastPoint]:
         """What was forecast of the hours in [start, stop), at the horizons that are scored."""
         horizons = ", ".join(str(hours * HOUR) for hours in SCORED_HORIZONS)
         sql = f"""SELECT channel, issued_at, at, model, p10, p50, p90 FROM PRED_VAL_TB
@@ -137,24 +139,26 @@ class History(Reader):
             ORDER BY at, channel, issued_at DESC"""
         return (ForecastPoint(*row) for row in self._rows(sql, sensor, start, stop))
 
-    def first_hours(self, sensor: str, start: int, stop: int) -> dict[int, dict[str, tuple[float, float, float]]]:
+    def current_hour_forecasts(
+        self, sensor: str, start: int, stop: int
+    ) -> dict[int, dict[str, tuple[float, float, float]]]:
         """p10, p50, p90 by channel of the hours in [start, stop) as predicted when they began."""
         sql = """SELECT at, channel, p10, p50, p90 FROM PRED_VAL_TB WHERE site = ? AND sensor = ?
             AND channel IN ('flow_rate', 'pressure') AND issued_at >= ? AND issued_at < ? AND at = issued_at"""
-        found: dict[int, dict[str, tuple[float, float, float]]] = {}
+        forecasts: dict[int, dict[str, tuple[float, float, float]]] = {}
         for at, channel, p10, p50, p90 in self._rows(sql, sensor, start, stop):
-            of_hour = found.setdefault(at, {})
+            of_hour = forecasts.setdefault(at, {})
             if p50 is not None:
                 of_hour[channel] = (p10, p50, p90)
-        return found
+        return forecasts
 
-    def unforecast(self, sensor: str, start: int, stop: int) -> list[int]:
+    def hours_without_forecast(self, sensor: str, start: int, stop: int) -> list[int]:
         """Hours of [start, stop) with live readings at which no prediction was issued, not even an empty one."""
         sql = f"""SELECT h.at FROM HOURLY_VAL_TB h WHERE h.site = ?1 AND h.sensor = ?2 AND h.at >= ?3 AND h.at < ?4
             AND NOT EXISTS (SELECT 1 FROM PRED_VAL_TB p WHERE p.site = ?1 AND p.sensor = ?2
             AND p.channel IN ('flow_rate', 'pressure') AND p.issued_at = h.at AND p.at = h.at)
             AND EXISTS (SELECT 1 FROM REAL_VAL_TB r WHERE r.site = ?1 AND r.sensor = ?2
-            AND r.at >= h.at AND r.at < h.at + 3600 AND r.source NOT IN {PAST_SOURCES}) ORDER BY h.at"""
+            AND r.at >= h.at AND r.at < h.at + 3600 AND r.source NOT IN {HISTORY_SOURCES}) ORDER BY h.at"""
         return [row[0] for row in self._rows(sql, sensor, start, stop)]
 
     def criteria(self, sensor: str) -> list[Criteria]:
@@ -171,7 +175,7 @@ class History(Reader):
             AND (cleared_at IS NULL OR cleared_at >= ?) ORDER BY opened_at"""
         return [self._anomaly(sensor, *row) for row in self._rows(sql, sensor, start)]
 
-    def anomaly_days(self, sensor: str, start: int, stop: int) -> list[tuple[int, int]]:
+    def anomaly_spans(self, sensor: str, start: int, stop: int) -> list[tuple[int, int]]:
         """(opened, cleared) in epoch seconds of the anomalies that touch [start, stop)."""
         sql = """SELECT opened_at, coalesce(cleared_at, ?3) FROM ANOMALY_TB
             WHERE site = ?1 AND sensor = ?2 AND opened_at < ?3 AND coalesce(cleared_at, ?3) >= ?4 ORDER BY opened_at"""

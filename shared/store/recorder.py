@@ -22,20 +22,20 @@ from shared.contract.messages import (
     Reading,
     Verdict,
 )
-from shared.store import lock, rows
-from shared.store.retention import forget
-from shared.store.summaries import Summaries
-from shared.store.tables import TABLES, HighWater, Predictions, Readings, Scores, Verdicts, put
-from shared.store.trouble import ERRORS
-from shared.store.writable import WritableFile
+from shared.store import rows, writer_lock
+from shared.store.retention import delete_expired
+from shared.store.rollups import Rollups
+from shared.store.sqlite_errors import DATABASE_ERRORS
+from shared.store.tables import TABLES, HighWater, Predictions, Readings, Scores, Verdicts, insert_sql
+from shared.store.write_connection import WriteConnection
 
-Mark = tuple[str, int, int, int]
+HighWaterMark = tuple[str, int, int, int]
 """boot_id, seq and minute (epoch seconds) of the last reading up to which all are stored; newest seq known of."""
-OUTBOX = "outbox"
+BACKFILL_SOURCE = "outbox"
 """Source of readings taken from the reporter's blocks: two decimals. The exact one replaces it, if it still comes."""
-_MINUTE = (
-    f"{put(Readings, 'ABORT')} ON CONFLICT DO UPDATE SET flow_rate = excluded.flow_rate, "
-    f"pressure = excluded.pressure, source = excluded.source WHERE REAL_VAL_TB.source = '{OUTBOX}'"
+_INSERT_MINUTE = (
+    f"{insert_sql(Readings, 'ABORT')} ON CONFLICT DO UPDATE SET flow_rate = excluded.flow_rate, "
+    f"pressure = excluded.pressure, source = excluded.source WHERE REAL_VAL_TB.source = '{BACKFILL_SOURCE}'"
 )
 
 
@@ -46,24 +46,24 @@ class Recorder:
         """Opens, mends or makes the database. Raises SecondWriter, Unavailable."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._horizons = {0, *SCORED_HORIZONS, *horizons}
-        self._summaries = Summaries(zone)
-        self._lock = lock.take(path)
+        self._rollups = Rollups(zone)
+        self._lock = writer_lock.acquire(path)
         try:
-            self._file = WritableFile(path, zone)
+            self._file = WriteConnection(path, zone)
         except BaseException:
             os.close(self._lock)
             raise
 
     @property
-    def note(self) -> str:
+    def repair_text(self) -> str:
         """What the operator must know of a repair, until its .txt is deleted."""
-        return self._file.note
+        return self._file.repair_text
 
     @property
     def _database(self) -> SqliteDatabase:
         return self._file.database
 
-    def write(self, messages: Sequence[Message], marks: Iterable[tuple[str, Mark]] = ()) -> None:
+    def write(self, messages: Sequence[Message], marks: Iterable[tuple[str, HighWaterMark]] = ()) -> None:
         """Stores messages, and per site the mark, in one transaction. Raises Unavailable when it can't be had now."""
         kinds: dict[type[Message], list[Message]] = defaultdict(list)
         for message in messages:
@@ -71,42 +71,42 @@ class Recorder:
         with self._file.transaction():
             for kind, same in kinds.items():
                 self._write_kind(kind, same)
-            self._many(put(HighWater), [(site, *mark) for site, mark in marks])
+            self._executemany(insert_sql(HighWater), [(site, *mark) for site, mark in marks])
 
-    def mark(self, site: str) -> Mark | None:
+    def high_water_mark(self, site: str) -> HighWaterMark | None:
         """How far the readings of ingest are stored."""
         sql = "SELECT boot_id, seq, at, seen FROM STORED_TB WHERE site = ?"
         found = self._database.execute_sql(sql, (site,)).fetchone()
         return (found[0], found[1], found[2], found[3]) if found else None
 
-    def fill(self, verdicts: Sequence[Verdict]) -> int:
+    def insert_missing(self, verdicts: Sequence[Verdict]) -> int:
         """Stores verdicts with their readings where no reading is stored; returns how many. Raises Unavailable."""
         with self._file.transaction():
-            lacking = [verdict for verdict in verdicts if not self._has(verdict)]
+            lacking = [verdict for verdict in verdicts if not self._has_reading(verdict)]
             self._write_minutes([rows.reading_row(verdict.reading) for verdict in lacking])
-            self._many(put(Verdicts, "IGNORE"), [rows.verdict_row(verdict) for verdict in lacking])
+            self._executemany(insert_sql(Verdicts, "IGNORE"), [rows.verdict_row(verdict) for verdict in lacking])
         return len(lacking)
 
-    def forget_minutes(self, now: int, keep: int, step: int = 86_400) -> int:
+    def apply_retention(self, now: int, keep: int, step: int = 86_400) -> int:
         """Deletes minute rows more than `keep` seconds old, at most `step` seconds of each sensor; returns how many.
 
         Age counts from `now` or from the sensor's newest reading, whichever is earlier, so a clock that runs ahead
         deletes nothing.
         """
         with self._file.transaction():
-            deleted = forget(self._database.connection(), now, keep, step)
+            deleted = delete_expired(self._database.connection(), now, keep, step)
         if deleted:
-            with suppress(*ERRORS):
+            with suppress(*DATABASE_ERRORS):
                 self._database.execute_sql("PRAGMA incremental_vacuum(500)").fetchall()
         return deleted
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         """Replaces a damaged database, and then ends the process. Raises Unavailable when that can't be done now."""
-        self._file.mend()
+        self._file.repair()
 
     def close(self) -> None:
         """Closes the database, whole in its one file, and lets the next writer in."""
-        with suppress(*ERRORS):
+        with suppress(*DATABASE_ERRORS):
             self._database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         self._database.close()
         os.close(self._lock)
@@ -119,24 +119,26 @@ class Recorder:
         elif kind is Prediction:
             self._write_predictions(messages)
         else:
-            self._many(put(TABLES[kind]), [_ROWS[kind](message) for message in messages])
+            self._executemany(insert_sql(TABLES[kind]), [_ROWS[kind](message) for message in messages])
 
     def _write_minutes(self, minutes: list[rows.Row]) -> None:
-        self._many(_MINUTE, minutes)
-        for sql, keys in self._summaries.refresh(minutes):
-            self._many(sql, keys)
+        self._executemany(_INSERT_MINUTE, minutes)
+        for sql, keys in self._rollups.updates_for(minutes):
+            self._executemany(sql, keys)
 
     def _write_predictions(self, predictions: list[Prediction]) -> None:
         """The newest of a sensor goes first: it thins the one that was newest, and those made up for come thin."""
         seen: set[tuple[str, str]] = set()
         for prediction in sorted(predictions, key=lambda one: one.issued_at, reverse=True):
             key = (prediction.site, prediction.sensor)
-            whole = key not in seen and self._thin_older(*key, rows.seconds(prediction.issued_at))
+            whole = key not in seen and self._keep_horizons_only(*key, rows.epoch_seconds(prediction.issued_at))
             seen.add(key)
-            self._many(put(Predictions), rows.prediction_rows(prediction, None if whole else self._horizons))
-            self._many(put(Scores), rows.score_rows(prediction))
+            self._executemany(
+                insert_sql(Predictions), rows.prediction_rows(prediction, None if whole else self._horizons)
+            )
+            self._executemany(insert_sql(Scores), rows.score_rows(prediction))
 
-    def _thin_older(self, site: str, sensor: str, issued: int) -> bool:
+    def _keep_horizons_only(self, site: str, sensor: str, issued: int) -> bool:
         """Keeps of the forecast that was newest only the horizons; False when a newer one than `issued` is stored."""
         where = "FROM PRED_VAL_TB WHERE site = ? AND sensor = ? AND channel = ? "
         for channel in ("flow_rate", "pressure"):
@@ -149,12 +151,12 @@ class Recorder:
                 self._database.execute_sql(f"DELETE {where} AND issued_at = ? AND at NOT IN ({kept})", (*key, last))
         return True
 
-    def _has(self, verdict: Verdict) -> bool:
+    def _has_reading(self, verdict: Verdict) -> bool:
         sql = "SELECT 1 FROM REAL_VAL_TB WHERE site = ? AND sensor = ? AND at = ?"
-        key = (verdict.site, verdict.sensor, rows.seconds(verdict.at))
+        key = (verdict.site, verdict.sensor, rows.epoch_seconds(verdict.at))
         return self._database.execute_sql(sql, key).fetchone() is not None
 
-    def _many(self, sql: str, values: Iterable[rows.Row]) -> None:
+    def _executemany(self, sql: str, values: Iterable[rows.Row]) -> None:
         self._database.connection().executemany(sql, values)
 
 

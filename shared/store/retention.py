@@ -6,40 +6,44 @@ import sqlite3
 
 from shared.domain.series import HOUR
 
-AGED = {"REAL_VAL_TB": "at", "OUTLIER_VAL_TB": "at", "PRED_VAL_TB": "issued_at", "SCORE_TB": "at"}
+AGE_COLUMNS = {"REAL_VAL_TB": "at", "OUTLIER_VAL_TB": "at", "PRED_VAL_TB": "issued_at", "SCORE_TB": "at"}
 """Table to the column that says how old a row is. Hourly values, nights and anomalies stay for ever."""
-BY_CHANNEL = {"PRED_VAL_TB", "SCORE_TB"}
+TABLES_BY_CHANNEL = {"PRED_VAL_TB", "SCORE_TB"}
 """Those whose key has the channel before the time."""
 KEY = "WHERE site = ?1 AND sensor = ?2"
-HOURS = f"SELECT at FROM HOURLY_VAL_TB {KEY} ORDER BY at DESC"
+NEWEST_HOURS = f"SELECT at FROM HOURLY_VAL_TB {KEY} ORDER BY at DESC"
 
 
-EARLIEST = 1_262_304_000
+EARLIEST_SECONDS = 1_262_304_000
 """2010. Older readings are those of a meter whose clock had stopped, and nothing that time makes old."""
 
 
-def forget(connection: sqlite3.Connection, now: int, keep: int, step: int) -> int:
+def delete_expired(connection: sqlite3.Connection, now: int, keep: int, step: int) -> int:
     """Deletes rows more than `keep` seconds old, at most `step` seconds of each sensor and table; returns how many.
 
     A row goes when it is old by the clock (`now`) and newer hours with readings fill `keep` without it: so no clock
     that runs ahead makes a stored year old, neither this machine's nor the meter's nor both together.
     """
     sensors = connection.execute("SELECT DISTINCT site, sensor FROM HOURLY_VAL_TB").fetchall()
-    return sum(_forget(connection, sensor, now - keep, keep, step) for sensor in sensors)
+    return sum(_delete_expired_of_sensor(connection, sensor, now - keep, keep, step) for sensor in sensors)
 
 
-def _forget(connection: sqlite3.Connection, sensor: tuple[str, str], before: int, keep: int, step: int) -> int:
-    first = connection.execute(f"SELECT min(at) FROM REAL_VAL_TB {KEY} AND at >= {EARLIEST}", sensor).fetchone()[0]
+def _delete_expired_of_sensor(
+    connection: sqlite3.Connection, sensor: tuple[str, str], before: int, keep: int, step: int
+) -> int:
+    first = connection.execute(
+        f"SELECT min(at) FROM REAL_VAL_TB {KEY} AND at >= {EARLIEST_SECONDS}", sensor
+    ).fetchone()[0]
     if first is None or first >= before:
         return 0
-    full = connection.execute(f"{HOURS} LIMIT 1 OFFSET {keep // HOUR}", sensor).fetchone()
+    full = connection.execute(f"{NEWEST_HOURS} LIMIT 1 OFFSET {keep // HOUR}", sensor).fetchone()
     if full is None:
         return 0
     before = min(before, full[0] + HOUR)
     deleted = 0
-    for table, column in AGED.items():
-        for channel in ("flow_rate", "pressure") if table in BY_CHANNEL else (None,):
-            key = KEY + (f" AND channel = '{channel}'" if channel else "") + f" AND {column} >= {EARLIEST}"
+    for table, column in AGE_COLUMNS.items():
+        for channel in ("flow_rate", "pressure") if table in TABLES_BY_CHANNEL else (None,):
+            key = KEY + (f" AND channel = '{channel}'" if channel else "") + f" AND {column} >= {EARLIEST_SECONDS}"
             first = connection.execute(f"SELECT min({column}) FROM {table} {key}", sensor).fetchone()[0]
             if first is not None and first < before:
                 limit = min(before, first + step)

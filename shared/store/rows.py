@@ -21,11 +21,11 @@ from shared.contract.messages import (
 from shared.domain.series import HOUR
 
 Row = tuple[Any, ...]
-NOTHING = "none"
+NO_MODEL = "none"
 """Stands in the place of a model where nothing could be forecast."""
 
 
-def seconds(at: datetime) -> int:
+def epoch_seconds(at: datetime) -> int:
     """UTC epoch seconds."""
     return int(at.timestamp())
 
@@ -71,15 +71,15 @@ def anomaly_row(anomaly: Anomaly) -> Row:
         anomaly.site,
         anomaly.sensor,
         anomaly.id,
-        seconds(anomaly.at),
+        epoch_seconds(anomaly.at),
         anomaly.channel,
         anomaly.method,
         anomaly.kind,
         anomaly.state,
         anomaly.acknowledged,
         anomaly.severity,
-        seconds(anomaly.opened_at),
-        anomaly.cleared_at and seconds(anomaly.cleared_at),
+        epoch_seconds(anomaly.opened_at),
+        anomaly.cleared_at and epoch_seconds(anomaly.cleared_at),
         anomaly.peak,
         anomaly.excess_m3h,
         anomaly.text.ko,
@@ -89,10 +89,10 @@ def anomaly_row(anomaly: Anomaly) -> Row:
 
 def prediction_rows(prediction: Prediction, hours: set[int] | None) -> Iterator[Row]:
     """Rows of PRED_VAL_TB: the given hours ahead, or all; one without values of a channel that can't be forecast."""
-    issued = seconds(prediction.issued_at)
+    issued = epoch_seconds(prediction.issued_at)
     for channel in CHANNELS:
         if not getattr(prediction, channel).p50:
-            yield (prediction.site, prediction.sensor, channel, issued, issued, None, None, None, NOTHING)
+            yield (prediction.site, prediction.sensor, channel, issued, issued, None, None, None, NO_MODEL)
         forecast: Forecast = getattr(prediction, channel)
         for k, (p10, p50, p90) in enumerate(zip(forecast.p10, forecast.p50, forecast.p90, strict=True)):
             if None not in (p10, p50, p90) and (hours is None or k in hours):
@@ -103,7 +103,7 @@ def prediction_rows(prediction: Prediction, hours: set[int] | None) -> Iterator[
 def score_rows(prediction: Prediction) -> Iterator[Row]:
     """Rows of SCORE_TB."""
     for score in prediction.scores:
-        key = (prediction.site, prediction.sensor, score.channel, seconds(score.at), score.horizon)
+        key = (prediction.site, prediction.sensor, score.channel, epoch_seconds(score.at), score.horizon)
         told = (score.model, score.error, score.inside, score.profile_error)
         yield (*key, *told, score.hours, score.mae, score.coverage, score.profile_mae)
 
@@ -113,9 +113,9 @@ def criteria_row(criteria: Criteria) -> Row:
     return (
         criteria.site,
         criteria.sensor,
-        seconds(criteria.valid_from),
-        seconds(criteria.learned_from),
-        seconds(criteria.learned_to),
+        epoch_seconds(criteria.valid_from),
+        epoch_seconds(criteria.learned_from),
+        epoch_seconds(criteria.learned_to),
         criteria.days,
         json.dumps(criteria.limits),
         json.dumps(criteria.profiles),
@@ -129,11 +129,11 @@ def model_row(model: ModelTrained) -> Row:
         model.sensor,
         model.channel,
         model.id,
-        seconds(model.at),
+        epoch_seconds(model.at),
         model.path,
         model.checksum,
-        seconds(model.trained_from),
-        seconds(model.trained_to),
+        epoch_seconds(model.trained_from),
+        epoch_seconds(model.trained_to),
         json.dumps(model.metrics),
         model.promoted,
         model.reason,

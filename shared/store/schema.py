@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-APPLIED = "SELECT name FROM schema_migration ORDER BY name"
+APPLIED_SQL = "SELECT name FROM schema_migration ORDER BY name"
 """On a database of WVR: what has made its tables."""
-OLDER = "wvr.db is of an older WVR; db_writer brings it up to date when it starts"
+STATUS_SCHEMA_OLDER = "wvr.db is of an older WVR; db_writer brings it up to date when it starts"
 
 
-def later(applied: list[str]) -> str:
+def newer_schema_error(applied: list[str]) -> str:
     """In plain words that a newer program has written a database with these migrations; empty when none has."""
     unknown = sorted(set(applied) - {path.stem for path in MIGRATIONS.glob("[0-9]*.py")})
     if not unknown:
@@ -21,8 +21,8 @@ def later(applied: list[str]) -> str:
     )
 
 
-def earlier(applied: list[str]) -> str:
+def older_schema_error(applied: list[str]) -> str:
     """In plain words that db_writer has not made all tables of this program yet; empty when it has."""
     if {path.stem for path in MIGRATIONS.glob("[0-9]*.py")} <= set(applied):
         return ""
-    return OLDER
+    return STATUS_SCHEMA_OLDER

@@ -143,7 +143,7 @@ TABLES: dict[type[Message], type[Model]] = {
 """The table that keeps each message."""
 
 
-def put(table: type[Model], clash: str = "REPLACE") -> str:
+def insert_sql(table: type[Model], clash: str = "REPLACE") -> str:
     """SQL that inserts one row of a table; clash: REPLACE (the newest wins) or IGNORE (the first wins)."""
     columns = [field.column_name for field in table._meta.sorted_fields]
     marks = ", ".join("?" * len(columns))

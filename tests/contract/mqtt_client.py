@@ -12,7 +12,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
-from shared.runtime.reach import trusting
+from shared.runtime.broker_connection import tls_context
 from tests.contract.acl_broker import OBSERVER
 from tests.e2e.running_site import RunningSite
 from tests.polling import wait_for
@@ -75,7 +75,7 @@ def connected(
     client.on_connect = on_connect
     peer = MqttClient(client)
     if authority:
-        client.tls_set_context(trusting(authority))
+        client.tls_set_context(tls_context(authority))
     client.connect("127.0.0.1", site.tls_port if authority else site.port)
     client.loop_start()
     try:

@@ -18,7 +18,7 @@ from cli.broker_client import Operator
 from cli.contract import DECLARING_SERVICES
 from cli.init_site import USERS
 from shared.contract.messages import MESSAGES, Command, Message, Rejected, Response, Status
-from shared.runtime.service import Service
+from shared.contract.service import Service
 from tests.contract.acl_broker import OBSERVER, acl_broker, add_observer
 from tests.contract.mqtt_client import WILL, connected
 from tests.e2e.running_site import RunningSite

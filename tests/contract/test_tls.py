@@ -15,18 +15,18 @@ import trustme
 from paho.mqtt.enums import CallbackAPIVersion
 
 from shared.contract.messages import Message, Tick
+from shared.runtime.broker_connection import connection_error, tls_context
+from shared.runtime.broker_probe import retained_messages
 from shared.runtime.mqtt_bus import MqttBus
-from shared.runtime.probe import kept
-from shared.runtime.reach import hindrance, trusting
 from shared.settings import Broker, Settings
 from tests.certs import write_certificates
 from tests.contract.acl_broker import acl_broker
 from tests.contract.mqtt_client import connected
 from tests.e2e.running_site import RunningSite
-from tests.unit.shared.runtime.test_buses import Listener, heard, ticks
+from tests.unit.shared.runtime.test_buses import FakeListener, receive_messages, ticks
 
 
-class Detector(Listener):
+class Detector(FakeListener):
     """Hears ticks under a name that the broker knows."""
 
     name: ClassVar[str] = "detector"
@@ -82,13 +82,13 @@ def test_a_certificate_of_another_name_is_not_trusted(secured: RunningSite, auth
         socket.create_connection(("127.0.0.1", secured.tls_port)) as plain,
         pytest.raises(ssl.SSLCertVerificationError, match="not valid for 'elsewhere'"),
     ):
-        trusting(authority).wrap_socket(plain, server_hostname="elsewhere")
+        tls_context(authority).wrap_socket(plain, server_hostname="elsewhere")
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_what_is_outdated_is_refused(secured: RunningSite, authority: Path, version: ssl.TLSVersion) -> None:
-    old = trusting(authority)
+    old = tls_context(authority)
     old.minimum_version = old.maximum_version = version
     old.set_ciphers("ALL:@SECLEVEL=0")
     with socket.create_connection(("127.0.0.1", secured.tls_port)) as plain, pytest.raises(ssl.SSLError):
@@ -112,23 +112,23 @@ def test_services_talk_by_tls(secured: RunningSite, authority: Path, monkeypatch
     for tick in ticks(2):
         ingest.publish(tick)
     ingest.confirm()
-    assert heard(detector, 2) == ticks(2)
+    assert receive_messages(detector, 2) == ticks(2)
     detector.close()
     ingest.close()
 
 
 def test_doctor_visits_by_tls(secured: RunningSite, authority: Path) -> None:
-    version = kept(reached(secured, authority, secured.tls_port), "$SYS/broker/version")
+    version = retained_messages(reached(secured, authority, secured.tls_port), "$SYS/broker/version")
     assert list(version) == ["$SYS/broker/version"]
 
 
 def test_why_a_broker_is_not_reached_is_said(secured: RunningSite, authority: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.crt"
     trustme.CA().cert_pem.write_to_path(other)
-    assert hindrance(reached(secured, authority, secured.tls_port).broker) == ""
-    assert hindrance(reached(secured, None, secured.port).broker) == ""
-    assert "certificate verify failed" in hindrance(reached(secured, other, secured.tls_port).broker)
-    assert hindrance(reached(secured, authority, secured.port).broker)
+    assert connection_error(reached(secured, authority, secured.tls_port).broker) == ""
+    assert connection_error(reached(secured, None, secured.port).broker) == ""
+    assert "certificate verify failed" in connection_error(reached(secured, other, secured.tls_port).broker)
+    assert connection_error(reached(secured, authority, secured.port).broker)
 
 
 def test_an_authority_that_can_not_be_read_is_named(secured: RunningSite, tmp_path: Path) -> None:

@@ -135,4 +135,4 @@ def backed_up(site: RunningSite) -> Path:
     """A backup made now."""
     made = site.wvr("backup")
     assert made.returncode == 0, made.stdout + made.stderr
-    return list(backups.listed(site.data / "backup").values())[-1]
+    return list(backups.list_backups(site.data / "backup").values())[-1]

@@ -22,8 +22,8 @@ import select, sys
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
-from services.ingest.feed import Feed, NewestTick
-from services.ingest.minutes import Minutes
+from services.ingest.source_poller import Feed, NewestTick
+from services.ingest.tick_clock import Minutes
 from services.ingest.sources.simulator import Simulator, SimulatorSource
 
 zone, newest = ZoneInfo("Asia/Seoul"), NewestTick(Path(sys.argv[1]))

@@ -15,21 +15,21 @@ from cli.replay import replay
 from services.db_writer.service import DbWriter
 from services.detector.service import Detector
 from services.forecaster.service import Forecaster
-from services.ingest.past import NoPast
+from services.ingest.initial_history import NoInitialHistory
 from services.ingest.service import Ingest
-from services.ingest.sources.lines import Measurement
+from services.ingest.sources.line_reader import Measurement
 from services.ingest.spool import Spool
-from services.reporter.folder import SensorFolder
-from services.reporter.owed import Owed
+from services.reporter.history_lookup import HistoryLookup
+from services.reporter.output_folder import OutputFolder
 from services.reporter.service import Reporter
 from shared.contract.messages import Tick
-from shared.runtime.bus import Delivery, nothing
+from shared.contract.service import Service
+from shared.runtime.bus import Delivery, noop
+from shared.runtime.gap_recovery import with_gap_recovery
+from shared.runtime.loop import serve
 from shared.runtime.mqtt_bus import MqttBus
-from shared.runtime.public_holidays import calendar
-from shared.runtime.register import Register
-from shared.runtime.run import serve
-from shared.runtime.service import Service
-from shared.runtime.unbroken import unbroken
+from shared.runtime.public_holidays import make_calendar
+from shared.runtime.sensor_registry import SensorRegistry
 from shared.settings import Settings
 from shared.store.history import History
 from shared.store.recorder import Recorder
@@ -53,7 +53,7 @@ class ServiceThread:
         self._stop = threading.Event()
         bus = self.bus = MqttBus(self._name, self._settings)
         service = self._make(bus)
-        keep = service.keep if isinstance(service, Ingest) else nothing
+        keep = service.flush_minute if isinstance(service, Ingest) else noop
         arguments = (service, bus, self._stop, self._poll, str, keep)
         self._thread = threading.Thread(target=serve, args=arguments, name=self._name, daemon=True)
         self._thread.start()
@@ -73,7 +73,7 @@ class LiveHarness:
     def __init__(self, settings: Settings, start: datetime) -> None:
         self.settings, self._start, self.minutes = settings, start, 0
         self.said: list[Measurement] = []
-        site, zone, holidays = settings.site.name, settings.zone, calendar(settings.site.country)
+        site, zone, holidays = settings.site.name, settings.zone, make_calendar(settings.site.country)
         self._spool = Spool(settings.data / "spool", site, 2.0, 64)
         self._recorder: Recorder | None = None
         makers: dict[str, Callable[[MqttBus], Service]] = {
@@ -83,7 +83,9 @@ class LiveHarness:
                 lambda past: Forecaster(site, zone, past, lambda *_: None, holidays), bus
             ),
             "reporter": self._reporter,
-            "ingest": lambda _: Ingest(site, self._spool, "file", Register(settings.sensors), lambda _: None, NoPast()),
+            "ingest": lambda _: Ingest(
+                site, self._spool, "file", SensorRegistry(settings.sensors), lambda _: None, NoInitialHistory()
+            ),
         }
         self.actors = {name: ServiceThread(name, make, settings) for name, make in makers.items()}
 
@@ -128,7 +130,7 @@ class LiveHarness:
     def wait_for_connections(self, number: int) -> None:
         """Until each service has its connection of that number: a broker that knows nobody keeps nothing for them."""
         buses = [actor.bus for actor in self.actors.values()]
-        wait_for(lambda: all(bus.connections >= number and bus._calm.is_set() for bus in buses), what="connections")
+        wait_for(lambda: all(bus.connections >= number and bus._may_send.is_set() for bus in buses), what="connections")
 
     def close(self) -> None:
         for actor in reversed(self.actors.values()):
@@ -142,12 +144,12 @@ class LiveHarness:
         """The service and what watches over its readings, in one history: what both see is of one instant."""
         past = self._history()
         service = make(past)
-        return unbroken(service, past, service.oldest_missing_output, lambda: bus.connections)
+        return with_gap_recovery(service, past, service.oldest_missing_output, lambda: bus.connections)
 
     def _reporter(self, _: MqttBus) -> Service:
         settings, wanted = self.settings, self.settings.reporter
-        owed = Owed(self._history(), settings.zone, wanted.outbox_days)
-        folder = SensorFolder(settings.sensor_folder)
+        owed = HistoryLookup(self._history(), settings.zone, wanted.outbox_days)
+        folder = OutputFolder(settings.sensor_folder)
         return Reporter(folder, settings.zone, wanted.horizons_hours, wanted.outbox_days, owed)
 
     def _db_writer(self, _: MqttBus) -> Service:

@@ -27,8 +27,8 @@ the newest forecast would be another, is farther than the minutes, at most one a
 @pytest.fixture
 def stage(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveHarness]:
     """A site that runs; what is said is not said again, as when db_writer is away for longer than it is kept."""
-    monkeypatch.setattr("shared.runtime.outbox.KEPT_SECONDS", 0.0)
-    monkeypatch.setattr("shared.runtime.run.WAIT_SECONDS", 0.02)
+    monkeypatch.setattr("shared.runtime.publish_buffer.REPLAY_SECONDS", 0.0)
+    monkeypatch.setattr("shared.runtime.loop.WAIT_SECONDS", 0.02)
     stage = LiveHarness(settings, datetime(2026, 3, 2, tzinfo=settings.zone))
     stage.start()
     yield stage

@@ -18,9 +18,9 @@ from bench.fuzz.services import ServiceHarness, items, make
 from services.detector.service import MOST_HELD, MOST_HOURS, Detector
 from services.detector.watch import Watch
 from services.forecaster.service import MAX_HOURS_PER_TICK
-from services.ingest.service import FARTHEST
-from services.reporter.blocks import MOST_LINES
-from services.reporter.owed import NothingOwed
+from services.ingest.service import MAX_SEQ_JUMP
+from services.reporter.blocks import MAX_OPEN_LINES
+from services.reporter.history_lookup import NullHistoryLookup
 from services.reporter.service import Reporter
 from shared.contract.codec import decode, encode
 from shared.contract.messages import (
@@ -43,7 +43,7 @@ from shared.contract.messages import (
     Verdict,
 )
 from shared.contract.topics import topic_of
-from shared.runtime.unbroken import MOST_HELD as MOST_BEHIND_A_GAP
+from shared.runtime.gap_recovery import MAX_HELD_READINGS as MOST_BEHIND_A_GAP
 from shared.settings import Settings
 from tests.unit.factories import minute_at, prediction, reading, tick, verdict
 from tests.unit.services.detector.fakes import EmptyArchive, Forecasts, KeptArchive, replay
@@ -148,14 +148,14 @@ def test_ten_thousand_new_names_are_not_ten_thousand_sensors(name: str, tmp_path
     one = stage(name, tmp_path)
     strangers = [replace(reading(0), sensor=f"s{number}", seq=number, boot_id="b") for number in range(10_000)]
     one.process(strangers)
-    refusals = [one.register.refusal(stranger.sensor) for stranger in strangers]
+    refusals = [one.register.rejection_reason(stranger.sensor) for stranger in strangers]
     assert refusals.count("") == MAX_SENSORS
     assert "name those of this site in site.toml" in refusals[-1]
 
 
 def test_ingest_does_not_believe_what_its_spool_can_not_have_given(tmp_path: Path) -> None:
     one = stage("ingest", tmp_path)
-    said = one.process([Stored("site1", "001", FARTHEST + 1, minute_at(0), -1, 0)])
+    said = one.process([Stored("site1", "001", MAX_SEQ_JUMP + 1, minute_at(0), -1, 0)])
     assert [type(message) for message in said] == [Rejected]
     assert one.service._spool.next == 0  # type: ignore[attr-defined]
 
@@ -230,19 +230,19 @@ class FakeFolder(dict[str, str]):
     def read(self, name: str) -> str:
         return self.get(name, "")
 
-    def prune_outbox(self, before: str, most: int) -> None: ...
+    def prune_outbox(self, before: str, max_newer: int) -> None: ...
 
 
 def test_verdicts_of_ever_new_minutes_do_not_fill_the_reporter() -> None:
-    service = Reporter(FakeFolder(), Settings().zone, HOURS, 7, NothingOwed())
+    service = Reporter(FakeFolder(), Settings().zone, HOURS, 7, NullHistoryLookup())
     some: Sequence[Verdict] = [verdict(0), verdict(0, sensor="002")]
     list(service.handle(some[1]))
-    for number in range(MOST_LINES + 5000):
+    for number in range(MAX_OPEN_LINES + 5000):
         list(service.handle(replace(some[0], at=FIRST + timedelta(minutes=2 * number))))
         if number % 1000 == 0:
-            list(service.settle())
-    list(service.settle())
-    assert sum(map(len, service._blocks.lines.values())) <= MOST_LINES
+            list(service.end_batch())
+    list(service.end_batch())
+    assert sum(map(len, service._blocks.lines.values())) <= MAX_OPEN_LINES
 
 
 def test_a_command_for_nobody_is_answered() -> None:

@@ -15,22 +15,22 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.ingest import rejected
-from services.ingest.rejected import RejectedLines
-from services.ingest.sources.file import FileSource
-from services.ingest.sources.lines import BadLine, Measurement, open_lines
-from services.ingest.sources.place import load_places
-from services.ingest.spool import Spool, _line
-from services.reporter.folder import SensorFolder
-from services.reporter.owed import NothingOwed, Owed
+from services.ingest import dead_letters
+from services.ingest.dead_letters import DeadLetterFiles
+from services.ingest.sources.checkpoints import load_checkpoints
+from services.ingest.sources.file_tail import FileSource
+from services.ingest.sources.line_reader import BadLine, Measurement, open_lines
+from services.ingest.spool import Spool, _encode_line
+from services.reporter.history_lookup import HistoryLookup, NullHistoryLookup
+from services.reporter.output_folder import OutputFolder
 from services.reporter.service import Reporter
-from shared.runtime.files import open_regular, read_small
-from shared.runtime.service import Unavailable
+from shared.contract.service import Unavailable
+from shared.runtime.safe_files import open_regular_file, read_limited
 from shared.settings import SettingsError, load_settings
-from shared.store.backups import listed, rotate
+from shared.store.backups import list_backups, rotate
 from shared.store.history import History
 from shared.store.recorder import Recorder
-from shared.store.repair import told
+from shared.store.repair import last_repair_text
 from tests.unit.factories import START, reading, tick, verdict
 
 SEOUL = ZoneInfo("Asia/Seoul")
@@ -81,7 +81,7 @@ def test_a_gz_that_unpacks_to_gigabytes_holds_up_no_poll(tmp_path: Path) -> None
 
 
 def test_a_gz_beyond_all_measure_is_given_up_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.ingest.sources.file.LARGEST_UNPACKED", 300)
+    monkeypatch.setattr("services.ingest.sources.file_tail.MAX_UNPACKED_BYTES", 300)
     one = source(tmp_path)
     (tmp_path / "sensor/a.csv.gz").write_bytes(gzip.compress(LINE * 50))
     found = polled(one) + polled(one)
@@ -128,7 +128,7 @@ def test_names_that_can_not_be_printed_are_told_once(tmp_path: Path) -> None:
 
 
 def test_more_files_than_a_site_can_have_are_told_and_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.ingest.sources.file.MOST_FILES", 3)
+    monkeypatch.setattr("services.ingest.sources.file_tail.MAX_FILES", 3)
     one = source(tmp_path)
     for number in range(6):
         (tmp_path / "sensor" / f"{number}.csv").write_bytes(LINE)
@@ -164,7 +164,7 @@ PLACE = {
 def test_a_place_that_makes_no_sense_is_read_anew(files: str, tmp_path: Path) -> None:
     (tmp_path / "place.json").write_text(f'{{"turning": {{}}, "files": {files}}}')
     with pytest.raises(ValueError, match=r"."):
-        load_places(tmp_path / "place.json")
+        load_checkpoints(tmp_path / "place.json")
     one = source(tmp_path)
     (tmp_path / "sensor/a.csv").write_bytes(LINE)
     assert [type(item) for item in polled(one)] == [BadLine, Measurement]
@@ -174,16 +174,16 @@ def test_a_place_beyond_all_measure_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "place.json").open("wb") as file:
         file.truncate(1_000_000_000)
     with bounded(megabytes=50), pytest.raises(ValueError, match="larger than"):
-        load_places(tmp_path / "place.json")
+        load_checkpoints(tmp_path / "place.json")
 
 
 def test_rejected_lines_do_not_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rejected, "LARGEST", 10_000)
-    keep = RejectedLines(tmp_path)
+    monkeypatch.setattr(dead_letters, "MAX_FILE_BYTES", 10_000)
+    keep = DeadLetterFiles(tmp_path)
     for number in range(2000):
         keep(BadLine(f"{number % 300:03}{'x' * 200}.csv", number, "9" * 4000, "no number"))
     files = list(tmp_path.iterdir())
-    assert len(files) <= 2 * (rejected.MOST_FILES + 1)
+    assert len(files) <= 2 * (dead_letters.MAX_FILES + 1)
     assert sum(path.stat().st_size for path in files) <= len(files) * 15_000
 
 
@@ -200,9 +200,9 @@ def test_strange_things_in_the_spool_s_folder_are_left_alone(tmp_path: Path) -> 
     os.mkfifo(tmp_path / "eeeeeeeeeeee-000000000000.log")
     (tmp_path / "dddddddddddd-000000000000.log").symlink_to("nowhere")
     again = spool(tmp_path)
-    assert (again.boot_id, again.next) == (first.boot_id, 1)
-    again.placed()
-    assert len(list(again.between(0, 9))) == 1
+    assert (again.boot_id, again.next_seq) == (first.boot_id, 1)
+    again.on_position_committed()
+    assert len(list(again.read_range(0, 9))) == 1
 
 
 def test_a_spool_s_file_with_a_line_without_end_is_not_read_at_once(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_a_spool_s_file_with_a_line_without_end_is_not_read_at_once(tmp_path: Pa
     with next(tmp_path.iterdir()).open("ab") as file:
         file.truncate(1_000_000_000)
     with bounded():
-        assert spool(tmp_path).next == 1
+        assert spool(tmp_path).next_seq == 1
 
 
 @pytest.mark.parametrize("number", [10**12, 10**400, -1])
@@ -219,12 +219,12 @@ def test_a_number_that_no_reading_has_is_not_taken_from_the_spool(number: int, t
     first = spool(tmp_path)
     first.append(reading(0))
     with next(tmp_path.iterdir()).open("ab") as file:
-        file.write(_line(replace(reading(1), seq=number)))
-    assert spool(tmp_path).next == 1
+        file.write(_encode_line(replace(reading(1), seq=number)))
+    assert spool(tmp_path).next_seq == 1
 
 
-def reporter(folder: Path, owed: Owed | NothingOwed | None = None) -> Reporter:
-    return Reporter(SensorFolder(folder), SEOUL, HOURS, 7, owed or NothingOwed())
+def reporter(folder: Path, owed: HistoryLookup | NullHistoryLookup | None = None) -> Reporter:
+    return Reporter(OutputFolder(folder), SEOUL, HOURS, 7, owed or NullHistoryLookup())
 
 
 def goes_on(one: Reporter, folder: Path) -> bool:
@@ -233,7 +233,7 @@ def goes_on(one: Reporter, folder: Path) -> bool:
     for minute in range(12):
         list(one.handle(verdict(minute)))
         list(one.handle(tick(minute)))
-        list(one.settle())
+        list(one.end_batch())
     return "2026-11-23T23:11" in (folder / "alert.txt").read_text() and (folder / "server.txt").is_file()
 
 
@@ -260,9 +260,9 @@ def test_the_reporter_goes_on_after_whatever_is_in_its_files(content: bytes, tmp
 def test_a_server_txt_of_a_day_to_come_does_not_silence_the_reporter(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "wvr.db", SEOUL, (0, 24))
     recorder.write([reading(0), verdict(0)])
-    owed = Owed(History(tmp_path / "wvr.db", SEOUL, "site1"), SEOUL, 7)
+    owed = HistoryLookup(History(tmp_path / "wvr.db", SEOUL, "site1"), SEOUL, 7)
     recorder.close()
-    assert owed.last() == "2026-11-24T23:00"
+    assert owed.latest_minute() == "2026-11-24T23:00"
     for name in ("server.txt", "server.part.txt"):
         (tmp_path / name).write_text(OURS.replace("2026", "2098") * 10)
     assert goes_on(reporter(tmp_path, owed), tmp_path)
@@ -274,21 +274,21 @@ def test_the_reporter_says_what_it_can_not_write_and_writes_it_when_it_can(tmp_p
     list(one.start())
     list(one.handle(verdict(0)))
     with pytest.raises(Unavailable, match=r"alert\.txt can't be written"):
-        list(one.settle())
+        list(one.end_batch())
     (tmp_path / "alert.txt").rmdir()
-    list(one.settle())
+    list(one.end_batch())
     assert (tmp_path / "alert.txt").is_file()
 
 
 def test_a_folder_in_the_outbox_is_no_block(tmp_path: Path) -> None:
-    folder = SensorFolder(tmp_path)
+    folder = OutputFolder(tmp_path)
     (tmp_path / "outbox/server-20200101T0000.txt").mkdir()
     folder.prune_outbox("server-20260101T0000.txt", 1)
 
 
 def test_the_outbox_does_not_grow_with_blocks_of_days_to_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.reporter.folder.MOST_BLOCKS", 5)
-    folder = SensorFolder(tmp_path)
+    monkeypatch.setattr("services.reporter.output_folder.MAX_BLOCKS", 5)
+    folder = OutputFolder(tmp_path)
     for day in range(10, 20):
         folder.write(f"outbox/server-209901{day}T0000.txt", "")
     folder.prune_outbox("server-20260101T0000.txt", 1)
@@ -298,17 +298,17 @@ def test_the_outbox_does_not_grow_with_blocks_of_days_to_come(tmp_path: Path, mo
 def test_what_was_said_of_a_repair_is_read_whatever_it_is(tmp_path: Path) -> None:
     note = tmp_path / "wvr.db.corrupt-20260101T000000.txt"
     note.write_bytes(b"\xff" * 9000)
-    assert len(told(tmp_path / "wvr.db")) == 1000
+    assert len(last_repair_text(tmp_path / "wvr.db")) == 1000
     note.unlink()
     note.mkdir()
-    assert "can't be read" in told(tmp_path / "wvr.db")
+    assert "can't be read" in last_repair_text(tmp_path / "wvr.db")
 
 
 def test_strange_names_among_the_backups_are_left_alone(tmp_path: Path) -> None:
     for name in ("wvr-x.db", "wvr-20261399T000000.db", "other.db", "wvr-.db", "wvr-\n.db"):
         (tmp_path / name).touch()
     (tmp_path / "wvr-20260101T000000.db").mkdir()
-    assert listed(tmp_path) == {}
+    assert list_backups(tmp_path) == {}
     rotate(tmp_path)
     assert len(list(tmp_path.iterdir())) == 6
 
@@ -353,6 +353,6 @@ def test_a_folder_in_the_place_of_site_toml_is_named(tmp_path: Path) -> None:
 def test_a_pipe_is_never_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with bounded(), pytest.raises(OSError, match="no regular file"):
-        open_regular(tmp_path / "pipe")
+        open_regular_file(tmp_path / "pipe")
     with bounded(), pytest.raises(OSError, match="no regular file"):
-        read_small(Path("/dev/zero"), 100)
+        read_limited(Path("/dev/zero"), 100)

@@ -11,7 +11,7 @@ import pytest
 
 from cli.replay import replay
 from services.ingest.sources.simulator import Simulator
-from services.reporter.text import place, time_of
+from services.reporter.line_format import key_to_time, minute_key
 from shared.settings import Settings, Site
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -54,7 +54,7 @@ def test_a_change_of_the_clocks_loses_no_minute_and_no_block(tmp_path: Path, beg
     outbox = settings.sensor_folder / "outbox"
     names = sorted(path.name for path in outbox.iterdir())
     starts = [first + timedelta(minutes=10 * block) for block in range(HOURS * 6)]
-    local = [f"server-{place(int(at.timestamp()), BERLIN).replace('-', '').replace(':', '')}.txt" for at in starts]
+    local = [f"server-{minute_key(int(at.timestamp()), BERLIN).replace('-', '').replace(':', '')}.txt" for at in starts]
     assert names == sorted(local) == local
     assert " ".join(turning) in " ".join(name[16:-4] for name in names)
     for name, at in zip(names, starts, strict=True):
@@ -69,4 +69,4 @@ def test_a_change_of_the_clocks_loses_no_minute_and_no_block(tmp_path: Path, beg
 
 @pytest.mark.parametrize("name", ["2026-10-25T02:30", "2026-10-25T02B30", "2026-10-25T03:00", "2026-03-29T03:00"])
 def test_a_place_names_one_minute(name: str) -> None:
-    assert place(int(time_of(name, BERLIN).timestamp()), BERLIN) == name
+    assert minute_key(int(key_to_time(name, BERLIN).timestamp()), BERLIN) == name

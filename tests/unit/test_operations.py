@@ -17,7 +17,7 @@ from shared.contract.messages import Status
 RAISED = {"Unavailable", "BackupError", "beat", "_tell"}
 """Calls whose text becomes a status, by way of the loop or of db_writer's note."""
 SPEAKERS = {
-    ("shared/store/trouble.py", "hindrance"),
+    ("shared/store/sqlite_errors.py", "hindrance"),
     ("shared/store/repair.py", "heal"),
     ("shared/store/schema.py", "later"),
     ("shared/store/schema.py", "earlier"),
@@ -26,17 +26,17 @@ SPEAKERS = {
 NOTES = {"note", "_doubt", "refusal", "busy"}
 """Names and properties that hold a text for the status."""
 PASSED_ON = {
-    "services/ingest/minutes.py: self._doubt",
+    "services/ingest/tick_clock.py: self._doubt",
     "services/ingest/service.py: self._spool.note",
     "shared/runtime/mqtt_bus.py: '; '.join(filter(None, (self._outbox.refusal, busy or self._note)))",
     "shared/runtime/mqtt_bus.py: note",
-    "shared/runtime/run.py: note()",
-    "shared/runtime/run.py: told",
-    "shared/store/reader.py: other",
+    "shared/runtime/loop.py: note()",
+    "shared/runtime/loop.py: told",
+    "shared/store/read_connection.py: other",
     "shared/store/recorder.py: self._file.note",
-    "shared/store/writable.py: newer",
-    "shared/store/writable.py: told(self._path)",
-    "shared/store/writable.py: what",
+    "shared/store/write_connection.py: newer",
+    "shared/store/write_connection.py: told(self._path)",
+    "shared/store/write_connection.py: what",
 }
 """What comes from the texts of others; anything else that can't be read off the code is a gap in this test."""
 GAP = "…"

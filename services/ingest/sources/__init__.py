@@ -6,20 +6,20 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
 
-from services.ingest.sources.file import FileSource
-from services.ingest.sources.lines import BadLine, Measurement
-from services.ingest.sources.simulator import SimulatorSource, simulator
+from services.ingest.sources.file_tail import FileSource
+from services.ingest.sources.line_reader import BadLine, Measurement
+from services.ingest.sources.simulator import SimulatorSource, make_simulator
 from shared.settings import Settings
 
 
 class Source(Protocol):
     """Gives what is new, at least once."""
 
-    def poll(self, now: datetime, most: int) -> Iterable[Measurement | BadLine]:
+    def poll(self, now: datetime, max_items: int) -> Iterable[Measurement | BadLine]:
         """What came since the last poll, about `most` items."""
         ...
 
-    def done(self) -> None:
+    def commit(self) -> None:
         """All that was polled is safe; it need not come again after a restart."""
         ...
 
@@ -28,5 +28,5 @@ SOURCES: dict[str, Callable[[Settings], Source]] = {
     "file": lambda settings: FileSource(
         settings.sensor_folder, settings.ingest.files, settings.zone, settings.data / "spool" / "place.json"
     ),
-    "simulator": lambda settings: SimulatorSource(simulator(settings)),
+    "simulator": lambda settings: SimulatorSource(make_simulator(settings)),
 }

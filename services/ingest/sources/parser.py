@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from services.ingest.sources.clock import LineError, SiteClock
+from services.ingest.sources.timestamps import LineError, TimestampParser
 from shared.contract.messages import MAX_ABS_VALUE, is_valid_name
 
 COLUMNS = ("timestamp", "sensor", "flow_rate", "pressure")
 NO_VALUE = ("null", "nan", "-nan", "+nan")
-AROUND = "\ufeff\0\r\n "
+STRIPPED = "\ufeff\0\r\n "
 """What may surround a line: a byte order mark, what a power cut leaves, line ends, blanks."""
 
 
@@ -31,58 +31,58 @@ class Measurement(NamedTuple):
 class Parser:
     """Parses the lines of one file or port. `header` names the columns: in any order, with others between them."""
 
-    def __init__(self, zone: ZoneInfo | SiteClock, header: str | None = None) -> None:
-        self._clock = zone if isinstance(zone, SiteClock) else SiteClock(zone)
+    def __init__(self, zone: ZoneInfo | TimestampParser, header: str | None = None) -> None:
+        self._timestamps = zone if isinstance(zone, TimestampParser) else TimestampParser(zone)
         self._sensors: set[str] = set()
-        self._broken = ""
+        self._header_error = ""
         self.header = ""
         """Of the lines that follow; empty: the usual columns."""
-        self.take(header or "")
+        self.set_header(header or "")
 
-    def take(self, header: str) -> None:
+    def set_header(self, header: str) -> None:
         """Lines follow this header from now on. Raises LineError, then and for each of them, when it lacks a column."""
-        self.header = header.strip(AROUND)
-        names = [name.casefold() for name in fields_of(self.header)] or list(COLUMNS)
-        at, sensor, flow_rate, pressure = (_column(names, name) for name in COLUMNS)
-        self._at = at if at >= 0 else _column(names, "at")
+        self.header = header.strip(STRIPPED)
+        names = [name.casefold() for name in split_fields(self.header)] or list(COLUMNS)
+        at, sensor, flow_rate, pressure = (_column_index(names, name) for name in COLUMNS)
+        self._at = at if at >= 0 else _column_index(names, "at")
         self._width, self._sensor, self._flow_rate, self._pressure = len(names), sensor, flow_rate, pressure
         lacking = [name for name, place in (("timestamp", self._at), ("sensor", sensor)) if place < 0]
         if flow_rate == pressure:
             lacking += COLUMNS[2:]
-        self._broken = f"the header lacks {' and '.join(lacking)}" if lacking else ""
-        if self._broken:
-            raise LineError(self._broken)
+        self._header_error = f"the header lacks {' and '.join(lacking)}" if lacking else ""
+        if self._header_error:
+            raise LineError(self._header_error)
 
     def parse(self, line: str) -> Measurement:
         """The measurement of a line. Raises LineError."""
-        fields = fields_of(line)
-        if len(fields) != self._width or self._broken:
-            self._rejoin(fields, line)
+        fields = split_fields(line)
+        if len(fields) != self._width or self._header_error:
+            self._join_date_and_time(fields, line)
         fields.append("")
         sensor = fields[self._sensor]
         if sensor not in self._sensors:
-            self._admit(sensor)
-        minute = self._clock.minute(fields[self._at], sensor)
-        return Measurement(sensor, minute, number(fields[self._flow_rate]), number(fields[self._pressure]))
+            self._check_sensor_name(sensor)
+        minute = self._timestamps.parse(fields[self._at], sensor)
+        return Measurement(sensor, minute, parse_value(fields[self._flow_rate]), parse_value(fields[self._pressure]))
 
-    def _rejoin(self, fields: list[str], line: str) -> None:
+    def _join_date_and_time(self, fields: list[str], line: str) -> None:
         """Makes one field of a date and a time that a blank or tab has cut apart."""
-        if self._broken:
-            raise LineError(self._broken)
+        if self._header_error:
+            raise LineError(self._header_error)
         if len(fields) != self._width + 1 or "," in line or ";" in line:
             raise LineError(f"{len(fields)} fields instead of {self._width}")
         fields[self._at : self._at + 2] = [" ".join(fields[self._at : self._at + 2])]
 
-    def _admit(self, sensor: str) -> None:
+    def _check_sensor_name(self, sensor: str) -> None:
         if not (0 < len(sensor) <= 64 and is_valid_name(sensor) and sensor.strip(".")):
             raise LineError(f"no name of a sensor: {sensor[:80]!r}")
         if len(self._sensors) < 1000:
             self._sensors.add(sensor)
 
 
-def fields_of(line: str) -> list[str]:
+def split_fields(line: str) -> list[str]:
     """Fields of a line: cut at semicolons, else commas, else tabs, else blanks."""
-    line = line.strip(AROUND)
+    line = line.strip(STRIPPED)
     if '"' in line:
         line = line.replace('"', "")
     for separator in (";", ",", "\t"):
@@ -95,11 +95,11 @@ def fields_of(line: str) -> list[str]:
 
 def is_header(line: str) -> bool:
     """Whether a line names columns: one of them is the timestamp, and none begins like a number."""
-    names = [name.casefold() for name in fields_of(line)]
+    names = [name.casefold() for name in split_fields(line)]
     return ("timestamp" in names or "at" in names) and not any(name[:1].isdigit() for name in names)
 
 
-def number(text: str) -> float | None:
+def parse_value(text: str) -> float | None:
     """A value with a decimal point; None for an empty one, NULL or nan. Raises LineError, also for infinity."""
     if not text:
         return None
@@ -117,6 +117,6 @@ def number(text: str) -> float | None:
     raise LineError(f"no number: {text[:40]!r}")
 
 
-def _column(names: list[str], wanted: str) -> int:
+def _column_index(names: list[str], wanted: str) -> int:
     """Place of a column; -1 when there is none."""
     return names.index(wanted) if wanted in names else -1

@@ -10,21 +10,71 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from services.ingest.sources.lines import Measurement
+from services.ingest.sources.line_reader import Measurement
 from shared.domain.local_time import hour_of_week, local_seconds, local_time, minute_of_day
 from shared.domain.series import DAY, HOUR, MINUTE, Floats, Ints, Series
 from shared.settings import Settings
 
-WORKDAY = (22, 18, 16, 16, 20, 42, 92, 150, 142, 116, 104, 102, 108, 104, 98, 96, 104, 122, 148, 158, 140, 112, 74, 40)
-WEEKEND = (28, 22, 18, 16, 18, 26, 50, 92, 136, 156, 150, 140, 132, 124, 116, 110, 112, 124, 142, 148, 132, 106, 76, 46)
+WORKDAY_PROFILE = (
+    22,
+    18,
+    16,
+    16,
+    20,
+    42,
+    92,
+    150,
+    142,
+    116,
+    104,
+    102,
+    108,
+    104,
+    98,
+    96,
+    104,
+    122,
+    148,
+    158,
+    140,
+    112,
+    74,
+    40,
+)
+WEEKEND_PROFILE = (
+    28,
+    22,
+    18,
+    16,
+    18,
+    26,
+    50,
+    92,
+    136,
+    156,
+    150,
+    140,
+    132,
+    124,
+    116,
+    110,
+    112,
+    124,
+    142,
+    148,
+    132,
+    106,
+    76,
+    46,
+)
 """Shape of the flow by local hour."""
-MEAN = (5 * sum(WORKDAY) + 2 * sum(WEEKEND)) / (7 * 24)
-PERIODS = ((30 * DAY, 0.03), (2 * DAY, 0.03), (HOUR, 0.02), (10 * MINUTE, 0.02))
+PROFILE_MEAN = (5 * sum(WORKDAY_PROFILE) + 2 * sum(WEEKEND_PROFILE)) / (7 * 24)
+SLOW_NOISE_SCALES = ((30 * DAY, 0.03), (2 * DAY, 0.03), (HOUR, 0.02), (10 * MINUTE, 0.02))
 """Wandering of the demand: time scale in seconds, and spread in parts of the flow."""
-MINUTE_NOISE = 0.03
-LEAK_EVERY = 90 * DAY
+MINUTE_NOISE_SHARE = 0.03
+LEAK_INTERVAL_SECONDS = 90 * DAY
 """Each so long span has one leak or burst."""
-STEP = 0.01
+METER_RESOLUTION = 0.01
 """Resolution of both meters, m³/h and bar."""
 
 
@@ -44,32 +94,34 @@ class Simulator:
         """All minutes of [start, stop), epoch seconds."""
         at = np.arange(-(-start // MINUTE) * MINUTE, stop, MINUTE, dtype=np.int64)
         key = zlib.crc32(f"{self.seed}/{sensor}".encode())
-        demand = self.mean_flow * self._usual(at) * (1 + self._wandering(at, key))
-        demand *= 1 + MINUTE_NOISE * noise(at // MINUTE, key + 1)
-        flow = np.maximum(demand, 0.02 * self.mean_flow) + self.mean_flow * leak(at, key)
+        demand = self.mean_flow * self._expected_flow(at) * (1 + self._slow_noise(at, key))
+        demand *= 1 + MINUTE_NOISE_SHARE * gaussian_noise(at // MINUTE, key + 1)
+        flow = np.maximum(demand, 0.02 * self.mean_flow) + self.mean_flow * leakage_share(at, key)
         headloss = 0.12 * (flow / self.mean_flow) ** 1.852
-        pressure = self.mean_pressure * (1.15 - headloss + 0.004 * noise(at // MINUTE, key + 2))
-        return Series(at, _steps(flow), _steps(np.maximum(pressure, 0.0)))
+        pressure = self.mean_pressure * (1.15 - headloss + 0.004 * gaussian_noise(at // MINUTE, key + 2))
+        return Series(at, _round_to_resolution(flow), _round_to_resolution(np.maximum(pressure, 0.0)))
 
     def minute(self, sensor: str, at: int) -> Measurement:
         """One minute, the same as in history."""
         one = self.history(sensor, at, at + MINUTE)
         return Measurement(sensor, local_time(at, self.zone), float(one.flow_rate[0]), float(one.pressure[0]))
 
-    def _usual(self, at: Ints) -> Floats:
+    def _expected_flow(self, at: Ints) -> Floats:
         """Flow in parts of its mean: by hour, kind of day and season (more in summer)."""
         local = local_seconds(at, self.zone)
         hours = np.append(np.arange(24) + 0.5, 24.5)
         place = (minute_of_day(local) / 60 - 0.5) % 24 + 0.5
-        workday, weekend = (np.interp(place, hours, [*curve, curve[0]]) / MEAN for curve in (WORKDAY, WEEKEND))
+        workday, weekend = (
+            np.interp(place, hours, [*curve, curve[0]]) / PROFILE_MEAN for curve in (WORKDAY_PROFILE, WEEKEND_PROFILE)
+        )
         summer = np.cos(2 * np.pi * (local / DAY - 210) / 365.25)
         usual: Floats = np.where(hour_of_week(local) < 120, workday, weekend) * (1 + 0.10 * summer)
         return usual
 
-    def _wandering(self, at: Ints, key: int) -> Floats:
+    def _slow_noise(self, at: Ints, key: int) -> Floats:
         wandering: Floats = np.zeros(len(at))
-        for scale, spread in PERIODS:
-            wandering += spread * smooth(at, scale, key + scale)
+        for scale, spread in SLOW_NOISE_SCALES:
+            wandering += spread * value_noise(at, scale, key + scale)
         return wandering
 
 
@@ -80,7 +132,7 @@ class SimulatorSource:
         self._site = site
         self._next: int | None = None
 
-    def poll(self, now: datetime, most: int) -> Iterator[Measurement]:
+    def poll(self, now: datetime, max_items: int) -> Iterator[Measurement]:
         """The minutes that closed since the last poll, at most `most` items but one minute at least.
 
         The first poll begins with the present minute; so does one after a leap of more than an hour, back or ahead.
@@ -88,52 +140,52 @@ class SimulatorSource:
         present = int(now.timestamp()) // MINUTE * MINUTE
         if self._next is None or abs(present - self._next) > HOUR:
             self._next = present
-        minutes = max(1, most // len(self._site.sensors))
+        minutes = max(1, max_items // len(self._site.sensors))
         for at in range(self._next, min(present, self._next + minutes * MINUTE), MINUTE):
             self._next = at + MINUTE
             for sensor in self._site.sensors:
                 yield self._site.minute(sensor, at)
 
-    def done(self) -> None:
+    def commit(self) -> None:
         """Nothing to remember: what was not there then is gone, as at a real meter."""
 
 
-def simulator(settings: Settings) -> Simulator:
+def make_simulator(settings: Settings) -> Simulator:
     """The simulator that site.toml describes."""
     wanted = settings.simulator
     return Simulator(wanted.seed, wanted.sensors, wanted.mean_flow, wanted.mean_pressure, settings.zone)
 
 
-def leak(at: Ints, key: int) -> Floats:
+def leakage_share(at: Ints, key: int) -> Floats:
     """Leakage in parts of the mean flow: in each span one, growing or sudden, for two to fourteen days."""
-    span = at // LEAK_EVERY
-    begin, length, size, sudden = (uniform(span, key + 10 + part) for part in range(4))
+    span = at // LEAK_INTERVAL_SECONDS
+    begin, length, size, sudden = (hashed_uniform(span, key + 10 + part) for part in range(4))
     days = 2 + 12 * length
-    opened = span * LEAK_EVERY + begin * (LEAK_EVERY - days * DAY)
+    opened = span * LEAK_INTERVAL_SECONDS + begin * (LEAK_INTERVAL_SECONDS - days * DAY)
     age = (at - opened) / DAY
     growth = np.where(sudden < 0.5, 1.0, np.clip(age / 3, 0, 1))
     found: Floats = np.where((age >= 0) & (age < days), (0.06 + 0.14 * size) * growth, 0.0)
     return found
 
 
-def smooth(at: Ints, scale: int, key: int) -> Floats:
+def value_noise(at: Ints, scale: int, key: int) -> Floats:
     """Normal noise that changes over `scale` seconds: interpolated between hashed knots (Perlin's value noise)."""
     place = at / scale
     knot = np.floor(place).astype(np.int64)
     weight = place - knot
     weight = weight * weight * (3 - 2 * weight)
-    mixed: Floats = noise(knot, key) * (1 - weight) + noise(knot + 1, key) * weight
+    mixed: Floats = gaussian_noise(knot, key) * (1 - weight) + gaussian_noise(knot + 1, key) * weight
     return mixed / np.sqrt(weight**2 + (1 - weight) ** 2)
 
 
-def noise(place: Ints, key: int) -> Floats:
+def gaussian_noise(place: Ints, key: int) -> Floats:
     """Standard normal numbers by place (Box and Muller, 1958)."""
-    radius = np.sqrt(-2 * np.log1p(-uniform(place, 2 * key)))
-    found: Floats = radius * np.cos(2 * np.pi * uniform(place, 2 * key + 1))
+    radius = np.sqrt(-2 * np.log1p(-hashed_uniform(place, 2 * key)))
+    found: Floats = radius * np.cos(2 * np.pi * hashed_uniform(place, 2 * key + 1))
     return found
 
 
-def uniform(place: Ints, key: int) -> Floats:
+def hashed_uniform(place: Ints, key: int) -> Floats:
     """Numbers of [0, 1) by place (splitmix64; Steele, Lea and Flood, 2014)."""
     mixed = place.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(key * 0xD1342543DE82EF95 % 2**64)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
@@ -142,5 +194,5 @@ def uniform(place: Ints, key: int) -> Floats:
     return found
 
 
-def _steps(values: Floats) -> Floats:
-    return np.round(np.round(values / STEP) * STEP, 2)
+def _round_to_resolution(values: Floats) -> Floats:
+    return np.round(np.round(values / METER_RESOLUTION) * METER_RESOLUTION, 2)

@@ -13,7 +13,7 @@ from bench.detection.demand import draws
 from bench.detection.events import CLEAN_DAYS, FAULTS, LEGITIMATE, LOSSES, Event
 from bench.detection.pipes import flows_and_pressures
 from bench.detection.simulator import GRADES, KINDS, Grade, Record, make_record, make_site
-from services.ingest.sources.lines import read_measurements
+from services.ingest.sources.line_reader import read_measurements
 from services.ingest.sources.parser import Measurement
 from shared.domain.series import DAY, MINUTE, Floats
 from shared.settings import load_settings

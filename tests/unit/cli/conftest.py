@@ -21,5 +21,5 @@ def site(tmp_path: Path) -> Settings:
     recorder = Recorder(settings.database, settings.zone, (0,))
     recorder.write([*(reading(minute) for minute in range(10)), *(verdict(minute) for minute in range(10))])
     recorder.close()
-    backups.make(settings.database, settings.backups, minute_at(30), lambda *_: None)
+    backups.create_backup(settings.database, settings.backups, minute_at(30), lambda *_: None)
     return settings

@@ -10,7 +10,7 @@ import pytest
 from cli.bootstrap import CommandError
 from cli.doctor_checks import broker_persistence
 from cli.doctor_checks.finding import Finding
-from shared.runtime.probe import kept
+from shared.runtime.broker_probe import retained_messages
 from shared.settings import Settings
 from tests.conftest import Mosquitto
 
@@ -42,7 +42,9 @@ def test_a_broker_that_keeps_what_it_must(settings: Settings, here: broker_persi
 
 def test_nothing_of_the_question_stays(settings: Settings, here: broker_persistence.BrokerInstall) -> None:
     assert only(settings, here).state == "ok"
-    assert kept(settings, f"{broker_persistence.RETAINED_TOPIC}/#", broker_persistence.RETAINED_TOPIC) == {}
+    assert (
+        retained_messages(settings, f"{broker_persistence.RETAINED_TOPIC}/#", broker_persistence.RETAINED_TOPIC) == {}
+    )
     assert only(settings, here).state == "ok"
 
 

@@ -52,7 +52,7 @@ def test_a_missing_folder_and_a_small_disk(site: Settings, monkeypatch: pytest.M
 
 
 def test_a_damaged_database_and_a_damaged_backup(site: Settings) -> None:
-    for path in (site.database, *backups.listed(site.backups).values()):
+    for path in (site.database, *backups.list_backups(site.backups).values()):
         content = path.read_bytes()
         path.write_bytes(content[:4096] + b"\xa5" * (len(content) - 4096))
     found = wrongs(database.check(site, NOW))

@@ -10,9 +10,9 @@ import pytest
 
 from cli.doctor_checks import backlog, services
 from shared.contract.messages import Status, Stored
-from shared.runtime import probe
+from shared.runtime import broker_probe
 from shared.settings import Broker, Settings
-from shared.store.schema import OLDER
+from shared.store.schema import STATUS_SCHEMA_OLDER
 from shared.version import VERSION
 from tests.unit.cli.findings import notes, wrongs
 from tests.unit.factories import minute_at
@@ -41,7 +41,7 @@ def test_a_broker_that_answers(settings: Settings) -> None:
 
 
 def test_a_broker_that_hangs(site: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(broker_probe, "ANSWER_TIMEOUT_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         hung = site.model_copy(update={"broker": Broker(port=deaf.getsockname()[1])})
         assert "does not answer within" in wrongs(services.check(hung, NOW))
@@ -62,8 +62,8 @@ def test_a_service_of_another_version() -> None:
 
 def test_a_service_that_waits_for_new_tables_is_not_ill() -> None:
     """The first seconds of an update, until db_writer has made them."""
-    waits = Status("site1", "reporter", "online", VERSION, minute_at(0), minute_at(30), 80.0, 0, OLDER)
-    assert OLDER in notes(services.check_service("reporter", waits, NOW))
+    waits = Status("site1", "reporter", "online", VERSION, minute_at(0), minute_at(30), 80.0, 0, STATUS_SCHEMA_OLDER)
+    assert STATUS_SCHEMA_OLDER in notes(services.check_service("reporter", waits, NOW))
     assert not wrongs(services.check_service("reporter", waits, NOW))
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from services.detector.methods.prediction import first_hours
 from services.detector.service import Detector
-from services.reporter.owed import NothingOwed
+from services.reporter.history_lookup import NullHistoryLookup
 from services.reporter.service import Reporter, outbox_name
 from shared.contract.messages import CHANNELS, SCORED_HORIZONS, Message, Prediction, Verdict
 from shared.domain.series import HOUR
@@ -42,21 +42,21 @@ class FakeFolder:
     def read(self, name: str) -> str:
         return self.texts.get(name, "")
 
-    def prune_outbox(self, before: str, most: int) -> None:
+    def prune_outbox(self, before: str, max_newer: int) -> None:
         """Keeps all."""
 
 
 def test_the_columns_the_check_and_the_scores_are_of_the_same_prediction() -> None:
     heard, sheets = VerdictRecordingService(), FakeFolder()
     detector = Detector(Settings(), EmptyArchive())
-    reporter = Reporter(sheets, ZONE, HORIZONS, 30, NothingOwed())
+    reporter = Reporter(sheets, ZONE, HORIZONS, 30, NullHistoryLookup())
     stage = Replay([make_forecaster(), detector, reporter, heard], NullService())
     checked = {}
     for minute in range(DAYS * 1440 + 70):
-        stage.say(reading(minute, flow(minute), 4 + 0.01 * (minute % 7)))
+        stage.publish(reading(minute, flow(minute), 4 + 0.01 * (minute % 7)))
         if minute % 60 == 0:
             checked[minute // 60] = detector._posts["001"].watch.station.predictions.get(NOW // HOUR + minute // 60)
-        stage.say(tick(minute))
+        stage.publish(tick(minute))
     predictions = {one.issued_at: one for one in heard.messages if isinstance(one, Prediction)}
     for hour in range(4, DAYS * 24):
         said = predictions[minute_at(60 * hour)]

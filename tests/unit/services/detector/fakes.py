@@ -23,19 +23,19 @@ class EmptyArchive:
     def sensors(self) -> list[str]:
         return []
 
-    def span(self, sensor: str) -> tuple[int, int] | None:  # noqa: ARG002
+    def reading_range(self, sensor: str) -> tuple[int, int] | None:  # noqa: ARG002
         return None
 
     def readings(self, sensor: str, start: int, stop: int) -> Series:  # noqa: ARG002
         return Series(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0))
 
-    def unjudged(self, sensor: str, start: int, stop: int) -> Iterator[Reading]:  # noqa: ARG002
+    def readings_without_verdict(self, sensor: str, start: int, stop: int) -> Iterator[Reading]:  # noqa: ARG002
         return iter(())
 
-    def sound_readings(self, sensor: str, start: int, stop: int) -> Series:
+    def fault_free_readings(self, sensor: str, start: int, stop: int) -> Series:
         return self.readings(sensor, start, stop)
 
-    def first_hours(self, sensor: str, start: int, stop: int) -> dict[int, dict[str, Quantiles]]:  # noqa: ARG002
+    def current_hour_forecasts(self, sensor: str, start: int, stop: int) -> dict[int, dict[str, Quantiles]]:  # noqa: ARG002
         return {}
 
     def criteria(self, sensor: str) -> list[Criteria]:  # noqa: ARG002
@@ -44,7 +44,7 @@ class EmptyArchive:
     def anomalies(self, sensor: str, start: int) -> list[Anomaly]:  # noqa: ARG002
         return []
 
-    def anomaly_days(self, sensor: str, start: int, stop: int) -> list[tuple[int, int]]:  # noqa: ARG002
+    def anomaly_spans(self, sensor: str, start: int, stop: int) -> list[tuple[int, int]]:  # noqa: ARG002
         return []
 
 
@@ -63,7 +63,7 @@ class KeptArchive(EmptyArchive):
     def sensors(self) -> list[str]:
         return sorted({one.sensor for one in self.kept})
 
-    def span(self, sensor: str) -> tuple[int, int] | None:  # noqa: ARG002
+    def reading_range(self, sensor: str) -> tuple[int, int] | None:  # noqa: ARG002
         return int(self.kept[0].at.timestamp()), int(self.kept[-1].at.timestamp())
 
     def readings(self, sensor: str, start: int, stop: int) -> Series:  # noqa: ARG002
@@ -71,11 +71,11 @@ class KeptArchive(EmptyArchive):
         table = np.array([row for row in rows if start <= row[0] < stop], dtype=np.float64).reshape(-1, 3)
         return Series(table[:, 0].astype(np.int64), table[:, 1], table[:, 2])
 
-    def unjudged(self, sensor: str, start: int, stop: int) -> Iterator[Reading]:  # noqa: ARG002
+    def readings_without_verdict(self, sensor: str, start: int, stop: int) -> Iterator[Reading]:  # noqa: ARG002
         owed = [one for one in self.kept if one.at not in self._verdicts] if self._judged else []
         return (one for one in owed if start <= one.at.timestamp() < stop)
 
-    def sound_readings(self, sensor: str, start: int, stop: int) -> Series:
+    def fault_free_readings(self, sensor: str, start: int, stop: int) -> Series:
         found = self.readings(sensor, start, stop)
         flow, pressure = found.flow_rate.copy(), found.pressure.copy()
         flow[np.isin(found.at, self._faults("flow_rate"))] = np.nan
@@ -86,7 +86,7 @@ class KeptArchive(EmptyArchive):
         found = [one for one in self._said if isinstance(one, Verdict) and getattr(one, channel).system.flag]
         return [int(one.at.timestamp()) for one in found]
 
-    def first_hours(self, sensor: str, start: int, stop: int) -> dict[int, dict[str, Quantiles]]:  # noqa: ARG002
+    def current_hour_forecasts(self, sensor: str, start: int, stop: int) -> dict[int, dict[str, Quantiles]]:  # noqa: ARG002
         issued = {at: first_hours(one) for at, one in self._predictions.items() if start <= at < stop}
         return {
             at: {channel: known for channel, known in zip(CHANNELS, both, strict=True) if known}
@@ -100,7 +100,7 @@ class KeptArchive(EmptyArchive):
         newest = {one.id: one for one in self._said if isinstance(one, Anomaly)}
         return [one for one in newest.values() if one.cleared_at is None or one.cleared_at.timestamp() >= start]
 
-    def anomaly_days(self, sensor: str, start: int, stop: int) -> list[tuple[int, int]]:
+    def anomaly_spans(self, sensor: str, start: int, stop: int) -> list[tuple[int, int]]:
         found = [(one.opened_at.timestamp(), one.cleared_at) for one in self.anomalies(sensor, start)]
         return [(int(since), int(until.timestamp()) if until else stop) for since, until in found if since < stop]
 

@@ -48,26 +48,26 @@ class FakeHistory:
     def sensors(self) -> list[str]:
         return ["001"] if len(self.series) else []
 
-    def span(self, sensor: str) -> tuple[int, int] | None:
+    def reading_range(self, sensor: str) -> tuple[int, int] | None:
         return (int(self.series.at[0]), int(self.series.at[-1])) if len(self.series) and sensor == "001" else None
 
     def readings(self, sensor: str, start: int, stop: int) -> Series:
         part = (self.series.at >= start) & (self.series.at < stop) & (sensor == "001")
         return Series(self.series.at[part], self.series.flow_rate[part], self.series.pressure[part])
 
-    def unforecast(self, sensor: str, start: int, stop: int) -> list[int]:  # noqa: ARG002
+    def hours_without_forecast(self, sensor: str, start: int, stop: int) -> list[int]:  # noqa: ARG002
         live = self.live if self.live is not None else self.last_issued
         hours = {at // HOUR * HOUR for at in self.series.at.tolist() if live is not None and at >= live}
         later = {hour for hour in hours if self.last_issued is None or hour > self.last_issued}
         return sorted(hour for hour in {*self.missed, *later} if start <= hour < stop)
 
-    def issued(self, sensor: str) -> int | None:
+    def last_issued_at(self, sensor: str) -> int | None:
         return self.last_issued if sensor == "001" else None
 
-    def predictions(self, sensor: str) -> Prediction | None:
+    def prediction_at(self, sensor: str) -> Prediction | None:
         return self.newest if sensor == "001" else None
 
-    def forecasts_of(self, sensor: str, start: int, stop: int) -> list[ForecastPoint]:
+    def forecasts_for_hours(self, sensor: str, start: int, stop: int) -> list[ForecastPoint]:
         found = []
         for one in self.stored:
             issued = int(one.issued_at.timestamp())

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from services.ingest import repeats
-from services.ingest.past import NoPast, SimulatedPast
-from services.ingest.rejected import RejectedLines
+from services.ingest import duplicate_limiter
+from services.ingest.dead_letters import DeadLetterFiles
+from services.ingest.initial_history import NoInitialHistory, SimulatedHistory
 from services.ingest.service import Ingest
-from services.ingest.sources.lines import BadLine, Measurement
+from services.ingest.sources.line_reader import BadLine, Measurement
 from services.ingest.sources.simulator import Simulator
-from services.ingest.spool import NoSpool
+from services.ingest.spool import NullSpool
 from shared.contract.messages import HistoryBatch, Message, Reading, Rejected, Stored, Tick
+from shared.contract.service import Unavailable
 from shared.domain.series import DAY, MINUTE
-from shared.runtime.register import Register
-from shared.runtime.service import Unavailable
+from shared.runtime.sensor_registry import SensorRegistry
 from shared.settings import Settings
 from tests.unit.factories import START, minute_at, tick
 
@@ -26,7 +26,7 @@ SITE = Simulator(1, ("001", "002"), 60.0, 4.0, Settings().zone)
 
 def ingest(bad: list[BadLine] | None = None, knows: tuple[str, ...] = ()) -> Ingest:
     keep = (bad if bad is not None else []).append
-    return Ingest("site1", NoSpool("boot"), "file", Register(knows), keep, NoPast())
+    return Ingest("site1", NullSpool("boot"), "file", SensorRegistry(knows), keep, NoInitialHistory())
 
 
 def told(service: Ingest, *items: Message | Measurement | BadLine) -> list[Message]:
@@ -66,7 +66,7 @@ def test_a_bad_line_is_kept_and_told() -> None:
 
 
 def test_bad_lines_are_kept_in_a_file_of_their_own(tmp_path: Path) -> None:
-    keep = RejectedLines(tmp_path / "rejected")
+    keep = DeadLetterFiles(tmp_path / "rejected")
     keep(BadLine("a.csv", 7, "x,y", "2 columns"))
     keep(BadLine("a.csv", 9, "z", "1 columns"))
     text = (tmp_path / "rejected/a.csv.rejected.txt").read_text(encoding="utf-8")
@@ -82,18 +82,18 @@ def test_ticks_never_go_backwards() -> None:
 def test_knows_how_far_it_is_ahead_of_what_is_stored_and_judged() -> None:
     service = ingest()
     told(service, *(measurement(minute) for minute in range(10)))
-    assert service.ahead == 10
+    assert service.in_flight == 10
     told(service, Stored("site1", "boot", 7, minute_at(7), 5, 0), Stored("site1", "another run", 9, minute_at(9), 9, 0))
-    assert service.ahead == 4
+    assert service.in_flight == 4
 
 
-def parts(past: SimulatedPast) -> list[HistoryBatch]:
+def parts(past: SimulatedHistory) -> list[HistoryBatch]:
     return list(past)
 
 
 def test_a_first_start_owes_the_days_before_it_to_every_sensor_once(tmp_path: Path) -> None:
     mark = tmp_path / "spool/history.sent"
-    past = SimulatedPast(SITE, "site1", 8, lambda: START + timedelta(seconds=20), mark)
+    past = SimulatedHistory(SITE, "site1", 8, lambda: START + timedelta(seconds=20), mark)
     found = parts(past)
     assert [(part.part, part.of) for part in found] == [(number, len(found)) for number in range(1, len(found) + 1)]
     for sensor in SITE.sensors:
@@ -101,29 +101,31 @@ def test_a_first_start_owes_the_days_before_it_to_every_sensor_once(tmp_path: Pa
         assert [moment for moment, _, _ in minutes] == [
             START - timedelta(minutes=back) for back in range(8 * DAY // MINUTE, 0, -1)
         ]
-    assert len(parts(SimulatedPast(SITE, "site1", 8, lambda: START, mark))) == len(found)
-    past.done()
-    assert not parts(SimulatedPast(SITE, "site1", 8, lambda: START, mark))
+    assert len(parts(SimulatedHistory(SITE, "site1", 8, lambda: START, mark))) == len(found)
+    past.mark_sent()
+    assert not parts(SimulatedHistory(SITE, "site1", 8, lambda: START, mark))
 
 
 def test_a_flood_of_minutes_that_were_there_before_is_refused_until_the_next_tick() -> None:
     service = ingest()
-    found = told(service, *[measurement(0)] * (repeats.MOST + 3), measurement(1))
-    assert [type(message) for message in found] == [Reading] * (repeats.MOST + 1) + [Rejected] * 2 + [Reading]
+    found = told(service, *[measurement(0)] * (duplicate_limiter.MAX_DUPLICATES_PER_TICK + 3), measurement(1))
+    assert [type(message) for message in found] == [Reading] * (duplicate_limiter.MAX_DUPLICATES_PER_TICK + 1) + [
+        Rejected
+    ] * 2 + [Reading]
     assert "of minutes that were there before" in next(one.reason for one in found if isinstance(one, Rejected))
     assert [type(message) for message in told(service, tick(0), measurement(0))] == [Tick, Reading]
 
 
 def test_what_is_remembered_of_repeated_minutes_is_limited() -> None:
-    told_before = repeats.Repeats()
-    for day in range(3 * repeats.DAYS):
-        assert told_before.refusal("001", START - timedelta(days=day)) == ""
-    assert len(told_before._minutes["001"]) == repeats.DAYS
+    told_before = duplicate_limiter.DuplicateLimiter()
+    for day in range(3 * duplicate_limiter.MAX_DAYS_REMEMBERED):
+        assert told_before.rejection_reason("001", START - timedelta(days=day)) == ""
+    assert len(told_before._minutes["001"]) == duplicate_limiter.MAX_DAYS_REMEMBERED
 
 
 def test_a_simulated_past_waits_for_a_clock_that_can_be_right(tmp_path: Path) -> None:
     now = [START.replace(year=1970)]
-    past = SimulatedPast(SITE, "site1", 8, lambda: now[0], tmp_path / "history.sent")
+    past = SimulatedHistory(SITE, "site1", 8, lambda: now[0], tmp_path / "history.sent")
     with pytest.raises(Unavailable, match="1970-11-23"):
         parts(past)
     now[0] = START

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.sources import SOURCES, Source
-from services.ingest.sources.simulator import Simulator, SimulatorSource, leak
+from services.ingest.sources.simulator import Simulator, SimulatorSource, leakage_share
 from shared.domain.local_time import hour_of_week, local_seconds, minute_of_day
 from shared.domain.series import DAY, HOUR, MINUTE, Floats, Series
 from shared.settings import Settings
@@ -98,7 +98,7 @@ def test_demand_wanders_slowly_and_minutes_are_noisy(year: Series) -> None:
 
 def test_there_is_a_leak_now_and_then_and_it_is_repaired() -> None:
     at = np.arange(START, START + 3 * 365 * DAY, 10 * MINUTE, dtype=np.int64)
-    leaking = leak(at, 5) > 0
+    leaking = leakage_share(at, 5) > 0
     openings = np.flatnonzero(np.diff(leaking.astype(int)) == 1)
     repairs = np.flatnonzero(np.diff(leaking.astype(int)) == -1)
     assert 11 <= len(openings) <= 13
@@ -143,5 +143,5 @@ def test_no_minute_is_missing_when_clocks_change() -> None:
 def test_site_toml_chooses_among_the_sources() -> None:
     source: Source = SOURCES["simulator"](Settings())
     assert isinstance(source, SimulatorSource)
-    source.done()
+    source.commit()
     assert set(SOURCES) == {"simulator", "file"}

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from services.ingest import spool as spools
-from services.ingest.past import NoPast
-from services.ingest.resend import WINDOW
+from services.ingest.initial_history import NoInitialHistory
+from services.ingest.retransmission import WINDOW_READINGS
 from services.ingest.service import Ingest
 from services.ingest.sources.parser import Measurement
 from services.ingest.spool import Spool
 from shared.contract.messages import Message, Reading, Stored
-from shared.runtime.register import Register
-from shared.runtime.service import Unavailable
+from shared.contract.service import Unavailable
+from shared.runtime.sensor_registry import SensorRegistry
 from tests.unit.factories import START, minute_at, tick
 
 
@@ -24,7 +24,7 @@ def spool(folder: Path, days: float = 2, megabytes: float = 10) -> Spool:
 
 
 def ingest(kept: Spool) -> Ingest:
-    return Ingest("site1", kept, "file", Register(), lambda _: None, NoPast())
+    return Ingest("site1", kept, "file", SensorRegistry(), lambda _: None, NoInitialHistory())
 
 
 def measurement(minute: int) -> Measurement:
@@ -42,13 +42,13 @@ def stored(kept: Spool, seq: int, seen: int) -> Stored:
 
 def resent(service: Ingest, message: Message) -> list[Reading]:
     assert not list(service.handle(message))
-    return [one for one in service.settle() if isinstance(one, Reading)]
+    return [one for one in service.end_batch() if isinstance(one, Reading)]
 
 
 def test_what_was_accepted_is_there_after_a_restart_and_the_numbers_go_on(tmp_path: Path) -> None:
     before = accept(ingest(spool(tmp_path)), 0, 1, 2)
     kept = spool(tmp_path)
-    assert list(kept.between(0, 9)) == before
+    assert list(kept.read_range(0, 9)) == before
     (after,) = accept(ingest(kept), 3)
     assert (after.boot_id, after.seq) == (before[0].boot_id, 3)
 
@@ -66,13 +66,13 @@ def test_a_torn_end_is_cut_off(tmp_path: Path, torn: bytes) -> None:
         file.write(torn)
     kept = spool(tmp_path)
     after = accept(ingest(kept), 3)
-    assert list(spool(tmp_path).between(0, 9)) == [*before, *after]
+    assert list(spool(tmp_path).read_range(0, 9)) == [*before, *after]
 
 
 def test_what_the_source_gives_again_after_a_restart_is_not_taken_twice(tmp_path: Path) -> None:
     kept = spool(tmp_path)
     accept(ingest(kept), 0, 1)
-    kept.placed()
+    kept.on_position_committed()
     accept(ingest(kept), 2, 3)
     again = ingest(spool(tmp_path))
     assert [reading.at for reading in accept(again, 2, 3, 3, 4)] == [minute_at(3), minute_at(4)]
@@ -93,11 +93,11 @@ def test_missing_readings_are_sent_again_and_those_on_their_way_are_not(tmp_path
 def test_a_slow_database_is_not_flooded(tmp_path: Path) -> None:
     kept = spool(tmp_path)
     service = ingest(kept)
-    accept(service, *range(2 * WINDOW))
-    assert len(resent(service, stored(kept, -1, 2 * WINDOW - 1))) == WINDOW
-    assert not list(service.settle())
-    assert [reading.seq for reading in resent(service, stored(kept, WINDOW - 1, 2 * WINDOW - 1))] == [
-        *range(WINDOW, 2 * WINDOW)
+    accept(service, *range(2 * WINDOW_READINGS))
+    assert len(resent(service, stored(kept, -1, 2 * WINDOW_READINGS - 1))) == WINDOW_READINGS
+    assert not list(service.end_batch())
+    assert [reading.seq for reading in resent(service, stored(kept, WINDOW_READINGS - 1, 2 * WINDOW_READINGS - 1))] == [
+        *range(WINDOW_READINGS, 2 * WINDOW_READINGS)
     ]
 
 
@@ -106,7 +106,7 @@ def test_what_was_lost_again_is_sent_once_more_after_some_minutes(tmp_path: Path
     service = ingest(kept)
     accept(service, 0, 1)
     assert len(resent(service, stored(kept, -1, 1))) == 2
-    found = [[*service.handle(tick(n)), *service.settle()][1:] for n in range(3)]
+    found = [[*service.handle(tick(n)), *service.end_batch()][1:] for n in range(3)]
     assert [len(one) for one in found] == [0, 0, 2]
 
 
@@ -139,63 +139,63 @@ def test_a_full_disk_waits_and_leaves_no_half_line(tmp_path: Path, monkeypatch: 
         accept(service, 1)
     monkeypatch.setattr(os, "write", write)
     assert [reading.seq for reading in accept(service, 1)] == [1]
-    assert [reading.seq for reading in spool(tmp_path).between(0, 9)] == [0, 1]
+    assert [reading.seq for reading in spool(tmp_path).read_range(0, 9)] == [0, 1]
 
 
 def test_stored_readings_go_after_some_minutes_of_work_and_others_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spools, "SEGMENT", 200)
+    monkeypatch.setattr(spools, "SEGMENT_BYTES", 200)
     kept = spool(tmp_path, days=4 / 1440)
     service = ingest(kept)
     for minute in range(0, 30, 5):
         accept(service, *range(minute, minute + 5))
-        kept.placed()
-    assert len(list(kept.between(0, 99))) == 30
-    kept.stored(29)
-    kept.placed()
-    assert [reading.seq for reading in kept.between(0, 99)] == [*range(15, 30)]
+        kept.on_position_committed()
+    assert len(list(kept.read_range(0, 99))) == 30
+    kept.mark_stored(29)
+    kept.on_position_committed()
+    assert [reading.seq for reading in kept.read_range(0, 99)] == [*range(15, 30)]
     kept = spool(tmp_path, days=4 / 1440)
-    kept.stored(24)
+    kept.mark_stored(24)
     for _ in range(9):
-        kept.placed()
-    assert [reading.seq for reading in kept.between(0, 99)] == [*range(25, 30)]
+        kept.on_position_committed()
+    assert [reading.seq for reading in kept.read_range(0, 99)] == [*range(25, 30)]
 
 
 @pytest.mark.parametrize("moved", [-56 * 365 * 86_400, 365 * 86_400])
 def test_what_is_stored_stays_through_any_leap_of_the_clock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: int
 ) -> None:
-    monkeypatch.setattr(spools, "SEGMENT", 200)
+    monkeypatch.setattr(spools, "SEGMENT_BYTES", 200)
     kept = spool(tmp_path)
     service = ingest(kept)
     for minute in range(0, 30, 5):
         accept(service, *range(minute, minute + 5))
-        kept.placed()
+        kept.on_position_committed()
     for segment in sorted(tmp_path.glob("*.log"))[2:4]:
         os.utime(segment, (segment.stat().st_mtime + moved,) * 2)
     for one in (kept, spool(tmp_path)):
-        one.stored(29)
-        one.placed()
-        assert [reading.seq for reading in one.between(0, 99)] == [*range(30)]
+        one.mark_stored(29)
+        one.on_position_committed()
+        assert [reading.seq for reading in one.read_range(0, 99)] == [*range(30)]
 
 
 def test_beyond_its_size_the_oldest_go_and_the_status_said_so_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spools, "SEGMENT", 200)
+    monkeypatch.setattr(spools, "SEGMENT_BYTES", 200)
     kept = spool(tmp_path, megabytes=0.002)
     service = ingest(kept)
     notes = []
     for minute in range(0, 50, 5):
         accept(service, *range(minute, minute + 5))
-        kept.placed()
-        notes.append(service.note)
+        kept.on_position_committed()
+        notes.append(service.warning)
     assert notes[0] == ""
     first = next(note for note in notes if note)
     assert "not stored" in first
     assert "were dropped" in " ".join(notes)
-    assert next(iter(kept.between(0, 99))).seq > 0
+    assert next(iter(kept.read_range(0, 99))).seq > 0
     found = resent(service, stored(kept, 0, 49))
     assert found[0].after == 0
     assert [reading.seq for reading in found] == [*range(found[0].seq, 50)]

@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.reporter.folder import DeferredFolder, SensorFolder
-from services.reporter.owed import NothingOwed
-from services.reporter.service import PATIENCE, Owed, Reporter
+from services.reporter.history_lookup import NullHistoryLookup
+from services.reporter.output_folder import BufferedOutputFolder, OutputFolder
+from services.reporter.service import HISTORY_TIMEOUT_TICKS, HistoryLookup, Reporter
 from shared.contract.messages import Anomaly, LocalizedText, Message, Prediction, Tick, Verdict
-from shared.runtime.service import Unavailable
+from shared.contract.service import Unavailable
 from tests.unit.factories import minute_at, prediction, tick, verdict
 
 SEOUL = ZoneInfo("Asia/Seoul")
@@ -19,7 +19,7 @@ HOURS = (24, 48, 72, 96, 120, 144, 168)
 NULLS = "  ".join([" ".join(["NULL"] * 7)] * 2)
 
 
-class Kept(NothingOwed):
+class FakeHistoryLookup(NullHistoryLookup):
     """History that a test writes by hand."""
 
     def __init__(self, blocks: dict[str, list[Verdict | Prediction]] | None = None) -> None:
@@ -30,35 +30,35 @@ class Kept(NothingOwed):
         self.forecasts: dict[str, Prediction] = {}
         self.final = self.lacking = False
 
-    def after(self, block: str) -> list[Verdict | Prediction]:
+    def missed_since(self, block: str) -> list[Verdict | Prediction]:
         return self.blocks.get(block, [])
 
     def sensors(self) -> set[str]:
         return self.known
 
-    def between(self, sent: str, block: str) -> tuple[list[Verdict | Prediction], bool]:  # noqa: ARG002
+    def messages_between(self, sent: str, block: str) -> tuple[list[Verdict | Prediction], bool]:  # noqa: ARG002
         return self.jumps.pop(block, []), self.final
 
-    def lacks(self, tick: Tick) -> bool:  # noqa: ARG002
+    def is_behind(self, tick: Tick) -> bool:  # noqa: ARG002
         return self.lacking
 
-    def minute(self, sensor: str, minute: str) -> tuple[Verdict | None, bool]:  # noqa: ARG002
+    def verdict_at(self, sensor: str, minute: str) -> tuple[Verdict | None, bool]:  # noqa: ARG002
         return self.verdicts.get(minute), minute in self.verdicts or self.final
 
-    def forecast(self, sensor: str, minute: str) -> tuple[Prediction | None, bool]:  # noqa: ARG002
+    def forecast_at(self, sensor: str, minute: str) -> tuple[Prediction | None, bool]:  # noqa: ARG002
         return self.forecasts.get(minute), minute in self.forecasts or self.final
 
 
-def reporter(path: Path, owed: Owed | None = None) -> Reporter:
-    service = Reporter(SensorFolder(path), SEOUL, HOURS, 7, owed or NothingOwed())
+def reporter(path: Path, owed: HistoryLookup | None = None) -> Reporter:
+    service = Reporter(OutputFolder(path), SEOUL, HOURS, 7, owed or NullHistoryLookup())
     assert not list(service.start())
     return service
 
 
-def tell(service: Reporter, *messages: Message) -> None:
+def handle_all(service: Reporter, *messages: Message) -> None:
     for message in messages:
         assert not list(service.handle(message))
-        assert not list(service.settle())
+        assert not list(service.end_batch())
 
 
 def lacks_a_reading(block: Path) -> bool:
@@ -66,12 +66,12 @@ def lacks_a_reading(block: Path) -> bool:
 
 
 def test_alert_txt_is_the_newest_verdict_in_eleven_columns(tmp_path: Path) -> None:
-    tell(reporter(tmp_path), verdict(4), verdict(5, night=1))
+    handle_all(reporter(tmp_path), verdict(4), verdict(5, night=1))
     assert (tmp_path / "alert.txt").read_text() == "001  2026-11-23T23:05  12.34  4.11  0 0 0 1  0 0 NULL\n"
 
 
 def test_alert_txt_has_a_line_for_each_sensor(tmp_path: Path) -> None:
-    tell(reporter(tmp_path), verdict(5, sensor="002"), verdict(5, None))
+    handle_all(reporter(tmp_path), verdict(5, sensor="002"), verdict(5, None))
     lines = (tmp_path / "alert.txt").read_text().splitlines()
     assert [line.split()[:3] for line in lines] == [
         ["001", "2026-11-23T23:05", "NULL"],
@@ -81,9 +81,9 @@ def test_alert_txt_has_a_line_for_each_sensor(tmp_path: Path) -> None:
 
 def test_a_minute_without_a_reading_gets_its_line_when_the_next_minute_has_closed(tmp_path: Path) -> None:
     service = reporter(tmp_path)
-    tell(service, verdict(5), tick(5), tick(6))
+    handle_all(service, verdict(5), tick(5), tick(6))
     assert "23:05" in (tmp_path / "alert.txt").read_text()
-    tell(service, tick(7))
+    handle_all(service, tick(7))
     expected = "001  2026-11-23T23:06  NULL  NULL  NULL NULL NULL NULL  NULL NULL NULL\n"
     assert (tmp_path / "alert.txt").read_text() == expected
 
@@ -94,17 +94,17 @@ def test_a_silent_sensor_is_flagged_by_the_system_check(tmp_path: Path) -> None:
         "site1", "001", "a", minute_at(6), "flow_rate", "system", "silence", "opened", False, "critical", minute_at(6), None, None,
         None, LocalizedText("", ""),
     )  # fmt: skip
-    tell(service, verdict(5), silence, tick(7))
+    handle_all(service, verdict(5), silence, tick(7))
     expected = "001  2026-11-23T23:06  NULL  NULL  1 NULL NULL NULL  1 NULL NULL\n"
     assert (tmp_path / "alert.txt").read_text() == expected
 
 
 def test_server_txt_leaves_with_the_tenth_line_and_forecasts_on_the_full_hour(tmp_path: Path) -> None:
     service = reporter(tmp_path)
-    tell(service, prediction(0), *(verdict(minute) for minute in range(9)))
+    handle_all(service, prediction(0), *(verdict(minute) for minute in range(9)))
     assert not (tmp_path / "server.txt").exists()
     assert len((tmp_path / "server.part.txt").read_text().splitlines()) == 9
-    tell(service, verdict(9))
+    handle_all(service, verdict(9))
     lines = (tmp_path / "server.txt").read_text().splitlines()
     head = "001  2026-11-23T23:00  12.34  4.11  0 0 0 0  0 0 NULL"
     flow = "24.00 48.00 72.00 96.00 120.00 144.00 168.00"
@@ -114,23 +114,23 @@ def test_server_txt_leaves_with_the_tenth_line_and_forecasts_on_the_full_hour(tm
 
 
 def test_a_forecast_that_comes_after_its_reading_is_still_in_its_line(tmp_path: Path) -> None:
-    tell(reporter(tmp_path), verdict(0), prediction(0), *(verdict(minute) for minute in range(1, 10)))
+    handle_all(reporter(tmp_path), verdict(0), prediction(0), *(verdict(minute) for minute in range(1, 10)))
     assert "24.00 48.00" in (tmp_path / "server.txt").read_text()
 
 
 def test_a_block_with_missing_minutes_is_filled_and_leaves_one_minute_later(tmp_path: Path) -> None:
     service = reporter(tmp_path)
-    tell(service, *(verdict(minute) for minute in (0, 1, 5)), tick(9))
+    handle_all(service, *(verdict(minute) for minute in (0, 1, 5)), tick(9))
     assert not (tmp_path / "server.txt").exists()
-    tell(service, tick(10))
+    handle_all(service, tick(10))
     lines = (tmp_path / "server.txt").read_text().splitlines()
     assert [line.split()[1][-2:] for line in lines] == [f"0{minute}" for minute in range(10)]
     assert [line.split()[2] == "NULL" for line in lines] == [minute not in (0, 1, 5) for minute in range(10)]
 
 
 def test_a_restart_in_the_middle_of_a_block_loses_no_line(tmp_path: Path) -> None:
-    tell(reporter(tmp_path), prediction(0), *(verdict(minute) for minute in range(6)))
-    tell(reporter(tmp_path), *(verdict(minute) for minute in range(6, 10)))
+    handle_all(reporter(tmp_path), prediction(0), *(verdict(minute) for minute in range(6)))
+    handle_all(reporter(tmp_path), *(verdict(minute) for minute in range(6, 10)))
     text = (tmp_path / "server.txt").read_text()
     assert len(text.splitlines()) == 10
     assert "24.00 48.00" in text
@@ -139,21 +139,21 @@ def test_a_restart_in_the_middle_of_a_block_loses_no_line(tmp_path: Path) -> Non
 
 def test_a_block_that_was_sent_is_not_sent_again(tmp_path: Path) -> None:
     service = reporter(tmp_path)
-    tell(service, *(verdict(minute) for minute in range(10)))
+    handle_all(service, *(verdict(minute) for minute in range(10)))
     sent = (tmp_path / "server.txt").read_text()
-    tell(service, verdict(3, 99.0), tick(10), tick(11))
+    handle_all(service, verdict(3, 99.0), tick(10), tick(11))
     assert (tmp_path / "server.txt").read_text() == sent
 
 
 def test_the_outbox_keeps_seven_days(tmp_path: Path) -> None:
     service = reporter(tmp_path)
     first, week = "server-20261123T2300.txt", 7 * 24 * 60
-    tell(service, *(verdict(minute) for minute in range(10)))
+    handle_all(service, *(verdict(minute) for minute in range(10)))
     for ten in range(10, week, 10):
         (tmp_path / f"outbox/server-{minute_at(ten):%Y%m%dT%H%M}.txt").touch()
-    tell(service, tick(week - 1), *(verdict(week + minute) for minute in range(10)))
+    handle_all(service, tick(week - 1), *(verdict(week + minute) for minute in range(10)))
     assert (tmp_path / "outbox" / first).exists()
-    tell(service, verdict(week + 10), tick(week + 10), *(verdict(week + 10 + minute) for minute in range(1, 10)))
+    handle_all(service, verdict(week + 10), tick(week + 10), *(verdict(week + 10 + minute) for minute in range(1, 10)))
     names = sorted(path.name for path in (tmp_path / "outbox").iterdir())
     assert names[-2:] == ["server-20261130T2300.txt", "server-20261130T2310.txt"]
     assert names[0] == "server-20261123T2310.txt"
@@ -161,9 +161,11 @@ def test_the_outbox_keeps_seven_days(tmp_path: Path) -> None:
 
 def test_a_tick_or_a_meter_of_another_year_deletes_nothing(tmp_path: Path) -> None:
     service, year = reporter(tmp_path), 365 * 24 * 60
-    tell(service, *(message for minute in range(30) for message in (verdict(minute), tick(minute))))
-    tell(service, *(message for minute in range(30, 60) for message in (verdict(minute), tick(year + minute))))
-    tell(service, *(message for minute in range(60, 90) for message in (verdict(year + minute), tick(year + minute))))
+    handle_all(service, *(message for minute in range(30) for message in (verdict(minute), tick(minute))))
+    handle_all(service, *(message for minute in range(30, 60) for message in (verdict(minute), tick(year + minute))))
+    handle_all(
+        service, *(message for minute in range(60, 90) for message in (verdict(year + minute), tick(year + minute)))
+    )
     names = sorted(path.name for path in (tmp_path / "outbox").iterdir())
     assert names[:6] == [f"server-20261123T23{ten}0.txt" for ten in range(6)]
     assert not [name for name in names[:6] if lacks_a_reading(tmp_path / "outbox" / name)]
@@ -171,9 +173,9 @@ def test_a_tick_or_a_meter_of_another_year_deletes_nothing(tmp_path: Path) -> No
 
 def test_a_reading_of_another_year_holds_up_no_file(tmp_path: Path) -> None:
     service = reporter(tmp_path)
-    tell(service, *(message for minute in range(15) for message in (verdict(minute), tick(minute))))
-    tell(service, verdict(365 * 24 * 60), tick(15))
-    tell(service, *(message for minute in range(16, 35) for message in (verdict(minute), tick(minute))))
+    handle_all(service, *(message for minute in range(15) for message in (verdict(minute), tick(minute))))
+    handle_all(service, verdict(365 * 24 * 60), tick(15))
+    handle_all(service, *(message for minute in range(16, 35) for message in (verdict(minute), tick(minute))))
     assert (tmp_path / "alert.txt").read_text().split()[1] == minute_at(34).isoformat()[:16]
     assert (tmp_path / "server.part.txt").read_text().split()[1] == "2026-11-23T23:30"
     text = (tmp_path / "outbox/server-20261123T2310.txt").read_text()
@@ -183,7 +185,7 @@ def test_a_reading_of_another_year_holds_up_no_file(tmp_path: Path) -> None:
 def test_files_go_on_when_meter_and_machine_have_come_back_from_another_year(tmp_path: Path) -> None:
     service, year = reporter(tmp_path), 365 * 24 * 60
     ahead = [message for minute in range(30) for message in (verdict(year + minute), tick(year + minute))]
-    tell(service, *ahead, *(m for minute in range(60) for m in (verdict(minute), tick(year + 30 + minute))))
+    handle_all(service, *ahead, *(m for minute in range(60) for m in (verdict(minute), tick(year + 30 + minute))))
     assert (tmp_path / "alert.txt").read_text().split()[1] == minute_at(59).isoformat()[:16]
     names = sorted(path.name for path in (tmp_path / "outbox").iterdir())
     assert names[:4] == [f"server-20261123T23{ten}0.txt" for ten in (2, 3, 4, 5)]
@@ -193,17 +195,17 @@ def test_files_go_on_when_meter_and_machine_have_come_back_from_another_year(tmp
 
 def test_readings_older_than_the_outbox_make_no_blocks(tmp_path: Path) -> None:
     service = reporter(tmp_path)
-    tell(service, tick(0), *(verdict(minute - 60 * 24 * 30) for minute in range(10)))
+    handle_all(service, tick(0), *(verdict(minute - 60 * 24 * 30) for minute in range(10)))
     assert not (tmp_path / "server.txt").exists()
 
 
 def test_a_deferred_folder_writes_the_same_files(tmp_path: Path) -> None:
     messages = [prediction(0), *(message for minute in range(40) for message in (verdict(minute), tick(minute)))]
-    tell(reporter(tmp_path / "live"), *messages)
-    folder = DeferredFolder(tmp_path / "replayed")
-    deferred = Reporter(folder, SEOUL, HOURS, 7, NothingOwed())
+    handle_all(reporter(tmp_path / "live"), *messages)
+    folder = BufferedOutputFolder(tmp_path / "replayed")
+    deferred = Reporter(folder, SEOUL, HOURS, 7, NullHistoryLookup())
     list(deferred.start())
-    tell(deferred, *messages)
+    handle_all(deferred, *messages)
     folder.flush()
     files = [path.relative_to(tmp_path / "live") for path in (tmp_path / "live").rglob("*.txt")]
     assert len(files) == 7
@@ -212,10 +214,10 @@ def test_a_deferred_folder_writes_the_same_files(tmp_path: Path) -> None:
 
 
 def test_blocks_that_were_missed_are_written_at_the_start_in_order(tmp_path: Path) -> None:
-    tell(reporter(tmp_path), *(verdict(minute) for minute in range(16)))
+    handle_all(reporter(tmp_path), *(verdict(minute) for minute in range(16)))
     stored: list[Verdict | Prediction] = [verdict(minute) for minute in range(10, 73)]
     stored.insert(50, prediction(60))
-    tell(reporter(tmp_path, Kept({"2026-11-23T23:0": stored})), verdict(73))
+    handle_all(reporter(tmp_path, FakeHistoryLookup({"2026-11-23T23:0": stored})), verdict(73))
     names = sorted(path.name for path in (tmp_path / "outbox").iterdir())
     assert names == [f"server-20261123T23{ten}0.txt" for ten in range(6)] + ["server-20261124T0000.txt"]
     text = (tmp_path / "outbox/server-20261124T0000.txt").read_text()
@@ -226,87 +228,87 @@ def test_blocks_that_were_missed_are_written_at_the_start_in_order(tmp_path: Pat
 
 def test_a_tick_of_today_does_not_close_the_block_of_a_backlog(tmp_path: Path) -> None:
     service = reporter(tmp_path)
-    tell(service, *(verdict(minute) for minute in range(14) if minute != 3), tick(600))
-    tell(service, *(verdict(minute) for minute in range(14, 20)))
+    handle_all(service, *(verdict(minute) for minute in range(14) if minute != 3), tick(600))
+    handle_all(service, *(verdict(minute) for minute in range(14, 20)))
     lines = (tmp_path / "server.txt").read_text().splitlines()
     assert [line.split()[2] for line in lines] == ["12.34"] * 10
     assert "23:03  NULL" in (tmp_path / "outbox/server-20261123T2300.txt").read_text()
-    tell(service, *(tick(minute) for minute in range(601, 602 + PATIENCE)))
+    handle_all(service, *(tick(minute) for minute in range(601, 602 + HISTORY_TIMEOUT_TICKS)))
     assert (tmp_path / "alert.txt").read_text().split()[1:3] == ["2026-11-24T09:10", "NULL"]
 
 
 def test_a_line_that_the_broker_forgot_comes_from_history(tmp_path: Path) -> None:
-    history = Kept()
+    history = FakeHistoryLookup()
     history.verdicts["2026-11-23T23:03"], history.forecasts["2026-11-23T23:00"] = verdict(3, 55.5), prediction(0)
-    tell(reporter(tmp_path, history), *(verdict(minute) for minute in range(20) if minute != 3))
+    handle_all(reporter(tmp_path, history), *(verdict(minute) for minute in range(20) if minute != 3))
     lines = (tmp_path / "outbox/server-20261123T2300.txt").read_text().splitlines()
     assert [line.split()[2] for line in lines] == ["12.34"] * 3 + ["55.50"] + ["12.34"] * 6
     assert "24.00 48.00" in lines[0]
 
 
 def test_a_block_waits_for_a_verdict_that_is_on_its_way(tmp_path: Path) -> None:
-    service = reporter(tmp_path, Kept())
-    tell(service, prediction(0), *(verdict(minute) for minute in range(20) if minute != 3), tick(20))
+    service = reporter(tmp_path, FakeHistoryLookup())
+    handle_all(service, prediction(0), *(verdict(minute) for minute in range(20) if minute != 3), tick(20))
     assert not (tmp_path / "server.txt").exists()
-    tell(service, verdict(3), tick(21))
+    handle_all(service, verdict(3), tick(21))
     assert [path.name[-8:] for path in sorted((tmp_path / "outbox").iterdir())] == ["2300.txt", "2310.txt"]
     assert "NULL  NULL" not in (tmp_path / "outbox/server-20261123T2300.txt").read_text().replace(NULLS, "")
 
 
 def test_a_block_waits_for_a_reading_that_was_sent_and_is_not_stored(tmp_path: Path) -> None:
     """After an outage of the broker minutes of now come before those that were read meanwhile."""
-    owed = Kept()
+    owed = FakeHistoryLookup()
     owed.final = owed.lacking = True
     service = reporter(tmp_path, owed)
-    tell(service, *(verdict(minute) for minute in (0, 5, 70)), tick(70))
+    handle_all(service, *(verdict(minute) for minute in (0, 5, 70)), tick(70))
     assert not (tmp_path / "server.txt").exists()
     owed.lacking = False
-    tell(service, tick(71))
+    handle_all(service, tick(71))
     assert (tmp_path / "outbox" / "server-20261123T2300.txt").exists()
 
 
 def test_a_block_goes_at_last_without_what_never_came(tmp_path: Path) -> None:
-    service = reporter(tmp_path, Kept())
-    tell(service, prediction(0), *(verdict(minute) for minute in range(20) if minute != 3))
-    tell(service, *(tick(20 + minute) for minute in range(PATIENCE + 1)))
+    service = reporter(tmp_path, FakeHistoryLookup())
+    handle_all(service, prediction(0), *(verdict(minute) for minute in range(20) if minute != 3))
+    handle_all(service, *(tick(20 + minute) for minute in range(HISTORY_TIMEOUT_TICKS + 1)))
     assert "23:03  NULL" in (tmp_path / "outbox/server-20261123T2300.txt").read_text()
 
 
 def test_alert_txt_goes_on_while_a_verdict_is_on_its_way(tmp_path: Path) -> None:
-    tell(reporter(tmp_path, Kept()), verdict(5), tick(7))
+    handle_all(reporter(tmp_path, FakeHistoryLookup()), verdict(5), tick(7))
     assert (tmp_path / "alert.txt").read_text().split()[1:3] == ["2026-11-23T23:06", "NULL"]
 
 
 def test_lines_of_a_backlog_that_the_broker_forgot_are_not_waited_for(tmp_path: Path) -> None:
-    history = Kept()
+    history = FakeHistoryLookup()
     service = reporter(tmp_path, history)
-    tell(service, prediction(0), *(verdict(minute) for minute in range(10)), verdict(18))
+    handle_all(service, prediction(0), *(verdict(minute) for minute in range(10)), verdict(18))
     history.verdicts |= {f"2026-11-23T23:{minute}": verdict(minute, 55.5) for minute in range(10, 18)}
-    tell(service, tick(600))
+    handle_all(service, tick(600))
     assert not (tmp_path / "outbox/server-20261123T2310.txt").exists()
-    tell(service, verdict(19))
+    handle_all(service, verdict(19))
     lines = (tmp_path / "outbox/server-20261123T2310.txt").read_text().splitlines()
     assert [line.split()[2] for line in lines] == ["55.50"] * 8 + ["12.34"] * 2
 
 
 def test_a_block_waits_for_the_sensor_that_catches_up(tmp_path: Path) -> None:
     service = reporter(tmp_path)
-    tell(service, verdict(0), *(verdict(minute, sensor="002") for minute in range(20)), tick(600))
-    tell(service, *(verdict(minute) for minute in range(1, 20)))
+    handle_all(service, verdict(0), *(verdict(minute, sensor="002") for minute in range(20)), tick(600))
+    handle_all(service, *(verdict(minute) for minute in range(1, 20)))
     assert [len(path.read_text().splitlines()) for path in (tmp_path / "outbox").iterdir()] == [20, 20]
 
 
 def test_a_sensor_that_was_in_the_last_block_is_missed_in_the_next_one_after_a_restart(tmp_path: Path) -> None:
-    tell(reporter(tmp_path), *(verdict(minute, sensor=name) for minute in range(10) for name in ("001", "002")))
-    service = reporter(tmp_path, Kept())
-    tell(service, *(verdict(minute) for minute in range(10, 30)))
-    tell(service, *(verdict(minute, sensor="002") for minute in range(20, 30)))
+    handle_all(reporter(tmp_path), *(verdict(minute, sensor=name) for minute in range(10) for name in ("001", "002")))
+    service = reporter(tmp_path, FakeHistoryLookup())
+    handle_all(service, *(verdict(minute) for minute in range(10, 30)))
+    handle_all(service, *(verdict(minute, sensor="002") for minute in range(20, 30)))
     assert not (tmp_path / "outbox/server-20261123T2310.txt").exists()
-    tell(service, *(verdict(minute, sensor="002") for minute in range(10, 20)), tick(30))
+    handle_all(service, *(verdict(minute, sensor="002") for minute in range(10, 20)), tick(30))
     assert len((tmp_path / "outbox/server-20261123T2310.txt").read_text().splitlines()) == 20
 
 
-class FullAt(SensorFolder):
+class FakeFullFolder(OutputFolder):
     """A folder that can't take a file once, as on a disk that is full for a while."""
 
     def __init__(self, path: Path, name: str) -> None:
@@ -322,58 +324,58 @@ class FullAt(SensorFolder):
 
 @pytest.mark.parametrize("name", ["alert.txt", "server.part.txt", "outbox/", "server.txt"])
 def test_what_a_full_disk_did_not_take_is_written_at_the_next_try(tmp_path: Path, name: str) -> None:
-    service = Reporter(FullAt(tmp_path / name, name), SEOUL, HOURS, 7, NothingOwed())
+    service = Reporter(FakeFullFolder(tmp_path / name, name), SEOUL, HOURS, 7, NullHistoryLookup())
     for minute in range(10):
         list(service.handle(verdict(minute)))
     with pytest.raises(Unavailable):
-        service.settle()
-    service.settle()
-    tell(reporter(tmp_path / "calm"), *map(verdict, range(10)))
+        service.end_batch()
+    service.end_batch()
+    handle_all(reporter(tmp_path / "calm"), *map(verdict, range(10)))
     for file in ("alert.txt", "server.txt", "outbox/server-20261123T2300.txt"):
         assert (tmp_path / name / file).read_text() == (tmp_path / "calm" / file).read_text()
 
 
 def test_a_full_disk_is_no_fault_of_the_verdict(tmp_path: Path) -> None:
-    folder = SensorFolder(tmp_path)
+    folder = OutputFolder(tmp_path)
     (tmp_path / ".alert.txt.part").mkdir()
     with pytest.raises(Unavailable, match="can't be written, lines wait"):
         folder.write("alert.txt", "")
 
 
 def test_blocks_of_which_the_broker_forgot_every_line_come_from_history(tmp_path: Path) -> None:
-    history = Kept()
+    history = FakeHistoryLookup()
     service = reporter(tmp_path, history)
-    tell(service, prediction(0), *(verdict(minute) for minute in range(10)))
+    handle_all(service, prediction(0), *(verdict(minute) for minute in range(10)))
     history.jumps["2026-11-23T23:3"] = [verdict(minute) for minute in range(10, 30)]
-    tell(service, *(verdict(minute) for minute in range(30, 40)), tick(40))
+    handle_all(service, *(verdict(minute) for minute in range(30, 40)), tick(40))
     names = sorted(path.name[-8:-4] for path in (tmp_path / "outbox").iterdir())
     assert names == ["2300", "2310", "2320", "2330"]
 
 
 def test_a_site_that_was_off_owes_no_blocks(tmp_path: Path) -> None:
-    history = Kept()
+    history = FakeHistoryLookup()
     history.final = True
-    tell(reporter(tmp_path, history), *(verdict(minute) for minute in (*range(10), *range(600, 610))))
+    handle_all(reporter(tmp_path, history), *(verdict(minute) for minute in (*range(10), *range(600, 610))))
     assert len(list((tmp_path / "outbox").iterdir())) == 2
 
 
 def test_no_block_is_leapt_over_while_history_lacks_readings(tmp_path: Path) -> None:
-    history = Kept()
+    history = FakeHistoryLookup()
     history.final = history.lacking = True
     service = reporter(tmp_path, history)
-    tell(service, *(verdict(minute) for minute in range(10)), tick(9))
-    tell(service, *(verdict(minute) for minute in range(600, 610)), tick(609))
+    handle_all(service, *(verdict(minute) for minute in range(10)), tick(9))
+    handle_all(service, *(verdict(minute) for minute in range(600, 610)), tick(609))
     assert len(list((tmp_path / "outbox").iterdir())) == 1
     history.lacking = False
-    tell(service, tick(610), verdict(610))
+    handle_all(service, tick(610), verdict(610))
     assert len(list((tmp_path / "outbox").iterdir())) == 2
 
 
 def test_a_new_sites_first_block_waits_for_every_sensor_that_history_knows(tmp_path: Path) -> None:
-    history = Kept()
+    history = FakeHistoryLookup()
     history.final, history.known = True, {"001", "002"}
     service = reporter(tmp_path, history)
-    tell(service, *(verdict(minute) for minute in range(10)))
+    handle_all(service, *(verdict(minute) for minute in range(10)))
     assert not (tmp_path / "server.txt").exists()
-    tell(service, *(verdict(minute, sensor="002") for minute in range(10)), tick(10), tick(11))
+    handle_all(service, *(verdict(minute, sensor="002") for minute in range(10)), tick(10), tick(11))
     assert len((tmp_path / "server.txt").read_text().splitlines()) == 20

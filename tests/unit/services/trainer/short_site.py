@@ -39,14 +39,14 @@ class FakeHistory:
     def sensors(self) -> list[str]:
         return ["001"] if self.days else []
 
-    def span(self, sensor: str) -> tuple[int, int] | None:
+    def reading_range(self, sensor: str) -> tuple[int, int] | None:
         return (int(self.at[0]), int(self.at[-1])) if sensor == "001" and self.days else None
 
     def readings(self, sensor: str, start: int, stop: int) -> Series:
         part = (self.at >= start) & (self.at < stop) & (sensor == "001")
         return Series(self.at[part], self.flow_rate[part], self.pressure[part])
 
-    def anomaly_days(self, sensor: str, start: int, stop: int) -> list[tuple[int, int]]:
+    def anomaly_spans(self, sensor: str, start: int, stop: int) -> list[tuple[int, int]]:
         return [(opened, cleared) for opened, cleared in self.anomalies if sensor == "001" and opened < stop > start]
 
     @property

@@ -102,7 +102,7 @@ def start_and_finish_training(service: Trainer, runner: FakeRunner) -> list[Mess
     """What is said until the first training has ended, without a word."""
     said = list(service.start())
     runner.records = [TrainingEnded()]
-    return [*said, *service.settle()]
+    return [*said, *service.end_batch()]
 
 
 def test_the_profile_takes_over_is_told_and_a_training_is_asked_for(tmp_path: Path) -> None:
@@ -164,8 +164,8 @@ def test_in_event_time_the_forecaster_goes_back_to_the_profile_and_says_so(tmp_p
     service, _ = trainer(tmp_path, FakeRunner(), FakeScoreHistory(), automatic=False)
     stage = Replay([forecaster_of(tmp_path, past), service, heard], NullService())
     for minute in range(17 * 24 * 60):
-        stage.say(reading(minute, flow(minute)))
-        stage.say(tick(minute))
+        stage.publish(reading(minute, flow(minute)))
+        stage.publish(tick(minute))
     models = [one.flow_rate.model for one in heard.messages if isinstance(one, Prediction)]
     told = [one for one in heard.messages if isinstance(one, ModelTrained) and one.id == "profile"]
     assert models[1] == "b"
@@ -203,7 +203,7 @@ class RecordingService:
         self.messages.append(message)
         return []
 
-    def settle(self) -> list[Message]:
+    def end_batch(self) -> list[Message]:
         return []
 
 

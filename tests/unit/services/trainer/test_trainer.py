@@ -92,7 +92,7 @@ def started_trainer(runner: FakeRunner, *records: TrainingRecord) -> Trainer:
     service = make_trainer(runner)
     list(service.start())
     runner.records = [*records, TrainingEnded()]
-    list(service.settle())
+    list(service.end_batch())
     return service
 
 
@@ -160,7 +160,7 @@ def test_a_command_during_a_training_waits_until_that_has_ended() -> None:
     assert said.ok
     assert len(runner.requests) == 1
     runner.records = [TrainingEnded()]
-    list(service.settle())
+    list(service.end_batch())
     assert runner.requests[-1].sensors == ("002",)
 
 
@@ -186,7 +186,7 @@ def test_what_was_trained_is_told() -> None:
     service = make_trainer(runner)
     list(service.start())
     runner.records = [TRAINED]
-    (said,) = service.settle()
+    (said,) = service.end_batch()
     assert isinstance(said, ModelTrained)
     assert (said.promoted, said.metrics, said.trained_to - said.trained_from) == (
         True,
@@ -203,7 +203,7 @@ def test_what_hinders_is_said_plainly(record: TrainingRecord, text: str) -> None
     service = make_trainer(runner)
     list(service.start())
     runner.records = [record]
-    (said,) = service.settle()
+    (said,) = service.end_batch()
     assert isinstance(said, Progress)
     assert (said.step, said.of) == (0, 0)
     assert text in said.text
@@ -246,7 +246,7 @@ def test_an_import_that_ends_during_a_training_is_trained_on_after_it() -> None:
     handle_all(service, import_progress())
     assert len(runner.requests) == 1
     runner.records = [TRAINED, TrainingEnded()]
-    list(service.settle())
+    list(service.end_batch())
     assert len(runner.requests) == 2
 
 
@@ -311,7 +311,7 @@ def test_a_choice_during_a_training_comes_after_what_that_promotes() -> None:
     assert isinstance(said, Response)
     assert said.ok
     runner.records = [TRAINED, TrainingEnded()]
-    assert [one.id for one in service.settle() if isinstance(one, ModelTrained)] == ["m", "old"]
+    assert [one.id for one in service.end_batch() if isinstance(one, ModelTrained)] == ["m", "old"]
 
 
 def test_a_refused_candidate_is_followed_by_another_a_week_later() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from shared.domain.holiday_calendar import NO_HOLIDAYS
-from shared.runtime.public_holidays import calendar, known
+from shared.runtime.public_holidays import is_supported, make_calendar
 
 
 def hour(year: int, month: int, day: int) -> int:
@@ -18,16 +18,16 @@ def hour(year: int, month: int, day: int) -> int:
 )
 def test_all_hours_of_a_holiday_are_off_and_no_others(code: str, day: tuple[int, int, int]) -> None:
     hours = hour(*day) + np.arange(24)
-    assert calendar(code).holiday_mask(hours).all()
+    assert make_calendar(code).holiday_mask(hours).all()
     assert not NO_HOLIDAYS.holiday_mask(hours).any()
-    assert not calendar(code).holiday_mask(hour(2026, 6, 9) + np.arange(48)).any()
+    assert not make_calendar(code).holiday_mask(hour(2026, 6, 9) + np.arange(48)).any()
 
 
 def test_hours_on_both_sides_of_the_new_year_are_known() -> None:
     hours = hour(2025, 12, 31) + np.arange(72)
-    assert np.array_equal(calendar("KR").holiday_mask(hours), (hours // 24) == hour(2026, 1, 1) // 24)
+    assert np.array_equal(make_calendar("KR").holiday_mask(hours), (hours // 24) == hour(2026, 1, 1) // 24)
 
 
 @pytest.mark.parametrize(("code", "is_known"), [("KR", True), ("IT-TS", True), ("XX", False), ("KR-TS", False)])
 def test_a_country_or_region_is_known_or_not(code: str, is_known: bool) -> None:
-    assert known(code) is is_known
+    assert is_supported(code) is is_known

@@ -16,7 +16,7 @@ from shared.settings import Settings
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-class Listener:
+class FakeListener:
     """Hears ticks, progress and anomalies, and owns the command `train`."""
 
     name: ClassVar[str] = "listener"
@@ -30,11 +30,11 @@ class Listener:
     def handle(self, message: Message) -> Iterable[Message]:  # noqa: ARG002
         return ()
 
-    def settle(self) -> Iterable[Message]:
+    def end_batch(self) -> Iterable[Message]:
         return ()
 
 
-class Speaker(Listener):
+class FakePublisher(FakeListener):
     """Only speaks."""
 
     name: ClassVar[str] = "speaker"
@@ -42,7 +42,7 @@ class Speaker(Listener):
     commands: ClassVar[tuple[str, ...]] = ()
 
 
-Connect = Callable[[Listener], Bus]
+Connect = Callable[[FakeListener], Bus]
 
 
 @pytest.fixture(params=["memory", "mqtt"])
@@ -52,7 +52,7 @@ def connect(request: pytest.FixtureRequest) -> Iterator[Connect]:
     broker = MemoryBroker()
     settings: Settings | None = request.getfixturevalue("settings") if request.param == "mqtt" else None
 
-    def open_bus(service: Listener) -> Bus:
+    def open_bus(service: FakeListener) -> Bus:
         bus: Bus = MqttBus(service.name, settings) if settings else MemoryBus(broker)
         bus.open(service)
         opened.append(bus)
@@ -63,14 +63,14 @@ def connect(request: pytest.FixtureRequest) -> Iterator[Connect]:
         bus.close()
 
 
-def heard(bus: Bus, number: int) -> list[Message]:
+def receive_messages(bus: Bus, number: int) -> list[Message]:
     """The next so many messages, acknowledged."""
     messages: list[Message] = []
     while len(messages) < number:
         deliveries = bus.receive(number - len(messages), 5.0)
         assert deliveries, f"only {len(messages)} of {number} messages came"
         for delivery in deliveries:
-            delivery.done()
+            delivery.acknowledge()
             messages.append(delivery.message)
     return messages
 
@@ -101,57 +101,59 @@ def anomaly(state: Literal["opened", "cleared"]) -> Anomaly:
 
 class TestEveryBus:
     def test_delivers_in_the_order_of_publishing(self, connect: Connect) -> None:
-        listener, speaker = connect(Listener()), connect(Speaker())
+        listener, speaker = connect(FakeListener()), connect(FakePublisher())
         for tick in ticks(200):
             speaker.publish(tick)
         speaker.confirm()
-        assert heard(listener, 200) == ticks(200)
+        assert receive_messages(listener, 200) == ticks(200)
 
     def test_what_was_not_acknowledged_comes_again_to_the_next_run(self, connect: Connect) -> None:
-        listener, speaker = connect(Listener()), connect(Speaker())
+        listener, speaker = connect(FakeListener()), connect(FakePublisher())
         for tick in ticks(3):
             speaker.publish(tick)
         speaker.confirm()
         first, *rest = listener.receive(3, 5.0)
-        first.done()
+        first.acknowledge()
         while len(rest) < 2:
             rest.extend(listener.receive(3, 5.0))
         listener.close()
-        assert heard(connect(Listener()), 2) == ticks(3)[1:]
+        assert receive_messages(connect(FakeListener()), 2) == ticks(3)[1:]
 
     def test_keeps_messages_for_a_service_that_is_down(self, connect: Connect) -> None:
-        listener, speaker = connect(Listener()), connect(Speaker())
+        listener, speaker = connect(FakeListener()), connect(FakePublisher())
         listener.close()
         for tick in ticks(5):
             speaker.publish(tick)
         speaker.confirm()
-        assert heard(connect(Listener()), 5) == ticks(5)
+        assert receive_messages(connect(FakeListener()), 5) == ticks(5)
 
     def test_a_retained_message_reaches_who_comes_later(self, connect: Connect) -> None:
-        speaker = connect(Speaker())
+        speaker = connect(FakePublisher())
         for step in (1, 2):
             speaker.publish(Progress("site1", NOON, "training", step, 2, None, "epoch"))
         speaker.confirm()
-        assert heard(connect(Listener()), 1) == [Progress("site1", NOON, "training", 2, 2, None, "epoch")]
+        assert receive_messages(connect(FakeListener()), 1) == [
+            Progress("site1", NOON, "training", 2, 2, None, "epoch")
+        ]
 
     def test_a_cleared_anomaly_is_heard_but_not_retained(self, connect: Connect) -> None:
-        listener, speaker = connect(Listener()), connect(Speaker())
+        listener, speaker = connect(FakeListener()), connect(FakePublisher())
         speaker.publish(anomaly("opened"))
         speaker.publish(anomaly("cleared"))
         speaker.confirm()
-        assert heard(listener, 2) == [anomaly("opened"), anomaly("cleared")]
+        assert receive_messages(listener, 2) == [anomaly("opened"), anomaly("cleared")]
 
-        class Late(Listener):
+        class Late(FakeListener):
             name: ClassVar[str] = "late"
 
         speaker.publish(ticks(1)[0])
         late = connect(Late())
         speaker.publish(ticks(1)[0])
-        assert heard(late, 1) == ticks(1)
+        assert receive_messages(late, 1) == ticks(1)
 
     def test_a_command_reaches_only_its_owner(self, connect: Connect) -> None:
-        owner, speaker = connect(Listener()), connect(Speaker())
+        owner, speaker = connect(FakeListener()), connect(FakePublisher())
         speaker.publish(Command("site1", "acknowledge", "t1"))
         speaker.publish(Command("site1", "train", "t2"))
         speaker.confirm()
-        assert heard(owner, 1) == [Command("site1", "train", "t2")]
+        assert receive_messages(owner, 1) == [Command("site1", "train", "t2")]

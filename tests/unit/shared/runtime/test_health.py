@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.runtime.health import STALE_AFTER, age, main
+from shared.runtime.health import STALE_SECONDS, heartbeat_age, main
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def beaten(file: Path, seconds: float) -> None:
     os.utime(file, (time.time() - seconds,) * 2)
 
 
-@pytest.mark.parametrize(("seconds", "well"), [(-0.5, True), (5, True), (STALE_AFTER + 1, False)])
+@pytest.mark.parametrize(("seconds", "well"), [(-0.5, True), (5, True), (STALE_SECONDS + 1, False)])
 def test_a_service_is_well_while_its_beat_is_fresh(heartbeat: Path, seconds: float, well: bool) -> None:
     beaten(heartbeat, seconds)
     assert main() == (0 if well else 1)
@@ -32,12 +32,12 @@ def test_a_service_is_well_while_its_beat_is_fresh(heartbeat: Path, seconds: flo
 @pytest.mark.parametrize("hours", [1, 365 * 24])
 def test_a_clock_that_was_set_back_hides_no_dead_service(heartbeat: Path, hours: int) -> None:
     beaten(heartbeat, -3600 * hours)
-    assert age(heartbeat) is None
+    assert heartbeat_age(heartbeat) is None
     assert main() == 1
     heartbeat.touch()
     assert main() == 0
 
 
 def test_without_any_beat_it_is_not_well(heartbeat: Path) -> None:
-    assert age(heartbeat) is None
+    assert heartbeat_age(heartbeat) is None
     assert main() == 1

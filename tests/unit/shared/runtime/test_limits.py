@@ -12,52 +12,52 @@ import pytest
 
 from shared.contract.codec import ContractError, decode, encode
 from shared.contract.messages import MAX_SENSORS, HistoryBatch, Message, Prediction, Reading, Rejected, Verdict
+from shared.contract.service import Unavailable
 from shared.contract.topics import topic_of
 from shared.runtime.bus import Delivery
-from shared.runtime.complaints import MOST, Complaints
 from shared.runtime.mqtt_bus import MqttBus
-from shared.runtime.register import Register
-from shared.runtime.service import Unavailable
+from shared.runtime.rejection_limiter import MAX_PER_MINUTE, RejectionLimiter
+from shared.runtime.sensor_registry import SensorRegistry
 from shared.settings import Sensor, Settings
 from tests.conftest import Mosquitto
 from tests.unit.factories import prediction, reading, verdict
-from tests.unit.shared.runtime.test_buses import Listener, heard
+from tests.unit.shared.runtime.test_buses import FakeListener, receive_messages
 
 BAD = Rejected("site1", "a.csv:7", "no number", "x")
 
 
 def test_the_first_names_are_taken_and_more_are_refused_with_what_to_do() -> None:
-    register = Register()
-    refusals = [register.refusal(f"s{number}") for number in range(MAX_SENSORS + 1)]
+    register = SensorRegistry()
+    refusals = [register.rejection_reason(f"s{number}") for number in range(MAX_SENSORS + 1)]
     assert refusals[:-1] == [""] * MAX_SENSORS
     assert refusals[-1] == "more than 64 sensors; to choose, name those of this site in site.toml: [sensors.…]"
-    assert register.refusal("s0") == ""
+    assert register.rejection_reason("s0") == ""
 
 
 def test_with_names_in_site_toml_only_those_are_taken() -> None:
-    register = Register({"001": Sensor()})
-    assert register.refusal("001") == ""
-    assert register.refusal("002") == "site.toml has no [sensors.002]"
+    register = SensorRegistry({"001": Sensor()})
+    assert register.rejection_reason("001") == ""
+    assert register.rejection_reason("002") == "site.toml has no [sensors.002]"
 
 
 def test_stored_sensors_come_before_new_ones_also_those_stored_meanwhile() -> None:
     stored = [f"old{number}" for number in range(MAX_SENSORS - 1)]
-    register = Register(stored=lambda: stored)
-    assert register.refusal("new", may_be_new=False) == "no reading of a sensor new has come"
+    register = SensorRegistry(stored=lambda: stored)
+    assert register.rejection_reason("new", may_be_new=False) == "no reading of a sensor new has come"
     stored.append("imported")
-    assert register.refusal("new").startswith("more than")
-    assert {register.refusal(name) for name in stored} == {""}
+    assert register.rejection_reason("new").startswith("more than")
+    assert {register.rejection_reason(name) for name in stored} == {""}
 
 
 def test_without_a_database_sensors_are_taken_all_the_same() -> None:
     def locked() -> list[str]:
         raise Unavailable("locked")
 
-    assert Register(stored=locked).refusal("001") == ""
+    assert SensorRegistry(stored=locked).rejection_reason("001") == ""
 
 
 @dataclass
-class Clock:
+class FakeClock:
     """Seconds, by hand."""
 
     seconds: float = 0.0
@@ -67,23 +67,23 @@ class Clock:
 
 
 def test_a_flood_of_refusals_is_told_in_part_and_counted_when_its_minute_is_over() -> None:
-    clock = Clock()
-    complaints = Complaints(clock)
-    assert sum(len(list(complaints.take(BAD))) for _ in range(1000)) == MOST
+    clock = FakeClock()
+    complaints = RejectionLimiter(clock)
+    assert sum(len(list(complaints.admit(BAD))) for _ in range(1000)) == MAX_PER_MINUTE
     clock.seconds = 61
-    (told,) = complaints.due()
-    assert told.reason == f"{1000 - MOST} more were refused and not told; the last: no number"
-    assert list(complaints.due()) == []
-    assert list(complaints.take(BAD)) == [BAD]
+    (told,) = complaints.flush_summary()
+    assert told.reason == f"{1000 - MAX_PER_MINUTE} more were refused and not told; the last: no number"
+    assert list(complaints.flush_summary()) == []
+    assert list(complaints.admit(BAD)) == [BAD]
 
 
-class Judge(Listener):
+class FakeConsumer(FakeListener):
     name: ClassVar[str] = "judge"
     consumes: ClassVar[tuple[type[Message], ...]] = (Reading, HistoryBatch, Prediction, Verdict)
     commands: ClassVar[tuple[str, ...]] = ()
 
 
-class Complainee(Listener):
+class FakeRejectedConsumer(FakeListener):
     name: ClassVar[str] = "complainee"
     consumes: ClassVar[tuple[type[Message], ...]] = (Rejected,)
     commands: ClassVar[tuple[str, ...]] = ()
@@ -98,14 +98,14 @@ def test_strangers_and_retained_junk_at_a_real_broker_fill_nothing(settings: Set
     at_broker = {"hostname": "127.0.0.1", "port": mosquitto.port}
     publish.multiple([(topic, payload, 1, True) for topic, payload in junk], **at_broker)  # type: ignore[arg-type]
     watcher, judge = MqttBus("complainee", settings), MqttBus("judge", settings)
-    watcher.open(Complainee())
-    judge.open(Judge())
+    watcher.open(FakeRejectedConsumer())
+    judge.open(FakeConsumer())
     strangers = [reading(0, sensor=f"s{number}") for number in range(200)]
     last = [reading(1, sensor="s0"), verdict(1, sensor="s0")]
     publish.multiple([(topic_of(said), encode(said), 1, False) for said in (*strangers, *last)], **at_broker)  # type: ignore[arg-type]
-    came = heard(judge, MAX_SENSORS + 2)
+    came = receive_messages(judge, MAX_SENSORS + 2)
     assert came == [*strangers[:MAX_SENSORS], *last]
-    told = [message for message in heard(watcher, MOST) if isinstance(message, Rejected)]
+    told = [message for message in receive_messages(watcher, MAX_PER_MINUTE) if isinstance(message, Rejected)]
     assert "no reading of a sensor nobody has come" in [one.reason for one in told[:3]]
     assert all(one.reason.startswith("more than 64 sensors") for one in told[3:])
     assert not watcher.receive(10, 0.5)
@@ -115,7 +115,7 @@ def test_strangers_and_retained_junk_at_a_real_broker_fill_nothing(settings: Set
 
 def test_acknowledging_a_message_twice_does_no_harm(settings: Settings, mosquitto: Mosquitto) -> None:
     judge = MqttBus("judge", settings)
-    judge.open(Judge())
+    judge.open(FakeConsumer())
     for minute in (0, 0, 1):
         said = reading(minute)
         publish.single(topic_of(said), encode(said), qos=1, hostname="127.0.0.1", port=mosquitto.port)
@@ -123,9 +123,9 @@ def test_acknowledging_a_message_twice_does_no_harm(settings: Settings, mosquitt
     while len(deliveries) < 3:
         deliveries += judge.receive(3, 5.0)
     for delivery in (*deliveries, *deliveries):
-        delivery.done()
+        delivery.acknowledge()
     publish.single(topic_of(reading(2)), encode(reading(2)), qos=1, hostname="127.0.0.1", port=mosquitto.port)
-    assert heard(judge, 1) == [reading(2)]
+    assert receive_messages(judge, 1) == [reading(2)]
     judge.close()
 
 

@@ -18,18 +18,18 @@ from shared.settings import Broker, Settings
 from tests.conftest import Mosquitto, free_port
 from tests.polling import wait_for
 from tests.tcp_proxy import TcpProxy
-from tests.unit.shared.runtime.test_buses import Listener, Speaker, anomaly, heard
+from tests.unit.shared.runtime.test_buses import FakeListener, FakePublisher, anomaly, receive_messages
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
-Connect = Callable[[Listener], MqttBus]
+Connect = Callable[[FakeListener], MqttBus]
 
 
-class Late(Listener):
+class Late(FakeListener):
     name: ClassVar[str] = "late"
 
 
-class StatusListener(Listener):
+class StatusListener(FakeListener):
     name: ClassVar[str] = "status"
     consumes: ClassVar[tuple[type[Message], ...]] = (Status,)
 
@@ -39,7 +39,7 @@ def connect(settings: Settings) -> Iterator[Connect]:
     """Opens the bus of a service."""
     opened: list[MqttBus] = []
 
-    def open_bus(service: Listener) -> MqttBus:
+    def open_bus(service: FakeListener) -> MqttBus:
         bus = MqttBus(service.name, settings)
         bus.open(service)
         opened.append(bus)
@@ -70,7 +70,7 @@ def heard_all(bus: MqttBus, wanted: list[Tick], seconds: float = 20.0) -> list[T
 
     def all_came() -> bool:
         for delivery in bus.receive(1000, 0.1):
-            delivery.done()
+            delivery.acknowledge()
             if isinstance(delivery.message, Tick):
                 found.setdefault(delivery.message)
         return found.keys() >= set(wanted)
@@ -80,47 +80,47 @@ def heard_all(bus: MqttBus, wanted: list[Tick], seconds: float = 20.0) -> list[T
 
 
 def test_what_a_killed_broker_had_confirmed_and_forgot_comes_again(connect: Connect, mosquitto: Mosquitto) -> None:
-    listener, speaker = connect(Listener()), connect(Speaker())
+    listener, speaker = connect(FakeListener()), connect(FakePublisher())
     listener.close()
     mosquitto.stop()
     mosquitto.start()
     say(speaker, *ticks(0, 300))
     mosquitto.kill()
     mosquitto.start()
-    assert heard_all(connect(Listener()), ticks(0, 300)) == ticks(0, 300)
+    assert heard_all(connect(FakeListener()), ticks(0, 300)) == ticks(0, 300)
 
 
 def test_what_was_delivered_but_not_handled_outlives_a_broker_with_an_emptied_folder(
     connect: Connect, mosquitto: Mosquitto
 ) -> None:
-    listener, speaker = connect(Listener()), connect(Speaker())
+    listener, speaker = connect(FakeListener()), connect(FakePublisher())
     say(speaker, *ticks(0, 20))
     wait_for(lambda: len(listener._inbox) == 20, what="deliveries")
     speaker.close()
     mosquitto.lose_power()
     mosquitto.start()
-    wait_for(lambda: listener._inbox._through[0] == 2, what="a new session")
+    wait_for(lambda: listener._inbox._current[0] == 2, what="a new session")
     assert heard_all(listener, ticks(0, 20)) == ticks(0, 20)
 
 
 def test_each_producer_says_its_state_again_to_a_broker_with_an_emptied_folder(
     connect: Connect, mosquitto: Mosquitto
 ) -> None:
-    speaker = connect(Speaker())
+    speaker = connect(FakePublisher())
     say(speaker, step(1), anomaly("opened"))
     mosquitto.lose_power()
     mosquitto.start()
     late = connect(Late())
-    assert set(heard(late, 2)) == {step(1), anomaly("opened")}
+    assert set(receive_messages(late, 2)) == {step(1), anomaly("opened")}
 
 
 def test_a_service_hears_again_after_the_broker_has_forgotten_what_it_subscribed_to(
     connect: Connect, mosquitto: Mosquitto
 ) -> None:
-    listener, speaker = connect(Listener()), connect(Speaker())
+    listener, speaker = connect(FakeListener()), connect(FakePublisher())
     mosquitto.lose_power()
     mosquitto.start()
-    wait_for(lambda: listener._inbox._through[0] == 2, what="a new session")
+    wait_for(lambda: listener._inbox._current[0] == 2, what="a new session")
     say(speaker, *ticks(0, 10))
     assert heard_all(listener, ticks(0, 10)) == ticks(0, 10)
 
@@ -128,17 +128,17 @@ def test_a_service_hears_again_after_the_broker_has_forgotten_what_it_subscribed
 def test_what_was_said_to_a_broker_that_knew_nobody_is_said_again_when_the_others_are_back(
     connect: Connect, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.runtime.mqtt_bus.COME_BACK_SECONDS", (2.0,))
-    listener, speaker = connect(Listener()), connect(Speaker())
+    monkeypatch.setattr("shared.runtime.mqtt_bus.REPLAY_DELAYS_SECONDS", (2.0,))
+    listener, speaker = connect(FakeListener()), connect(FakePublisher())
     listener.close()
     mosquitto.lose_power()
     mosquitto.start()
     say(speaker, *ticks(0, 10))
-    assert heard_all(connect(Listener()), ticks(0, 10)) == ticks(0, 10)
+    assert heard_all(connect(FakeListener()), ticks(0, 10)) == ticks(0, 10)
 
 
 def test_a_flapping_broker_loses_nothing_and_keeps_the_newest_state(connect: Connect, mosquitto: Mosquitto) -> None:
-    listener, speaker = connect(Listener()), connect(Speaker())
+    listener, speaker = connect(FakeListener()), connect(FakePublisher())
     calm = threading.Event()
     said: list[Tick] = []
 
@@ -160,15 +160,15 @@ def test_a_flapping_broker_loses_nothing_and_keeps_the_newest_state(connect: Con
         calm.set()
         thread.join(20)
     assert heard_all(listener, said) == said
-    assert heard(connect(Late()), 1) == [step(len(said) - 1)]
+    assert receive_messages(connect(Late()), 1) == [step(len(said) - 1)]
 
 
 def test_cut_connections_lose_nothing_and_keep_the_order(settings: Settings, mosquitto: Mosquitto) -> None:
     proxy = TcpProxy(mosquitto.port)
     through = settings.model_copy(update={"broker": Broker(port=proxy.port)})
     listener, speaker = MqttBus("listener", through), MqttBus("speaker", through)
-    listener.open(Listener())
-    speaker.open(Speaker())
+    listener.open(FakeListener())
+    speaker.open(FakePublisher())
     wanted = ticks(0, 6000)
     for first in range(0, 6000, 1000):
         for tick in wanted[first : first + 1000]:
@@ -184,12 +184,12 @@ def test_cut_connections_lose_nothing_and_keep_the_order(settings: Settings, mos
 def test_a_backlog_while_the_broker_is_away_waits_for_room_and_arrives(
     connect: Connect, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.runtime.outbox.MOST", 500)
-    listener, speaker = connect(Listener()), connect(Speaker())
+    monkeypatch.setattr("shared.runtime.publish_buffer.MAX_UNACKED", 500)
+    listener, speaker = connect(FakeListener()), connect(FakePublisher())
     mosquitto.stop()
     thread = threading.Thread(target=say, args=(speaker, *ticks(0, 3000)), daemon=True)
     thread.start()
-    wait_for(lambda: len(speaker._outbox._open) == 500, what="a full outbox")
+    wait_for(lambda: len(speaker._publish_buffer._unacked) == 500, what="a full outbox")
     mosquitto.start()
     thread.join(20)
     assert heard_all(listener, ticks(0, 3000)) == ticks(0, 3000)
@@ -234,7 +234,7 @@ def guarded_connect(tmp_path: Path, guarded: Guarded, monkeypatch: pytest.Monkey
     monkeypatch.setenv("WVR_HEARTBEAT", str(tmp_path / "heartbeat"))
     opened: list[MqttBus] = []
 
-    def open_bus(service: Listener) -> MqttBus:
+    def open_bus(service: FakeListener) -> MqttBus:
         secrets = tmp_path / service.name
         secrets.mkdir()
         (secrets / "password").write_text("any", encoding="ascii")
@@ -251,7 +251,7 @@ def guarded_connect(tmp_path: Path, guarded: Guarded, monkeypatch: pytest.Monkey
 def test_a_refused_user_says_so_and_goes_on_with_the_new_password(
     guarded: Guarded, guarded_connect: Connect, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    listener, speaker = guarded_connect(Listener()), guarded_connect(Speaker())
+    listener, speaker = guarded_connect(FakeListener()), guarded_connect(FakePublisher())
     guarded.let(password="another")
     wait_for(lambda: "the broker refuses the user speaker: Not authorized" in caplog.text, what="a complaint")
     speaker.publish(ticks(0, 1)[0])
@@ -264,7 +264,9 @@ def test_a_refused_user_says_so_and_goes_on_with_the_new_password(
 def test_a_refused_message_is_not_safe_is_told_and_arrives_when_it_may(
     guarded: Guarded, guarded_connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
-    listener, watcher, speaker = (guarded_connect(service) for service in (Listener(), StatusListener(), Speaker()))
+    listener, watcher, speaker = (
+        guarded_connect(service) for service in (FakeListener(), StatusListener(), FakePublisher())
+    )
     guarded.let(rights="wvr/v1/+/response/+")
     thread = threading.Thread(target=say, args=(speaker, *ticks(0, 3)), daemon=True)
     thread.start()
@@ -282,7 +284,7 @@ def notes(bus: MqttBus) -> list[str]:
     """What hinders the services that speak."""
     found = []
     for delivery in bus.receive(1000, 0.1):
-        delivery.done()
+        delivery.acknowledge()
         if isinstance(delivery.message, Status):
             found.append(delivery.message.note)
     return found

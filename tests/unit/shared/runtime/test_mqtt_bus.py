@@ -12,17 +12,17 @@ import pytest
 from shared.contract.codec import encode
 from shared.contract.messages import Message, Progress, Rejected, Tick
 from shared.contract.topics import topic_of
-from shared.runtime.health import Presence, age, heartbeat_file
+from shared.runtime.health import StatusFactory, heartbeat_age, heartbeat_file
 from shared.runtime.mqtt_bus import MqttBus
 from shared.settings import Settings
 from tests.conftest import Mosquitto
 from tests.polling import wait_for
-from tests.unit.shared.runtime.test_buses import Listener, Speaker, heard
+from tests.unit.shared.runtime.test_buses import FakeListener, FakePublisher, receive_messages
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-class RejectedListener(Listener):
+class RejectedListener(FakeListener):
     name: ClassVar[str] = "rejected"
     consumes: ClassVar[tuple[type[Message], ...]] = (Rejected,)
 
@@ -31,13 +31,13 @@ def test_a_payload_that_is_no_message_goes_to_rejected_and_the_next_one_is_heard
     settings: Settings, mosquitto: Mosquitto
 ) -> None:
     listener, watcher = MqttBus("listener", settings), MqttBus("rejected", settings)
-    listener.open(Listener())
+    listener.open(FakeListener())
     watcher.open(RejectedListener())
     bad = json.dumps({"site": "site1", "at": "2026-01-01T12:00:00"})
     for payload in ("{", bad, '{"site": "site1", "at": "2026-01-01T12:00:00+09:00", "more": 1}'):
         publish.single("wvr/v1/site1/tick", payload, qos=1, hostname="127.0.0.1", port=mosquitto.port)
-    assert heard(listener, 1) == [Tick("site1", datetime.fromisoformat("2026-01-01T12:00:00+09:00"))]
-    reasons = [message.reason for message in heard(watcher, 2) if isinstance(message, Rejected)]
+    assert receive_messages(listener, 1) == [Tick("site1", datetime.fromisoformat("2026-01-01T12:00:00+09:00"))]
+    reasons = [message.reason for message in receive_messages(watcher, 2) if isinstance(message, Rejected)]
     assert "offset" in reasons[1]
     listener.close()
     watcher.close()
@@ -45,11 +45,11 @@ def test_a_payload_that_is_no_message_goes_to_rejected_and_the_next_one_is_heard
 
 def test_goes_on_after_the_broker_was_away(settings: Settings, mosquitto: Mosquitto) -> None:
     listener, speaker = MqttBus("listener", settings), MqttBus("speaker", settings)
-    listener.open(Listener())
-    speaker.open(Speaker())
+    listener.open(FakeListener())
+    speaker.open(FakePublisher())
     speaker.publish(Progress("site1", NOON, "training", 1, 2, None, "epoch"))
     speaker.confirm()
-    assert len(heard(listener, 1)) == 1
+    assert len(receive_messages(listener, 1)) == 1
     mosquitto.stop()
     ticks = [Tick("site1", NOON + timedelta(minutes=minute)) for minute in range(3)]
     for tick in ticks:
@@ -58,17 +58,17 @@ def test_goes_on_after_the_broker_was_away(settings: Settings, mosquitto: Mosqui
     speaker.confirm()
     messages: list[Message] = []
     while not set(ticks) <= {message for message in messages if isinstance(message, Tick)}:
-        messages.extend(heard(listener, 1))
+        messages.extend(receive_messages(listener, 1))
     listener.close()
     speaker.close()
 
 
 def test_the_heartbeat_is_touched_by_a_round_trip_through_the_broker(settings: Settings) -> None:
     bus = MqttBus("listener", settings)
-    bus.open(Listener())
-    assert age(heartbeat_file()) is None
-    bus.beat("")
-    wait_for(lambda: age(heartbeat_file()) is not None, what="heartbeat")
+    bus.open(FakeListener())
+    assert heartbeat_age(heartbeat_file()) is None
+    bus.heartbeat("")
+    wait_for(lambda: heartbeat_age(heartbeat_file()) is not None, what="heartbeat")
     bus.close()
 
 
@@ -76,7 +76,7 @@ def test_acknowledges_in_the_order_in_which_messages_came(
     settings: Settings, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bus = MqttBus("listener", settings)
-    bus.open(Listener())
+    bus.open(FakeListener())
     acknowledged: list[int] = []
 
     def spy(mid: int, qos: int) -> None:
@@ -86,7 +86,7 @@ def test_acknowledges_in_the_order_in_which_messages_came(
     paho_ack = bus._client.ack
     monkeypatch.setattr(bus._client, "ack", spy)
     ticks = [Tick("site1", NOON + timedelta(minutes=minute)) for minute in range(3)]
-    own = topic_of(Presence("site1", "listener", settings.zone).status("offline"))
+    own = topic_of(StatusFactory("site1", "listener", settings.zone).status("offline"))
     said: list[tuple[str, bytes | str]] = [(topic_of(tick), encode(tick)) for tick in ticks]
     said[1:1] = [(own, "of the run before"), (topic_of(ticks[0]), "junk"), (topic_of(ticks[0]), b"")]
     for topic, payload in said:
@@ -96,6 +96,6 @@ def test_acknowledges_in_the_order_in_which_messages_came(
     assert [delivery.message for delivery in deliveries] == ticks
     assert acknowledged == []
     for delivery in deliveries:
-        delivery.done()
+        delivery.acknowledge()
     assert acknowledged == [1, 2, 3, 4, 5]
     bus.close()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from services.ingest.sources.lines import Measurement
-from shared.runtime.replay import by_minute
+from services.ingest.sources.line_reader import Measurement
+from shared.runtime.replay import group_by_minute
 from tests.unit.factories import minute_at
 
 
@@ -15,7 +15,7 @@ def measurement(minute: float, sensor: str = "001") -> Measurement:
 
 def closed(*minutes: float) -> list[tuple[int, datetime | None]]:
     """(number of items, minute that closes after them)."""
-    return [(len(items), minute) for items, minute in by_minute([measurement(minute) for minute in minutes])]
+    return [(len(items), minute) for items, minute in group_by_minute([measurement(minute) for minute in minutes])]
 
 
 def test_a_minute_closes_after_all_its_readings() -> None:

@@ -17,22 +17,22 @@ import pytest
 
 from cli.bootstrap import ROOT
 from shared.contract.messages import Message, Progress, Status, Tick
-from shared.runtime.health import age, heartbeat_file
-from shared.runtime.mqtt_bus import KEEPALIVE, MqttBus
-from shared.runtime.watchdog import DEAF_ROUNDS, ROUND_SECONDS, STUCK_ROUNDS, Watchdog
+from shared.runtime.health import heartbeat_age, heartbeat_file
+from shared.runtime.mqtt_bus import KEEPALIVE_SECONDS, MqttBus
+from shared.runtime.watchdog import MAX_DEAF_ROUNDS, MAX_STUCK_ROUNDS, ROUND_SECONDS, Watchdog
 from shared.settings import Settings
 from tests.conftest import Mosquitto
 from tests.polling import wait_for
 from tests.tcp_proxy import TcpProxy
-from tests.unit.shared.runtime.small_service import ENDLESS, LONG
-from tests.unit.shared.runtime.test_buses import Listener
+from tests.unit.shared.runtime.fake_service import ENDLESS, LONG
+from tests.unit.shared.runtime.test_buses import FakeListener
 
 ROUND = 0.1
 
 Start = Callable[[int], subprocess.Popen[bytes]]
 
 
-class Watcher(Listener):
+class Watcher(FakeListener):
     consumes: ClassVar[tuple[type[Message], ...]] = (Progress, Status)
 
 
@@ -45,14 +45,14 @@ def start(tmp_path: Path, settings: Settings) -> Iterator[Start]:
         command = [
             sys.executable,
             "-m",
-            "tests.unit.shared.runtime.small_service",
+            "tests.unit.shared.runtime.fake_service",
             str(port),
             str(settings.secrets),
             str(ROUND),
         ]
         errors = (tmp_path / "errors").open("wb")
         started.append(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=errors, env=os.environ))
-        wait_for(lambda: age(heartbeat_file()) is not None, what="heartbeat")
+        wait_for(lambda: heartbeat_age(heartbeat_file()) is not None, what="heartbeat")
         return started[-1]
 
     yield start_small
@@ -80,7 +80,7 @@ def answer(bus: MqttBus, minute: int) -> list[Message]:
 
     def came() -> bool:
         for delivery in bus.receive(100, 0.1):
-            delivery.done()
+            delivery.acknowledge()
             heard.append(delivery.message)
         return any(isinstance(message, Progress) and message.step == minute for message in heard)
 
@@ -89,9 +89,11 @@ def answer(bus: MqttBus, minute: int) -> list[Message]:
 
 
 def test_the_bounds_leave_a_minute_for_a_restart_and_time_for_a_rebuild() -> None:
-    assert DEAF_ROUNDS * ROUND_SECONDS + ROUND_SECONDS <= 45
-    assert 2 * KEEPALIVE < DEAF_ROUNDS * ROUND_SECONDS, "a broker that hangs is left before that counts as deafness"
-    assert STUCK_ROUNDS * ROUND_SECONDS >= 600
+    assert MAX_DEAF_ROUNDS * ROUND_SECONDS + ROUND_SECONDS <= 45
+    assert 2 * KEEPALIVE_SECONDS < MAX_DEAF_ROUNDS * ROUND_SECONDS, (
+        "a broker that hangs is left before that counts as deafness"
+    )
+    assert MAX_STUCK_ROUNDS * ROUND_SECONDS >= 600
 
 
 def test_a_connected_service_that_hears_nothing_ends(start: Start, mosquitto: Mosquitto, tmp_path: Path) -> None:
@@ -100,7 +102,7 @@ def test_a_connected_service_that_hears_nothing_ends(start: Start, mosquitto: Mo
     proxy.swallows = True
     began = time.monotonic()
     assert small.wait(20) == 70
-    assert time.monotonic() - began >= (DEAF_ROUNDS - 2) * ROUND
+    assert time.monotonic() - began >= (MAX_DEAF_ROUNDS - 2) * ROUND
     assert "hears nothing through the broker: ending" in (tmp_path / "errors").read_text(encoding="utf-8")
     proxy.close()
 
@@ -123,10 +125,10 @@ def test_a_handler_that_never_ends_is_found_and_shown(
 ) -> None:
     small = start(mosquitto.port)
     watcher.publish(tick(ENDLESS))
-    assert small.wait(3 * STUCK_ROUNDS * ROUND) == 70
+    assert small.wait(3 * MAX_STUCK_ROUNDS * ROUND) == 70
     errors = (tmp_path / "errors").read_text(encoding="utf-8")
     assert "the work stands still: ending" in errors
-    assert "small_service.py" in errors
+    assert "fake_service.py" in errors
 
 
 def test_long_work_is_told_and_is_not_deafness(start: Start, mosquitto: Mosquitto, watcher: MqttBus) -> None:
@@ -145,7 +147,7 @@ def test_a_service_that_waits_for_the_broker_lives_and_goes_on(
     answer(watcher, 1)
     mosquitto.stop()
     with pytest.raises(subprocess.TimeoutExpired):
-        small.wait(3 * DEAF_ROUNDS * ROUND)
+        small.wait(3 * MAX_DEAF_ROUNDS * ROUND)
     mosquitto.start()
     watcher.publish(tick(2))
     answer(watcher, 2)
@@ -156,7 +158,7 @@ def test_a_stopped_service_lives_on_when_it_is_continued(start: Start, mosquitto
     small = start(mosquitto.port)
     small.send_signal(signal.SIGSTOP)
     with pytest.raises(subprocess.TimeoutExpired):
-        small.wait(3 * DEAF_ROUNDS * ROUND)
+        small.wait(3 * MAX_DEAF_ROUNDS * ROUND)
     small.send_signal(signal.SIGCONT)
     watcher.publish(tick(3))
     answer(watcher, 3)

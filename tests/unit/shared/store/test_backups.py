@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from shared.store import backups
-from shared.store.backups import BackupError, kept, listed, make, rotate
+from shared.store.backups import BackupError, create_backup, list_backups, rotate, select_retained
 from shared.store.history import History
 from shared.store.recorder import Recorder
 from tests.unit.factories import START, reading
@@ -24,7 +24,7 @@ def test_the_rotation_keeps_days_weeks_and_months() -> None:
     nights = [datetime(2024, 1, 1, 2, 30) + timedelta(days=day) for day in range(3 * 365)]  # noqa: DTZ001
     have: set[datetime] = set()
     for night in nights:
-        have = kept({*have, night})
+        have = select_retained({*have, night})
         assert len(have) <= 7 + 5 + 12
     assert sorted(have)[-7:] == nights[-7:]
     assert len({at.strftime("%G-%V") for at in have if at > nights[-1] - timedelta(days=35)}) >= 5
@@ -34,21 +34,21 @@ def test_the_rotation_keeps_days_weeks_and_months() -> None:
 def test_one_backup_from_a_wrong_clock_costs_at_most_its_own_place() -> None:
     nights = {datetime(2026, 1, day, 2, 30) for day in range(1, 8)}  # noqa: DTZ001
     ahead = datetime(2061, 1, 1, 2, 30)  # noqa: DTZ001
-    assert len(kept(nights | {ahead}) & nights) >= 6
+    assert len(select_retained(nights | {ahead}) & nights) >= 6
 
 
 def test_what_is_no_backup_of_ours_stays(tmp_path: Path) -> None:
     for name in ("wvr-before.db", "notes.txt"):
         (tmp_path / name).touch()
     rotate(tmp_path)
-    assert listed(tmp_path) == {}
+    assert list_backups(tmp_path) == {}
     assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_copy_made_while_minutes_are_written_is_of_one_instant(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backups, "PAGES", 2)
+    monkeypatch.setattr(backups, "PAGES_PER_STEP", 2)
     recorder = Recorder(tmp_path / "wvr.db", SEOUL, (0,))
     recorder.write([reading(minute) for minute in range(3000)])
     steps: list[tuple[int, int]] = []
@@ -56,7 +56,7 @@ def test_a_copy_made_while_minutes_are_written_is_of_one_instant(
 
     def copy() -> None:
         try:
-            make(tmp_path / "wvr.db", tmp_path / "backup", NIGHT, lambda *step: steps.append(step))
+            create_backup(tmp_path / "wvr.db", tmp_path / "backup", NIGHT, lambda *step: steps.append(step))
         except BaseException as error:
             failed.append(error)
 
@@ -70,7 +70,7 @@ def test_a_copy_made_while_minutes_are_written_is_of_one_instant(
     recorder.close()
     assert not failed
     assert len(steps) > 10
-    (made,) = listed(tmp_path / "backup").values()
+    (made,) = list_backups(tmp_path / "backup").values()
     found = History(made, SEOUL, "site1").readings("001", 0, T0 + 10**9)
     assert 3000 <= len(found) < minute
     assert [path.name for path in (tmp_path / "backup").glob("*.part*")] == []
@@ -78,10 +78,10 @@ def test_a_copy_made_while_minutes_are_written_is_of_one_instant(
 
 def test_a_copy_that_is_not_sound_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Recorder(tmp_path / "wvr.db", SEOUL, (0,)).close()
-    monkeypatch.setattr(backups, "flaws", lambda _: "page 7 is torn")
+    monkeypatch.setattr(backups, "integrity_error", lambda _: "page 7 is torn")
     with pytest.raises(BackupError, match="page 7 is torn"):
-        make(tmp_path / "wvr.db", tmp_path / "backup", NIGHT, lambda *_: None)
-    assert not listed(tmp_path / "backup")
+        create_backup(tmp_path / "wvr.db", tmp_path / "backup", NIGHT, lambda *_: None)
+    assert not list_backups(tmp_path / "backup")
 
 
 def test_what_a_power_cut_left_of_a_copy_goes_with_the_next(tmp_path: Path) -> None:
@@ -89,5 +89,5 @@ def test_what_a_power_cut_left_of_a_copy_goes_with_the_next(tmp_path: Path) -> N
     (tmp_path / "backup").mkdir()
     for name in (".wvr-20251231T023000.db.part", ".wvr-20251231T023000.db.part-journal"):
         (tmp_path / "backup" / name).write_bytes(b"half")
-    made = make(tmp_path / "wvr.db", tmp_path / "backup", NIGHT, lambda *_: None)
+    made = create_backup(tmp_path / "wvr.db", tmp_path / "backup", NIGHT, lambda *_: None)
     assert list((tmp_path / "backup").iterdir()) == [made]

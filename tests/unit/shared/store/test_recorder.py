@@ -14,11 +14,11 @@ import pytest
 
 from shared.contract.messages import Anomaly, Check, Criteria, Forecast, LocalizedText, Message, Score
 from shared.contract.messages import HistoryBatch as Past
+from shared.contract.service import Unavailable
 from shared.domain.series import DAY
-from shared.runtime.service import Unavailable
 from shared.store.history import History
-from shared.store.lock import SecondWriter
 from shared.store.recorder import Recorder
+from shared.store.writer_lock import WriterLockHeld
 from tests.unit.factories import START, minute_at, prediction, reading, verdict
 
 SEOUL = ZoneInfo("Asia/Seoul")
@@ -85,17 +85,21 @@ def test_history_gives_back_what_was_stored(recorder: Recorder, history: History
     series = history.readings("001", T0, T0 + 600)
     assert series.at.tolist() == [T0, T0 + 60]
     assert np.isnan(series.flow_rate).tolist() == [False, True]
-    assert [one.at for one in history.unjudged("001", T0, T0 + 600)] == [minute_at(1)]
+    assert [one.at for one in history.readings_without_verdict("001", T0, T0 + 600)] == [minute_at(1)]
     assert history.anomalies("001", T0 + 600) == [leak]
     assert history.criteria("001") == [criteria]
-    assert history.predictions("001") == prediction(0)
-    assert (history.span("001"), history.last_verdict("001"), history.issued("001")) == ((T0, T0 + 60), T0, T0)
-    assert history.anomaly_days("001", T0, T0 + 600) == [(T0 + 120, T0 + 600)]
+    assert history.prediction_at("001") == prediction(0)
+    assert (history.reading_range("001"), history.last_verdict("001"), history.last_issued_at("001")) == (
+        (T0, T0 + 60),
+        T0,
+        T0,
+    )
+    assert history.anomaly_spans("001", T0, T0 + 600) == [(T0 + 120, T0 + 600)]
 
 
 def test_history_is_empty_before_there_is_a_database(history: History) -> None:
     assert history.sensors() == []
-    assert history.span("001") is None
+    assert history.reading_range("001") is None
     assert len(history.readings("001", 0, T0)) == 0
     assert history.criteria("001") == []
 
@@ -124,20 +128,20 @@ def test_scores_come_back_with_their_prediction_and_by_their_hours(recorder: Rec
     assert history.scores("001", T0, T0 + 7200) == [first, second]
     assert history.scores("001", T0, T0 + 3600) == [first]
     assert history.last_scored("001") == T0 + 3600
-    assert (newest := history.predictions("001"))
+    assert (newest := history.prediction_at("001"))
     assert newest.scores == (second,)
 
 
 def test_stored_forecasts_of_an_hour_are_those_that_are_scored(recorder: Recorder, history: History) -> None:
     recorder.write([prediction(0), prediction(60)])
-    found = list(history.forecasts_of("001", T0 + 24 * 3600, T0 + 26 * 3600))
+    found = list(history.forecasts_for_hours("001", T0 + 24 * 3600, T0 + 26 * 3600))
     told = [(one.channel, (one.at - one.issued_at) // 3600, one.p10, one.p50, one.p90) for one in found]
     assert told == [("flow_rate", 24, 23, 24, 25), ("pressure", 24, 3.5, 4, 4.5)] * 2
 
 
 @pytest.mark.usefixtures("recorder")
 def test_a_second_writer_is_impossible(tmp_path: Path) -> None:
-    with pytest.raises(SecondWriter, match="already writes"):
+    with pytest.raises(WriterLockHeld, match="already writes"):
         Recorder(tmp_path / "wvr.db", SEOUL, HORIZONS)
 
 
@@ -160,9 +164,9 @@ def test_minutes_older_than_a_year_go_in_small_steps_and_hours_stay(recorder: Re
     recorder.write([Past("site1", "001", "import", 1, 1, past)])
     hours = rows(tmp_path, "SELECT count(*) FROM HOURLY_VAL_TB")
     now = T0 + (year + 2 * 24 * 60) * 60
-    assert recorder.forget_minutes(now, 365 * DAY) == 144
-    assert recorder.forget_minutes(now, 365 * DAY) == 144
-    assert recorder.forget_minutes(now, 365 * DAY) == 0
+    assert recorder.apply_retention(now, 365 * DAY) == 144
+    assert recorder.apply_retention(now, 365 * DAY) == 144
+    assert recorder.apply_retention(now, 365 * DAY) == 0
     assert rows(tmp_path, "SELECT min(at) FROM REAL_VAL_TB") == [(T0 + 2 * DAY,)]
     assert rows(tmp_path, "SELECT count(*) FROM HOURLY_VAL_TB") == hours
 
@@ -171,10 +175,10 @@ def test_neither_clock_years_ahead_deletes_anything_nor_both(recorder: Recorder,
     year = 365 * 24 * 60
     past = tuple((minute_at(minute), 1.0, None) for minute in range(0, year, 60))
     recorder.write([Past("site1", "001", "import", 1, 1, past)])
-    assert recorder.forget_minutes(T0 + 9 * 365 * DAY, 365 * DAY) == 0
+    assert recorder.apply_retention(T0 + 9 * 365 * DAY, 365 * DAY) == 0
     recorder.write([reading(9 * year + minute) for minute in range(0, 24 * 60, 60)])
-    assert recorder.forget_minutes(T0 + 60 * year, 365 * DAY) == 0
-    gone = sum(recorder.forget_minutes(T0 + 60 * (9 * year + 24 * 60), 365 * DAY) for _ in range(400))
+    assert recorder.apply_retention(T0 + 60 * year, 365 * DAY) == 0
+    gone = sum(recorder.apply_retention(T0 + 60 * (9 * year + 24 * 60), 365 * DAY) for _ in range(400))
     assert gone == 24, "an hour goes for an hour that came"
     assert rows(tmp_path, "SELECT count(*) FROM REAL_VAL_TB") == [(365 * 24,)]
 
@@ -184,7 +188,7 @@ def test_readings_of_a_stopped_meter_clock_are_not_old(recorder: Recorder, tmp_p
     past = tuple((minute_at(minute), 1.0, None) for minute in range(0, 2 * year, 60))
     stopped = replace(reading(0), at=datetime.fromisoformat("1970-01-01T09:30+09:00"))
     recorder.write([Past("site1", "001", "import", 1, 1, past), stopped])
-    assert recorder.forget_minutes(T0 + 60 * 2 * year, 365 * DAY) == 24
+    assert recorder.apply_retention(T0 + 60 * 2 * year, 365 * DAY) == 24
     assert rows(tmp_path, "SELECT min(at) FROM REAL_VAL_TB") == [(30 * 60,)]
 
 
@@ -227,17 +231,17 @@ def test_an_hour_without_a_prediction_is_known_and_an_empty_prediction_is_one(
     recorder.write([reading(minute) for minute in (0, 60, 120)])
     recorder.write([prediction(0), replace(prediction(120), flow_rate=Forecast("none"), pressure=Forecast("none"))])
     recorder.write([Past("site1", "001", "import", 1, 1, ((minute_at(180), 1.0, None),))])
-    assert history.unforecast("001", T0, T0 + DAY) == [T0 + 3600]
-    empty = history.predictions("001", T0 + 7200)
+    assert history.hours_without_forecast("001", T0, T0 + DAY) == [T0 + 3600]
+    empty = history.prediction_at("001", T0 + 7200)
     assert empty is not None
     assert empty.flow_rate.p50 == ()
-    assert history.first_hours("001", T0, T0 + DAY).keys() == {T0, T0 + 7200}
+    assert history.current_hour_forecasts("001", T0, T0 + DAY).keys() == {T0, T0 + 7200}
 
 
 def test_what_a_verdict_called_a_fault_is_not_sound(recorder: Recorder, history: History) -> None:
     faulty = replace(verdict(1).flow_rate, system=Check(1, 2.0, 1.0))
     recorder.write([reading(0), reading(1), reading(2), verdict(0), replace(verdict(1), flow_rate=faulty)])
-    sound = history.sound_readings("001", T0, T0 + DAY)
+    sound = history.fault_free_readings("001", T0, T0 + DAY)
     assert np.isnan(sound.flow_rate).tolist() == [False, True, False]
     assert sound.pressure.tolist() == [4.11] * 3
 
@@ -245,10 +249,10 @@ def test_what_a_verdict_called_a_fault_is_not_sound(recorder: Recorder, history:
 def test_a_snapshot_is_of_one_instant(recorder: Recorder, history: History) -> None:
     recorder.write([reading(0)])
     with history.snapshot():
-        assert history.span("001") == (T0, T0)
+        assert history.reading_range("001") == (T0, T0)
         recorder.write([reading(1)])
-        assert history.span("001") == (T0, T0)
-    assert history.span("001") == (T0, T0 + 60)
+        assert history.reading_range("001") == (T0, T0)
+    assert history.reading_range("001") == (T0, T0 + 60)
 
 
 def test_a_snapshot_of_nothing_or_of_what_is_replaced_meanwhile_does_no_harm(tmp_path: Path) -> None:
@@ -265,8 +269,8 @@ def test_a_snapshot_of_nothing_or_of_what_is_replaced_meanwhile_does_no_harm(tmp
 
 
 def test_a_few_readings_of_another_year_are_not_the_newest(recorder: Recorder, history: History) -> None:
-    assert history.span("001") is None
+    assert history.reading_range("001") is None
     recorder.write([reading(minute) for minute in (*range(10), 600_000, 600_001)])
-    assert history.span("001") == (T0, T0 + 540)
+    assert history.reading_range("001") == (T0, T0 + 540)
     recorder.write([reading(600_002 + minute) for minute in range(10)])
-    assert history.span("001") == (T0, T0 + 600_011 * 60)
+    assert history.reading_range("001") == (T0, T0 + 600_011 * 60)

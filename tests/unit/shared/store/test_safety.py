@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from shared.runtime.service import Unavailable
+from shared.contract.service import Unavailable
 from shared.store import backups
 from shared.store.history import History
 from shared.store.recorder import Recorder
@@ -35,7 +35,7 @@ def stored(folder: Path) -> int:
 
 def back_up(folder: Path, day: int = 1) -> Path:
     at = datetime(2026, 1, day, tzinfo=UTC)
-    return backups.make(folder / "wvr.db", folder / "backup", at, lambda *_: None)
+    return backups.create_backup(folder / "wvr.db", folder / "backup", at, lambda *_: None)
 
 
 def spoil(path: Path, offset: int = 4096) -> None:
@@ -69,8 +69,8 @@ def test_a_damaged_database_is_set_aside_and_the_newest_sound_backup_restored(tm
     lose_power_while_writing(tmp_path)
     spoil(tmp_path / "wvr.db", offset)
     recorder = open_recorder(tmp_path)
-    assert f"the backup {sound.name} was restored" in recorder.note
-    assert "wvr.db was damaged" in recorder.note
+    assert f"the backup {sound.name} was restored" in recorder.repair_text
+    assert "wvr.db was damaged" in recorder.repair_text
     assert stored(tmp_path) == 300
     assert [path for path in tmp_path.glob("wvr.db.corrupt-*-wal") if path.stat().st_size]
     recorder.write([reading(300)])
@@ -81,7 +81,7 @@ def test_without_a_backup_a_new_database_is_begun(tmp_path: Path) -> None:
     filled(tmp_path)
     spoil(tmp_path / "wvr.db")
     recorder = open_recorder(tmp_path)
-    assert "there was no sound backup" in recorder.note
+    assert "there was no sound backup" in recorder.repair_text
     recorder.write([reading(0)])
     recorder.close()
     assert stored(tmp_path) == 1
@@ -98,7 +98,7 @@ def test_an_emptied_file_is_replaced(tmp_path: Path) -> None:
 def test_a_sound_database_needs_no_note(tmp_path: Path) -> None:
     filled(tmp_path)
     recorder = open_recorder(tmp_path)
-    assert recorder.note == ""
+    assert recorder.repair_text == ""
     recorder.close()
 
 
@@ -122,7 +122,7 @@ def test_damage_while_it_runs_is_mended_and_readers_follow(tmp_path: Path) -> No
     recorder.close()
     recorder = open_recorder(tmp_path)
     recorder.write([reading(minute) for minute in range(290, 310)] + [verdict(0)])
-    assert "was restored" in recorder.note
+    assert "was restored" in recorder.repair_text
     assert len(history.readings("001", 0, T0 + 10**9)) == 310
     assert history.last_verdict("001") == T0
     recorder.close()
@@ -214,7 +214,7 @@ def test_a_database_locked_at_the_start_is_opened_all_the_same(tmp_path: Path) -
     foreign = sqlite3.connect(tmp_path / "wvr.db", isolation_level=None)
     foreign.execute("BEGIN IMMEDIATE")
     recorder = open_recorder(tmp_path)
-    assert recorder.note == ""
+    assert recorder.repair_text == ""
     foreign.close()
     recorder.write([reading(300)])
     recorder.close()
@@ -244,5 +244,5 @@ def test_a_database_of_a_newer_program_is_left_alone_and_named(tmp_path: Path) -
         open_recorder(tmp_path)
     with pytest.raises(Unavailable, match=re.escape(named)):
         stored(tmp_path)
-    assert named in backups.flaws(tmp_path / "wvr.db")
+    assert named in backups.integrity_error(tmp_path / "wvr.db")
     assert (tmp_path / "wvr.db").read_bytes() == before

@@ -56,7 +56,7 @@ def live_a_day(recorder: Recorder, day: int) -> None:
     for hour in HOURS:
         recorder.write([prediction(day * 1440 + hour * 60)])
         if day not in AWAY:
-            recorder.forget_minutes(int((start + timedelta(hours=hour)).timestamp()), YEAR * DAY)
+            recorder.apply_retention(int((start + timedelta(hours=hour)).timestamp()), YEAR * DAY)
 
 
 def anomaly(day: int) -> Anomaly:

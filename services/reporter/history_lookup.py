@@ -1,0 +1,143 @@
+"""What stored history says of the lines that reporter lacks: it was away, or the broker forgot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from services.reporter.line_format import format_minute as minute_of
+from services.reporter.line_format import key_to_time
+from shared.contract.messages import FlowChecks, Prediction, PressureChecks, Reading, Tick, Verdict
+from shared.domain.series import DAY, HOUR, MINUTE
+
+
+class HistoryReader(Protocol):
+    """Stored history, read-only; epoch seconds, stop is exclusive."""
+
+    def sensors(self) -> list[str]: ...
+    def stored_mark(self) -> tuple[str, int] | None: ...
+    def is_gapless(self) -> bool: ...
+    def reading_range(self, sensor: str) -> tuple[int, int] | None: ...
+    def last_issued_at(self, sensor: str) -> int | None: ...
+    def hours_without_forecast(self, sensor: str, start: int, stop: int) -> list[int]: ...
+    def last_verdict(self, sensor: str) -> int | None: ...
+    def readings_without_verdict(self, sensor: str, start: int, stop: int) -> Iterator[Reading]: ...
+    def verdicts(self, sensor: str, start: int, stop: int) -> Iterator[Verdict]: ...
+    def prediction_at(self, sensor: str, issued_at: int | None = None) -> Prediction | None: ...
+
+
+class HistoryLookup:
+    """Looks up lines by block, and by the place of a minute."""
+
+    def __init__(self, history: HistoryReader, zone: ZoneInfo, days: int) -> None:
+        self._history, self._zone, self._days = history, zone, days
+
+    def missed_since(self, block: str) -> Iterator[Verdict | Prediction]:
+        """The verdicts of all sensors after a block in order of time, each full hour behind its prediction; then the
+
+        predictions of hours to come.
+        """
+        found: list[Verdict] = []
+        for sensor in self._history.sensors():
+            newest = self._history.last_verdict(sensor)
+            if newest is not None:
+                begin = self._end_of(block) if block else 0
+                found += self._history.verdicts(sensor, max(begin, newest - self._days * DAY), newest + 1)
+        yield from self._with_predictions(found)
+        for sensor in self._history.sensors():
+            yield from self._forecasts_ahead(sensor)
+
+    def sensors(self) -> set[str]:
+        return set(self._history.sensors())
+
+    def messages_between(self, sent: str, block: str) -> tuple[Sequence[Verdict | Prediction], bool]:
+        """What `after` gives, up to another block, and whether it is final.
+
+        Not while a reading there is not judged, or none of the other block is stored yet.
+        """
+        stop = self._seconds_at(f"{block}0")
+        span = (max(self._end_of(sent), stop - self._days * DAY), stop)
+        sensors = self._history.sensors()
+        found = [verdict for sensor in sensors for verdict in self._history.verdicts(sensor, *span)]
+        unjudged = any(True for sensor in sensors for _ in self._history.readings_without_verdict(sensor, *span))
+        reached = any(known[1] >= stop for sensor in sensors if (known := self._history.reading_range(sensor)))
+        return list(self._with_predictions(found)), reached and not unjudged
+
+    def is_behind(self, tick: Tick) -> bool:
+        """Whether readings are missing in history: known of, or sent before a tick."""
+        boot_id, seq = self._history.stored_mark() or ("", -1)
+        return not self._history.is_gapless() or tick.seq > (seq if tick.boot_id == boot_id else -1)
+
+    def _with_predictions(self, verdicts: list[Verdict]) -> Iterator[Verdict | Prediction]:
+        for verdict in sorted(verdicts, key=lambda one: (one.at, one.sensor)):
+            if verdict.at.minute == 0 and (known := self._history.prediction_at(verdict.sensor, _seconds(verdict.at))):
+                yield known
+            yield verdict
+
+    def _end_of(self, block: str) -> int:
+        return self._seconds_at(f"{block}0") + 10 * MINUTE
+
+    def latest_minute(self) -> str:
+        """A minute that no block which was sent can be behind: a day after the newest stored verdict; empty without."""
+        newest = max((self._history.last_verdict(sensor) or 0 for sensor in self._history.sensors()), default=0)
+        return minute_of(datetime.fromtimestamp(newest + DAY, self._zone)) if newest else ""
+
+    def verdict_at(self, sensor: str, minute: str) -> tuple[Verdict | None, bool]:
+        """The stored verdict of a minute, and whether it is final.
+
+        Not final: its reading is stored and not judged yet (a verdict without flags).
+        """
+        at = self._seconds_at(minute)
+        for verdict in self._history.verdicts(sensor, at, at + MINUTE):
+            return verdict, True
+        for reading in self._history.readings_without_verdict(sensor, at, at + MINUTE):
+            return Verdict(reading.site, sensor, reading.at, reading, FlowChecks(), PressureChecks()), False
+        return None, True
+
+    def forecast_at(self, sensor: str, minute: str) -> tuple[Prediction | None, bool]:
+        """The stored prediction of a full hour, and whether it is final: not while the hour's readings lack it."""
+        at = self._seconds_at(minute)
+        found = self._history.prediction_at(sensor, at)
+        return found, found is not None or not self._history.hours_without_forecast(sensor, at, at + HOUR)
+
+    def _forecasts_ahead(self, sensor: str) -> Iterator[Prediction]:
+        """Predictions of hours whose verdicts are still to come: in a backlog the forecaster is far ahead."""
+        newest, issued = self._history.last_verdict(sensor), self._history.last_issued_at(sensor)
+        if newest is not None and issued is not None:
+            for hour in range(newest // HOUR * HOUR, issued + 1, HOUR):
+                if known := self._history.prediction_at(sensor, hour):
+                    yield known
+
+    def _seconds_at(self, minute: str) -> int:
+        return _seconds(key_to_time(minute, self._zone))
+
+
+class NullHistoryLookup:
+    """For a replay: nothing is ever lost."""
+
+    def latest_minute(self) -> str:
+        return ""
+
+    def missed_since(self, block: str) -> Sequence[Verdict | Prediction]:  # noqa: ARG002
+        return ()
+
+    def sensors(self) -> set[str]:
+        return set()
+
+    def messages_between(self, sent: str, block: str) -> tuple[Sequence[Verdict | Prediction], bool]:  # noqa: ARG002
+        return (), True
+
+    def is_behind(self, tick: Tick) -> bool:  # noqa: ARG002
+        return False
+
+    def verdict_at(self, sensor: str, minute: str) -> tuple[Verdict | None, bool]:  # noqa: ARG002
+        return None, True
+
+    def forecast_at(self, sensor: str, minute: str) -> tuple[Prediction | None, bool]:  # noqa: ARG002
+        return None, True
+
+
+def _seconds(at: datetime) -> int:
+    return int(at.timestamp())

@@ -1,0 +1,90 @@
+"""Lines of alert.txt and server.txt, exactly as docs/formats.md has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from shared.contract.messages import SUPPORTED_YEARS, Check, Prediction, Verdict, is_valid_name
+
+NULL = "NULL"
+ALERT_COLUMNS = 11
+"""Of alert.txt."""
+DST_REPEAT_MARK = "B"
+
+
+def alert_line(verdict: Verdict) -> str:
+    """The eleven columns of one reading."""
+    flow, pressure = verdict.flow_rate, verdict.pressure
+    flags = (
+        f"{format_flag(flow.system)} {format_flag(flow.value)} {format_flag(flow.prediction)} {format_flag(flow.night)}"
+    )
+    pressure_flags = f"{format_flag(pressure.system)} {format_flag(pressure.value)} {format_flag(pressure.prediction)}"
+    values = f"{format_value(verdict.reading.flow_rate)}  {format_value(verdict.reading.pressure)}"
+    return f"{verdict.sensor}  {format_minute(verdict.at)}  {values}  {flags}  {pressure_flags}"
+
+
+def missing_line(sensor: str, at: str, silent: bool) -> str:
+    """The eleven columns of a place without a reading; the system flags are 1 while the sensor counts as silent."""
+    system = "1" if silent else NULL
+    return f"{sensor}  {at.replace(DST_REPEAT_MARK, ':')}  {NULL}  {NULL}  {system} {NULL} {NULL} {NULL}  {system} {NULL} {NULL}"
+
+
+def forecast_columns(prediction: Prediction | None, hours: Sequence[int]) -> str:
+    """The forecasts of flow rate, then of pressure, at so many hours ahead; all NULL without a prediction."""
+    if prediction is None:
+        blank = " ".join([NULL] * len(hours))
+        return f"{blank}  {blank}"
+    flow, pressure = prediction.flow_rate.p50, prediction.pressure.p50
+    return "  ".join(" ".join(format_value(p50[k] if p50 else None) for k in hours) for p50 in (flow, pressure))
+
+
+def format_minute(at: datetime) -> str:
+    """Local time without offset, to the minute."""
+    return at.isoformat(timespec="minutes")[:16]
+
+
+@lru_cache(maxsize=1024)
+def minute_key(at: int, zone: ZoneInfo) -> str:
+    """The minute of epoch seconds as it sorts: in the hour that comes twice, the second one has a B for its colon,
+
+    2026-10-25T02B59.
+    """
+    local = datetime.fromtimestamp(at, zone)
+    return format_minute(local).replace(":", DST_REPEAT_MARK) if local.fold else format_minute(local)
+
+
+def format_value(value: float | None) -> str:
+    """Two decimals, or NULL."""
+    return NULL if value is None else f"{value:.2f}"
+
+
+def format_flag(check: Check) -> str:
+    """0, 1 or NULL."""
+    return NULL if check.flag is None else str(check.flag)
+
+
+def parse_line(line: str, hours: int) -> tuple[str, str] | None:
+    """Sensor and minute of a line of server.txt with so many hours ahead; None when it is none."""
+    columns = line.split()
+    if len(columns) != ALERT_COLUMNS + 2 * hours or len(columns[0]) > 64 or not is_valid_name(columns[0]):
+        return None
+    try:
+        at = datetime.strptime(columns[1], "%Y-%m-%dT%H:%M")  # noqa: DTZ007
+    except ValueError:
+        return None
+    return (columns[0], format_minute(at)) if at.year in SUPPORTED_YEARS else None
+
+
+def alert_columns(line: str) -> str:
+    """The eleven columns at the head of a line of server.txt."""
+    return "  ".join(line.split("  ")[:6])
+
+
+def key_to_time(key: str, zone: ZoneInfo) -> datetime:
+    """The minute of a place."""
+    return datetime.fromisoformat(key.replace(DST_REPEAT_MARK, ":")).replace(
+        tzinfo=zone, fold=int(DST_REPEAT_MARK in key)
+    )

@@ -1,0 +1,136 @@
+"""A short visit to the broker as the operator: what it keeps, and whether it keeps what it was given."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from shared.contract.acl import DOCTOR_TOPICS
+from shared.runtime.broker_connection import tls_context
+from shared.runtime.mqtt_bus import broker_password
+from shared.settings import Settings
+
+ANSWER_TIMEOUT_SECONDS = 10.0
+BROKER_USER = "operator"
+
+
+class BrokerRefused(Exception):
+    """The broker is there and doesn't do what it is asked; the text says what."""
+
+
+class BrokerSession:
+    """One connection. Every wait has a limit."""
+
+    def __init__(self, settings: Settings, name: str, expiry_seconds: int, clean_start: bool) -> None:
+        """Connects. Raises OSError when the broker can't be reached, Refused when it lets nobody in or hangs.
+
+        name: client id whose session the broker keeps for `expires` seconds; empty: a passing one.
+        """
+        self.session_present = False
+        """Whether the broker still knew this name's session."""
+        self._received: list[tuple[str, bytes]] = []
+        self._answers: dict[Any, str] = {}
+        self._changed = threading.Condition()
+        self._client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, client_id=name, protocol=mqtt.MQTTv5, reconnect_on_failure=False
+        )
+        self._client.username_pw_set(BROKER_USER, broker_password(BROKER_USER, settings))
+        self._client.on_connect, self._client.on_message = self._on_connect, self._on_message
+        self._client.on_publish = lambda _, __, mid, reason, ___: self._on_answer(mid, reason)
+        self._client.on_subscribe = lambda _, __, mid, reasons, ___: self._on_answer(mid, reasons[0])
+        broker = settings.broker
+        if broker.ca:
+            self._client.tls_set_context(tls_context(broker.ca))
+        properties = Properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = expiry_seconds
+        self._client.connect(broker.host, broker.connect_port, 30, clean_start=clean_start, properties=properties)
+        self._client.loop_start()
+        try:
+            self._await_answer("connect", f"the user {BROKER_USER}")
+        except BrokerRefused:
+            self.close()
+            raise
+
+    def subscribe(self, *topics: str) -> None:
+        """Subscribes. Raises Refused."""
+        for topic in topics:
+            self._await_answer(self._client.subscribe(topic, 1)[1], f"a subscription to {topic}")
+
+    def publish(self, topic: str, payload: bytes, retain: bool = False) -> None:
+        """Publishes with QoS 1, and returns when the broker has confirmed. Raises Refused."""
+        self._await_answer(self._client.publish(topic, payload, 1, retain).mid, f"a message on {topic}")
+
+    def wait_for(self, expected: tuple[str, bytes], seconds: float = ANSWER_TIMEOUT_SECONDS) -> bool:
+        """Whether a topic says this within the time."""
+        return self._wait_until(lambda: expected in self._received, seconds)
+
+    def received(self) -> Sequence[tuple[str, bytes]]:
+        """All that came until now."""
+        return tuple(self._received)
+
+    def close(self) -> None:
+        """Ends the connection; the session stays as long as it was asked to."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _await_answer(self, key: Any, what: str) -> None:
+        if not self._wait_until(lambda: key in self._answers, ANSWER_TIMEOUT_SECONDS):
+            raise BrokerRefused(f"it does not answer within {ANSWER_TIMEOUT_SECONDS:.0f} s")
+        if answer := self._answers.pop(key):
+            raise BrokerRefused(f"it refuses {what}: {answer}")
+
+    def _wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
+        until = time.monotonic() + seconds
+        with self._changed:
+            while not condition() and (left := until - time.monotonic()) > 0:
+                self._changed.wait(left)
+            return condition()
+
+    def _on_answer(self, key: Any, reason: Any) -> None:
+        with self._changed:
+            self._answers[key] = str(reason) if reason.is_failure else ""
+            self._changed.notify_all()
+
+    def _on_connect(self, _: Any, __: Any, flags: mqtt.ConnectFlags, reason: Any, ___: Any) -> None:
+        self.session_present = flags.session_present
+        self._on_answer("connect", reason)
+
+    def _on_message(self, _: Any, __: Any, packet: mqtt.MQTTMessage) -> None:
+        with self._changed:
+            self._received.append((packet.topic, bytes(packet.payload)))
+            self._changed.notify_all()
+
+
+@contextmanager
+def broker_session(
+    settings: Settings, name: str = "", expiry_seconds: int = 0, clean_start: bool = True
+) -> Iterator[BrokerSession]:
+    """A visit that ends."""
+    session = BrokerSession(settings, name, expiry_seconds, clean_start)
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+def retained_messages(settings: Settings, *topics: str) -> dict[str, bytes]:
+    """Topic to what the broker has retained there. Raises OSError, Refused.
+
+    MQTT keeps the order: what is retained has come before what the visitor then says to itself.
+    """
+    last = (f"{DOCTOR_TOPICS}/{uuid.uuid4().hex}", b"all")
+    with broker_session(settings) as session:
+        session.subscribe(*topics, last[0])
+        session.publish(*last)
+        if not session.wait_for(last):
+            raise BrokerRefused("it does not give back what it confirmed")
+        return {topic: payload for topic, payload in session.received() if topic != last[0]}

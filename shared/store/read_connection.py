@@ -1,0 +1,94 @@
+"""wvr.db opened read-only, also anew after it was mended or restored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from peewee import SqliteDatabase
+
+from shared.contract.service import STATUS_DATABASE_DAMAGED, Unavailable
+from shared.store.schema import APPLIED_SQL, newer_schema_error, older_schema_error
+from shared.store.sqlite_errors import DATABASE_ERRORS, is_corruption, transient_reason
+
+READ_PRAGMAS = {"query_only": 1, "cache_size": -256}
+"""A cache of 256 KiB: what is read is read once, and the system keeps the file's pages anyway."""
+
+
+class ReadConnection:
+    """The stored rows of one site; none while there is no database."""
+
+    def __init__(self, path: Path, zone: ZoneInfo, site: str) -> None:
+        self._path, self._zone, self._site = path, zone, site
+        self._database: SqliteDatabase | None = None
+        self._file = 0
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Meanwhile all that is read is of one instant, whatever db_writer stores; not if the file is replaced."""
+        database = self._begin()
+        try:
+            yield
+        finally:
+            if database is not None and database is self._database:
+                with suppress(*DATABASE_ERRORS):
+                    database.rollback()
+
+    def _begin(self) -> SqliteDatabase | None:
+        with self._translate_errors():
+            database = self._open()
+            if database is not None:
+                database.begin("DEFERRED")
+            return database
+
+    def _local(self, at: int) -> datetime:
+        return datetime.fromtimestamp(at, self._zone)
+
+    def _one(self, sql: str, *keys: Any) -> int | None:
+        return next((row[0] for row in self._rows(sql, *keys)), None)
+
+    def _rows(self, sql: str, *keys: Any) -> Iterator[tuple[Any, ...]]:
+        with self._translate_errors():
+            database = self._open()
+            return iter(database.execute_sql(sql, (self._site, *keys)).fetchall()) if database else iter(())
+
+    @contextmanager
+    def _translate_errors(self) -> Iterator[None]:
+        """Errors of the database become Unavailable where waiting helps, and the next try begins anew."""
+        try:
+            yield
+        except DATABASE_ERRORS as error:
+            self._close()
+            what = STATUS_DATABASE_DAMAGED if is_corruption(error) else transient_reason(error, self._path)
+            if not what:
+                raise
+            raise Unavailable(what) from error
+
+    def _open(self) -> SqliteDatabase | None:
+        """The database once db_writer has made its tables, also a restored one that took its place.
+
+        A read-only URI never makes an empty file.
+        """
+        file = self._path.stat().st_ino if self._path.exists() else 0
+        if file != self._file:
+            self._close()
+        if self._database is None and file:
+            database = SqliteDatabase(f"file:{self._path.resolve()}?mode=ro", uri=True, pragmas=READ_PRAGMAS)
+            if database.execute_sql("SELECT 1 FROM sqlite_master WHERE name = 'STORED_TB'").fetchone():
+                applied = [row[0] for row in database.execute_sql(APPLIED_SQL)]
+                if other := newer_schema_error(applied) or older_schema_error(applied):
+                    database.close()
+                    raise Unavailable(other)
+                self._database, self._file = database, file
+            else:
+                database.close()
+        return self._database
+
+    def _close(self) -> None:
+        if self._database:
+            self._database.close()
+        self._database, self._file = None, 0

@@ -1,0 +1,49 @@
+"""Summaries that follow from minute rows: hourly values, and ten-minute means of the night."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from shared.domain.series import HOUR
+from shared.store.rows import Row
+
+NIGHT_STEP_SECONDS = 600
+NIGHT_START_HOUR, NIGHT_END_HOUR = 22, 5
+"""Local hours of the night, from 22:00 up to 05:00."""
+
+_HOURLY_SQL = """INSERT OR REPLACE INTO HOURLY_VAL_TB
+SELECT site, sensor, ?, count(*), min(flow_rate), avg(flow_rate), max(flow_rate),
+       min(pressure), avg(pressure), max(pressure)
+FROM REAL_VAL_TB WHERE site = ? AND sensor = ? AND at >= ? AND at < ? GROUP BY site, sensor"""
+_NIGHT_SQL = """INSERT OR REPLACE INTO NIGHT_FLOW_VAL_TB
+SELECT site, sensor, ?, avg(flow_rate), avg(pressure), count(*)
+FROM REAL_VAL_TB WHERE site = ? AND sensor = ? AND at >= ? AND at < ? GROUP BY site, sensor"""
+
+
+class Rollups:
+    """Says which summaries new minutes touch, and how to make them again."""
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        self._zone = zone
+        self._nights: dict[int, bool] = {}
+
+    def updates_for(self, minutes: Iterable[Row]) -> Iterator[tuple[str, list[Row]]]:
+        """SQL with its keys for every hour and every ten minutes of night that the minutes fall into."""
+        slots = {(site, sensor, at - at % NIGHT_STEP_SECONDS) for site, sensor, at, *_ in minutes}
+        hours = {(site, sensor, at - at % HOUR) for site, sensor, at in slots}
+        yield _HOURLY_SQL, [_key(*hour, HOUR) for hour in sorted(hours)]
+        yield _NIGHT_SQL, [_key(*slot, NIGHT_STEP_SECONDS) for slot in sorted(slots) if self._in_night(slot[2])]
+
+    def _in_night(self, at: int) -> bool:
+        if len(self._nights) > 100_000:
+            self._nights.clear()
+        if at not in self._nights:
+            hour = datetime.fromtimestamp(at, self._zone).hour
+            self._nights[at] = hour >= NIGHT_START_HOUR or hour < NIGHT_END_HOUR
+        return self._nights[at]
+
+
+def _key(site: str, sensor: str, start: int, length: int) -> Row:
+    return (start, site, sensor, start, start + length)

@@ -1,0 +1,109 @@
+"""wvr.db opened for writing: mended first, all or nothing each time, and nothing half done after an error."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from peewee import SqliteDatabase
+from playhouse import migrations
+
+from shared.contract.service import Unavailable
+from shared.store.repair import last_repair_text, repair
+from shared.store.schema import MIGRATIONS, newer_schema_error
+from shared.store.sqlite_errors import DATABASE_ERRORS, is_corruption, transient_reason
+from shared.store.tables import ZoneOffsets, insert_sql
+from shared.store.zone_offsets import zone_offsets
+
+WRITE_PRAGMAS = {
+    "journal_mode": "WAL",
+    "synchronous": "FULL",
+    "foreign_keys": 1,
+    "busy_timeout": 2000,
+    "cache_size": -32_000,
+    "journal_size_limit": 16_000_000,
+}
+NEW_DATABASE_PRAGMAS = {"auto_vacuum": "INCREMENTAL", **WRITE_PRAGMAS}
+"""Of a file that has no tables yet; to set it again needs the write lock."""
+
+
+class WriteConnection:
+    """The database of the one writer, who holds the lock."""
+
+    def __init__(self, path: Path, zone: ZoneInfo) -> None:
+        """Mends, opens or makes it. Raises Unavailable."""
+        self._path, self._zone = path, zone
+        self.repair_text = ""
+        """What the operator must know of a repair, until its .txt is deleted."""
+        self._damage_reported = self._replaced = False
+        self.database = self._open()
+
+    def _open(self, assume_corrupt: bool = False) -> SqliteDatabase:
+        at = datetime.now(self._zone)
+        self._replaced = bool(repair(self._path, self._path.parent / "backup", at, assume_corrupt))
+        self.repair_text = last_repair_text(self._path)
+        made = self._path.exists() and self._path.stat().st_size > 0
+        database = SqliteDatabase(str(self._path), pragmas=WRITE_PRAGMAS if made else NEW_DATABASE_PRAGMAS)
+        try:
+            runner = migrations.Runner(database, str(MIGRATIONS))
+            if newer := newer_schema_error(list(runner.applied())):
+                raise Unavailable(newer)
+            runner.up()
+            known = database.execute_sql("SELECT start, seconds FROM ZONE_TB ORDER BY start").fetchall()
+            if known != (wanted := zone_offsets(self._zone)):
+                with database.atomic("IMMEDIATE"):
+                    database.execute_sql("DELETE FROM ZONE_TB")
+                    database.connection().executemany(insert_sql(ZoneOffsets), wanted)
+        except Unavailable:
+            database.close()
+            raise
+        except DATABASE_ERRORS as error:
+            database.close()
+            raise Unavailable(
+                transient_reason(error, self._path) or f"the database can't be opened: {error}"
+            ) from error
+        return database
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing. Raises Unavailable when it is nothing for a reason that passes; the next one starts clean."""
+        connection = self.database.connection()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            yield
+            connection.execute("COMMIT")
+        except DATABASE_ERRORS as error:
+            self._roll_back(connection)
+            if is_corruption(error):
+                self.repair(self._damage_reported)
+                self._damage_reported = True
+                raise Unavailable(f"the database reported damage and is tried again: {error}") from error
+            if what := transient_reason(error, self._path):
+                raise Unavailable(what) from error
+            raise
+        except BaseException:
+            self._roll_back(connection)
+            raise
+        self._damage_reported = False
+
+    def _roll_back(self, connection: sqlite3.Connection) -> None:
+        """SQLite may have rolled back itself; a connection that can't is opened anew."""
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            self.database.close()
+
+    def repair(self, assume_corrupt: bool = False) -> None:
+        """Checks and opens the database again; doubted: it is replaced whatever the check says.
+
+        A replaced one ends the process: what the services remember of the old one must not go into it.
+        """
+        self.database.close()
+        self.database = self._open(assume_corrupt)
+        if self._replaced:
+            raise SystemExit(self.repair_text)

@@ -1,0 +1,100 @@
+"""Damage of a database that runs is found before a write meets it, and mended."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from services.db_writer.looking import BackgroundIntegrityCheck
+from services.db_writer.maintenance import DatabaseMaintenance
+from services.db_writer.service import DbWriter
+from shared.contract.messages import Message, Status
+from shared.contract.service import STATUS_DATABASE_DAMAGED, Unavailable
+from shared.store import backups
+from shared.store.recorder import Recorder
+from tests.polling import wait_for
+from tests.unit.factories import START, minute_at, reading, tick
+from tests.unit.services.db_writer.test_db_writer import FakeStore, handle_batch
+
+SEOUL = ZoneInfo("Asia/Seoul")
+
+
+class FakeIntegrityCheck:
+    """Finds at once what it is told to find."""
+
+    def __init__(self, found: str = "") -> None:
+        self.starts, self.flaw = 0, found
+
+    def start(self) -> None:
+        self.starts += 1
+
+    def poll(self) -> str:
+        found, self.flaw = (self.flaw, "") if self.starts else ("", self.flaw)
+        return found
+
+
+def status(note: str) -> Status:
+    return Status("site1", "detector", "online", "1", minute_at(0), minute_at(0), 1.0, 0, note)
+
+
+def db_writer(look: FakeIntegrityCheck | BackgroundIntegrityCheck, store: FakeStore | Recorder) -> DbWriter:
+    care = DatabaseMaintenance("site1", store, integrity_check=look)
+    return DbWriter(store, "site1", 365, lambda seconds: START + timedelta(seconds=seconds), care)
+
+
+def looks(*messages: Message) -> int:
+    eye = FakeIntegrityCheck()
+    handle_batch(db_writer(eye, FakeStore()), *messages)
+    return eye.starts
+
+
+def test_it_looks_each_hour_and_when_a_reader_has_met_damage() -> None:
+    assert looks(*map(tick, range(120))) == 2
+    assert looks(status(""), status("the disk is full; readings wait until there is space")) == 0
+    assert looks(status(STATUS_DATABASE_DAMAGED)) == 1
+
+
+def test_damage_is_mended_before_anything_more_is_stored() -> None:
+    shelf = FakeStore()
+    handle_batch(db_writer(FakeIntegrityCheck("page 7 is torn"), shelf), status(STATUS_DATABASE_DAMAGED))
+    assert shelf.repairs == 1
+    shelf = FakeStore()
+    handle_batch(db_writer(FakeIntegrityCheck(), shelf), status(STATUS_DATABASE_DAMAGED))
+    assert shelf.repairs == 0
+
+
+def test_what_cannot_be_mended_now_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = FakeStore()
+
+    def no_space() -> None:
+        raise Unavailable("wvr.db is damaged, and can't be replaced now: no space")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shelf, "repair", no_space)
+        service = db_writer(FakeIntegrityCheck("page 7 is torn"), shelf)
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                handle_batch(service, status(STATUS_DATABASE_DAMAGED), reading(0))
+    assert not shelf.stored
+
+
+def test_a_torn_page_that_no_write_meets_is_found_and_the_backup_restored(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "wvr.db", SEOUL, (0,))
+    recorder.write([reading(minute) for minute in range(5000)])
+    backups.create_backup(tmp_path / "wvr.db", tmp_path / "backup", START, lambda *_: None)
+    recorder.close()
+    recorder = Recorder(tmp_path / "wvr.db", SEOUL, (0,))
+    content = bytearray((tmp_path / "wvr.db").read_bytes())
+    middle = len(content) // 2 // 4096 * 4096
+    with (tmp_path / "wvr.db").open("r+b") as file:
+        file.seek(middle)
+        file.write(b"\xa5" * 8192)
+    looking = BackgroundIntegrityCheck(tmp_path / "wvr.db", tmp_path / "backup")
+    service = db_writer(looking, recorder)
+    handle_batch(service, reading(5000))
+    with pytest.raises(SystemExit, match="was restored"):
+        wait_for(lambda: handle_batch(service, status(STATUS_DATABASE_DAMAGED)), 10, "the damage is found")
+    recorder.close()

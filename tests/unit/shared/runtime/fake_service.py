@@ -1,0 +1,44 @@
+"""A service in a process of its own: `python -m … PORT SECRETS ROUND`. It answers each tick with a progress."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import ClassVar
+
+from shared.contract.messages import Message, Progress, Tick
+from shared.runtime.loop import run
+from shared.runtime.mqtt_bus import MqttBus
+from shared.settings import Broker, Settings
+
+LONG, ENDLESS = 12, 13
+"""Minutes whose work takes very long, or never ends."""
+LONG_SECONDS = 2.0
+
+
+class FakeService:
+    name: ClassVar[str] = "small"
+    consumes: ClassVar[tuple[type[Message], ...]] = (Tick,)
+    produces: ClassVar[tuple[type[Message], ...]] = (Progress,)
+    commands: ClassVar[tuple[str, ...]] = ()
+
+    def start(self) -> Iterable[Message]:
+        return ()
+
+    def handle(self, message: Message) -> Iterator[Message]:
+        assert isinstance(message, Tick)
+        until = time.monotonic() + LONG_SECONDS
+        while message.at.minute == ENDLESS or (message.at.minute == LONG and time.monotonic() < until):
+            pass
+        yield Progress("site1", message.at, "training", message.at.minute, 60, None, "")
+
+    def end_batch(self) -> Iterable[Message]:
+        return ()
+
+
+if __name__ == "__main__":
+    port, secrets, seconds = sys.argv[1:]
+    settings = Settings(secrets=Path(secrets), broker=Broker(port=int(port)))
+    run(FakeService(), MqttBus("small", settings, round_seconds=float(seconds)))

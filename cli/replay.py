@@ -14,7 +14,6 @@ from typing import Any
 
 from services.db_writer.service import DbWriter
 from services.detector.service import Detector
-from services.forecaster.main import make_model_loader
 from services.forecaster.service import Forecaster
 from services.ingest.dead_letters import DeadLetterFiles
 from services.ingest.initial_history import NoInitialHistory
@@ -29,6 +28,7 @@ from services.trainer.runner import InProcessRunner
 from services.trainer.service import Trainer
 from services.trainer.training_job import TrainingJob
 from shared.contract.messages import Command, Tick
+from shared.models.loader import make_model_loader
 from shared.models.registry import ModelRegistry
 from shared.runtime.public_holidays import make_calendar
 from shared.runtime.replay import Replay, group_by_minute

@@ -1,1 +1,1 @@
-"""How good forecasts are: ten real districts, and simulated ones through ./wvr replay."""
+"""Forecast accuracy on ten real districts, and on simulated ones through ./wvr replay."""

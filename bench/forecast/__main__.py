@@ -1,4 +1,4 @@
-"""`python -m bench.forecast`: WVR's forecasts beside others', on real and simulated districts; docs/forecast*.md."""
+"""`python -m bench.forecast`: WVR's forecasts beside others, on real and simulated districts; docs/forecast*.md."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from bench.forecast import bwdf, real, sites
 from bench.table import publish
 
 REPORT_SEED = 1100
-"""Seeds from here on are for the report alone: nothing may be tuned on them."""
+"""Seeds from here on are for the report only: nothing may be tuned on them."""
 
 
 def main() -> None:
-    wanted = _wanted()
-    if wanted.only in (None, "real"):
+    options = _options()
+    if options.only in (None, "real"):
         title = "Forecasts of ten real districts at each hour of the battle's four weeks"
-        publish("forecast-real", title, _command(), real.HEADER, list(real.rows(wanted.jobs)))
-    if wanted.only in (None, "battle"):
+        publish("forecast-real", title, _command(), real.HEADER, list(real.rows(options.jobs)))
+    if options.only in (None, "battle"):
         title = "Forecasts of the Battle of Water Demand Forecasting: ten real districts, four weeks, errors in l/s"
-        table = list(bwdf.rows(not wanted.quick, wanted.jobs))
+        table = list(bwdf.rows(not options.quick, options.jobs))
         publish("forecast-battle", title, _command(), bwdf.HEADER, table)
-    if wanted.only in (None, "simulated"):
-        _publish_simulated(range(REPORT_SEED, REPORT_SEED + wanted.sites), wanted.days, wanted.judged)
+    if options.only in (None, "simulated"):
+        _publish_simulated(range(REPORT_SEED, REPORT_SEED + options.sites), options.days, options.judged)
 
 
-def _publish_simulated(seeds: range, days: int, judged: int) -> None:
-    rows, training = sites.rows(seeds, days, judged)
-    title = f"Forecasts on {len(seeds)} simulated sites, {days - judged} days learned and {judged} judged"
+def _publish_simulated(seeds: range, days: int, evaluated_days: int) -> None:
+    rows, training = sites.rows(seeds, days, evaluated_days)
+    title = (
+        f"Forecasts on {len(seeds)} simulated sites, {days - evaluated_days} days learned and {evaluated_days} judged"
+    )
     table = [line for channel in rows for line in ((f"**{channel}**", *[""] * 5), *rows[channel])]
     below = f"\n{sites.NOTE}\n"
     if training:
@@ -36,7 +38,7 @@ def _publish_simulated(seeds: range, days: int, judged: int) -> None:
     publish("forecast", title, _command(), sites.HEADER, table, below)
 
 
-def _wanted() -> argparse.Namespace:
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.forecast", description=__doc__)
     parser.add_argument("--only", choices=("battle", "real", "simulated"))
     parser.add_argument("--quick", action="store_true", help="the battle without the LSTM, trained once for each case")

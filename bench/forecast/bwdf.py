@@ -1,4 +1,4 @@
-"""The battle's four weeks: each forecaster's mean of the three indicators over district and week."""
+"""The four weeks of the Battle of Water Demand Forecasting (BWDF): mean indicators of each forecaster."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from shared.domain.series import Floats
 
 HEADER = ("", "hours 1–24", "greatest of hours 1–24", "hours 25–168")
 REFERENCE_ROWS = (
-    ("must", "1.10", "4.2", "1.22"),
+    ("required", "1.10", "4.2", "1.22"),
     ("winner of the battle, of 31 teams", "0.985", "3.30", "1.128"),
 )
 WVR = "**WVR**"
 
 
 def rows(lstm: bool, jobs: int) -> Iterator[tuple[str, ...]]:
-    """The table, mean absolute errors in l/s."""
+    """Yield the rows of the table: mean absolute errors in l/s."""
     yield from REFERENCE_ROWS
-    known = cases()
+    all_cases = cases()
     for name, forecaster in _forecasters(lstm):
-        found = Parallel(jobs)(delayed(_case_errors)(forecaster, case) for case in known)
-        yield name, *(f"{value:.{places}f}" for value, places in zip(np.nanmean(found, axis=0), (3, 2, 3), strict=True))
+        errors = Parallel(jobs)(delayed(_case_errors)(forecaster, case) for case in all_cases)
+        means = zip(np.nanmean(errors, axis=0), (3, 2, 3), strict=True)
+        yield name, *(f"{value:.{decimals}f}" for value, decimals in means)
 
 
 def _case_errors(forecaster: Callable[[Case], Floats], case: Case) -> Floats:
@@ -34,8 +35,8 @@ def _case_errors(forecaster: Callable[[Case], Floats], case: Case) -> Floats:
 
 
 def _forecasters(lstm: bool) -> Iterator[tuple[str, Callable[[Case], Floats]]]:
-    for name, rival in baselines.SIMPLE_BASELINES.items():
-        yield name, _BaselineForecaster(rival)
+    for name, baseline in baselines.SIMPLE_BASELINES.items():
+        yield name, _BaselineForecaster(baseline)
     yield "LightGBM on lags, untuned", _light_gbm
     yield f"{WVR}, profile alone", _profile
     if lstm:
@@ -43,24 +44,25 @@ def _forecasters(lstm: bool) -> Iterator[tuple[str, Callable[[Case], Floats]]]:
 
 
 class _BaselineForecaster:
-    """A rule as a forecaster of cases."""
+    """A simple baseline as a forecaster of cases."""
 
-    def __init__(self, rival: baselines.Baseline) -> None:
-        self.baseline = rival
+    def __init__(self, baseline: baselines.Baseline) -> None:
+        self.baseline = baseline
 
     def __call__(self, case: Case) -> Floats:
-        return self.baseline(case.hours, len(case.hours.values))
+        return self.baseline(case.series, len(case.series.values))
 
 
 def _light_gbm(case: Case) -> Floats:
-    end = len(case.hours.values)
-    return LightGbm(case.hours, end)(case.hours, end)
+    end = len(case.series.values)
+    return LightGbm(case.series, end)(case.series, end)
 
 
 def _profile(case: Case) -> Floats:
-    return wvr_forecaster.quantiles(None, case.hours, len(case.hours.values))[:, 1]
+    return wvr_forecaster.quantiles(None, case.series, len(case.series.values))[:, 1]
 
 
 def _lstm(case: Case) -> Floats:
-    end = len(case.hours.values)
-    return wvr_forecaster.quantiles(wvr_forecaster.train(case.hours, end), case.hours, end)[:, 1]
+    end = len(case.series.values)
+    model = wvr_forecaster.train(case.series, end)
+    return wvr_forecaster.quantiles(model, case.series, end)[:, 1]

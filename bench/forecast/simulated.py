@@ -1,4 +1,4 @@
-"""Simulated minutes of flow and pressure through `./wvr replay --train`, and others on the hours that these make."""
+"""Simulated flow and pressure through `./wvr replay --train`, and their hourly means for other forecasters."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ import numpy as np
 
 from bench.detection.simulator import Record, make_record
 from cli.bootstrap import ROOT
-from services.trainer.training_data import HourlySeries
+from services.trainer.training_data import HourlySeries, hourly_means
 from services.trainer.training_protocol import TrainingRequest, encode_request
 from shared.contract.messages import CHANNELS
 from shared.domain.profile_forecast import FORECAST_HOURS
-from shared.domain.series import DAY, HOUR, Floats, hourly_means
+from shared.domain.series import DAY, HOUR, Floats
 from shared.runtime.public_holidays import make_calendar
 
 UTC_OFFSET_SECONDS = 9 * HOUR
 DEMAND_EVENTS = ("holiday", "heat", "big_user", "rezoning", "high_demand")
-"""Events of the demand itself; hours of all others count for nobody and are told to no rival."""
+"""Events of the demand itself; hours of all other events are left out of scores and of the baselines' data."""
 
 
 @dataclass(frozen=True)
@@ -49,42 +49,44 @@ class TrainingCost:
     megabytes: float
 
 
-def make_site(seed: int, days: int, judged: int) -> Site:
-    """A typical site of a seed, trained so many days before its record ends."""
+def make_site(seed: int, days: int, evaluated_days: int) -> Site:
+    """Make a typical site of a seed, trained so many days before its record ends."""
     record = make_record(seed, "typical", days)
     start, hours = int(record.at[0]), days * 24
-    local = (start + UTC_OFFSET_SECONDS) // HOUR + np.arange(hours + FORECAST_HOURS)
-    told = np.ones(hours, dtype=bool)
+    local_hours = (start + UTC_OFFSET_SECONDS) // HOUR + np.arange(hours + FORECAST_HOURS)
+    is_clean = np.ones(hours, dtype=bool)
     for event in (event for event in record.events if event.kind not in DEMAND_EVENTS):
-        told[max(0, (event.start - start) // HOUR) : max(0, -(-(event.stop - start) // HOUR))] = False
-    values = {"flow_rate": record.flow, "pressure": record.pressure}
+        is_clean[max(0, (event.start - start) // HOUR) : max(0, -(-(event.stop - start) // HOUR))] = False
+    minutes = {"flow_rate": record.flow, "pressure": record.pressure}
+    means = {channel: hourly_means(record.at, minutes[channel], start, start + days * DAY) for channel in CHANNELS}
     holidays = make_calendar("KR")
     channels: dict[str, HourlySeries] = {
         channel: HourlySeries(
-            "001",
-            channel,
-            start,
-            np.where(told, hourly_means(record.at, values[channel], start, start + days * DAY).values, np.nan),
-            local,
-            days,
-            holidays,
+            sensor="001",
+            channel=channel,
+            start_at=start,
+            values=np.where(is_clean, means[channel], np.nan),
+            local_hours=local_hours,
+            known_days=days,
+            calendar=holidays,
         )
         for channel in CHANNELS
     }
-    return Site(record, (days - judged) * 24, channels)
+    return Site(record, (days - evaluated_days) * 24, channels)
 
 
 def replay(site: Site, folder: Path) -> dict[tuple[str, int], dict[int, Floats]]:
-    """WVR's (p10, p50, p90) by channel and hours ahead, and hour of issue (index), after the training."""
+    """Return WVR's (p10, p50, p90) after the training, by channel and horizon, then by hour of issue (index)."""
     site.record.lines.write(folder / "record.csv")
-    date = datetime.fromtimestamp(int(site.record.at[0]) + site.trained_at_hour * HOUR).astimezone().isoformat()
+    start = int(site.record.at[0])
+    date = datetime.fromtimestamp(start + site.trained_at_hour * HOUR).astimezone().isoformat()
     run("replay", str(folder / "record.csv"), "--data", str(folder / "data"), "--train", date)
     run("export", "predictions", "--data", str(folder / "data"), "--out", str(folder / "predictions.csv"))
-    found: dict[tuple[str, int], dict[int, Floats]] = defaultdict(dict)
-    for channel, issued, ahead, quantiles in _predictions(folder / "predictions.csv", int(site.record.at[0])):
+    forecasts: dict[tuple[str, int], dict[int, Floats]] = defaultdict(dict)
+    for channel, issued, horizon, quantiles in _predictions(folder / "predictions.csv", start):
         if issued >= site.trained_at_hour:
-            found[channel, ahead][issued] = quantiles
-    return found
+            forecasts[channel, horizon][issued] = quantiles
+    return forecasts
 
 
 def _predictions(path: Path, first: int) -> Iterator[tuple[str, int, int, Floats]]:
@@ -96,17 +98,20 @@ def _predictions(path: Path, first: int) -> Iterator[tuple[str, int, int, Floats
 
 
 def train_again(site: Site, folder: Path) -> TrainingCost:
-    """Time and memory of the trainer's own child, both channels, on what a replay has stored."""
-    plan = TrainingRequest(int(site.record.at[0]) + site.trained_at_hour * HOUR)
-    began = time.perf_counter()
+    """Measure time and memory of the trainer's child process for both channels, on a replay's stored data."""
+    request = TrainingRequest(int(site.record.at[0]) + site.trained_at_hour * HOUR)
+    started = time.perf_counter()
     subprocess.run(
-        [sys.executable, "-m", "services.trainer.main", "job", encode_request(plan)],
+        [sys.executable, "-m", "services.trainer.main", "job", encode_request(request)],
         env=os.environ | {"WVR_DATA": str(folder / "data"), "TF_CPP_MIN_LOG_LEVEL": "3"},
-        cwd=ROOT, stdout=subprocess.DEVNULL, check=True,
-    )  # fmt: skip
-    return TrainingCost(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    megabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return TrainingCost(time.perf_counter() - started, megabytes)
 
 
 def run(*arguments: str) -> None:
-    """A command of ./wvr. Raises CalledProcessError."""
+    """Run a command of ./wvr. Raises CalledProcessError."""
     subprocess.run([ROOT / "wvr", *arguments], stdout=subprocess.DEVNULL, check=True)

@@ -11,7 +11,6 @@ from bench.fuzz.message_generator import NAMES, START, ValueSource, message, mom
 from bench.fuzz.targets import FuzzInput
 from services.db_writer.service import DbWriter
 from services.detector.service import Detector
-from services.forecaster.main import make_model_loader
 from services.forecaster.service import Forecaster
 from services.ingest.initial_history import NoInitialHistory
 from services.ingest.service import Ingest
@@ -27,6 +26,7 @@ from shared.contract.codec import encode
 from shared.contract.messages import Command, HistoryBatch, Message, Reading, Rejected
 from shared.contract.service import Service
 from shared.domain.holiday_calendar import NO_HOLIDAYS
+from shared.models.loader import make_model_loader
 from shared.models.registry import ModelRegistry
 from shared.runtime.bus import Delivery
 from shared.runtime.gap_recovery import with_gap_recovery

@@ -15,7 +15,7 @@ UTC_OFFSET_SECONDS = 9 * 3600
 
 
 def write_record(path: Path, minutes: int) -> None:
-    """So many minutes of sensor 001 from November 2025 on."""
+    """Write so many minutes of sensor 001 from November 2025 on to a CSV file."""
     series = Simulator(3, ("001",), 60.0, 4.0, ZONE).history("001", START_SECONDS, START_SECONDS + minutes * MINUTE)
     local = (series.at + UTC_OFFSET_SECONDS).astype("datetime64[s]").astype(str)
     rows = zip(local, series.flow_rate, series.pressure, strict=True)

@@ -1,4 +1,4 @@
-"""Fills a restored database from the reporter's blocks, once all that ingest still has was sent again."""
+"""Backfills a restored database from the reporter's blocks, after ingest has retransmitted its spool."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from shared.runtime.log import log
 
 
 class BackfillSource(Protocol):
-    """What the reporter has written for the receivers on site."""
+    """Blocks that the reporter has written."""
 
     @property
     def backfill_pending(self) -> bool:
-        """Whether the database was restored and not yet filled."""
+        """Whether the database was restored and not yet backfilled."""
         ...
 
     def batches(self) -> Iterator[Sequence[Verdict]]:
-        """Verdicts with their readings, a part at a time."""
+        """Yield verdicts with their readings in batches."""
         ...
 
     def mark_complete(self) -> None:
-        """All are stored."""
+        """Record that all batches are stored."""
         ...
 
 
 class NullBackfillSource:
-    """For a replay: nothing is restored into it."""
+    """Null object for a replay: its database is never restored."""
 
     backfill_pending = False
 
@@ -39,13 +39,13 @@ class NullBackfillSource:
 
 
 class BackfillTarget(Protocol):
-    """Where they go."""
+    """Where the verdicts are stored."""
 
     def insert_missing(self, verdicts: Sequence[Verdict]) -> int: ...
 
 
 class Backfill:
-    """A part at a time, so that the minute work goes on."""
+    """Stores one batch at a time, so that other work continues."""
 
     def __init__(self, site: str, source: BackfillSource, store: BackfillTarget) -> None:
         self._site, self._source, self._store = site, source, store
@@ -57,13 +57,13 @@ class Backfill:
         self._ready = False
 
     def on_tick(self, tick: Tick) -> None:
-        """From the first one on it is known how far ingest has come."""
+        """Record a tick; from the first one on, the newest seq of ingest is known."""
         self._tick = tick
 
     def after_batch(self, gap: bool) -> Iterator[Message]:
-        """Takes whether something that ingest has sent is not stored; yields what is to be told.
+        """Record whether published readings are missing in the database; yield a Progress at the end.
 
-        To the others the end is that of an import: they look at stored history again.
+        It has the form of a completed import, so that other services read stored history again.
         """
         self._ready = bool(self._tick and not gap and self._source.backfill_pending)
         completed, self._completed = self._completed, None
@@ -71,7 +71,7 @@ class Backfill:
             yield completed
 
     def run_step(self) -> None:
-        """Stores the next part. Raises Unavailable, and tries the same part again at the next call."""
+        """Store the next batch. Raises Unavailable; the next call then stores the same batch."""
         if not self._ready or not self._tick:
             return
         if self._batches is None:
@@ -81,8 +81,8 @@ class Backfill:
             self._source.mark_complete()
             self._batches = None
             if self._count:
-                text = f"{self._count} minutes were taken from the reporter's blocks"
-                log("db_writer", text)
+                text = f"{self._count} minutes were backfilled from the reporter's blocks"
+                log("db_writer", "backfill_completed", minutes=self._count)
                 self._completed = Progress(self._site, self._tick.at, "import", 1, 1, None, text)
             return
         self._unsaved_batch = batch

@@ -1,4 +1,4 @@
-"""Copies wvr.db in a thread of its own, so that the minute work goes on."""
+"""Backup and integrity check of wvr.db in background threads."""
 
 from __future__ import annotations
 
@@ -7,60 +7,96 @@ import queue
 import threading
 from collections.abc import Callable
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 
 from services.db_writer.backup_scheduler import BackupProgress
+from shared.contract.service import Unavailable
 from shared.runtime.log import log
 from shared.store import backups
+from shared.store.repair import find_corruption
 
 PROGRESS_STEPS = 10
-"""Times that one copy tells how far it is."""
+"""Progress messages per backup."""
+
+
+class _Worker:
+    """Runs one call at a time in a daemon thread."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._thread: threading.Thread | None = None
+
+    def start(self, call: Callable[[], None]) -> None:
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=call, name=self._name, daemon=True)
+            self._thread.start()
 
 
 class BackgroundBackup:
-    """One backup at a time."""
+    """Runs one backup at a time."""
 
     def __init__(self, database: Path, folder: Path, clock: Callable[[], datetime]) -> None:
         self._database, self._folder, self._clock = database, folder, clock
         self._progress: queue.SimpleQueue[BackupProgress] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._worker = _Worker("backup")
         self.failure = ""
-        """Why the last backup was not made; empty when it was."""
+        """Why the last backup failed; empty if it succeeded."""
 
     def has_backup(self, day: date) -> bool:
         return backups.has_backup(self._folder, day)
 
     def start(self, at: datetime | None) -> None:
-        if self._thread is None or not self._thread.is_alive():
-            at = at or self._clock()
-            self._thread = threading.Thread(target=self._copy, args=(at,), name="backup", daemon=True)
-            self._thread.start()
+        self._worker.start(partial(self._back_up, at or self._clock()))
 
     def poll(self) -> list[BackupProgress]:
         return [self._progress.get() for _ in range(self._progress.qsize())]
 
-    def _copy(self, at: datetime) -> None:
-        steps_reported = 0
+    def _back_up(self, at: datetime) -> None:
+        step = 0
 
         def report_progress(done: int, of: int) -> None:
-            nonlocal steps_reported
-            if PROGRESS_STEPS * done // max(of, 1) > steps_reported and done < of:
-                steps_reported = PROGRESS_STEPS * done // of
-                self._progress.put(
-                    BackupProgress(self._clock(), steps_reported, PROGRESS_STEPS, f"{done} of {of} pages copied")
-                )
+            nonlocal step
+            if PROGRESS_STEPS * done // max(of, 1) > step and done < of:
+                step = PROGRESS_STEPS * done // of
+                self._report(step, f"{done} of {of} pages copied")
 
         try:
             path = backups.create_backup(self._database, self._folder, at, report_progress)
         except Exception as error:
             self.failure = str(error)
-            log("db_writer", "backup failed", logging.ERROR, reason=self.failure)
-            self._progress.put(BackupProgress(self._clock(), steps_reported, PROGRESS_STEPS, self.failure, ok=False))
+            log("db_writer", "backup_failed", logging.ERROR, reason=self.failure)
+            self._report(step, self.failure, ok=False)
         else:
             self.failure = ""
-            log("db_writer", "backup made", file=path.name)
-            self._progress.put(
-                BackupProgress(
-                    self._clock(), PROGRESS_STEPS, PROGRESS_STEPS, f"backup/{path.name} is made and sound", ok=True
-                )
-            )
+            log("db_writer", "backup_created", file=path.name)
+            self._report(PROGRESS_STEPS, f"backup/{path.name} is complete and valid", ok=True)
+
+    def _report(self, step: int, text: str, ok: bool | None = None) -> None:
+        self._progress.put(BackupProgress(self._clock(), step, PROGRESS_STEPS, text, ok))
+
+
+class BackgroundIntegrityCheck:
+    """Runs one check at a time."""
+
+    def __init__(self, database: Path, backup_folder: Path) -> None:
+        self._database, self._backup_folder = database, backup_folder
+        self._corruption = ""
+        self._worker = _Worker("integrity-check")
+
+    def start(self) -> None:
+        self._worker.start(self._check)
+
+    def poll(self) -> str:
+        corruption, self._corruption = self._corruption, ""
+        return corruption
+
+    def _check(self) -> None:
+        try:
+            corruption = find_corruption(self._database, self._backup_folder)
+        except Unavailable as reason:
+            log("db_writer", "integrity_check_postponed", logging.WARNING, reason=str(reason))
+            return
+        if corruption:
+            log("db_writer", "database_corrupt", logging.ERROR, reason=corruption)
+            self._corruption = corruption

@@ -1,4 +1,4 @@
-"""Damage of a database that runs: looked for each hour, and at once when a service that reads has met it."""
+"""Integrity check of the database: each hour, and at once when a reading service reports corruption."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from shared.contract.messages import Status, Tick
 from shared.contract.service import STATUS_DATABASE_DAMAGED
 
 CHECK_AT_MINUTE = 15
-"""Of each hour; the copies begin at half past."""
+"""Minute of each hour; backups start at minute 30."""
 
 
 class IntegrityCheck(Protocol):
-    """Reads the whole database while it is being written."""
+    """Checks the whole database while it is being written."""
 
     def start(self) -> None:
-        """Starts a look; does nothing while one is going on."""
+        """Start a check; do nothing while one runs."""
         ...
 
     def poll(self) -> str:
-        """The damage that looks have found since it was last asked; empty when there is none."""
+        """Return the corruption found since the last call; empty if there is none."""
         ...
 
 
 class NullIntegrityCheck:
-    """For a replay: its folder can be made again."""
+    """Null object for a replay, which can be repeated."""
 
     def start(self) -> None:
         pass
@@ -35,15 +35,15 @@ class NullIntegrityCheck:
 
 
 class IntegrityMonitor:
-    """Begins looks, and has what they find mended before anything more is stored."""
+    """Starts integrity checks, and repairs a corrupt database before anything more is stored."""
 
     def __init__(self, check: IntegrityCheck, repair: Callable[[], None]) -> None:
-        """`mend` replaces a damaged database, and then ends the process."""
+        """`repair` replaces a corrupt database and then ends the process."""
         self._check, self._repair = check, repair
         self._corruption = ""
 
     def on_message(self, message: Tick | Status) -> None:
-        """Takes the minute, and what the others say of themselves."""
+        """Start a check at its minute, or when a service reports a damaged database."""
         if (
             STATUS_DATABASE_DAMAGED in message.note
             if isinstance(message, Status)
@@ -52,7 +52,7 @@ class IntegrityMonitor:
             self._check.start()
 
     def repair_if_damaged(self) -> None:
-        """Raises Unavailable as long as a damaged database can't be replaced."""
+        """Repair a database that a check found corrupt. Raises Unavailable while it cannot be replaced."""
         self._corruption = self._check.poll() or self._corruption
         if self._corruption:
             self._repair()

@@ -1,4 +1,4 @@
-"""What keeps the database safe beside the storing: backups, looks for damage, and the filling of a restored one."""
+"""Maintenance beside storing: backups, integrity checks and the backfill of a restored database."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from shared.contract.messages import Command, Message, Status, Tick
 
 
 class RepairableStore(BackfillTarget, Protocol):
-    """The database."""
+    """A database that can be backfilled and repaired."""
 
     def repair(self) -> None: ...
 
 
 class DatabaseMaintenance:
-    """Driven by ticks, statuses and commands; without effects it does nothing, as in a replay."""
+    """Driven by ticks, statuses and commands. Without collaborators it does nothing, as in a replay."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class DatabaseMaintenance:
         self._integrity = IntegrityMonitor(integrity_check or NullIntegrityCheck(), store.repair)
 
     def on_message(self, message: Tick | Status | Command) -> None:
-        """Begins what is due or wanted."""
+        """Start what is due or requested."""
         if isinstance(message, Command):
             self._backup.on_command(message)
             return
@@ -43,11 +43,11 @@ class DatabaseMaintenance:
             self._backfill.on_tick(message)
 
     def before_batch(self) -> None:
-        """Before a batch is stored. Raises Unavailable, and may be called again."""
+        """Repair and backfill before a batch is stored. Raises Unavailable and can be called again."""
         self._integrity.repair_if_damaged()
         self._backfill.run_step()
 
     def after_batch(self, gap: bool) -> Iterator[Message]:
-        """After a batch was stored; gap: something that ingest has sent is missing. Yields what is to be told."""
+        """Yield progress after a batch was stored; `gap`: readings that ingest published are missing."""
         yield from self._backup.poll()
         yield from self._backfill.after_batch(gap)

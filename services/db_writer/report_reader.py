@@ -1,4 +1,4 @@
-"""The reporter's blocks as verdicts with their readings: what is left of minutes that a restored database lacks."""
+"""Reads the reporter's blocks as verdicts with readings, to backfill minutes that a restored database lacks."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ FLAG_CHECKS = {"0": Check(0), "1": Check(1), "NULL": Check()}
 
 
 class ReportReader:
-    """data/sensor/, for as long as the file `owed` is there."""
+    """Reads data/sensor/ while the marker file exists."""
 
     def __init__(self, folder: Path, marker: Path, site: str, zone: ZoneInfo) -> None:
         self._folder, self._marker, self._site, self._zone = folder, marker, site, zone
 
     @property
     def backfill_pending(self) -> bool:
-        """Whether the database was replaced, and not yet filled from the blocks."""
+        """Whether the database was replaced and not yet backfilled."""
         return self._marker.exists()
 
     def batches(self) -> Iterator[list[Verdict]]:
-        """Verdicts in order of time, at most a day at once. What can't be read is left out."""
+        """Yield verdicts in order of time, at most a day per batch. Invalid lines are skipped."""
         blocks = sorted((self._folder / "outbox").glob("server-????????T????.txt"))
         for _, files in groupby(blocks, lambda path: path.name[:15]):
             yield [verdict for path in files for verdict in self._read(path)]
@@ -36,7 +36,7 @@ class ReportReader:
             yield list(self._read(self._folder / name))
 
     def mark_complete(self) -> None:
-        """They are stored."""
+        """Delete the marker: all batches are stored."""
         self._marker.unlink(missing_ok=True)
 
     def _read(self, path: Path) -> Iterator[Verdict]:
@@ -50,18 +50,18 @@ class ReportReader:
                     yield verdict
 
     def _verdict(self, sensor: str, minute: str, flow_rate: str, pressure: str, *flags: str) -> Verdict | None:
-        """None for a minute without a value, and for one that the end of summer time makes ambiguous."""
+        """Parse a line; None for a minute without values, and for one that the end of DST makes ambiguous."""
         at = datetime.fromisoformat(minute).replace(tzinfo=self._zone)
         if flow_rate == pressure == "NULL" or at.utcoffset() != at.replace(fold=1).utcoffset():
             return None
         if len(flags) != 7:
-            raise ValueError("a torn line")
+            raise ValueError("truncated line")
         checks = [FLAG_CHECKS[flag] for flag in flags]
-        flow, low = FlowChecks(*checks[:4]), PressureChecks(*checks[4:])
+        flow_checks, pressure_checks = FlowChecks(*checks[:4]), PressureChecks(*checks[4:])
         reading = Reading(
             self._site, sensor, at, _parse_value(flow_rate), _parse_value(pressure), BACKFILL_SOURCE, 0, BACKFILL_SOURCE
         )
-        return Verdict(self._site, sensor, at, reading, flow, low)
+        return Verdict(self._site, sensor, at, reading, flow_checks, pressure_checks)
 
 
 def _parse_value(text: str) -> float | None:

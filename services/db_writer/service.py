@@ -1,4 +1,4 @@
-"""Stores everything that is said; the only service that writes SQLite."""
+"""Stores the messages of all services; the only service that writes SQLite."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import ClassVar, Protocol
 
 from services.db_writer.maintenance import DatabaseMaintenance, RepairableStore
-from services.db_writer.sequence_tracker import HighWaterMark, SequenceTracker
+from services.db_writer.sequence_tracker import SequenceTracker
 from shared.contract.messages import (
     Anomaly,
     Command,
@@ -27,12 +27,13 @@ from shared.contract.messages import (
 )
 from shared.contract.service import Unavailable
 from shared.domain.series import DAY
+from shared.store.recorder import HighWaterMark, SiteMark
 
 
 class Store(RepairableStore, Protocol):
     """What db_writer needs of the recorder."""
 
-    def write(self, messages: Sequence[Message], marks: Sequence[tuple[str, HighWaterMark]] = ()) -> None: ...
+    def write(self, messages: Sequence[Message], marks: Sequence[SiteMark] = ()) -> None: ...
 
     def high_water_mark(self, site: str) -> HighWaterMark | None: ...
 
@@ -40,7 +41,7 @@ class Store(RepairableStore, Protocol):
 
 
 class DbWriter:
-    """Collects a batch in `handle`, and stores it in one transaction in `settle`, before it is acknowledged."""
+    """Collects a batch in `handle`, and stores it in one transaction in `end_batch`, before it is acknowledged."""
 
     name: ClassVar[str] = "db_writer"
     consumes: ClassVar[tuple[type[Message], ...]] = (
@@ -77,7 +78,7 @@ class DbWriter:
         mark = self._store.high_water_mark(self._site)
         if mark:
             self._sequence.resume_from(mark)
-            self._last_verdict_seq = mark[1]
+            self._last_verdict_seq = mark.seq
             yield self._stored(mark)
 
     def handle(self, message: Message) -> Iterator[Message]:
@@ -91,20 +92,22 @@ class DbWriter:
         return iter(())
 
     def end_batch(self) -> Iterator[Message]:
-        """Stores the batch. Raises Unavailable, and keeps the batch, while the database can't be written."""
+        """Store the batch. Raises Unavailable and keeps the batch while the database cannot be written."""
         self._maintenance.before_batch()
         self._apply_retention()
         mark = self._sequence.high_water_mark
-        judged = [
-            verdict.reading.seq for verdict in _verdicts(self._batch) if mark and verdict.reading.boot_id == mark[0]
+        verdict_seqs = [
+            verdict.reading.seq
+            for verdict in _verdicts(self._batch)
+            if mark and verdict.reading.boot_id == mark.boot_id
         ]
-        refused = list(self._write(mark))
+        rejected = list(self._write(mark))
         batch, self._batch = self._batch, []
-        if mark and self._last_published and mark[0] != self._last_published[0]:
+        if mark and self._last_published and mark.boot_id != self._last_published.boot_id:
             self._last_verdict_seq = -1
-        self._last_verdict_seq = max(judged, default=self._last_verdict_seq)
-        yield from refused
-        if mark and (judged or mark != self._last_published or self._sequence.has_gap):
+        self._last_verdict_seq = max(verdict_seqs, default=self._last_verdict_seq)
+        yield from rejected
+        if mark and (verdict_seqs or mark != self._last_published or self._sequence.has_gap):
             yield self._stored(mark)
         yield from (import_progress(message) for message in batch if isinstance(message, HistoryBatch))
         yield from self._maintenance.after_batch(self._sequence.has_gap)
@@ -115,7 +118,7 @@ class DbWriter:
         self._tick = None
 
     def _write(self, mark: HighWaterMark | None) -> Iterator[Message]:
-        """Writes the batch at once; when that fails for a message's sake, one by one, and rejects the culprit."""
+        """Write the batch at once. If a message fails, write one by one and yield a Rejected for each that fails."""
         marks = [(self._site, mark)] if mark else []
         if not self._batch:
             return
@@ -137,8 +140,8 @@ class DbWriter:
 
     def _stored(self, mark: HighWaterMark) -> Stored:
         self._last_published = mark
-        boot_id, seq, at, seen = mark
-        return Stored(self._site, boot_id, seq, self._to_local(at), self._last_verdict_seq, len(self._batch), seen)
+        at = self._to_local(mark.at)
+        return Stored(self._site, mark.boot_id, mark.seq, at, self._last_verdict_seq, len(self._batch), mark.newest_seq)
 
 
 def _verdicts(messages: Sequence[Message]) -> Iterator[Verdict]:
@@ -146,7 +149,7 @@ def _verdicts(messages: Sequence[Message]) -> Iterator[Verdict]:
 
 
 def import_progress(history: HistoryBatch) -> Progress:
-    """How far an import is, now that this part is stored."""
+    """Return the progress of an import after this batch is stored."""
     last = history.minutes[-1][0]
     text = f"{history.sensor}: stored up to {last:%Y-%m-%d %H:%M}"
     return Progress(history.site, last, "import", history.part, history.of, None, text)

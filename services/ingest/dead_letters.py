@@ -1,4 +1,4 @@
-"""data/rejected/: what could not be read, a file for each source file; old lines make room for new ones."""
+"""Dead-letter files in data/rejected/: one file per source file, bounded in size."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from services.ingest.sources.line_reader import BadLine
 from shared.contract.service import Unavailable
 
 MAX_FILE_BYTES = 2_000_000
-"""Bytes from which on a file is set aside as .old.txt, in the place of the one before."""
+"""Bytes; a larger file is renamed to .old.txt, which replaces the previous .old.txt."""
 MAX_FILES = 100
-"""Source files that have one of their own; the others share one."""
+"""Source files with a dead-letter file of their own; all others share one."""
 
 
 class DeadLetterFiles:
-    """Keeps bad lines; never more than 2 * LARGEST bytes for each of MOST_FILES files."""
+    """Appends rejected lines; keeps at most 2 * MAX_FILE_BYTES for each of MAX_FILES files."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -22,7 +22,7 @@ class DeadLetterFiles:
         self._names = {path.name for path in folder.glob("*.rejected.txt")}
 
     def __call__(self, line: BadLine) -> None:
-        """Raises Unavailable while the disk is full."""
+        """Append a rejected line. Raises Unavailable while the disk is full."""
         name = f"{Path(line.file).name[:60]}.rejected.txt"
         if name not in self._names and len(self._names) >= MAX_FILES:
             name = "others.rejected.txt"
@@ -35,4 +35,4 @@ class DeadLetterFiles:
             if full:
                 path.replace(path.with_name(name.replace(".rejected.txt", ".rejected.old.txt")))
         except OSError as error:
-            raise Unavailable(f"{name} can't be written, readings wait: {error.strerror}") from error
+            raise Unavailable(f"{name} cannot be written; readings wait: {error.strerror}") from error

@@ -1,25 +1,28 @@
-"""A source that says the same minutes over and over: some tell of a meter's clock, a flood of them of nothing."""
+"""Rate limit for duplicates: a few of them reveal a wrong meter clock, a flood of them is useless."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 MAX_DUPLICATES_PER_TICK = 1000
-"""Repeated minutes of one sensor that are taken between two ticks."""
+"""Duplicate minutes of one sensor that are accepted between two ticks."""
 MAX_DAYS_REMEMBERED = 1000
-"""Days of one sensor whose minutes are remembered, those met last."""
+"""Days per sensor whose minutes are remembered; the oldest entry is dropped first."""
 
 
 class DuplicateLimiter:
-    """Remembers, since the start, which minutes of which sensor were there."""
+    """Remembers which minutes of each sensor were seen since the start."""
 
     def __init__(self) -> None:
         self._minutes: dict[str, dict[int, int]] = {}
-        """sensor to day to its minutes, bit by bit."""
+        """Sensor to day since the epoch to a bit mask of its minutes."""
         self._duplicates: dict[str, int] = {}
 
     def rejection_reason(self, sensor: str, at: datetime) -> str:
-        """Why a reading is not taken; empty when it is. The number of sensors is limited before."""
+        """Return why a reading is rejected; empty if it is accepted.
+
+        The sensor registry bounds the number of sensors before this check.
+        """
         day, minute = divmod(int(at.timestamp()) // 60, 1440)
         days = self._minutes.setdefault(sensor, {})
         seen = days.get(day, 0)
@@ -31,8 +34,8 @@ class DuplicateLimiter:
         self._duplicates[sensor] = self._duplicates.get(sensor, 0) + 1
         if self._duplicates[sensor] <= MAX_DUPLICATES_PER_TICK:
             return ""
-        return f"sensor {sensor}: more than {MAX_DUPLICATES_PER_TICK} readings within a minute, of minutes that were there before"
+        return f"sensor {sensor}: more than {MAX_DUPLICATES_PER_TICK} duplicate readings between two ticks"
 
     def reset(self) -> None:
-        """Counts anew."""
+        """Reset the duplicate counters."""
         self._duplicates.clear()

@@ -1,4 +1,4 @@
-"""What a first start owes to the past: the simulator's year of history."""
+"""The history that a first start publishes: the simulator's year before now."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHUNK_MINUTES = 5000
 
 
 class NoInitialHistory:
-    """Nothing is owed."""
+    """Null object: the site has no initial history."""
 
     def __iter__(self) -> Iterator[HistoryBatch]:
         return iter(())
@@ -29,7 +29,7 @@ class NoInitialHistory:
 
 
 class SimulatedHistory:
-    """The days before a first start; sent again whole if they were interrupted."""
+    """The simulated days before the first start. An interrupted run sends all of them again."""
 
     def __init__(self, simulator: Simulator, name: str, days: int, now: Callable[[], datetime], mark: Path) -> None:
         self._simulator, self._name, self._days, self._now, self._mark = simulator, name, days, now, mark
@@ -37,21 +37,24 @@ class SimulatedHistory:
         self._pending = days > 0 and not mark.exists()
 
     def __iter__(self) -> Iterator[HistoryBatch]:
-        """Raises Unavailable while the clock is surely wrong: the past would not reach up to the present."""
+        """Yield the history in chunks of CHUNK_MINUTES.
+
+        Raises Unavailable while the machine's clock is certainly wrong: the history would not end at the present.
+        """
         if not self._pending:
             return
         if (now := self._now()).year < MIN_YEAR:
             raise Unavailable(f"this machine's clock says {now:%Y-%m-%d}; the simulator waits until it is set")
         self._stop = int(now.timestamp()) // MINUTE * MINUTE
         self._start = self._stop - self._days * DAY
-        spans = [
+        chunks = [
             (sensor, start)
             for sensor in self._simulator.sensors
             for start in range(self._start, self._stop, CHUNK_MINUTES * MINUTE)
         ]
-        for number, (sensor, start) in enumerate(spans, 1):
+        for number, (sensor, start) in enumerate(chunks, 1):
             minutes = tuple(self._chunk(sensor, start, min(start + CHUNK_MINUTES * MINUTE, self._stop)))
-            yield HistoryBatch(self._name, sensor, "history", number, len(spans), minutes)
+            yield HistoryBatch(self._name, sensor, "history", number, len(chunks), minutes)
 
     def mark_sent(self) -> None:
         if self._pending:
@@ -67,7 +70,7 @@ class SimulatedHistory:
 
 
 def initial_history(settings: Settings, now: Callable[[], datetime]) -> SimulatedHistory | NoInitialHistory:
-    """The past of a site whose source is the simulator."""
+    """Return the initial history of the configured source."""
     if settings.ingest.source != "simulator":
         return NoInitialHistory()
     days = settings.simulator.history_days

@@ -1,4 +1,4 @@
-"""Wires ingest to its source, the clock and the broker."""
+"""Wire ingest to its source, the clock and the broker."""
 
 from datetime import datetime
 
@@ -25,8 +25,8 @@ def main() -> None:
     folder, days, megabytes = settings.data / "spool", settings.ingest.spool_days, settings.ingest.spool_mb
     spool = Spool(folder, settings.site.name, days, megabytes)
     history = History(settings.database, settings.zone, settings.site.name)
-    newest = TickFile(folder / "tick")
-    minutes = TickClock(newest.read(), newest.save)
+    tick_file = TickFile(folder / "tick")
+    tick_clock = TickClock(tick_file.read(), tick_file.save)
     service = Ingest(
         settings.site.name,
         spool,
@@ -36,11 +36,21 @@ def main() -> None:
         initial_history(settings, now),
     )
     source = SOURCES[settings.ingest.source](settings)
-    feed = SourcePoller(
-        source, settings.site.name, settings.zone, minutes, now, lambda: service.in_flight, spool.on_position_committed
+    poller = SourcePoller(
+        source,
+        settings.site.name,
+        settings.zone,
+        tick_clock,
+        now,
+        lambda: service.in_flight,
+        spool.on_position_committed,
     )
     bus = MqttBus("ingest", settings)
-    run(service, bus, feed, lambda: "; ".join(filter(None, (service.warning, minutes.warning))), service.flush_minute)
+
+    def status_text() -> str:
+        return "; ".join(filter(None, (service.warning, tick_clock.warning)))
+
+    run(service, bus, poller, status_text, service.flush_minute)
 
 
 if __name__ == "__main__":

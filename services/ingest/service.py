@@ -1,4 +1,4 @@
-"""Takes what a source has read: good minutes become Readings, the rest goes to rejected; says when a minute closes."""
+"""Turns measurements into Readings, bad lines into Rejected messages, and adds the spool position to Ticks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.contract.messages import HistoryBatch, Message, Reading, Rejected, S
 from shared.runtime.sensor_registry import SensorRegistry
 
 MAX_SEQ_JUMP = 1_000_000
-"""Numbers beyond the spool's own that db_writer may have more of: a power cut took them."""
+"""Sequence numbers by which db_writer may be ahead of the spool, after a power cut truncated the spool."""
 
 
 class InitialHistory(Protocol):
@@ -22,12 +22,12 @@ class InitialHistory(Protocol):
     def __iter__(self) -> Iterator[HistoryBatch]: ...
 
     def mark_sent(self) -> None:
-        """They are safe; the next start need not send them."""
+        """Record that the history is safe at the broker; the next start does not send it again."""
         ...
 
 
 class Spool(Protocol):
-    """What was accepted, on disk before it is published. `append` raises Unavailable."""
+    """Accepted readings, on disk before they are published. `append` raises Unavailable."""
 
     boot_id: str
     next_seq: int
@@ -42,7 +42,7 @@ class Spool(Protocol):
 
 
 class Ingest:
-    """Accepts measurements. `seq` counts the readings of its spool, whose name is `boot_id`."""
+    """Accepts measurements. `seq` numbers the readings of one spool, and `boot_id` identifies the spool."""
 
     name: ClassVar[str] = "ingest"
     consumes: ClassVar[tuple[type[Message], ...]] = (Stored,)
@@ -68,16 +68,16 @@ class Ingest:
 
     @property
     def in_flight(self) -> int:
-        """Readings sent that are not yet stored and judged."""
+        """Number of readings that are published but not yet stored with a verdict."""
         return self._spool.next_seq - 1 - self._completed_seq
 
     @property
     def warning(self) -> str:
-        """What the operator must know."""
+        """What the operator must know; empty if nothing."""
         return self._spool.warning
 
     def start(self) -> Iterator[Message]:
-        """Yields what a first start owes to the past."""
+        """Yield the initial history on a first start."""
         yield from self._initial_history
 
     def handle(self, message: Message | Measurement | BadLine) -> Iterator[Message]:
@@ -92,18 +92,26 @@ class Ingest:
             yield replace(message, boot_id=self._spool.boot_id, seq=self._spool.next_seq - 1)
         elif isinstance(message, Stored) and message.boot_id == self._spool.boot_id:
             if message.seq > self._spool.next_seq + MAX_SEQ_JUMP:
-                yield Rejected(self._site, "stored", f"the spool is at {self._spool.next_seq}", f"{message}")
+                yield Rejected(
+                    self._site,
+                    "stored",
+                    f"seq is too far ahead of the spool, which is at {self._spool.next_seq}",
+                    f"{message}",
+                )
             else:
                 self._on_stored(message)
 
     def end_batch(self) -> Iterator[Message]:
-        """Called first when the past is safe with the broker."""
+        """Flush the spool and retransmit missing readings.
+
+        The first call follows the broker's confirmation of the history.
+        """
         self._initial_history.mark_sent()
         self.flush_minute()
         yield from self._retransmitter.next_batch()
 
     def flush_minute(self) -> None:
-        """Flushes the spool once a minute. What is in it and was not said is sent when db_writer misses it."""
+        """Flush the spool once a minute. db_writer requests what is in the spool but was not published."""
         if self._minute_closed:
             self._minute_closed = False
             self._spool.flush()
@@ -116,7 +124,7 @@ class Ingest:
         self._retransmitter.on_stored(stored)
 
     def _accept(self, measurement: Measurement) -> Iterator[Message]:
-        """A Reading, or why there is none; nothing when the spool has it since before a restart."""
+        """Yield a Reading or a Rejected; nothing if the spool already has the measurement from before a restart."""
         sensor, flow_rate, pressure = measurement.sensor, measurement.flow_rate, measurement.pressure
         if reason := self._registry.rejection_reason(sensor) or self._duplicates.rejection_reason(
             sensor, measurement.at

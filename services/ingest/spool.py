@@ -1,4 +1,4 @@
-"""Ingest's own memory on disk: every accepted reading is here before it is published, and can be sent again."""
+"""The spool: every accepted reading is on disk before it is published, and can be retransmitted."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ from shared.runtime.log import log
 from shared.runtime.safe_files import fsync_path, open_regular_file
 
 SEGMENT_BYTES = 2_000_000
-"""Bytes from which on a file of the spool is followed by the next."""
+"""Bytes after which a new segment file is started."""
 SEGMENT_MINUTES = 360
 WARN_SHARE = 0.8
-"""Part of the allowed size, not yet stored, from which on the status says so."""
+"""Share of the allowed size that may be unstored before the status warns."""
 DUPLICATE_TIMEOUT_MINUTES = 10
-"""Minutes after which readings that the source was expected to give again are no longer expected."""
+"""Minutes after a restart during which the source may deliver readings that the spool already has."""
 DROPPED_TEXT = "the spool was full: unstored readings were dropped"
 SEGMENT_NAME = re.compile(r"[0-9a-f]{12}-[0-9]{12}\.log", re.ASCII)
 MAX_LINE_BYTES = 1000
-"""Bytes; no line of ours is as long."""
+"""Bytes; every valid line is shorter."""
 POSITION_MARK = b"=\n"
-"""The source's place was remembered here, once a minute: what comes below may be read from it again."""
+"""Written once a minute, after the source committed its position. The source may deliver the lines below it again."""
 
 MeasurementKey = tuple[str, datetime, float | None, float | None]
 
 
 class Spool:
-    """Files {boot_id}-{first seq}.log, one line a reading: seq, sensor, at, flow_rate, pressure, source, CRC-32.
+    """Files {boot_id}-{first seq}.log with one line per reading: seq, sensor, at, flow_rate, pressure, source, CRC-32.
 
-    boot_id is the name of this spool: seq goes on through restarts of ingest, and begins anew only with a new spool.
+    boot_id identifies the spool. seq continues across restarts of ingest and starts at 0 only in a new spool.
     """
 
     def __init__(self, folder: Path, site: str, days: float, megabytes: float) -> None:
-        """`days` of ingest's work are kept, in minutes that it counted itself: no clock that is set makes them old."""
+        """Keep `days` of readings, counted in minutes that ingest has run, so that no clock change expires them."""
         self._folder, self._site, self._retention_minutes, self._max_bytes = (
             folder,
             site,
@@ -53,14 +53,14 @@ class Spool:
             int(megabytes * 1e6),
         )
         self._segment_minutes: dict[Path, int] = {}
-        """Minutes in each file that is full."""
+        """Minutes in each complete segment."""
         folder.mkdir(parents=True, exist_ok=True)
         segments = self._segments(_newest_spool(folder))
         self.boot_id = _boot_id_of(segments[-1]) if segments else uuid.uuid4().hex[:12]
         self.next_seq = 0
         """seq of the next reading."""
         self.warning = ""
-        """What the operator must know: readings that will be dropped, or were."""
+        """What the operator must know: readings that are about to be dropped, or were dropped."""
         self._stored_seq = -1
         self._minutes = 0
         self._possible_duplicates: set[MeasurementKey] = set()
@@ -69,13 +69,13 @@ class Spool:
             if segments:
                 self._resume(segments[-1])
         except OSError as error:
-            log("ingest", "the spool can't be read, a new one is begun", logging.ERROR, reason=str(error))
+            log("ingest", "spool_unreadable", logging.ERROR, reason=str(error))
             segments, self.boot_id = [], uuid.uuid4().hex[:12]
         if not segments:
             self._start_segment()
 
     def append(self, reading: Reading) -> None:
-        """Hands a reading to the system: safe when ingest dies, and after `flush` in a power cut too.
+        """Append a reading: it survives a crash of ingest, and after `flush` also a power cut.
 
         Raises Unavailable when the disk is full.
         """
@@ -86,30 +86,30 @@ class Spool:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             os.ftruncate(self._file, self._size)
-            raise Unavailable(f"the spool can't be written, readings wait: {error.strerror}") from error
+            raise Unavailable(f"the spool cannot be written; readings wait: {error.strerror}") from error
         self._size += len(line)
         self.next_seq = reading.seq + 1
 
     def is_duplicate(self, measurement: Measurement) -> bool:
-        """Whether a measurement is here already, and was given again since the source's place was older."""
+        """Whether the spool has this measurement and the source delivered it again from an older position."""
         if not self._possible_duplicates:
             return False
         key = (measurement.sensor, measurement.at, measurement.flow_rate, measurement.pressure)
-        known = key in self._possible_duplicates
+        duplicate = key in self._possible_duplicates
         self._possible_duplicates.discard(key)
-        return known
+        return duplicate
 
     def flush(self) -> None:
-        """Forces to disk what was appended. Raises Unavailable when the disk is full."""
+        """Force appended readings to disk. Raises Unavailable when the disk is full."""
         try:
             os.fsync(self._file)
         except OSError as error:
-            raise Unavailable(f"the spool can't be flushed, readings wait: {error.strerror}") from error
+            raise Unavailable(f"the spool cannot be flushed; readings wait: {error.strerror}") from error
 
     def on_position_committed(self) -> None:
-        """The source has remembered its place, after a flush: starts a new file when it is time, drops old ones.
+        """Start a new segment when it is due and drop old ones.
 
-        Raises OSError when the disk is full.
+        Called after a flush, when the source committed its position.  Raises OSError when the disk is full.
         """
         self._minutes += 1
         self._duplicate_minutes_left -= 1
@@ -123,15 +123,15 @@ class Spool:
             self._trim()
 
     def mark_stored(self, seq: int) -> None:
-        """All up to seq is in the database."""
+        """Record that all readings up to `seq` are in the database."""
         self._stored_seq = seq
 
     def advance_to(self, seq: int) -> None:
-        """Goes on with this number: a power cut took the end of the spool, and the database has more."""
+        """Continue at `seq`: a power cut truncated the spool, and the database has more."""
         self.next_seq = max(self.next_seq, seq)
 
     def read_range(self, first: int, last: int) -> Iterator[Reading]:
-        """Readings with these numbers that are here, in order."""
+        """Yield the spooled readings with these sequence numbers, in order."""
         segments = self._segments(self.boot_id)
         for segment, follower in zip(segments, [*segments[1:], None], strict=True):
             if (follower and _first_seq_of(follower) <= first) or _first_seq_of(segment) > last:
@@ -139,7 +139,7 @@ class Spool:
             try:
                 yield from self._read_segment(segment, first, last)
             except OSError as error:
-                log("ingest", "a file of the spool can't be read", logging.ERROR, reason=str(error))
+                log("ingest", "spool_segment_unreadable", logging.ERROR, reason=str(error))
 
     def _read_segment(self, segment: Path, first: int, last: int) -> Iterator[Reading]:
         for line in _read_lines(segment):
@@ -165,8 +165,8 @@ class Spool:
         self._minutes = 0
 
     def _resume(self, segment: Path) -> None:
-        """Goes on behind the last whole line; what a power cut has torn is cut off."""
-        self.next_seq, whole = _first_seq_of(segment), 0
+        """Continue after the last complete line and truncate what a power cut left of the next one."""
+        self.next_seq, valid_bytes = _first_seq_of(segment), 0
         for line in _read_lines(segment):
             if line == POSITION_MARK:
                 self._possible_duplicates.clear()
@@ -175,36 +175,39 @@ class Spool:
                 self._possible_duplicates.add((reading.sensor, reading.at, reading.flow_rate, reading.pressure))
             else:
                 break
-            whole += len(line)
+            valid_bytes += len(line)
         self._open(segment)
-        os.ftruncate(self._file, whole)
-        self._size = whole
+        os.ftruncate(self._file, valid_bytes)
+        self._size = valid_bytes
 
     def _trim(self) -> None:
-        """Drops what is stored and old; beyond the allowed size the oldest, and says so when it is not stored."""
+        """Drop segments that are stored and old.
+
+        Above the allowed size the oldest segments are dropped too, with a warning if they are unstored.
+        """
         segments = self._segments(self.boot_id)
         sizes = {segment: segment.stat().st_size for segment in segments}
         ages = self._ages(segments)
         total = sum(sizes.values())
-        waiting, dropped = 0, self.warning.startswith(DROPPED_TEXT)
+        unstored_bytes, dropped = 0, self.warning.startswith(DROPPED_TEXT)
         for segment, follower in pairwise(segments):
-            safe = _first_seq_of(follower) - 1 <= self._stored_seq
-            if (safe and ages[segment] >= self._retention_minutes) or total > self._max_bytes:
+            is_stored = _first_seq_of(follower) - 1 <= self._stored_seq
+            if (is_stored and ages[segment] >= self._retention_minutes) or total > self._max_bytes:
                 segment.unlink()
                 total -= sizes[segment]
-                if not safe:
+                if not is_stored:
                     self.warning, dropped = f"{DROPPED_TEXT} up to number {_first_seq_of(follower) - 1}", True
-            elif not safe:
-                waiting += sizes[segment]
-        if not waiting:
+            elif not is_stored:
+                unstored_bytes += sizes[segment]
+        if not unstored_bytes:
             self.warning = ""
-        elif waiting > WARN_SHARE * self._max_bytes and not dropped:
+        elif unstored_bytes > WARN_SHARE * self._max_bytes and not dropped:
             self.warning = (
-                f"{waiting / 1e6:.0f} MB of the spool are not stored by db_writer; soon readings will be dropped"
+                f"{unstored_bytes / 1e6:.0f} MB of the spool are not stored by db_writer; readings will soon be dropped"
             )
 
     def _ages(self, segments: list[Path]) -> dict[Path, int]:
-        """Minutes that ingest has worked since each full file was ended."""
+        """Return the minutes that ingest has run since each complete segment was closed."""
         for segment in segments[:-1]:
             if segment not in self._segment_minutes:
                 with suppress(OSError):
@@ -235,7 +238,7 @@ class Spool:
 
 
 class NullSpool:
-    """Nothing is kept: a replay can be repeated."""
+    """Null object for a replay: nothing is kept, because a replay can be repeated."""
 
     warning = ""
 
@@ -262,12 +265,12 @@ class NullSpool:
 
 
 def _segments_of(folder: Path, boot_id: str) -> list[Path]:
-    """Files of a spool, oldest first."""
+    """Return the segments of a spool, oldest first."""
     return sorted((path for path in _segment_files(folder) if _boot_id_of(path) == boot_id), key=_first_seq_of)
 
 
 def latest_seq(folder: Path) -> tuple[str, int] | None:
-    """boot_id and number of the newest reading, from outside; None when there is no spool."""
+    """Return boot_id and seq of the newest reading in a spool folder; None if there is no spool."""
     segments = _segments_of(folder, _newest_spool(folder))
     if not segments:
         return None
@@ -284,18 +287,18 @@ def _encode_line(reading: Reading) -> bytes:
 
 
 def _segment_files(folder: Path) -> list[Path]:
-    """What has the name of a spool's file, and is a file."""
+    """Return the regular files whose name is that of a segment."""
     return [path for path in folder.iterdir() if SEGMENT_NAME.fullmatch(path.name) and path.is_file()]
 
 
 def _newest_spool(folder: Path) -> str:
-    """Name of the spool that was written last; empty when there is none."""
+    """Return the boot_id of the spool that was written last; empty if there is none."""
     newest_segment = max(_segment_files(folder), key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
     return _boot_id_of(newest_segment) if newest_segment else ""
 
 
 def _read_lines(segment: Path) -> Iterator[bytes]:
-    """Lines with their ends; of what is longer than any of ours, parts. Raises OSError."""
+    """Yield lines with their line ends; longer lines come in parts. Raises OSError."""
     with open_regular_file(segment) as file:
         while line := file.readline(MAX_LINE_BYTES):
             yield line

@@ -1,4 +1,4 @@
-"""What stored history says of the lines that reporter lacks: it was away, or the broker forgot."""
+"""Looks up lines in stored history that the reporter missed while it was stopped or the broker lost messages."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from services.reporter.line_format import format_minute as minute_of
-from services.reporter.line_format import key_to_time
+from services.reporter.line_format import format_minute, key_to_time
 from shared.contract.messages import FlowChecks, Prediction, PressureChecks, Reading, Tick, Verdict
 from shared.domain.series import DAY, HOUR, MINUTE
 
@@ -29,23 +28,23 @@ class HistoryReader(Protocol):
 
 
 class HistoryLookup:
-    """Looks up lines by block, and by the place of a minute."""
+    """Looks up verdicts and forecasts by block and by minute key."""
 
     def __init__(self, history: HistoryReader, zone: ZoneInfo, days: int) -> None:
         self._history, self._zone, self._days = history, zone, days
 
     def missed_since(self, block: str) -> Iterator[Verdict | Prediction]:
-        """The verdicts of all sensors after a block in order of time, each full hour behind its prediction; then the
+        """Yield the verdicts of all sensors after a block in order of time, each full hour after its prediction.
 
-        predictions of hours to come.
+        The predictions of future hours follow.
         """
-        found: list[Verdict] = []
+        verdicts: list[Verdict] = []
         for sensor in self._history.sensors():
             newest = self._history.last_verdict(sensor)
             if newest is not None:
-                begin = self._end_of(block) if block else 0
-                found += self._history.verdicts(sensor, max(begin, newest - self._days * DAY), newest + 1)
-        yield from self._with_predictions(found)
+                start = self._end_of(block) if block else 0
+                verdicts += self._history.verdicts(sensor, max(start, newest - self._days * DAY), newest + 1)
+        yield from self._with_predictions(verdicts)
         for sensor in self._history.sensors():
             yield from self._forecasts_ahead(sensor)
 
@@ -53,41 +52,48 @@ class HistoryLookup:
         return set(self._history.sensors())
 
     def messages_between(self, sent: str, block: str) -> tuple[Sequence[Verdict | Prediction], bool]:
-        """What `after` gives, up to another block, and whether it is final.
+        """Return what `missed_since` yields up to another block, and whether it is final.
 
-        Not while a reading there is not judged, or none of the other block is stored yet.
+        It is not final while a reading there has no verdict, or no reading of the other block is stored.
         """
         stop = self._seconds_at(f"{block}0")
         span = (max(self._end_of(sent), stop - self._days * DAY), stop)
         sensors = self._history.sensors()
-        found = [verdict for sensor in sensors for verdict in self._history.verdicts(sensor, *span)]
-        unjudged = any(True for sensor in sensors for _ in self._history.readings_without_verdict(sensor, *span))
-        reached = any(known[1] >= stop for sensor in sensors if (known := self._history.reading_range(sensor)))
-        return list(self._with_predictions(found)), reached and not unjudged
+        verdicts = [verdict for sensor in sensors for verdict in self._history.verdicts(sensor, *span)]
+        missing_verdict = any(True for sensor in sensors for _ in self._history.readings_without_verdict(sensor, *span))
+        reached = any(
+            stored_range[1] >= stop for sensor in sensors if (stored_range := self._history.reading_range(sensor))
+        )
+        return list(self._with_predictions(verdicts)), reached and not missing_verdict
 
     def is_behind(self, tick: Tick) -> bool:
-        """Whether readings are missing in history: known of, or sent before a tick."""
+        """Whether readings are missing in history: in a known gap, or published before a tick."""
         boot_id, seq = self._history.stored_mark() or ("", -1)
         return not self._history.is_gapless() or tick.seq > (seq if tick.boot_id == boot_id else -1)
 
     def _with_predictions(self, verdicts: list[Verdict]) -> Iterator[Verdict | Prediction]:
-        for verdict in sorted(verdicts, key=lambda one: (one.at, one.sensor)):
-            if verdict.at.minute == 0 and (known := self._history.prediction_at(verdict.sensor, _seconds(verdict.at))):
-                yield known
+        for verdict in sorted(verdicts, key=lambda item: (item.at, item.sensor)):
+            if verdict.at.minute == 0 and (
+                prediction := self._history.prediction_at(verdict.sensor, _seconds(verdict.at))
+            ):
+                yield prediction
             yield verdict
 
     def _end_of(self, block: str) -> int:
         return self._seconds_at(f"{block}0") + 10 * MINUTE
 
     def latest_minute(self) -> str:
-        """A minute that no block which was sent can be behind: a day after the newest stored verdict; empty without."""
+        """Return a minute that no closed block can exceed; empty if there is none.
+
+        It is a day after the newest stored verdict.
+        """
         newest = max((self._history.last_verdict(sensor) or 0 for sensor in self._history.sensors()), default=0)
-        return minute_of(datetime.fromtimestamp(newest + DAY, self._zone)) if newest else ""
+        return format_minute(datetime.fromtimestamp(newest + DAY, self._zone)) if newest else ""
 
     def verdict_at(self, sensor: str, minute: str) -> tuple[Verdict | None, bool]:
-        """The stored verdict of a minute, and whether it is final.
+        """Return the stored verdict of a minute, and whether it is final.
 
-        Not final: its reading is stored and not judged yet (a verdict without flags).
+        It is not final if the reading is stored without a verdict; the returned verdict then has no flags.
         """
         at = self._seconds_at(minute)
         for verdict in self._history.verdicts(sensor, at, at + MINUTE):
@@ -97,25 +103,28 @@ class HistoryLookup:
         return None, True
 
     def forecast_at(self, sensor: str, minute: str) -> tuple[Prediction | None, bool]:
-        """The stored prediction of a full hour, and whether it is final: not while the hour's readings lack it."""
+        """Return the stored prediction of a full hour, and whether it is final.
+
+        It is not final while the hour has readings and no prediction.
+        """
         at = self._seconds_at(minute)
-        found = self._history.prediction_at(sensor, at)
-        return found, found is not None or not self._history.hours_without_forecast(sensor, at, at + HOUR)
+        prediction = self._history.prediction_at(sensor, at)
+        return prediction, prediction is not None or not self._history.hours_without_forecast(sensor, at, at + HOUR)
 
     def _forecasts_ahead(self, sensor: str) -> Iterator[Prediction]:
-        """Predictions of hours whose verdicts are still to come: in a backlog the forecaster is far ahead."""
+        """Yield the predictions of hours without verdicts: in a backlog the forecaster is ahead of the detector."""
         newest, issued = self._history.last_verdict(sensor), self._history.last_issued_at(sensor)
         if newest is not None and issued is not None:
             for hour in range(newest // HOUR * HOUR, issued + 1, HOUR):
-                if known := self._history.prediction_at(sensor, hour):
-                    yield known
+                if prediction := self._history.prediction_at(sensor, hour):
+                    yield prediction
 
     def _seconds_at(self, minute: str) -> int:
         return _seconds(key_to_time(minute, self._zone))
 
 
 class NullHistoryLookup:
-    """For a replay: nothing is ever lost."""
+    """Null object for a replay: no message is ever lost."""
 
     def latest_minute(self) -> str:
         return ""

@@ -1,4 +1,4 @@
-"""Lines of alert.txt and server.txt, exactly as docs/formats.md has them."""
+"""Formats the lines of alert.txt and server.txt (docs/formats.md)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from shared.contract.messages import SUPPORTED_YEARS, Check, Prediction, Verdict
 
 NULL = "NULL"
 ALERT_COLUMNS = 11
-"""Of alert.txt."""
+"""Columns of alert.txt."""
 DST_REPEAT_MARK = "B"
 
 
 def alert_line(verdict: Verdict) -> str:
-    """The eleven columns of one reading."""
+    """Return the eleven columns of one reading."""
     flow, pressure = verdict.flow_rate, verdict.pressure
     flags = (
         f"{format_flag(flow.system)} {format_flag(flow.value)} {format_flag(flow.prediction)} {format_flag(flow.night)}"
@@ -27,13 +27,13 @@ def alert_line(verdict: Verdict) -> str:
 
 
 def missing_line(sensor: str, at: str, silent: bool) -> str:
-    """The eleven columns of a place without a reading; the system flags are 1 while the sensor counts as silent."""
+    """Return the eleven columns of a minute without a reading; the system flags are 1 while the sensor is silent."""
     system = "1" if silent else NULL
     return f"{sensor}  {at.replace(DST_REPEAT_MARK, ':')}  {NULL}  {NULL}  {system} {NULL} {NULL} {NULL}  {system} {NULL} {NULL}"
 
 
 def forecast_columns(prediction: Prediction | None, hours: Sequence[int]) -> str:
-    """The forecasts of flow rate, then of pressure, at so many hours ahead; all NULL without a prediction."""
+    """Return the forecasts of flow rate and then pressure at these horizons (hours); all NULL without a prediction."""
     if prediction is None:
         blank = " ".join([NULL] * len(hours))
         return f"{blank}  {blank}"
@@ -42,32 +42,32 @@ def forecast_columns(prediction: Prediction | None, hours: Sequence[int]) -> str
 
 
 def format_minute(at: datetime) -> str:
-    """Local time without offset, to the minute."""
+    """Return local time without offset, to the minute."""
     return at.isoformat(timespec="minutes")[:16]
 
 
 @lru_cache(maxsize=1024)
 def minute_key(at: int, zone: ZoneInfo) -> str:
-    """The minute of epoch seconds as it sorts: in the hour that comes twice, the second one has a B for its colon,
+    """Return a sortable key of the minute of epoch seconds.
 
-    2026-10-25T02B59.
+    In the hour that the end of DST repeats, the second pass has a B instead of the colon: 2026-10-25T02B59.
     """
     local = datetime.fromtimestamp(at, zone)
     return format_minute(local).replace(":", DST_REPEAT_MARK) if local.fold else format_minute(local)
 
 
 def format_value(value: float | None) -> str:
-    """Two decimals, or NULL."""
+    """Return two decimals, or NULL."""
     return NULL if value is None else f"{value:.2f}"
 
 
 def format_flag(check: Check) -> str:
-    """0, 1 or NULL."""
+    """Return 0, 1 or NULL."""
     return NULL if check.flag is None else str(check.flag)
 
 
 def parse_line(line: str, hours: int) -> tuple[str, str] | None:
-    """Sensor and minute of a line of server.txt with so many hours ahead; None when it is none."""
+    """Return sensor and minute of a server.txt line with this number of horizons; None if it is not such a line."""
     columns = line.split()
     if len(columns) != ALERT_COLUMNS + 2 * hours or len(columns[0]) > 64 or not is_valid_name(columns[0]):
         return None
@@ -79,12 +79,12 @@ def parse_line(line: str, hours: int) -> tuple[str, str] | None:
 
 
 def alert_columns(line: str) -> str:
-    """The eleven columns at the head of a line of server.txt."""
+    """Return the first eleven columns of a server.txt line."""
     return "  ".join(line.split("  ")[:6])
 
 
 def key_to_time(key: str, zone: ZoneInfo) -> datetime:
-    """The minute of a place."""
+    """Return the time of a minute key."""
     return datetime.fromisoformat(key.replace(DST_REPEAT_MARK, ":")).replace(
         tzinfo=zone, fold=int(DST_REPEAT_MARK in key)
     )

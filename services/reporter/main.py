@@ -1,4 +1,4 @@
-"""Wires reporter to the broker and data/sensor/."""
+"""Wire reporter to the broker and data/sensor/."""
 
 from services.reporter.history_lookup import HistoryLookup
 from services.reporter.output_folder import OutputFolder
@@ -12,10 +12,9 @@ from shared.store.history import History
 def main() -> None:
     settings = load_settings()
     folder = OutputFolder(settings.sensor_folder)
-    wanted = settings.reporter
     history = History(settings.database, settings.zone, settings.site.name)
-    owed = HistoryLookup(history, settings.zone, wanted.outbox_days)
-    service = Reporter(folder, settings.zone, wanted.horizons_hours, wanted.outbox_days, owed)
+    lookup = HistoryLookup(history, settings.zone, settings.reporter.outbox_days)
+    service = Reporter(folder, settings.zone, settings.reporter.horizons_hours, settings.reporter.outbox_days, lookup)
     run(service, MqttBus("reporter", settings, history.sensors))
 
 

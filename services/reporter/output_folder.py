@@ -1,4 +1,4 @@
-"""data/sensor/ on disk, or kept in memory until a replay ends."""
+"""data/sensor/ on disk, or buffered in memory until a replay ends."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from shared.runtime.log import log
 from shared.runtime.safe_files import read_limited, write_atomic
 
 MAX_BLOCKS = 60_000
-"""In outbox/; a year has 52,560."""
+"""Blocks in outbox/; a year has 52,560."""
 MAX_REPORT_BYTES = 2_000_000
-"""Bytes of server.txt; 64 sensors with all hours ahead have 1.3 MB."""
+"""Bytes of server.txt; 64 sensors with all horizons have 1.3 MB."""
 
 
 class OutputFolder:
-    """Writes each file at once, as a whole."""
+    """Writes each file atomically."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         (path / "outbox").mkdir(parents=True, exist_ok=True)
 
     def write(self, name: str, text: str) -> None:
-        """Raises Unavailable while the disk is full."""
+        """Replace a file. Raises Unavailable while the disk is full."""
         try:
             write_atomic(self._path / name, text)
         except OSError as error:
-            raise Unavailable(f"{name} can't be written, lines wait: {error.strerror}") from error
+            raise Unavailable(f"{name} cannot be written; lines wait: {error.strerror}") from error
 
     def read(self, name: str) -> str:
         try:
@@ -36,19 +36,19 @@ class OutputFolder:
         except FileNotFoundError:
             return ""
         except OSError as error:
-            log("reporter", "an own file can't be read", logging.ERROR, file=name, reason=str(error))
+            log("reporter", "report_unreadable", logging.ERROR, file=name, reason=str(error))
             return ""
 
     def prune_outbox(self, before: str, max_newer: int) -> None:
-        found = sorted((self._path / "outbox").glob("server-*.txt"))
-        kept = [path for path in found[:-max_newer] if path.name >= before] + found[-max_newer:]
-        for path in {*found} - {*kept[-MAX_BLOCKS:]}:
+        blocks = sorted((self._path / "outbox").glob("server-*.txt"))
+        retained = [path for path in blocks[:-max_newer] if path.name >= before] + blocks[-max_newer:]
+        for path in {*blocks} - {*retained[-MAX_BLOCKS:]}:
             with suppress(OSError):
                 path.unlink()
 
 
 class BufferedOutputFolder:
-    """Keeps the newest text of each file until `flush`: a replayed year would write half a million otherwise."""
+    """Buffers the newest text of each file until `flush`: a replayed year would write half a million files."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -69,7 +69,7 @@ class BufferedOutputFolder:
             del self._outbox[oldest]
 
     def flush(self) -> None:
-        """Writes what was kept. Nothing is forced to disk: a replay can be repeated."""
+        """Write the buffered files without syncing them, because a replay can be repeated."""
         (self._path / "outbox").mkdir(parents=True, exist_ok=True)
         for name, text in {**self._texts, **self._outbox}.items():
             (self._path / name).write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Writes what the receivers on site read: alert.txt each minute, server.txt each ten minutes."""
+"""Writes the files that receivers on site read: alert.txt each minute, server.txt each ten minutes."""
 
 from __future__ import annotations
 
@@ -18,59 +18,59 @@ from shared.domain.series import DAY, MINUTE
 
 MAX_FORECAST_HOURS = 24 * 60
 HISTORY_TIMEOUT_TICKS = 10
-"""Ticks that a block waits for verdicts and forecasts which stored history owes it."""
+"""Ticks that a block waits for verdicts and forecasts that are missing in stored history."""
 
 
 class OutputFolder(Protocol):
-    """data/sensor/: texts by name."""
+    """data/sensor/: texts by file name."""
 
     def write(self, name: str, text: str) -> None:
-        """Replaces a file as a whole."""
+        """Replace a file atomically."""
         ...
 
     def read(self, name: str) -> str:
-        """The text of a file, empty when it isn't there."""
+        """Return the text of a file; empty if it does not exist."""
         ...
 
     def prune_outbox(self, before: str, max_newer: int) -> None:
-        """Deletes the blocks whose file name sorts before a name, but for the newest `most` ones."""
+        """Delete blocks whose file name sorts before `before`, except the newest `max_newer` blocks."""
         ...
 
 
 class HistoryLookup(Protocol):
-    """What stored history says; a minute is named by its place."""
+    """Lookup in stored history by minute key."""
 
     def missed_since(self, block: str) -> Iterable[Verdict | Prediction]:
-        """Verdicts and predictions after a block, in order of time."""
+        """Return verdicts and predictions after a block, in order of time."""
         ...
 
     def latest_minute(self) -> str:
-        """The last minute that can have been sent, by what is stored; empty when nothing is."""
+        """Return the last minute that a closed block can have, according to stored history; empty if it has none."""
         ...
 
     def sensors(self) -> set[str]:
-        """Those that have stored readings."""
+        """Return the sensors with stored readings."""
         ...
 
     def messages_between(self, sent: str, block: str) -> tuple[Sequence[Verdict | Prediction], bool]:
-        """Verdicts and predictions between two blocks, and whether that is final."""
+        """Return verdicts and predictions between two blocks, and whether that is final."""
         ...
 
     def is_behind(self, tick: Tick) -> bool:
-        """Whether readings are not stored that ingest had sent before a tick."""
+        """Whether readings are not stored that ingest published before a tick."""
         ...
 
     def verdict_at(self, sensor: str, minute: str) -> tuple[Verdict | None, bool]:
-        """The verdict of a minute, and whether that is final."""
+        """Return the verdict of a minute, and whether that is final."""
         ...
 
     def forecast_at(self, sensor: str, minute: str) -> tuple[Prediction | None, bool]:
-        """The prediction of a full hour, and whether that is final."""
+        """Return the prediction of a full hour, and whether that is final."""
         ...
 
 
 class Reporter:
-    """Collects the lines of each minute; a minute without a reading gets its line when the next one has closed."""
+    """Collects the lines of each minute; a minute without a reading gets its line when the next minute has closed."""
 
     name: ClassVar[str] = "reporter"
     consumes: ClassVar[tuple[type[Message], ...]] = (Verdict, Prediction, Anomaly, Tick)
@@ -92,24 +92,27 @@ class Reporter:
         self._liveness: defaultdict[str, SensorLiveness] = defaultdict(SensorLiveness)
         self._blocks = BlockBuffer()
         self._lookup_cache: dict[str, bool] = {}
-        """Blocks that were looked up since the tick before, and whether they are whole."""
+        """Blocks that were looked up since the previous tick, and whether they are complete."""
         self._ticks_waited: dict[str, int] = {}
-        """Ticks that a block has waited for what history owes it."""
+        """Ticks that a block has waited for stored history."""
         self._forecasts: defaultdict[str, dict[str, str]] = defaultdict(dict)
-        """sensor to full hour to the columns of its forecast, the newest hours only."""
+        """Sensor to full hour to its forecast columns; newest hours only."""
         self._silent_sensors: set[str] = set()
         self._tick: Tick | None = None
         self._changed = False
         self._pending_server_text = ""
-        """Complete, and not yet in server.txt."""
+        """Newest closed block that is not yet in server.txt."""
         self._no_forecast = "  " + forecast_columns(None, horizons_hours)
 
     def start(self) -> Iterator[Message]:
-        """Takes up the block that was being filled, and those that were missed."""
+        """Resume the open block of the previous run, and add missed blocks from history."""
         last = self._history.latest_minute() or "~"
-        sent, part = self._read_written_lines("server.txt", last), self._read_written_lines("server.part.txt", last)
-        self._blocks.last_closed = max((block_of(at) for _, at, _ in sent), default="")
-        for sensor, at, line in (*sent, *part):
+        closed, open_lines = (
+            self._read_written_lines("server.txt", last),
+            self._read_written_lines("server.part.txt", last),
+        )
+        self._blocks.last_closed = max((block_of(at) for _, at, _ in closed), default="")
+        for sensor, at, line in (*closed, *open_lines):
             self._blocks.add(at, sensor, line)
             self._first_blocks.setdefault(sensor, block_of(at))
             self._newest_lines[sensor] = (at, alert_columns(line))
@@ -133,7 +136,7 @@ class Reporter:
         return iter(())
 
     def end_batch(self) -> Iterator[Message]:
-        """Writes what has changed. Raises Unavailable, and writes all of it at the next call, while it can't."""
+        """Write changed files. Raises Unavailable if it fails; the next call writes all of them."""
         if self._changed:
             self._changed = False
             try:
@@ -148,8 +151,8 @@ class Reporter:
             "alert.txt", "".join(f"{self._newest_lines[name][1]}\n" for name in sorted(self._newest_lines))
         )
         if self._blocks.lines:
-            believed = [block for block in self._blocks.lines if block <= self._clock.latest_plausible]
-            newest = max(believed or self._blocks.lines)
+            plausible = [block for block in self._blocks.lines if block <= self._clock.latest_plausible]
+            newest = max(plausible or self._blocks.lines)
             self._folder.write("server.part.txt", self._blocks.text(newest))
         self._close_complete_blocks()
         if self._pending_server_text:
@@ -158,7 +161,7 @@ class Reporter:
             self._folder.prune_outbox(outbox_name(self._clock.prune_before), self._max_outbox_blocks)
 
     def _close_complete_blocks(self) -> None:
-        """Sends the blocks that are due, in order; one that waits for history holds up those behind it."""
+        """Close complete blocks in order; a block that waits for history holds up later ones."""
         for block in self._blocks.complete_blocks(len(self._newest_lines)):
             if not (self._blocks.is_full or (self._is_contiguous(block) and self._is_complete(block))):
                 break
@@ -179,38 +182,40 @@ class Reporter:
             self._add_line(prediction.sensor, hour, alert_columns(line))
 
     def _on_tick(self, tick: datetime) -> None:
-        """Gives a line to what is still missing in the minute before, and in every block that is over."""
-        now = self._clock
-        now.on_tick(tick)
-        if now.is_set_back(self._blocks.last_closed):
-            self._blocks.last_closed = now.resume_block()
-            self._first_blocks = {sensor: min(first, now.block_key(0)) for sensor, first in self._first_blocks.items()}
+        """Add lines for missing readings of the previous minute and of every block that is over."""
+        clock = self._clock
+        clock.on_tick(tick)
+        if clock.is_set_back(self._blocks.last_closed):
+            self._blocks.last_closed = clock.resume_block()
+            self._first_blocks = {
+                sensor: min(first, clock.block_key(0)) for sensor, first in self._first_blocks.items()
+            }
         self._lookup_cache.clear()
-        last = now.minute_key(-MINUTE)
+        last = clock.minute_key(-MINUTE)
         for sensor in self._newest_lines:
-            self._liveness[sensor].on_tick(now.at)
+            self._liveness[sensor].on_tick(clock.at)
             if self._is_missing(sensor, last) and not self._may_still_arrive(sensor, last):
                 self._fill_from_history(sensor, last)
-        over = self._blocks.open_before(now.block_key(0))
-        for block in over[:1]:
+        ended = self._blocks.open_before(clock.block_key(0))
+        for block in ended[:1]:
             self._fill_block_from_history(block)
-        for block in over:
+        for block in ended:
             if self._is_complete(block):
                 self._changed = True
 
     def _fill_block_from_history(self, block: str) -> None:
-        """Takes what history has of a block: what seems to be on its way was perhaps lost by the broker."""
+        """Add stored verdicts of a block: readings that seem to be in transit may have been lost by the broker."""
         for sensor in self._newest_lines:
-            for missed in minutes_of(block):
-                if self._is_missing(sensor, missed) and self._may_still_arrive(sensor, missed):
-                    verdict, final = self._history.verdict_at(sensor, missed)
+            for minute in minutes_of(block):
+                if self._is_missing(sensor, minute) and self._may_still_arrive(sensor, minute):
+                    verdict, final = self._history.verdict_at(sensor, minute)
                     if verdict and final:
-                        self._add_line(sensor, missed, alert_line(verdict))
+                        self._add_line(sensor, minute, alert_line(verdict))
 
     def _is_contiguous(self, block: str) -> bool:
-        """Whether history owes nothing of what lies between the block that was sent last and this one.
+        """Whether nothing is missing in stored history between the last closed block and this one.
 
-        Before a new site's first block it may know a sensor that has not spoken here yet.
+        Before the first block of a new site, history may know a sensor that has no verdict here yet.
         """
         if self._blocks.last_closed and self._clock.is_next_block(block, self._blocks.last_closed):
             return True
@@ -229,47 +234,47 @@ class Reporter:
         return self._lookup_cache[key]
 
     def _load_between(self, block: str) -> bool:
-        """Takes what history has between the block that was sent last and this one; whether that is all."""
-        gap = self._history_is_behind()
+        """Add what history has between the last closed block and this one; return whether that is final."""
+        is_behind = self._history_is_behind()
         messages, final = self._history.messages_between(self._blocks.last_closed, block)
         for message in messages:
             list(self.handle(message))
-        return final and not gap
+        return final and not is_behind
 
     def _is_complete(self, block: str) -> bool:
-        """Whether a block has all that it can have; what is missing is looked up, once a tick."""
+        """Whether a block is as complete as possible; missing lines are looked up once per tick."""
         if block not in self._lookup_cache:
-            minutes = [(sensor, one) for sensor in self._newest_lines for one in minutes_of(block)]
-            lacking = [(sensor, missed) for sensor, missed in minutes if self._is_missing(sensor, missed)]
-            if any(self._may_still_arrive(sensor, missed) for sensor, missed in lacking):
+            minutes = [(sensor, minute) for sensor in self._newest_lines for minute in minutes_of(block)]
+            missing = [(sensor, minute) for sensor, minute in minutes if self._is_missing(sensor, minute)]
+            if any(self._may_still_arrive(sensor, minute) for sensor, minute in missing):
                 return False
-            at_last = self._ticks_waited.get(block, 0) >= HISTORY_TIMEOUT_TICKS
-            found = [self._fill_from_history(sensor, missed, at_last) for sensor, missed in lacking]
+            timed_out = self._ticks_waited.get(block, 0) >= HISTORY_TIMEOUT_TICKS
+            final = [self._fill_from_history(sensor, minute, timed_out) for sensor, minute in missing]
             if block[14] == "0":
-                found += [self._fill_forecast_from_history(sensor, f"{block}0") for sensor in self._newest_lines]
-            if not all(found):
+                final += [self._fill_forecast_from_history(sensor, f"{block}0") for sensor in self._newest_lines]
+            if not all(final):
                 self._ticks_waited[block] = self._ticks_waited.get(block, 0) + 1
-            self._lookup_cache[block] = all(found) or self._ticks_waited[block] > HISTORY_TIMEOUT_TICKS
+            self._lookup_cache[block] = all(final) or self._ticks_waited[block] > HISTORY_TIMEOUT_TICKS
         return self._lookup_cache[block]
 
-    def _is_missing(self, sensor: str, missed: str) -> bool:
-        """Whether a sensor that was there already has no line of a minute."""
-        return block_of(missed) >= self._first_blocks[sensor] and self._blocks.is_missing(missed, sensor)
+    def _is_missing(self, sensor: str, minute: str) -> bool:
+        """Whether a known sensor has no line of a minute."""
+        return block_of(minute) >= self._first_blocks[sensor] and self._blocks.is_missing(minute, sensor)
 
-    def _may_still_arrive(self, sensor: str, missed: str) -> bool:
-        """Whether the reading of a minute may still come, since the sensor catches up."""
-        return self._liveness[sensor].is_catching_up and block_of(missed) >= block_of(self._newest_lines[sensor][0])
+    def _may_still_arrive(self, sensor: str, minute: str) -> bool:
+        """Whether the reading of a minute may still arrive because the sensor is catching up."""
+        return self._liveness[sensor].is_catching_up and block_of(minute) >= block_of(self._newest_lines[sensor][0])
 
-    def _fill_from_history(self, sensor: str, missed: str, at_last: bool = False) -> bool:
-        """Gives a minute the line that history knows, or that of a minute without a reading; whether it could."""
-        gap = self._history_is_behind()
-        verdict, final = self._history.verdict_at(sensor, missed)
-        line = alert_line(verdict) if verdict else missing_line(sensor, missed, sensor in self._silent_sensors)
-        final = at_last or (final and not (verdict is None and gap))
+    def _fill_from_history(self, sensor: str, minute: str, timed_out: bool = False) -> bool:
+        """Add the line of a minute from history, or that of a missing reading; return whether it is final."""
+        is_behind = self._history_is_behind()
+        verdict, final = self._history.verdict_at(sensor, minute)
+        line = alert_line(verdict) if verdict else missing_line(sensor, minute, sensor in self._silent_sensors)
+        final = timed_out or (final and not (verdict is None and is_behind))
         if final:
-            self._add_line(sensor, missed, line)
-        elif missed >= self._newest_lines[sensor][0]:
-            self._newest_lines[sensor], self._changed = (missed, line), True
+            self._add_line(sensor, minute, line)
+        elif minute >= self._newest_lines[sensor][0]:
+            self._newest_lines[sensor], self._changed = (minute, line), True
         return final
 
     def _fill_forecast_from_history(self, sensor: str, hour: str) -> bool:
@@ -281,7 +286,7 @@ class Reporter:
         return final
 
     def _history_is_behind(self) -> bool:
-        """Whether a reading that was sent may be missing in what history says next."""
+        """Whether a published reading may be missing in stored history."""
         return self._tick is not None and self._history.is_behind(self._tick)
 
     def _add_line(self, sensor: str, at: str, line: str) -> None:
@@ -298,18 +303,18 @@ class Reporter:
             self._changed = True
 
     def _forecast_text(self, sensor: str, at: str) -> str:
-        """The forecast of a full hour; in a backlog the forecaster is far ahead of the verdicts."""
+        """Return the forecast columns of a full hour; in a backlog the forecaster is ahead of the verdicts."""
         if at.endswith("00"):
             return self._forecasts[sensor].get(at, self._no_forecast)
         return self._no_forecast
 
     def _read_written_lines(self, name: str, last: str) -> list[tuple[str, str, str]]:
-        """(sensor, minute, line) of a file that an earlier run wrote, up to a minute; what others wrote is left out."""
+        """Return (sensor, minute, line) of a file from an earlier run, up to a minute; other lines are skipped."""
         lines = self._folder.read(name).split("\n")
-        known = ((parse_line(line, len(self._hours)), line) for line in lines)
-        return [(*found, line) for found, line in known if found and found[1] <= last]
+        parsed = ((parse_line(line, len(self._hours)), line) for line in lines)
+        return [(*key, line) for key, line in parsed if key and key[1] <= last]
 
 
 def outbox_name(block: str) -> str:
-    """File name of a block: 2026-11-23T23:0 is server-20261123T2300.txt."""
+    """Return the file name of a block: 2026-11-23T23:0 is server-20261123T2300.txt."""
     return f"server-{block.replace('-', '').replace(':', '')}0.txt"

@@ -1,4 +1,4 @@
-"""Whether a candidate is better than what is in use, on weeks that neither has learned from."""
+"""Champion and challenger: whether a candidate is better than the active forecasts, on holdout weeks."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from shared.domain.series import Floats, Ints
 
 QUANTILE_LEVELS = np.array([0.1, 0.5, 0.9])
 SIGNIFICANCE, LIKELY_LEVEL = 0.05, 0.25
-"""Chances of a mere accident below which a difference is sure, or likely."""
+"""p-values below which a difference is significant, or likely."""
 MIN_GAIN = 0.01
-"""Gain as a whole below which nothing changes: what serves is known from its scores, a candidate is not."""
+"""Overall gain that a candidate needs: the active model is known from its scores, a candidate is not."""
 
 
 @dataclass(frozen=True)
@@ -28,109 +28,114 @@ class Decision:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A candidate against one rival, at each horizon that is known (hours ahead)."""
+    """A candidate against one rival, by horizon in hours; horizons without data are left out."""
 
     loss_ratios: dict[int, float]
-    """Its pinball loss as a part of its rival's."""
+    """The candidate's pinball loss over the rival's."""
     p_values: dict[int, float]
-    """Near 0 the candidate is better, near 1 worse."""
+    """Near 0 the candidate is better, near 1 it is worse."""
 
     def is_better(self, level: float) -> bool:
-        """Whether it is so at one horizon at least; it has so many tries (Bonferroni)."""
-        return any(one < level / len(self.p_values) for one in self.p_values.values())
+        """Return whether the candidate is better at one horizon at least, at a level corrected by Bonferroni."""
+        return any(p_value < level / len(self.p_values) for p_value in self.p_values.values())
 
     @property
     def worse_horizons(self) -> list[int]:
-        """Horizons at which it surely is, each by itself."""
-        return [hours for hours, one in self.p_values.items() if one > 1 - SIGNIFICANCE]
+        """Horizons at which the candidate is significantly worse, each tested by itself."""
+        return [horizon for horizon, p_value in self.p_values.items() if p_value > 1 - SIGNIFICANCE]
 
 
-def error_metrics(truth: Floats, quantiles: Floats) -> dict[str, float]:
-    """Errors of forecasts (n, 169, 3) against what came (n, 169), in the channel's unit; unknown hours don't count."""
-    missed = np.abs(truth - quantiles[..., 1])
-    inside = (quantiles[..., 0] <= truth) & (truth <= quantiles[..., 2])
-    told = {f"mae_{hours}h": float(np.nanmean(missed[:, hours])) for hours in _scored_horizons(missed)}
-    coverage = float(inside[~np.isnan(truth)].mean())
+def error_metrics(actuals: Floats, quantiles: Floats) -> dict[str, float]:
+    """Return the errors of forecasts (n, 169, 3) against actuals (n, 169, NaN: unknown), in the channel's unit."""
+    absolute_errors = np.abs(actuals - quantiles[..., 1])
+    is_inside = (quantiles[..., 0] <= actuals) & (actuals <= quantiles[..., 2])
+    by_horizon = {
+        f"mae_{horizon}h": float(np.nanmean(absolute_errors[:, horizon]))
+        for horizon in _scored_horizons(absolute_errors)
+    }
     return {
-        "mae": float(np.nanmean(missed)),
-        **told,
-        "pinball": float(np.nanmean(_pinball_loss(truth, quantiles))),
-        "coverage": coverage,
+        "mae": float(np.nanmean(absolute_errors)),
+        **by_horizon,
+        "pinball": float(np.nanmean(_pinball_loss(actuals, quantiles))),
+        "coverage": float(is_inside[~np.isnan(actuals)].mean()),
     }
 
 
-def compare(truth: Floats, own: Floats, other: Floats, days: Ints) -> Comparison:
-    """Compares the pinball losses of two sets of forecasts (n, 169, 3) issued at the same hours of `days` (n)."""
-    mine, its = _pinball_loss(truth, own), _pinball_loss(truth, other)
-    known = _scored_horizons(mine + its)
-    both = {hours: ~np.isnan(mine[:, hours] + its[:, hours]) for hours in known}
-    ratios = {
-        hours: float(mine[both[hours], hours].mean() / max(its[both[hours], hours].mean(), 1e-12)) for hours in known
-    }
-    return Comparison(
-        ratios, {hours: diebold_mariano_p_value(mine[:, hours] - its[:, hours], days, hours) for hours in known}
-    )
+def compare(actuals: Floats, candidate: Floats, rival: Floats, days: Ints) -> Comparison:
+    """Compare the pinball losses of two sets of forecasts (n, 169, 3), issued on the same `days` (n)."""
+    own, other = _pinball_loss(actuals, candidate), _pinball_loss(actuals, rival)
+    ratios, p_values = {}, {}
+    for horizon in _scored_horizons(own + other):
+        difference = own[:, horizon] - other[:, horizon]
+        is_known = ~np.isnan(own[:, horizon] + other[:, horizon])
+        ratios[horizon] = float(own[is_known, horizon].mean() / max(other[is_known, horizon].mean(), 1e-12))
+        p_values[horizon] = diebold_mariano_p_value(difference, days, horizon)
+    return Comparison(ratios, p_values)
 
 
 def decide(
-    truth: Floats, candidate: Floats, champion: Floats, champion_name: str, days: Ints, profile: Floats | None = None
+    actuals: Floats, candidate: Floats, champion: Floats, champion_name: str, days: Ints, profile: Floats | None = None
 ) -> Decision:
-    """Whether a candidate takes the place of what is in use, called `name`; `usual` is the profile's, where it isn't.
+    """Decide whether a candidate replaces the champion; `profile`: the profile's forecasts, where it is no champion.
 
-    It must be better by a hundredth taken as a whole (pinball loss and mean error together), surely better at one
-    horizon, so that no luck of a few days changes the model, and surely worse at none, neither than what is in use
-    nor than the profile. The profile gives way to what is likely better, since it is put back when every day's
-    scores show an error. A refused candidate is followed by another a week later: who is better is found out sooner
-    or later.
+    The candidate needs an overall gain of MIN_GAIN (pinball loss and mean error together) and a significant gain at one
+    horizon, so that a few lucky days do not change the model. At no horizon may it be significantly worse, neither
+    than the champion nor than the profile. Against the profile a likely gain is enough, since the daily scores put
+    the profile back if the model is worse. A refused candidate is followed by another one a week later.
     """
-    own, other = error_metrics(truth, candidate), error_metrics(truth, champion)
+    own, other = error_metrics(actuals, candidate), error_metrics(actuals, champion)
     ratios = [own[metric] / max(other[metric], 1e-12) for metric in ("pinball", "mae")]
-    rivals = {champion_name: compare(truth, candidate, champion, days)}
+    comparisons = {champion_name: compare(actuals, candidate, champion, days)}
     if profile is not None:
-        rivals["the profile"] = compare(truth, candidate, profile, days)
+        comparisons["the profile"] = compare(actuals, candidate, profile, days)
     gain = 1.0 - sum(ratios) / len(ratios)
     refusals = [
-        f"surely worse than {rival} {_horizons_text(one.worse_horizons)}"
-        for rival, one in rivals.items()
-        if one.worse_horizons
+        f"surely worse than {rival} {_horizons_text(comparison.worse_horizons)}"
+        for rival, comparison in comparisons.items()
+        if comparison.worse_horizons
     ]
     if gain < MIN_GAIN:
         refusals.insert(0, f"gains less than {100 * MIN_GAIN:.0f} % as a whole" if gain > 0 else "not lower as a whole")
-    elif not rivals[champion_name].is_better(SIGNIFICANCE if profile is not None else LIKELY_LEVEL):
+    elif not comparisons[champion_name].is_better(SIGNIFICANCE if profile is not None else LIKELY_LEVEL):
         refusals.append("what is better may be luck")
     reason = (
-        f"{'not better' if refusals else 'better'} than {champion_name} on {len(truth)} held-back hours: "
+        f"{'not better' if refusals else 'better'} than {champion_name} on {len(actuals)} held-back hours: "
         f"pinball {ratios[0]:.3f}, mean error {ratios[1]:.3f} of its"
     )
-    reason = "; ".join([f"{reason}{_ratios_text(rivals[champion_name])}", *refusals])
-    metrics = {**own, **_prefixed("used", other, rivals[champion_name])}
+    reason = "; ".join([f"{reason}{_ratios_text(comparisons[champion_name])}", *refusals])
+    metrics = {**own, **_prefixed("used", other, comparisons[champion_name])}
     if profile is not None:
-        metrics |= _prefixed("profile", error_metrics(truth, profile), rivals["the profile"])
+        metrics |= _prefixed("profile", error_metrics(actuals, profile), comparisons["the profile"])
     else:
-        metrics |= _prefixed("profile", other, rivals[champion_name])
+        metrics |= _prefixed("profile", other, comparisons[champion_name])
     return Decision(not refusals, reason, metrics)
 
 
-def _pinball_loss(truth: Floats, quantiles: Floats) -> Floats:
-    """(n, 169) loss of p10, p50 and p90 together (Koenker and Bassett, 1978); NaN where unknown."""
-    difference = truth[..., None] - quantiles
+def _pinball_loss(actuals: Floats, quantiles: Floats) -> Floats:
+    """Return the mean loss (n, 169) of p10, p50 and p90 (Koenker and Bassett, 1978); NaN where unknown."""
+    difference = actuals[..., None] - quantiles
     loss: Floats = np.maximum(QUANTILE_LEVELS * difference, (QUANTILE_LEVELS - 1) * difference).mean(axis=-1)
     return loss
 
 
-def _scored_horizons(missed: Floats) -> list[int]:
-    return [hours for hours in SCORED_HORIZONS if not np.isnan(missed[:, hours]).all()]
+def _scored_horizons(errors: Floats) -> list[int]:
+    """Return the scored horizons at which any of the errors (n, 169) is known."""
+    return [horizon for horizon in SCORED_HORIZONS if not np.isnan(errors[:, horizon]).all()]
 
 
-def _ratios_text(one: Comparison) -> str:
-    told = (f"at {hours} h {ratio:.3f} (chance {one.p_values[hours]:.3f})" for hours, ratio in one.loss_ratios.items())
-    return "; pinball " + ", ".join(told)
+def _ratios_text(comparison: Comparison) -> str:
+    parts = (
+        f"at {horizon} h {ratio:.3f} (chance {comparison.p_values[horizon]:.3f})"
+        for horizon, ratio in comparison.loss_ratios.items()
+    )
+    return "; pinball " + ", ".join(parts)
 
 
 def _horizons_text(horizons: list[int]) -> str:
-    return "at " + ", ".join(f"{hours} h" for hours in horizons)
+    return "at " + ", ".join(f"{horizon} h" for horizon in horizons)
 
 
-def _prefixed(rival: str, found: dict[str, float], one: Comparison) -> dict[str, float]:
-    chances = {f"{rival}_chance_{hours}h": value for hours, value in one.p_values.items()}
-    return {**{f"{rival}_{metric}": value for metric, value in found.items()}, **chances}
+def _prefixed(prefix: str, metrics: dict[str, float], comparison: Comparison) -> dict[str, float]:
+    """Return metrics and p-values under the names that the manifest and ModelTrained use."""
+    p_values = {f"{prefix}_chance_{horizon}h": value for horizon, value in comparison.p_values.items()}
+    return {**{f"{prefix}_{metric}": value for metric, value in metrics.items()}, **p_values}

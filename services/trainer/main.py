@@ -1,4 +1,4 @@
-"""Wiring of the trainer: the service, and with the word `job` the child process that trains."""
+"""Wiring of the trainer: the service, and with the argument `job` the child process that trains."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from shared.settings import load_settings
 from shared.store.history import History
 
 NICE_INCREMENT = 10
+"""Added to the niceness of the training process."""
 
 
 def main() -> None:
@@ -25,32 +26,37 @@ def main() -> None:
     runner = SubprocessRunner()
     now = datetime.now(settings.zone).replace(microsecond=0)
     site, zone = settings.site.name, settings.zone
-    past = History(settings.database, zone, site)
-    keeper = ModelSelector(site, zone, ModelRegistry(settings.data), past)
-    trainer = Trainer(site, zone, settings.training, runner, now, keeper)
+    history = History(settings.database, zone, site)
+    selector = ModelSelector(site, zone, ModelRegistry(settings.data), history)
+    trainer = Trainer(site, zone, settings.training, runner, now, selector)
     try:
-        run(trainer, MqttBus("trainer", settings), status_text=lambda: keeper.status_text)
+        run(trainer, MqttBus("trainer", settings), status_text=lambda: selector.status_text)
     finally:
         runner.stop()
 
 
-def run_job(plan_text: str) -> None:
-    """Trains at low priority; one line of JSON a record on stdout, and nothing else."""
-    from services.trainer.training_job import TrainingJob  # scikit-learn only where it trains
+def run_job(request_text: str) -> None:
+    """Train at low priority and print each record as one line of JSON to stdout, and nothing else."""
+    from services.trainer.training_job import TrainingJob  # loads scikit-learn
     from shared.runtime.public_holidays import make_calendar
 
     os.nice(NICE_INCREMENT)
-    told = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
-    os.dup2(2, 1)
+    records_out = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    os.dup2(2, 1)  # libraries that print must not disturb the records
     settings = load_settings()
-    past = History(settings.database, settings.zone, settings.site.name)
-    site, holidays = settings.site, make_calendar(settings.site.country)
-    cores = len(os.sched_getaffinity(0))
-    work = TrainingJob(
-        site.name, settings.zone, settings.data, settings.training, past, time.monotonic, holidays, cores
+    site, zone = settings.site, settings.zone
+    job = TrainingJob(
+        site.name,
+        zone,
+        settings.data,
+        settings.training,
+        History(settings.database, zone, site.name),
+        time.monotonic,
+        make_calendar(site.country),
+        len(os.sched_getaffinity(0)),
     )
-    for record in work.train(decode_request(plan_text)):
-        print(encode_record(record), file=told)
+    for record in job.train(decode_request(request_text)):
+        print(encode_record(record), file=records_out)
 
 
 if __name__ == "__main__":

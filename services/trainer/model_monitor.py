@@ -1,4 +1,4 @@
-"""Whether a model that serves has become worse than the profile, by two weeks of its scores."""
+"""Model monitoring: compares the errors of the active models with the profile's over two weeks."""
 
 from __future__ import annotations
 
@@ -13,18 +13,22 @@ from shared.contract.messages import CHANNELS, PROFILE_MODEL_ID, SCORED_HORIZONS
 from shared.domain.series import DAY, HOUR, Floats
 
 WINDOW_SECONDS, KEPT_SECONDS = 14 * DAY, 15 * DAY
-"""Seconds that a model is judged by, and those that are remembered: it must have forecast before them."""
+"""Seconds over which a model is evaluated, and seconds of scores that are kept.
+
+A model is evaluated only when it has forecast before the window, too.
+"""
 MIN_COVERAGE = 0.6
-"""Share of the hours of two weeks that must be known, so that it can be judged at a horizon."""
+"""Share of the window's hours with a score that an evaluation at a horizon needs."""
 SIGNIFICANCE = 0.01
-"""Chance of a mere accident below which it is worse; less than for a candidate, since it is judged each night."""
+"""Significance level of a degradation; lower than a candidate's, since the test is repeated each night."""
 EVALUATION_HOUR = 3
-"""Local hour at which it is judged, once a day: each look more is a chance more to be wrong."""
+"""Local hour of the evaluation, once a day: each further test adds a chance of a false result."""
 DEGRADED_REASON = "worse than the profile for two weeks"
+"""Part of the stored reason of a demotion."""
 
 
 class Degradation(NamedTuple):
-    """A model that should not serve any more."""
+    """A model that has become worse than the profile."""
 
     sensor: str
     channel: Channel
@@ -32,7 +36,7 @@ class Degradation(NamedTuple):
 
 
 class ErrorPair(NamedTuple):
-    """Absolute errors in one hour."""
+    """Absolute errors of a model and of the profile at one hour, in the channel's unit."""
 
     model: str
     model_error: float
@@ -40,53 +44,56 @@ class ErrorPair(NamedTuple):
 
 
 class ModelMonitor:
-    """Remembers what every Prediction says of those before it."""
+    """Keeps the scores of the last two weeks and evaluates the active models once a day."""
 
     def __init__(self) -> None:
         self._error_pairs: defaultdict[tuple[str, str, int], dict[int, ErrorPair]] = defaultdict(dict)
-        """(sensor, channel, horizon) to the start of an hour."""
+        """By (sensor, channel, horizon in hours), then by the start of the hour in epoch seconds."""
 
     def add_scores(self, sensor: str, scores: Iterable[Score]) -> None:
-        """Takes stored scores, or those that a Prediction brings."""
-        for one in scores:
-            if one.profile_error is not None:
-                of_horizon = self._error_pairs[sensor, one.channel, one.horizon]
-                of_horizon[int(one.at.timestamp())] = ErrorPair(one.model, abs(one.error), abs(one.profile_error))
+        """Add scores, from history or from a Prediction."""
+        for score in scores:
+            if score.profile_error is not None:
+                pairs = self._error_pairs[sensor, score.channel, score.horizon]
+                pairs[int(score.at.timestamp())] = ErrorPair(score.model, abs(score.error), abs(score.profile_error))
 
     def on_prediction(self, prediction: Prediction) -> Iterator[Degradation]:
-        """Once a day, the models that forecast and should not."""
+        """Add the scores of a Prediction; once a day, yield the active models that have degraded."""
         self.add_scores(prediction.sensor, prediction.scores)
         if prediction.issued_at.hour != EVALUATION_HOUR:
             return
         now = int(prediction.issued_at.timestamp())
         for channel, model in zip(CHANNELS, (prediction.flow_rate.model, prediction.pressure.model), strict=True):
             self._drop_old(prediction.sensor, channel, now)
-            if model != PROFILE_MODEL_ID and (why := self._degradation_reason(prediction.sensor, channel, model, now)):
-                yield Degradation(prediction.sensor, channel, why)
+            if model != PROFILE_MODEL_ID and (
+                reason := self._degradation_reason(prediction.sensor, channel, model, now)
+            ):
+                yield Degradation(prediction.sensor, channel, reason)
 
     def _degradation_reason(self, sensor: str, channel: str, model: str, now: int) -> str:
-        """In words that a model is worse taken as a whole, and surely at one horizon; empty when it isn't."""
-        ratios, chances = {}, []
-        for hours in SCORED_HORIZONS:
-            its = {at: one for at, one in self._error_pairs[sensor, channel, hours].items() if one.model == model}
-            known = {at: one for at, one in its.items() if at >= now - WINDOW_SECONDS}
-            if len(its) > len(known) >= MIN_COVERAGE * WINDOW_SECONDS / HOUR:
-                own, usual = _errors(known)
-                ratios[hours] = own.mean() / max(usual.mean(), 1e-12)
-                chances.append(diebold_mariano_p_value(own - usual, (now - HOUR - np.array(list(known))) // DAY, hours))
-        if not ratios or sum(ratios.values()) <= len(ratios) or max(chances) < 1 - SIGNIFICANCE / len(chances):
+        """Return why a model counts as degraded: worse overall and significantly at one horizon; else ""."""
+        ratios, p_values = {}, []
+        for horizon in SCORED_HORIZONS:
+            pairs = self._error_pairs[sensor, channel, horizon]
+            of_model = {at: pair for at, pair in pairs.items() if pair.model == model}
+            in_window = {at: pair for at, pair in of_model.items() if at >= now - WINDOW_SECONDS}
+            if len(of_model) > len(in_window) >= MIN_COVERAGE * WINDOW_SECONDS / HOUR:
+                model_errors, profile_errors = _error_arrays(in_window)
+                ratios[horizon] = model_errors.mean() / max(profile_errors.mean(), 1e-12)
+                days = (now - HOUR - np.array(list(in_window))) // DAY
+                p_values.append(diebold_mariano_p_value(model_errors - profile_errors, days, horizon))
+        if not ratios or sum(ratios.values()) <= len(ratios) or max(p_values) < 1 - SIGNIFICANCE / len(p_values):
             return ""
-        told = ", ".join(f"{ratio:.2f} at {hours} h" for hours, ratio in ratios.items())
-        return f"{model} was {DEGRADED_REASON}: mean error {told} of its"
+        ratios_text = ", ".join(f"{ratio:.2f} at {horizon} h" for horizon, ratio in ratios.items())
+        return f"{model} was {DEGRADED_REASON}: mean error {ratios_text} of its"
 
     def _drop_old(self, sensor: str, channel: str, now: int) -> None:
-        for hours in SCORED_HORIZONS:
-            of_horizon = self._error_pairs[sensor, channel, hours]
-            for at in [at for at in of_horizon if at < now - KEPT_SECONDS]:
-                del of_horizon[at]
+        for horizon in SCORED_HORIZONS:
+            pairs = self._error_pairs[sensor, channel, horizon]
+            for at in [at for at in pairs if at < now - KEPT_SECONDS]:
+                del pairs[at]
 
 
-def _errors(known: dict[int, ErrorPair]) -> tuple[Floats, Floats]:
-    return np.array([one.model_error for one in known.values()]), np.array(
-        [one.profile_error for one in known.values()]
-    )
+def _error_arrays(pairs: dict[int, ErrorPair]) -> tuple[Floats, Floats]:
+    model_errors = np.array([pair.model_error for pair in pairs.values()])
+    return model_errors, np.array([pair.profile_error for pair in pairs.values()])

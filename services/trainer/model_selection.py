@@ -1,4 +1,4 @@
-"""Which model serves: told at the start, chosen by the operator, put aside when it is worse than the profile."""
+"""Selection of the active models: the operator's choice, and the profile in place of a degraded model."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from services.trainer.model_monitor import DEGRADED_REASON, KEPT_SECONDS, ModelMonitor
-from services.trainer.training_protocol import TrainingResult
 from shared.contract.messages import PROFILE_MODEL_ID, Command, Message, ModelTrained, Prediction, Response, Score
 from shared.models.manifest import ModelError
 from shared.models.model_messages import OPERATOR_REASON, activation_text, to_model_trained
+from shared.models.training_result import TrainingResult
 from shared.runtime.log import log
 
 
 class Registry(Protocol):
-    """The kept models."""
+    """Stored models, of which one a channel is active."""
 
     def active(self) -> Iterable[TrainingResult]:
-        """What serves."""
+        """Return the active models."""
         ...
 
     def activate(self, version: str, at: int, reason: str, sensor: str = "", channel: str = "") -> list[TrainingResult]:
-        """Puts a kept version, or "profile", into use. Raises ModelError, and then nothing has changed."""
+        """Activate a stored version, or "profile". Raises ModelError; then nothing has changed."""
         ...
 
 
 class HistoryReader(Protocol):
-    """What is read of stored history."""
+    """Queries on stored history."""
 
     def sensors(self) -> list[str]: ...
     def last_scored(self, sensor: str) -> int | None: ...
@@ -36,57 +36,55 @@ class HistoryReader(Protocol):
 
 
 class ModelSelector:
-    """The trainer's knowledge of what serves. Nothing may be exchanged while a training is about to promote its own."""
+    """Activates models and reports them. No model changes while a training may promote its own."""
 
     def __init__(self, site: str, zone: ZoneInfo, registry: Registry, history: HistoryReader) -> None:
         self._site, self._zone, self._registry, self._history = site, zone, registry, history
         self._monitor = ModelMonitor()
         self._demoted: set[tuple[str, str]] = set()
-        """Sensors and channels whose model was put aside."""
+        """Sensors and channels whose degraded model was replaced by the profile."""
 
     @property
     def status_text(self) -> str:
-        """Which forecasts had to go back to the profile, until a model serves there again."""
+        """Names the forecasts that follow the profile because their model has degraded; empty when none does."""
         if not self._demoted:
             return ""
-        names = ", ".join(" ".join(one) for one in sorted(self._demoted))
+        names = ", ".join(" ".join(channel) for channel in sorted(self._demoted))
         return f"the forecasts of {names} follow the profile: their model was worse for two weeks"
 
     def start(self) -> Iterator[Message]:
-        """Recalls the scores of the last two weeks; tells what serves."""
+        """Load the scores of the last two weeks and report the active models."""
         for sensor in self._history.sensors():
             if newest := self._history.last_scored(sensor):
                 self._monitor.add_scores(sensor, self._history.scores(sensor, newest - KEPT_SECONDS, newest + 1))
         yield from map(self.to_message, self._registry.active())
 
-    def to_message(self, trained: TrainingResult) -> ModelTrained:
-        """What was trained or put into use, as a message."""
-        if trained.promoted:
-            aside = trained.id == PROFILE_MODEL_ID and DEGRADED_REASON in trained.reason
-            (self._demoted.add if aside else self._demoted.discard)((trained.sensor, trained.channel))
-        return to_model_trained(trained, self._site, self._zone)
+    def to_message(self, result: TrainingResult) -> ModelTrained:
+        """Return the message on a trained or activated model."""
+        if result.promoted:
+            is_demotion = result.id == PROFILE_MODEL_ID and DEGRADED_REASON in result.reason
+            (self._demoted.add if is_demotion else self._demoted.discard)((result.sensor, result.channel))
+        return to_model_trained(result, self._site, self._zone)
 
     def on_use_command(self, command: Command, at: int) -> Iterator[Message]:
-        """Puts the operator's choice into use."""
-        wanted, sensor, channel = (command.arguments.get(name, "") for name in ("id", "sensor", "channel"))
+        """Activate the model that the operator has chosen, at `at` (epoch seconds)."""
+        version, sensor, channel = (command.arguments.get(name, "") for name in ("id", "sensor", "channel"))
         try:
-            used = self._registry.activate(wanted, at, OPERATOR_REASON, sensor, channel)
+            activated = self._registry.activate(version, at, OPERATOR_REASON, sensor, channel)
         except (ModelError, OSError) as error:
-            log("trainer", "no other model is in use", logging.ERROR, text=str(error))
+            log("trainer", "model_activation_failed", logging.ERROR, text=str(error))
             yield Response(self._site, "use", command.transaction, False, str(error)[:4000])
             return
-        for trained in used:
-            log("trainer", "in use", model=trained.id, sensor=trained.sensor, channel=trained.channel)
-            yield self.to_message(trained)
-        yield Response(self._site, "use", command.transaction, True, activation_text(wanted, used)[:4000])
+        for result in activated:
+            log("trainer", "model_activated", model=result.id, sensor=result.sensor, channel=result.channel)
+            yield self.to_message(result)
+        yield Response(self._site, "use", command.transaction, True, activation_text(version, activated)[:4000])
 
     def on_prediction(self, prediction: Prediction, busy: bool) -> Iterator[ModelTrained]:
-        """Puts the profile in the place of models that became worse; while busy it waits for the next night."""
-        for worse in self._monitor.on_prediction(prediction):
-            if not busy and (worse.sensor, worse.channel) not in self._demoted:
-                log("trainer", "the profile takes over", logging.WARNING, sensor=worse.sensor, text=worse.reason)
+        """Replace degraded models by the profile; while `busy`, this waits for the next night."""
+        for degradation in self._monitor.on_prediction(prediction):
+            sensor, channel, reason = degradation
+            if not busy and (sensor, channel) not in self._demoted:
+                log("trainer", "model_demoted", logging.WARNING, sensor=sensor, text=reason)
                 at = int(prediction.issued_at.timestamp())
-                yield from map(
-                    self.to_message,
-                    self._registry.activate(PROFILE_MODEL_ID, at, worse.reason, worse.sensor, worse.channel),
-                )
+                yield from map(self.to_message, self._registry.activate(PROFILE_MODEL_ID, at, reason, sensor, channel))

@@ -1,4 +1,4 @@
-"""Who trains: a child process at low priority (live), or the caller itself (replay, tests)."""
+"""Runners of a training: a child process at low priority (live), or the calling process (replay, tests)."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from services.trainer.training_protocol import (
 
 
 class Runner(Protocol):
-    """Starts a run and tells what has come of it since it was last asked."""
+    """Runs one training at a time."""
 
     def start(self, request: TrainingRequest) -> None: ...
     def poll(self) -> list[TrainingRecord]:
-        """Records since the last poll; the last one of a run is Ended."""
+        """Return the records since the last poll; the last one of a training is TrainingEnded."""
         ...
 
 
 class InProcessRunner:
-    """Trains in the calling process, to the end, at the first poll."""
+    """Runs the whole training in the calling process at the first poll."""
 
     def __init__(self, train: Callable[[TrainingRequest], Iterable[TrainingRecord]]) -> None:
         self.train = train
@@ -38,12 +38,12 @@ class InProcessRunner:
         self.request = request
 
     def poll(self) -> list[TrainingRecord]:
-        plan, self.request = self.request, None
-        return [] if plan is None else [*self.train(plan), TrainingEnded()]
+        request, self.request = self.request, None
+        return [] if request is None else [*self.train(request), TrainingEnded()]
 
 
 class SubprocessRunner:
-    """Trains in a child, so that TensorFlow's memory is given back and the service goes on meanwhile."""
+    """Runs the training in a child process, which returns TensorFlow's memory when it ends."""
 
     def __init__(self, command: Sequence[str] = (sys.executable, "-m", "services.trainer.main", "job")) -> None:
         self.command = command
@@ -60,26 +60,23 @@ class SubprocessRunner:
         os.set_blocking(self.process.stdout.fileno(), False)
 
     def poll(self) -> list[TrainingRecord]:
-        child = self.process
-        if child is None or child.stdout is None:
+        process = self.process
+        if process is None or process.stdout is None:
             return []
-        ended = child.poll()
-        while (chunk := child.stdout.read(65_536)) not in (None, b""):
+        exit_code = process.poll()
+        while (chunk := process.stdout.read(65_536)) not in (None, b""):
             self.partial_line += chunk
         *lines, self.partial_line = self.partial_line.split(b"\n")
         records = [decode_record(line.decode()) for line in lines]
-        if ended is None:
+        if exit_code is None:
             return records
-        child.stdout.close()
+        process.stdout.close()
         self.process = None
-        return [
-            *records,
-            *([TrainingFailed(f"the training process ended with code {ended}")] if ended else []),
-            TrainingEnded(),
-        ]
+        failure = [TrainingFailed(f"the training process ended with exit code {exit_code}")] if exit_code else []
+        return [*records, *failure, TrainingEnded()]
 
     def stop(self) -> None:
-        """Ends the child; what it had begun is left behind unfinished, the model in use is not touched."""
+        """Kill the child process; its unfinished files remain, the active model is not changed."""
         if self.process:
             self.process.kill()
             self.process.wait()

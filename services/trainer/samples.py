@@ -1,4 +1,7 @@
-"""Hours become samples: split by time, scaled, looked at as the forecaster will. Without TensorFlow."""
+"""Datasets for the network: samples of an hourly series, split by time and scaled as for forecasting.
+
+Without TensorFlow.
+"""
 
 from __future__ import annotations
 
@@ -22,22 +25,23 @@ from shared.domain.profile_forecast import FORECAST_HOURS
 from shared.domain.series import Floats, Ints
 
 HOLDOUT_WEEKS, LONG_SERIES_WEEKS = 4, 20
-"""Weeks held back of at least LONG_WEEKS; of less, a sixth and at least one week."""
+"""Holdout weeks of a series of at least LONG_SERIES_WEEKS; of a shorter one, a sixth and at least one week."""
 MAX_SAMPLES = 4400
+"""Training samples at most."""
 VALIDATION_STEP_HOURS, HOLDOUT_STEP_HOURS = 3, 1
-"""Hours between the looks that are watched and held back."""
+"""Hours between the issue times of validation samples, and of holdout forecasts."""
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Looks and what came, one row an issue time."""
+    """Inputs and targets, one row an issue time."""
 
     past: Float32s
-    """(n, PAST / STEP, 2 * STEP)"""
+    """(n, ENCODER_HOURS / ENCODER_STEP_HOURS, 2 * ENCODER_STEP_HOURS)"""
     ahead: Float32s
     """(n, 169, 28)"""
     targets: Float32s
-    """(n, 169) what came minus the base, in usual deviations; NaN where unknown or not to be learned."""
+    """(n, 169) actuals minus the base forecast, in residual standard deviations; NaN where unknown."""
 
     def __len__(self) -> int:
         return len(self.past)
@@ -45,7 +49,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Dataset:
-    """All that the training of one channel needs to know of its hours."""
+    """All data for the training of one channel."""
 
     sklearn_scaler: RobustScaler
     scaler: Scaler
@@ -54,88 +58,87 @@ class Dataset:
     holdout_hours: Ints
     """(n,) indices of the hours at whose start forecasts are compared."""
     holdout_inputs: list[ModelInputs]
-    """What the network sees then."""
+    """The network's inputs at these hours."""
     actuals: Floats
-    """(n, 169) what came; NaN where unknown."""
+    """(n, 169), NaN where unknown."""
     profile_quantiles: Floats
-    """(n, 169, 3) quantiles of the profile; NaN where there is none."""
+    """(n, 169, 3) of the profile; NaN where there is no profile."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Indices of hours: learned from before `watched`, stopped early by those before `held`, judged on the rest."""
+    """Indices of hours: training before `validation_start`, validation before `holdout_start`, holdout after it."""
 
     validation_start: int
     holdout_start: int
     end: int
 
 
-def build_dataset(hours: HourlySeries) -> Dataset:
-    """Raises ValueError for too many gaps."""
-    parts = split(hours)
-    fitted, scaler = fit_scaler(hours, parts.holdout_start)
-    every = max(1, -(-(parts.validation_start - ENCODER_HOURS) // MAX_SAMPLES))
-    learned = make_samples(hours, scaler, ENCODER_HOURS, parts.validation_start, every)
-    watched = make_samples(hours, scaler, parts.validation_start, parts.holdout_start, VALIDATION_STEP_HOURS)
-    held, seen = inputs_every(hours, scaler, parts.holdout_start, parts.end - 24, HOLDOUT_STEP_HOURS)
-    if not seen:
-        raise ValueError("the newest weeks have too many gaps to judge a model")
-    truth = np.stack([hours.actuals_from(int(hour), parts.end) for hour in held])
+def build_dataset(series: HourlySeries) -> Dataset:
+    """Build the dataset of a channel. Raises ValueError for too many gaps."""
+    parts = split(series)
+    sklearn_scaler, scaler = fit_scaler(series, parts.holdout_start)
+    train_step = max(1, -(-(parts.validation_start - ENCODER_HOURS) // MAX_SAMPLES))
+    train = make_samples(series, scaler, ENCODER_HOURS, parts.validation_start, train_step)
+    validation = make_samples(series, scaler, parts.validation_start, parts.holdout_start, VALIDATION_STEP_HOURS)
+    holdout_hours, inputs = inputs_every(series, scaler, parts.holdout_start, parts.end - 24, HOLDOUT_STEP_HOURS)
+    if not inputs:
+        raise ValueError("the holdout weeks have too many gaps to evaluate a model")
     return Dataset(
-        fitted,
-        scaler,
-        learned,
-        watched,
-        held,
-        seen,
-        truth,
-        np.stack([_profile_quantiles(hours, int(one)) for one in held]),
+        sklearn_scaler=sklearn_scaler,
+        scaler=scaler,
+        train=train,
+        validation=validation,
+        holdout_hours=holdout_hours,
+        holdout_inputs=inputs,
+        actuals=np.stack([series.actuals_from(int(hour), parts.end) for hour in holdout_hours]),
+        profile_quantiles=np.stack([_profile_quantiles(series, int(hour)) for hour in holdout_hours]),
     )
 
 
-def _profile_quantiles(hours: HourlySeries, hour: int) -> Floats:
-    found = hours.profile_at(hour)
-    return np.stack([found.p10, found.p50, found.p90], axis=1) if found else np.full((FORECAST_HOURS, 3), np.nan)
+def _profile_quantiles(series: HourlySeries, hour: int) -> Floats:
+    forecast = series.profile_at(hour)
+    if not forecast:
+        return np.full((FORECAST_HOURS, 3), np.nan)
+    return np.stack([forecast.p10, forecast.p50, forecast.p90], axis=1)
 
 
-def split(hours: HourlySeries) -> Split:
-    """The newest weeks are held back, those before them watched for the early stop."""
-    end = len(hours.values)
-    held = HOLDOUT_WEEKS * WEEK_HOURS if end >= LONG_SERIES_WEEKS * WEEK_HOURS else max(WEEK_HOURS, end // 6)
-    rest = end - held
-    watched = int(np.clip((rest - ENCODER_HOURS) // 4, 48, HOLDOUT_WEEKS * WEEK_HOURS))
-    return Split(rest - watched, rest, end)
+def split(series: HourlySeries) -> Split:
+    """Split a series by time: the newest weeks are the holdout, those before them the validation data."""
+    end = len(series.values)
+    holdout = HOLDOUT_WEEKS * WEEK_HOURS if end >= LONG_SERIES_WEEKS * WEEK_HOURS else max(WEEK_HOURS, end // 6)
+    holdout_start = end - holdout
+    validation = int(np.clip((holdout_start - ENCODER_HOURS) // 4, 48, HOLDOUT_WEEKS * WEEK_HOURS))
+    return Split(holdout_start - validation, holdout_start, end)
 
 
-def fit_scaler(hours: HourlySeries, stop: int) -> tuple[RobustScaler, Scaler]:
-    """Scaling of one channel from the hours before `stop`."""
-    known = hours.values[:stop][~np.isnan(hours.values[:stop])]
-    fitted = RobustScaler().fit(known[:, None])
-    return fitted, Scaler(float(fitted.center_[0]), float(fitted.scale_[0]))
+def fit_scaler(series: HourlySeries, stop: int) -> tuple[RobustScaler, Scaler]:
+    """Fit the scaling of a channel to the hours before `stop` (index)."""
+    known = series.values[:stop][~np.isnan(series.values[:stop])]
+    sklearn_scaler = RobustScaler().fit(known[:, None])
+    return sklearn_scaler, Scaler(float(sklearn_scaler.center_[0]), float(sklearn_scaler.scale_[0]))
 
 
 def inputs_every(
-    hours: HourlySeries, scaler: Scaler, start: int, stop: int, every: int
+    series: HourlySeries, scaler: Scaler, start: int, stop: int, step: int
 ) -> tuple[Ints, list[ModelInputs]]:
-    """The looks of every so many hours for which enough is known, and their hours."""
-    found = [(hour, look) for hour in range(start, stop, every) if (look := hours.inputs_at(hour, scaler))]
-    return np.array([hour for hour, _ in found], dtype=np.int64), [look for _, look in found]
+    """Return the inputs of every `step` hours with enough data, and the indices of these hours."""
+    entries = [(hour, inputs) for hour in range(start, stop, step) if (inputs := series.inputs_at(hour, scaler))]
+    return np.array([hour for hour, _ in entries], dtype=np.int64), [inputs for _, inputs in entries]
 
 
-def make_samples(hours: HourlySeries, scaler: Scaler, start: int, stop: int, every: int) -> Samples:
-    """Looks with what came before `stop`, in usual deviations. Raises ValueError when there are none."""
-    at = range(start, stop - 24, every)
-    past = np.empty((len(at), ENCODER_HOURS // ENCODER_STEP_HOURS, PAST_FEATURES), np.float32)
-    ahead, came = (
-        np.empty((len(at), FORECAST_HOURS, AHEAD_FEATURES), np.float32),
-        np.empty((len(at), FORECAST_HOURS), np.float32),
-    )
-    known = 0
-    for hour in at:
-        if look := hours.inputs_at(hour, scaler):
-            past[known], ahead[known] = look.past, look.ahead
-            came[known] = (hours.actuals_from(hour, stop) - look.base) / look.scale
-            known += 1
-    if not known:
-        raise ValueError("the readings have too many gaps to learn from")
-    return Samples(past[:known], ahead[:known], came[:known])
+def make_samples(series: HourlySeries, scaler: Scaler, start: int, stop: int, step: int) -> Samples:
+    """Return samples of every `step` hours, with targets before `stop` (index). Raises ValueError if there are none."""
+    hours = range(start, stop - 24, step)
+    past = np.empty((len(hours), ENCODER_HOURS // ENCODER_STEP_HOURS, PAST_FEATURES), np.float32)
+    ahead = np.empty((len(hours), FORECAST_HOURS, AHEAD_FEATURES), np.float32)
+    targets = np.empty((len(hours), FORECAST_HOURS), np.float32)
+    count = 0
+    for hour in hours:
+        if inputs := series.inputs_at(hour, scaler):
+            past[count], ahead[count] = inputs.past, inputs.ahead
+            targets[count] = (series.actuals_from(hour, stop) - inputs.base) / inputs.scale
+            count += 1
+    if not count:
+        raise ValueError("the readings have too many gaps for a training")
+    return Samples(past[:count], ahead[:count], targets[:count])

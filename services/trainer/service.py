@@ -1,4 +1,4 @@
-"""When to train, and what to tell of it; the training itself is a runner's work."""
+"""The trainer: decides when to train and reports the results; a runner does the training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from services.trainer.training_protocol import (
     TrainingProgress,
     TrainingRecord,
     TrainingRequest,
-    TrainingResult,
 )
 from shared.contract.messages import (
     CHANNELS,
@@ -31,19 +30,20 @@ from shared.contract.messages import (
     Tick,
 )
 from shared.domain.event_clock import TICK_CLOCK_TOLERANCE_SECONDS
+from shared.models.training_result import TrainingResult
 from shared.runtime.log import log
 from shared.settings import Training
 
 NIGHTLY_CHECK_HOUR = 3
-"""Local hour at which it looks whether there is something to train."""
+"""Local hour of the nightly check for a due training."""
 RETRY_AFTER_FAILURE, RETRY_AFTER_REFUSAL = timedelta(days=1), timedelta(days=7)
-"""After a training failed, and after a candidate was refused: then there is a week more to learn from and to judge."""
+"""Time until the next training after a failure, and after a refused candidate: a week adds data for the comparison."""
 IMPORT_CLOCK_TOLERANCE = timedelta(minutes=2)
-"""Messages carry full minutes, so an import may seem a little older than it is."""
+"""Tolerance when an import's time is compared with a training's start: messages carry full minutes."""
 
 
 class Trainer:
-    """Trains at every start, yearly, after an import and on command; each night looks again while data was missing."""
+    """Trains at every start, yearly, after an import and on command; while data is missing, each night."""
 
     name: ClassVar[str] = "trainer"
     consumes: ClassVar[tuple[type[Message], ...]] = (Tick, Progress, Command, Prediction)
@@ -57,27 +57,29 @@ class Trainer:
         training: Training,
         runner: Runner,
         now: datetime,
-        keeper: ModelSelector,
+        selector: ModelSelector,
     ) -> None:
-        """`now` is when it was started."""
+        """`now`: time of the start by the machine's clock."""
         self.site = site
         self.zone = zone
         self.training = training
         self.runner = runner
         self.now = now.astimezone(zone)
-        self.selector = keeper
+        self.selector = selector
         self.running: TrainingRequest | None = None
         self.queued: TrainingRequest | None = None
         self.waiting_for_data = False
         self.imported_at: datetime | None = None
+        """End of an import that no training has used yet."""
         self.started_at = self.now
+        """Start of the newest training."""
         self.last_night = self._night_of(self.now)
         self.retry_on: date | None = None
-        """The night on which a training that failed or was of no use is followed by the next one."""
+        """Night of the next training after a failed one or a refused candidate."""
         self.pending_choices: list[Command] = []
-        """Models to be put into use when the present training has ended."""
+        """`use` commands that wait for the end of the running training."""
         self.has_tick = False
-        """Whether one has come: before, the time is only that of the machine."""
+        """Whether a Tick has arrived; before the first one, `now` is the machine's time."""
 
     def start(self) -> Iterator[Message]:
         yield from self.selector.start()
@@ -102,82 +104,87 @@ class Trainer:
         return self._drain_records()
 
     def _night_of(self, now: datetime) -> date:
-        """The last date whose 03:00 has come."""
+        """Return the date of the newest 03:00 that is not after `now`."""
         return (now.astimezone(self.zone) - timedelta(hours=NIGHTLY_CHECK_HOUR)).date()
 
     def _on_tick(self, now: datetime) -> Iterator[Message]:
-        """Takes the time of a tick; a start on a wrong clock trained on the wrong weeks, and is done again."""
-        wrong = not self.has_tick and abs(now - self.now) > timedelta(seconds=TICK_CLOCK_TOLERANCE_SECONDS)
+        """Advance the time; after a start with a wrong clock, train again on the right weeks."""
+        clock_was_wrong = not self.has_tick and abs(now - self.now) > timedelta(seconds=TICK_CLOCK_TOLERANCE_SECONDS)
         self.has_tick = True
-        self.now = now if wrong else max(self.now, now)
-        if wrong:
+        self.now = now if clock_was_wrong else max(self.now, now)
+        if clock_was_wrong:
             self.last_night = self._night_of(self.now)
             if self.training.automatic:
                 yield from self._request(TrainingRequest(self._now_seconds()))
         yield from self._check_nightly()
 
     def _check_nightly(self) -> Iterator[Message]:
-        """A year's first day is believed only when the night before was seen to come, too."""
-        before, self.last_night = self.last_night, self._night_of(self.now)
-        if self.last_night == before:
+        """Request a training that is due tonight.
+
+        The yearly training needs two consecutive nights, so that a clock jump over the new year does not start it.
+        """
+        previous_night, self.last_night = self.last_night, self._night_of(self.now)
+        if self.last_night == previous_night:
             return
-        yearly = (self.last_night.month, self.last_night.day) == (self.training.month, 1)
-        yearly = yearly and self.last_night - before == timedelta(days=1)
-        again = self.retry_on is not None and self.last_night >= self.retry_on
-        if self.training.automatic and (yearly or again or self.waiting_for_data):
+        is_yearly = (self.last_night.month, self.last_night.day) == (self.training.month, 1)
+        is_yearly = is_yearly and self.last_night - previous_night == timedelta(days=1)
+        is_retry = self.retry_on is not None and self.last_night >= self.retry_on
+        if self.training.automatic and (is_yearly or is_retry or self.waiting_for_data):
             yield from self._request(TrainingRequest(self._now_seconds()))
 
     def _on_import_done(self) -> Iterator[Message]:
-        """Trains on what was imported, unless the last run has seen it already."""
+        """Train on imported readings, unless the newest training has used them."""
         if self.imported_at is None or self.running or not self.training.automatic:
             return
-        imported, self.imported_at = self.imported_at, None
-        if self.waiting_for_data or imported > self.started_at - IMPORT_CLOCK_TOLERANCE:
+        imported_at, self.imported_at = self.imported_at, None
+        if self.waiting_for_data or imported_at > self.started_at - IMPORT_CLOCK_TOLERANCE:
             yield from self._request(TrainingRequest(self._now_seconds()))
 
     def _on_train_command(self, command: Command) -> Response:
         sensor, channel = command.arguments.get("sensor", ""), command.arguments.get("channel", "")
         if channel and channel not in CHANNELS:
-            return Response(self.site, "train", command.transaction, False, f"there is no channel {channel}")
-        text = "will train when the present training has ended" if self.running else "training has begun"
-        wanted = TrainingRequest(self._now_seconds(), (sensor,) if sensor else (), (channel,) if channel else ())
+            text = f"unknown channel {channel}: expected {' or '.join(CHANNELS)}"
+            return Response(self.site, "train", command.transaction, False, text)
+        request = TrainingRequest(self._now_seconds(), (sensor,) if sensor else (), (channel,) if channel else ())
         if self.running:
-            self.queued = wanted
+            self.queued = request
+            text = "training is queued and starts when the running training has ended"
         else:
-            self._start(wanted)
+            self._start(request)
+            text = "training has started"
         return Response(self.site, "train", command.transaction, True, text)
 
     def _on_use_command(self, command: Command) -> Iterator[Message]:
-        """A training that is running may be about to promote its own; the operator's choice comes after it."""
+        """Activate the operator's choice, after a running training, which may promote its own model."""
         if not self.running:
             yield from self.selector.on_use_command(command, self._now_seconds())
             return
         self.pending_choices.append(command)
-        text = f"{command.arguments.get('id', '')} will be in use when the present training has ended"
+        text = f"{command.arguments.get('id', '')} will be in use when the running training has ended"
         yield Response(self.site, "use", command.transaction, True, text)
 
     def _on_prediction(self, prediction: Prediction) -> Iterator[Message]:
-        """Where a model was put aside, a better one is asked for."""
-        for put_aside in list(self.selector.on_prediction(prediction, busy=self.running is not None)):
-            yield put_aside
+        """Report degraded models and request a training for each."""
+        for demoted in list(self.selector.on_prediction(prediction, busy=self.running is not None)):
+            yield demoted
             if self.training.automatic:
-                yield from self._request(
-                    TrainingRequest(self._now_seconds(), (put_aside.sensor,), (put_aside.channel,))
-                )
+                request = TrainingRequest(self._now_seconds(), (demoted.sensor,), (demoted.channel,))
+                yield from self._request(request)
 
-    def _request(self, plan: TrainingRequest) -> Iterator[Message]:
+    def _request(self, request: TrainingRequest) -> Iterator[Message]:
         if self.running:
-            self.queued = plan
+            self.queued = request
             return
-        self._start(plan)
+        self._start(request)
         yield from self._drain_records()
 
-    def _start(self, plan: TrainingRequest) -> None:
-        self.runner.start(plan)
-        self.running, self.queued, self.waiting_for_data, self.retry_on = plan, None, False, None
+    def _start(self, request: TrainingRequest) -> None:
+        self.runner.start(request)
+        self.running, self.queued, self.waiting_for_data, self.retry_on = request, None, False, None
         self.started_at = self.now
 
     def _drain_records(self) -> Iterator[Message]:
+        """Handle the runner's records, then start what waits for the end of the training."""
         if self.running:
             for record in self.runner.poll():
                 yield from self._on_record(record)
@@ -196,14 +203,14 @@ class Trainer:
                 yield Progress(self.site, self.now, "training", record.step, record.of, eta, record.text[:4000])
             case InsufficientData():
                 self.waiting_for_data = True
-                log(self.name, "not enough data", sensor=record.sensor, channel=record.channel, text=record.text)
+                log(self.name, "data_insufficient", sensor=record.sensor, channel=record.channel, text=record.text)
                 yield self._waiting_message(record.text)
             case TrainingFailed():
-                log(self.name, "training failed", logging.ERROR, text=record.text)
+                log(self.name, "training_failed", logging.ERROR, text=record.text)
                 self.retry_on = self.last_night + RETRY_AFTER_FAILURE
                 yield self._waiting_message(f"training failed: {record.text}")
             case TrainingResult():
-                log(self.name, "trained", model=record.id, promoted=record.promoted, reason=record.reason)
+                log(self.name, "model_trained", model=record.id, promoted=record.promoted, reason=record.reason)
                 if not record.promoted:
                     self.retry_on = self.retry_on or self.last_night + RETRY_AFTER_REFUSAL
                 yield self.selector.to_message(record)

@@ -1,4 +1,4 @@
-"""Stored readings of one channel become hourly means to learn from: gathered and cleaned."""
+"""Training data of a channel: hourly means of its stored readings, without the hours of anomalies."""
 
 from __future__ import annotations
 
@@ -14,14 +14,18 @@ from shared.domain.features import LOOKBACK_HOURS, ModelInputs, Scaler, build_in
 from shared.domain.holiday_calendar import NO_HOLIDAYS, HolidayCalendar
 from shared.domain.local_time import local_seconds
 from shared.domain.profile_forecast import FORECAST_HOURS, QuantileForecast
-from shared.domain.series import DAY, HOUR, Floats, Ints, Series, hourly_means
+from shared.domain.series import DAY, HOUR, Floats, Ints, Series
 
 MAX_DAYS = 400
-"""Days that are learned from at most."""
+"""Days of training data at most."""
+MIN_KNOWN_MINUTES = 30
+"""Known minutes that the mean of an hour needs."""
+MIN_KNOWN_HOURS = 12
+"""Known hours that a day of readings needs."""
 
 
 class HistoryReader(Protocol):
-    """What is read of stored history."""
+    """Queries on stored history."""
 
     def sensors(self) -> list[str]: ...
     def readings(self, sensor: str, start: int, stop: int) -> Series: ...
@@ -31,42 +35,37 @@ class HistoryReader(Protocol):
 
 @dataclass(frozen=True)
 class HourlySeries:
-    """Hourly means of one channel without a gap in time, NaN where unknown or abnormal."""
+    """Hourly means of one channel without a gap in time, NaN where unknown or inside an anomaly."""
 
     sensor: str
     channel: str
     start_at: int
-    """Epoch seconds of the first."""
+    """Start of the first hour, epoch seconds."""
     values: Floats
     local_hours: Ints
-    """Local hours, AHEAD more of them than values."""
+    """Local hours, FORECAST_HOURS more of them than values."""
     known_days: int
-    """Days of readings, anomalies among them: those of which at least half of the hours are known."""
+    """Days with readings in at least half of their hours, anomalies included."""
     calendar: HolidayCalendar = NO_HOLIDAYS
 
     def inputs_at(self, hour: int, scaler: Scaler) -> ModelInputs | None:
-        """What the network would have seen at the start of an hour (its index)."""
-        past = slice(max(0, hour - LOOKBACK_HOURS), hour)
-        return build_inputs(
-            self.values[past],
-            self.local_hours[past],
-            self.local_hours[hour : hour + FORECAST_HOURS],
-            scaler,
-            self.calendar,
-        )
+        """Return the network's inputs at the start of an hour (its index); None with too little data."""
+        past, ahead = slice(max(0, hour - LOOKBACK_HOURS), hour), slice(hour, hour + FORECAST_HOURS)
+        return build_inputs(self.values[past], self.local_hours[past], self.local_hours[ahead], scaler, self.calendar)
 
     def profile_at(self, hour: int) -> QuantileForecast | None:
-        """What the profile would have forecast at the start of an hour."""
+        """Return the profile's forecast at the start of an hour (its index); None with too little data."""
         past = slice(max(0, hour - LOOKBACK_HOURS), hour)
-        found = profile_forecast.fit(self.values[past], self.local_hours[past], self.calendar)
-        return profile_forecast.forecast(found, self.local_hours[hour : hour + FORECAST_HOURS]) if found else None
+        profile = profile_forecast.fit(self.values[past], self.local_hours[past], self.calendar)
+        ahead = self.local_hours[hour : hour + FORECAST_HOURS]
+        return profile_forecast.forecast(profile, ahead) if profile else None
 
     def actuals_from(self, hour: int, stop: int) -> Floats:
-        """The 169 hours from an hour on, NaN from `stop` on."""
-        seen: Floats = np.full(FORECAST_HOURS, np.nan)
-        there = self.values[hour : min(hour + FORECAST_HOURS, stop)]
-        seen[: len(there)] = there
-        return seen
+        """Return the 169 values from an hour (its index) on, NaN from `stop` on."""
+        actuals: Floats = np.full(FORECAST_HOURS, np.nan)
+        values = self.values[hour : min(hour + FORECAST_HOURS, stop)]
+        actuals[: len(values)] = values
+        return actuals
 
 
 def load_training_data(
@@ -77,31 +76,46 @@ def load_training_data(
     zone: ZoneInfo,
     calendar: HolidayCalendar = NO_HOLIDAYS,
 ) -> Iterator[HourlySeries]:
-    """Hours of each channel that was ever measured, up to `stop` (epoch seconds)."""
+    """Yield the hourly means before `stop` (epoch seconds) of each channel with any value."""
     span = history.reading_range(sensor)
     stop = stop // HOUR * HOUR
     if span is None:
         return
     start = max(-(-span[0] // HOUR) * HOUR, stop - MAX_DAYS * DAY)
     readings = history.readings(sensor, start, stop)
-    spans = history.anomaly_spans(sensor, start, stop)
-    starts = np.arange(start, stop + FORECAST_HOURS * HOUR, HOUR)
-    local = local_seconds(starts, zone) // HOUR
+    anomalies = history.anomaly_spans(sensor, start, stop)
+    hour_starts = np.arange(start, stop + FORECAST_HOURS * HOUR, HOUR)
+    local_hours = local_seconds(hour_starts, zone) // HOUR
     for channel in channels:
-        values = hourly_means(readings.at, readings.channel(channel), start, stop).values
+        values = hourly_means(readings.at, readings.channel(channel), start, stop)
         if not np.isnan(values).all():
-            clean = _mask_anomalies(values, spans, start)
-            yield HourlySeries(sensor, channel, start, clean, local, _count_known_days(values, local), calendar)
+            masked = _mask_anomalies(values, anomalies, start)
+            known_days = _count_known_days(values, local_hours)
+            yield HourlySeries(sensor, channel, start, masked, local_hours, known_days, calendar)
 
 
-def _count_known_days(values: Floats, local: Ints) -> int:
-    days = (local[: len(values)] - local[0]) // 24
-    return int(np.count_nonzero(np.bincount(days, weights=~np.isnan(values)) >= 12))
+def hourly_means(at: Ints, values: Floats, start: int, stop: int) -> Floats:
+    """Return the means of the hours from `start` up to `stop` (exclusive; full hours in epoch seconds).
+
+    NaN where fewer than half of an hour's minutes are known.
+    """
+    hours = max(0, (stop - start) // HOUR)
+    is_known = ~np.isnan(values) & (at >= start) & (at < start + hours * HOUR)
+    slot = (at[is_known] - start) // HOUR
+    count = np.bincount(slot, minlength=hours)[:hours]
+    total = np.bincount(slot, weights=values[is_known], minlength=hours)[:hours]
+    means: Floats = np.where(count >= MIN_KNOWN_MINUTES, total / np.maximum(count, 1), np.nan)
+    return means
 
 
-def _mask_anomalies(values: Floats, spans: list[tuple[int, int]], start: int) -> Floats:
-    """Hours inside anomalies become unknown, unless that would be most of what is known."""
-    clean = values.copy()
-    for opened, cleared in spans:
-        clean[max(0, (opened - start) // HOUR) : max(0, -(-(cleared - start) // HOUR))] = np.nan
-    return clean if 2 * np.count_nonzero(~np.isnan(clean)) >= np.count_nonzero(~np.isnan(values)) else values
+def _count_known_days(values: Floats, local_hours: Ints) -> int:
+    days = (local_hours[: len(values)] - local_hours[0]) // 24
+    return int(np.count_nonzero(np.bincount(days, weights=~np.isnan(values)) >= MIN_KNOWN_HOURS))
+
+
+def _mask_anomalies(values: Floats, anomalies: list[tuple[int, int]], start: int) -> Floats:
+    """Return the values with NaN inside anomalies, unless this would remove more than half of the known ones."""
+    masked = values.copy()
+    for opened, cleared in anomalies:
+        masked[max(0, (opened - start) // HOUR) : max(0, -(-(cleared - start) // HOUR))] = np.nan
+    return masked if 2 * np.count_nonzero(~np.isnan(masked)) >= np.count_nonzero(~np.isnan(values)) else values

@@ -1,4 +1,4 @@
-"""One training run: every wanted sensor and channel, from readings to a model folder, told step by step."""
+"""One training: each requested sensor and channel, from readings to a model folder."""
 
 from __future__ import annotations
 
@@ -20,38 +20,39 @@ from services.trainer.training_protocol import (
     TrainingProgress,
     TrainingRecord,
     TrainingRequest,
-    TrainingResult,
 )
 from shared.contract.messages import CHANNELS
 from shared.domain.holiday_calendar import NO_HOLIDAYS, HolidayCalendar
+from shared.models.training_result import TrainingResult
 from shared.settings import Training
 
 SAMPLING_COST_EPOCHS, COMPARISON_COST_EPOCHS = 15, 5
-"""Epochs that take as long as making a channel's samples, and as judging its model."""
+"""Epochs that take as long as building a channel's dataset, and as comparing its model with the champion."""
 WORKER_IDLE_SECONDS = 2.0
-"""Seconds without work after which a process that prepares ends, and gives back its memory."""
+"""Idle time after which a worker process ends and returns its memory."""
 PR_SET_PDEATHSIG = 1
 
 
 class ProgressEstimator:
-    """Counts the steps of a run and tells the time left from the pace so far."""
+    """Counts the steps of a training and estimates the time left from the speed so far."""
 
-    def __init__(self, of: int, clock: Callable[[], float] | None) -> None:
-        self.total = of
+    def __init__(self, total: int, clock: Callable[[], float] | None) -> None:
+        self.total = total
         self.clock = clock
         self.started_at = clock() if clock else 0.0
 
     def at_step(self, step: int, text: str) -> TrainingProgress:
+        """Return the progress at a step."""
         left = (self.clock() - self.started_at) / step * (self.total - step) if self.clock and step else None
         return TrainingProgress(step, self.total, left, text)
 
 
 @dataclass
 class TrainingJob:
-    """What a run needs; `clock` gives seconds for the time left, None (replay) for none.
+    """A training; `clock` returns seconds for the time left, None (replay) disables the estimate.
 
-    `jobs` channels are prepared at a time, each in its own process. Networks are fitted one after the other: TensorFlow
-    takes all cores for one, and twice the memory for two.
+    The datasets of `workers` channels are built at a time, each in its own process. Networks are fitted one after the
+    other: TensorFlow uses all cores for one, and twice the memory for two.
     """
 
     site: str
@@ -64,83 +65,80 @@ class TrainingJob:
     workers: int = 1
 
     def train(self, request: TrainingRequest) -> Iterator[TrainingRecord]:
-        """Trains on the readings before plan.at; yields what there is to tell."""
-        ready, lacking = self._load_channels(request)
-        yield from lacking
+        """Train on the readings before request.at; yield progress, results and errors."""
+        ready, insufficient = self._load_channels(request)
+        yield from insufficient
         if not ready:
             return
-        names = ", ".join(f"{hours.sensor} {hours.channel}" for hours in ready)
-        each = SAMPLING_COST_EPOCHS + self.training.epochs + COMPARISON_COST_EPOCHS
-        steps = ProgressEstimator(len(ready) * each, self.clock)
-        yield steps.at_step(0, f"training {names}")
-        failed: list[str] = []
+        names = ", ".join(f"{series.sensor} {series.channel}" for series in ready)
+        steps_per_channel = SAMPLING_COST_EPOCHS + self.training.epochs + COMPARISON_COST_EPOCHS
+        progress = ProgressEstimator(len(ready) * steps_per_channel, self.clock)
+        yield progress.at_step(0, f"training {names}")
+        failures: list[str] = []
         for first in range(0, len(ready), self.workers):
-            some = ready[first : first + self.workers]
-            done = first * each + SAMPLING_COST_EPOCHS * len(some)
-            for hours, prepared in zip(some, self._build_datasets(some), strict=True):
+            batch = ready[first : first + self.workers]
+            step = first * steps_per_channel + SAMPLING_COST_EPOCHS * len(batch)
+            for series, dataset in zip(batch, self._build_datasets(batch), strict=True):
                 try:
-                    yield from self._train_channel(hours, prepared, request.at, steps, done)
-                except Exception as error:  # one channel's trouble must not cost the others their training
-                    failed.append(f"{hours.sensor} {hours.channel}: {error!r}")
-                    yield TrainingFailed(failed[-1])
-                done += each - SAMPLING_COST_EPOCHS
-        yield steps.at_step(
-            steps.total, f"training of {names} has ended" + "".join(f"; failed: {one}" for one in failed)
-        )
+                    yield from self._train_channel(series, dataset, request.at, progress, step)
+                except Exception as error:  # an error in one channel must not stop the others
+                    failures.append(f"{series.sensor} {series.channel}: {error!r}")
+                    yield TrainingFailed(failures[-1])
+                step += steps_per_channel - SAMPLING_COST_EPOCHS
+        failures_text = "".join(f"; failed: {failure}" for failure in failures)
+        yield progress.at_step(progress.total, f"training of {names} has ended{failures_text}")
 
-    def _build_datasets(self, some: list[HourlySeries]) -> list[Dataset | Exception]:
-        """What each channel learns from, or why it can't."""
-        return list(
-            Parallel(len(some), idle_worker_timeout=WORKER_IDLE_SECONDS)(
-                delayed(_build_dataset_in_worker)(hours, os.getpid()) for hours in some
-            )
-        )
+    def _build_datasets(self, batch: list[HourlySeries]) -> list[Dataset | Exception]:
+        """Return each channel's dataset, or the error that prevents it."""
+        parallel = Parallel(len(batch), idle_worker_timeout=WORKER_IDLE_SECONDS)
+        return list(parallel(delayed(_build_dataset_in_worker)(series, os.getpid()) for series in batch))
 
     def _load_channels(self, request: TrainingRequest) -> tuple[list[HourlySeries], list[InsufficientData]]:
-        """Channels with enough days, and what to say of the others."""
+        """Return the channels with enough days, and a record for each of the others."""
         channels = request.channels or CHANNELS
-        found = [
-            hours
+        loaded = [
+            series
             for sensor in request.sensors or self.history.sensors()
-            for hours in load_training_data(self.history, sensor, channels, request.at, self.zone, self.calendar)
+            for series in load_training_data(self.history, sensor, channels, request.at, self.zone, self.calendar)
         ]
-        ready = [hours for hours in found if hours.known_days >= self.training.min_days]
-        lacking = [
+        ready = [series for series in loaded if series.known_days >= self.training.min_days]
+        insufficient = [
             InsufficientData(
-                hours.sensor, hours.channel, f"{hours.sensor} {hours.channel}: {self._shortage_text(hours.known_days)}"
+                series.sensor,
+                series.channel,
+                f"{series.sensor} {series.channel}: {self._shortage_text(series.known_days)}",
             )
-            for hours in found
-            if hours.known_days < self.training.min_days
+            for series in loaded
+            if series.known_days < self.training.min_days
         ]
-        return ready, lacking if found else [InsufficientData("", "", self._shortage_text(0))]
+        return ready, insufficient if loaded else [InsufficientData("", "", self._shortage_text(0))]
 
     def _shortage_text(self, days: int) -> str:
-        return f"not enough data yet, {days} of {self.training.min_days} days; looks again at 03:00"
+        return f"not enough data yet: {days} of {self.training.min_days} days; next check at 03:00"
 
     def _train_channel(
-        self, hours: HourlySeries, prepared: Dataset | Exception, at: int, steps: ProgressEstimator, done: int
+        self, series: HourlySeries, dataset: Dataset | Exception, at: int, progress: ProgressEstimator, step: int
     ) -> Iterator[TrainingRecord]:
-        if isinstance(prepared, Exception):
-            raise prepared
-        from services.trainer.channel_training import (
-            train_channel,  # loads TensorFlow, only when there is something to train
-        )
+        if isinstance(dataset, Exception):
+            raise dataset
+        from services.trainer import channel_training  # loads TensorFlow
 
-        for record in train_channel(hours, prepared, self.training, at, self.data, self.site, self.zone):
+        for record in channel_training.train_channel(
+            series, dataset, self.training, at, self.data, self.site, self.zone
+        ):
             if isinstance(record, TrainingResult):
                 yield record
                 continue
-            told = (
-                f"{hours.sensor} {hours.channel}: epoch {record.number}, validation loss {record.validation_loss:.4f}"
-            )
-            yield steps.at_step(done + (self.training.epochs if record.is_last else record.number), told)
+            epoch_text = f"epoch {record.number}, validation loss {record.validation_loss:.4f}"
+            epoch = self.training.epochs if record.is_last else record.number
+            yield progress.at_step(step + epoch, f"{series.sensor} {series.channel}: {epoch_text}")
 
 
-def _build_dataset_in_worker(hours: HourlySeries, master: int) -> Dataset | Exception:
-    """Runs in the process `master`, or in one of its own that is killed when the master is."""
-    if os.getpid() != master:
+def _build_dataset_in_worker(series: HourlySeries, parent_pid: int) -> Dataset | Exception:
+    """Build a dataset; a worker process other than the parent is killed when the parent ends."""
+    if os.getpid() != parent_pid:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     try:
-        return build_dataset(hours)
-    except Exception as error:  # told for this channel alone
+        return build_dataset(series)
+    except Exception as error:  # reported for this channel only
         return error

@@ -1,15 +1,17 @@
-"""What a training is asked to do and what it says on the way; plain enough to pass through a pipe."""
+"""Requests and records of a training, as passed between the trainer and its child process."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
+
+from shared.models.training_result import TrainingResult
 
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """One run: which sensors and channels (empty: all), on readings before `at`."""
+    """A training of some sensors and channels (empty: all) on readings before `at`."""
 
     at: int
     """Epoch seconds."""
@@ -19,17 +21,18 @@ class TrainingRequest:
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """How far the run is."""
+    """Progress of a training."""
 
     step: int
     of: int
+    """Total number of steps."""
     seconds_left: float | None
     text: str
 
 
 @dataclass(frozen=True)
 class InsufficientData:
-    """A channel that can't be trained yet."""
+    """A channel with too little data for a training."""
 
     sensor: str
     channel: str
@@ -37,56 +40,42 @@ class InsufficientData:
 
 
 @dataclass(frozen=True)
-class TrainingResult:
-    """A channel that has been trained; times in epoch seconds, path relative to the data folder."""
-
-    sensor: str
-    channel: str
-    at: int
-    id: str
-    path: str
-    checksum: str
-    trained_from: int
-    trained_to: int
-    promoted: bool
-    reason: str
-    metrics: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class TrainingFailed:
-    """The run, or one channel of it, went wrong."""
+    """An error of the training, or of one channel in it."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class TrainingEnded:
-    """The run is over."""
+    """The end of a training; its last record."""
 
 
 TrainingRecord = TrainingProgress | InsufficientData | TrainingResult | TrainingFailed | TrainingEnded
 _RECORD_TYPES: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (TrainingProgress, InsufficientData, TrainingResult, TrainingFailed, TrainingEnded)
+    record_type.__name__: record_type
+    for record_type in (TrainingProgress, InsufficientData, TrainingResult, TrainingFailed, TrainingEnded)
 }
 
 
 def encode_record(record: TrainingRecord) -> str:
-    """One line of JSON."""
+    """Return a record as one line of JSON."""
     return json.dumps({"kind": type(record).__name__, **asdict(record)}, ensure_ascii=False)
 
 
 def decode_record(line: str) -> TrainingRecord:
-    """The record of such a line. Raises ValueError, KeyError or TypeError when it isn't one."""
+    """Return the record of a line. Raises ValueError, KeyError or TypeError for any other line."""
     fields = json.loads(line)
     record: TrainingRecord = _RECORD_TYPES[fields.pop("kind")](**fields)
     return record
 
 
 def encode_request(request: TrainingRequest) -> str:
+    """Return a request as JSON, for the command line of the child process."""
     return json.dumps(asdict(request))
 
 
 def decode_request(text: str) -> TrainingRequest:
+    """Return the request of a text that encode_request has made."""
     fields = json.loads(text)
     return TrainingRequest(fields["at"], tuple(fields["sensors"]), tuple(fields["channels"]))

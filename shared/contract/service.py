@@ -1,4 +1,4 @@
-"""What every service is: a function with memory."""
+"""The protocol of a service: a function with state."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import ClassVar, Protocol
 from shared.contract.messages import Message
 
 STATUS_DATABASE_DAMAGED = "the database is damaged; db_writer repairs it"
-"""What a service that reads says when it meets damage; db_writer hears it in the service's status."""
+"""Status note of a service that reads a corrupt database; db_writer starts a check when it receives it."""
 
 
 class Unavailable(Exception):
-    """What the work needs can't be had now (a locked database, a full disk): not the message's fault, try it again."""
+    """A required resource is temporarily unavailable (locked database, full disk). Retry the same message."""
 
 
 class Service(Protocol):
-    """Messages in, messages out; no MQTT, SQL or clock inside, effects arrive as constructor arguments."""
+    """Messages in, messages out, without MQTT, SQL or a clock inside; effects are constructor arguments."""
 
     name: ClassVar[str]
     consumes: ClassVar[tuple[type[Message], ...]]
     produces: ClassVar[tuple[type[Message], ...]]
     commands: ClassVar[tuple[str, ...]]
-    """Names of the commands that it owns."""
+    """Names of the commands that the service handles."""
 
     def start(self) -> Iterable[Message]:
-        """Rebuilds the memory from stored history, once, after the subscriptions stand; yields what is owed."""
+        """Rebuild the state from stored history, once, after subscribing; yield missing output."""
         ...
 
     def handle(self, message: Message) -> Iterable[Message]:
-        """Takes one message; yields what follows from it."""
+        """Process one message; yield what follows from it."""
         ...
 
     def end_batch(self) -> Iterable[Message]:
-        """Ends a batch: makes safe what `handle` took before it is acknowledged. Raises Unavailable if it can't."""
+        """Make safe what `handle` received, before it is acknowledged. Raises Unavailable if it cannot."""
         ...

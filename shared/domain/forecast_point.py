@@ -1,4 +1,4 @@
-"""What was forecast of one hour of one channel."""
+"""The forecast of one hour of one channel."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from shared.contract.messages import Channel
 
 
 class ForecastPoint(NamedTuple):
-    """Times in epoch seconds, quantiles in the channel's unit."""
+    """Quantiles of one hour's mean in the channel's unit; times in epoch seconds."""
 
     channel: Channel
     issued_at: int

@@ -1,38 +1,40 @@
-"""Whether a sensor lives in the present or catches up with it."""
+"""Liveness of a sensor: live, catching up with a backlog, or silent."""
 
 from __future__ import annotations
 
 from shared.domain.series import MINUTE
 
 BACKLOG_SECONDS = 10 * MINUTE
-"""Seconds behind the clock from which on readings are of a backlog."""
+"""Readings that are older than this belong to a backlog."""
 BACKLOG_PAUSE_TICKS = 10
-"""Ticks that a backlog may stand still before the sensor counts as silent."""
+"""Ticks without a reading after which a sensor with a backlog counts as silent."""
 
 
 class SensorLiveness:
-    """Of one sensor. What lives in the present is silent when a minute brings nothing; a backlog may only stand still,
+    """Liveness of one sensor.
 
-    because what feeds it does, or what lies between.
+    A live sensor is silent after one minute without a reading. A backlog may pause for longer, because its source or
+    the connection does.
     """
 
     def __init__(self) -> None:
         self._newest_reading: int | None = None
+        """Of the readings since the last tick."""
         self._backlog_ticks_left = 0
         self.is_silent = False
-        """Whether the last minute brought nothing, and nothing is on its way."""
+        """Whether the last minute had no reading and no backlog is expected."""
 
     @property
     def is_catching_up(self) -> bool:
-        """Whether the readings are of long ago, and more of them are on their way."""
+        """Whether the readings are old and more of them are expected."""
         return self._backlog_ticks_left > 0
 
     def on_reading(self, at: int) -> None:
-        """Takes the minute of a reading, epoch seconds."""
+        """Record the minute of a reading (epoch seconds)."""
         self._newest_reading = at
 
     def on_tick(self, at: int) -> None:
-        """A minute has closed, epoch seconds."""
+        """Update the state at the end of a minute (epoch seconds)."""
         if self._newest_reading is None:
             self._backlog_ticks_left = max(0, self._backlog_ticks_left - 1)
             self.is_silent = not self._backlog_ticks_left

@@ -1,4 +1,4 @@
-"""What lies in a model's folder and whether it is whole."""
+"""The manifest of a model's folder, and the network that it names."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from shared.runtime.safe_files import read_limited
 
 NETWORK_FILE, MANIFEST_FILE = "model.tflite", "manifest.json"
 MAX_NETWORK_BYTES, MAX_MANIFEST_BYTES = 16_000_000, 1_000_000
-"""Bytes; ours have 112,000 and 2,000."""
+"""Larger files are invalid; a normal model has 112,000 and 2,000 bytes."""
 
 
 class ModelError(Exception):
-    """A model that can't serve; the text says why."""
+    """A model that cannot be used; the text gives the reason."""
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """What a model's folder says of it. Raises ModelError."""
+    """Return the manifest of a model's folder. Raises ModelError when it is missing, invalid or of another version."""
     try:
         manifest: Any = json.loads(read_limited(folder / MANIFEST_FILE, MAX_MANIFEST_BYTES))
     except FileNotFoundError:
@@ -29,27 +29,27 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{folder}: {MANIFEST_FILE} can't be read: {error}") from error
     if not isinstance(manifest, dict) or not {"id", "checksum", "features", "scaler"} <= manifest.keys():
-        raise ModelError(f"{folder}: {MANIFEST_FILE} is not whole")
+        raise ModelError(f"{folder}: {MANIFEST_FILE}: id, checksum, features or scaler is missing")
     identity = manifest["id"]
     if not (isinstance(identity, str) and 0 < len(identity) <= 64 and is_valid_name(identity)):
-        raise ModelError(f"{folder}: {MANIFEST_FILE}: no id: {str(identity)[:80]!r}")
+        raise ModelError(f"{folder}: {MANIFEST_FILE}: invalid id: {str(identity)[:80]!r}")
     if manifest["features"] != FEATURES_VERSION:
-        raise ModelError(f"{folder}: made for features {manifest['features']}, these are {FEATURES_VERSION}")
+        raise ModelError(f"{folder}: features version {manifest['features']}, expected {FEATURES_VERSION}")
     return manifest
 
 
 def read_network(folder: Path) -> tuple[bytes, dict[str, Any]]:
-    """Network and manifest of `Learning_lstm/{channel}/{sensor}`, or of one of its `versions/{id}`.
+    """Return network and manifest of `Learning_lstm/{channel}/{sensor}`, or of one of its `versions/{id}`.
 
-    While a training exchanges the files one by one, manifest last, the manifest still names a model that is
-    whole under `versions/`. Raises ModelError when there is none, or it isn't whole, or of another version.
+    While a training replaces the files one by one, the manifest last, the manifest still names a model that is
+    complete under `versions/`. Raises ModelError when there is no complete model of this features version.
     """
     manifest = read_manifest(folder)
     if manifest["id"] == PROFILE_MODEL_ID:
         raise ModelError(f"{folder}: the profile is in use: {str(manifest.get('reason'))[:200]}")
-    for place in (folder, folder / "versions" / manifest["id"]):
+    for source in (folder, folder / "versions" / manifest["id"]):
         try:
-            content = read_limited(place / NETWORK_FILE, MAX_NETWORK_BYTES)
+            content = read_limited(source / NETWORK_FILE, MAX_NETWORK_BYTES)
         except FileNotFoundError:
             continue
         except OSError as error:
@@ -60,5 +60,5 @@ def read_network(folder: Path) -> tuple[bytes, dict[str, Any]]:
 
 
 def sha256(content: bytes) -> str:
-    """Checksum as the manifest has it."""
+    """Return the checksum as the manifest stores it."""
     return hashlib.sha256(content).hexdigest()

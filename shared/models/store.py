@@ -1,9 +1,9 @@
-"""Where trained models lie: each whole in `versions/{id}`, the one in use also in the folder above.
+"""The files of trained models: each version complete in `versions/{id}`, the active one also in the folder above.
 
-`Learning_lstm/{channel}/{sensor}/` holds model.tflite, model.keras, scaler.joblib and manifest.json under these names.
-A model is written beside and renamed to `versions/{id}`; then its files replace those in use, manifest last. Killed
-between two of them, the old manifest still names a model that is whole under `versions/`. Where the profile was put
-into use, there is a manifest alone, that says so.
+`Learning_lstm/{channel}/{sensor}/` holds model.tflite, model.keras, scaler.joblib and manifest.json of the active one.
+A version is written to a temporary folder and renamed to `versions/{id}`. Its activation replaces the active files one
+by one, the manifest last. After a kill in between, the old manifest still names a complete model under `versions/`.
+While the profile is active, the folder has only a manifest with the id `profile`.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from services.trainer.training_protocol import TrainingResult
 from shared.contract.messages import PROFILE_MODEL_ID
 from shared.domain.features import FEATURES_VERSION
 from shared.models.manifest import MANIFEST_FILE, NETWORK_FILE, ModelError, read_manifest, sha256
+from shared.models.training_result import TrainingResult
 from shared.runtime.safe_files import fsync_path, read_limited
 
 KERAS_FILE, SCALER_FILE = "model.keras", "scaler.joblib"
 MODEL_FILES = (NETWORK_FILE, KERAS_FILE, SCALER_FILE)
 MAX_FILE_BYTES = 64_000_000
-"""Bytes; none of ours comes near."""
+"""Larger files are invalid; a normal model is far smaller."""
 MAX_EPOCH_SECONDS = 4_102_444_800
-"""The year 2100, epoch seconds."""
+"""The year 2100: times from there on are invalid."""
 MAX_VERSIONS = 12
-"""Versions that stay for a rollback."""
+"""Versions that are kept for a rollback."""
 OVERRIDABLE = ("at", "path", "promoted", "reason")
-"""What the manifest in use may say otherwise than that of its version: when it was put into use again, and why."""
+"""Keys of the active manifest that may differ from its version's: time and reason of the newest activation."""
 
 
 @contextlib.contextmanager
 def exclusive_lock(folder: Path) -> Iterator[None]:
-    """Meanwhile no other process changes a channel's models: a training whose trainer was killed, or ./wvr models."""
+    """Lock the models of a channel against other processes: an orphaned training, or ./wvr models."""
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -48,41 +48,41 @@ def exclusive_lock(folder: Path) -> Iterator[None]:
 
 
 def save_version(folder: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> Path:
-    """Writes a model beside and renames it to `versions/{id}`; the manifest comes last, with all checksums."""
+    """Write a version to a temporary folder and rename it to `versions/{id}`; the manifest gets all checksums."""
     final = folder / "versions" / str(manifest["id"])
-    beside = final.with_name(f".{final.name}.part")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    sums = {name: sha256(content) for name, content in files.items()}
-    whole = {**manifest, "checksum": sums[NETWORK_FILE], "checksums": sums}
+    temporary = final.with_name(f".{final.name}.part")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    checksums = {name: sha256(content) for name, content in files.items()}
+    complete = {**manifest, "checksum": checksums[NETWORK_FILE], "checksums": checksums}
     for name, content in files.items():
-        _write(beside / name, content)
-    _write(beside / MANIFEST_FILE, json.dumps(whole, indent=1, ensure_ascii=False).encode())
+        _write(temporary / name, content)
+    _write(temporary / MANIFEST_FILE, json.dumps(complete, indent=1, ensure_ascii=False).encode())
     shutil.rmtree(final, ignore_errors=True)
-    beside.rename(final)
+    temporary.rename(final)
     fsync_path(final.parent)
     return final
 
 
 def promote(folder: Path, version: str, overrides: Mapping[str, Any] | None = None) -> None:
-    """Puts a kept version into use, file by file, manifest last; `told` is said of it besides, or otherwise."""
+    """Activate a stored version, file by file, manifest last; `overrides` replace keys of its manifest."""
     source = folder / "versions" / version
     for name in MODEL_FILES if overrides else (*MODEL_FILES, MANIFEST_FILE):
-        beside = folder / f".{name}.part"
-        beside.unlink(missing_ok=True)
+        temporary = folder / f".{name}.part"
+        temporary.unlink(missing_ok=True)
         try:
-            os.link(source / name, beside)
+            os.link(source / name, temporary)
         except OSError:  # a file system without hard links
-            shutil.copyfile(source / name, beside)
-        beside.replace(folder / name)
-        beside.unlink(missing_ok=True)  # renaming onto a link of the same file does nothing
+            shutil.copyfile(source / name, temporary)
+        temporary.replace(folder / name)
+        temporary.unlink(missing_ok=True)  # renaming onto a link of the same file does nothing
     if overrides:
         _replace_manifest(folder, {**read_manifest(source), **overrides})
     fsync_path(folder)
 
 
 def deactivate(folder: Path, overrides: Mapping[str, Any]) -> None:
-    """Puts the profile into use; the versions stay. The manifest goes first: from then on no model serves."""
+    """Activate the profile; the versions stay. The manifest is replaced first, so that no model is active after it."""
     _replace_manifest(
         folder, {"id": PROFILE_MODEL_ID, "checksum": "", "features": FEATURES_VERSION, "scaler": {}, **overrides}
     )
@@ -90,77 +90,82 @@ def deactivate(folder: Path, overrides: Mapping[str, Any]) -> None:
 
 
 def verify(version: Path) -> dict[str, Any]:
-    """Manifest of a kept version. Raises ModelError when its files are not those of its checksums, or of another id."""
+    """Return the manifest of a stored version. Raises ModelError when a checksum or the id does not match."""
     manifest = read_manifest(version)
-    sums = manifest.get("checksums")
-    sums = sums if isinstance(sums, dict) else {}
-    bad = [name for name in MODEL_FILES if not sums.get(name) or _file_checksum(version / name) != sums[name]]
-    if bad or manifest["id"] != version.name or manifest["checksum"] != sums[NETWORK_FILE]:
-        raise ModelError(f"{version}: {', '.join(bad) or MANIFEST_FILE} doesn't match the checksums of {MANIFEST_FILE}")
+    checksums = manifest.get("checksums")
+    checksums = checksums if isinstance(checksums, dict) else {}
+    bad = [name for name in MODEL_FILES if not checksums.get(name) or _file_checksum(version / name) != checksums[name]]
+    if bad or manifest["id"] != version.name or manifest["checksum"] != checksums[NETWORK_FILE]:
+        names = ", ".join(bad) or MANIFEST_FILE
+        raise ModelError(f"{version}: {names} doesn't match the checksums of {MANIFEST_FILE}")
     return manifest
 
 
 def _replace_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
-    beside = folder / f".{MANIFEST_FILE}.part"
-    beside.unlink(missing_ok=True)
-    _write(beside, json.dumps(manifest, indent=1, ensure_ascii=False).encode())
-    beside.replace(folder / MANIFEST_FILE)
+    temporary = folder / f".{MANIFEST_FILE}.part"
+    temporary.unlink(missing_ok=True)
+    _write(temporary, json.dumps(manifest, indent=1, ensure_ascii=False).encode())
+    temporary.replace(folder / MANIFEST_FILE)
     fsync_path(folder)
 
 
 def recover(folder: Path) -> None:
-    """After a kill: removes what was half written and ends an exchange that was half done."""
-    for left in (*folder.glob(".*.part"), *folder.glob("versions/.*.part")):
-        shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+    """Remove temporary files that a killed process has left, and complete an unfinished activation."""
+    for leftover in (*folder.glob(".*.part"), *folder.glob("versions/.*.part")):
+        shutil.rmtree(leftover) if leftover.is_dir() and not leftover.is_symlink() else leftover.unlink()
     with contextlib.suppress(ModelError):
         manifest = read_manifest(folder)
         if manifest["id"] == PROFILE_MODEL_ID:
             for name in MODEL_FILES:
                 (folder / name).unlink(missing_ok=True)
             return
-        sums = manifest.get("checksums")
-        same = isinstance(sums, dict) and all(_file_checksum(folder / name) == sums.get(name) for name in MODEL_FILES)
-        if not same and (folder / "versions" / manifest["id"]).exists():
+        checksums = manifest.get("checksums")
+        is_complete = isinstance(checksums, dict) and all(
+            _file_checksum(folder / name) == checksums.get(name) for name in MODEL_FILES
+        )
+        if not is_complete and (folder / "versions" / manifest["id"]).exists():
             promote(folder, manifest["id"], {name: manifest[name] for name in OVERRIDABLE if name in manifest})
 
 
 def active_models(models: Path) -> Iterator[TrainingResult]:
-    """What serves, by the manifests under `Learning_lstm/`."""
+    """Yield the active models by the manifests under `Learning_lstm/`."""
     for folder in sorted(models.glob("*/*/")):
         with contextlib.suppress(ModelError):
             yield parse_manifest(folder, read_manifest(folder))
 
 
 def parse_manifest(folder: Path, manifest: Mapping[str, Any]) -> TrainingResult:
-    """What a manifest of a channel's folder says of its training. Raises ModelError where that can't be."""
-    said: dict[str, Any] = {name: manifest.get(name) for name in TrainingResult.__dataclass_fields__}
-    if (said["sensor"], said["channel"]) != (folder.name, folder.parent.name):
-        raise ModelError(f"{folder}: {MANIFEST_FILE} is that of another channel")
-    times = [said[name] for name in ("at", "trained_from", "trained_to")]
-    texts = [said[name] for name in ("path", "checksum", "reason")]
-    figures = said["metrics"].values() if isinstance(said["metrics"], dict) else [None]
+    """Return the training result in a manifest of a channel's folder. Raises ModelError for invalid keys."""
+    fields: dict[str, Any] = {name: manifest.get(name) for name in TrainingResult.__dataclass_fields__}
+    if (fields["sensor"], fields["channel"]) != (folder.name, folder.parent.name):
+        raise ModelError(f"{folder}: {MANIFEST_FILE} belongs to another sensor or channel")
+    times = [fields[name] for name in ("at", "trained_from", "trained_to")]
+    texts = [fields[name] for name in ("path", "checksum", "reason")]
+    metrics = fields["metrics"].values() if isinstance(fields["metrics"], dict) else [None]
     if not all(isinstance(at, int) and 0 <= at < MAX_EPOCH_SECONDS for at in times):
-        raise ModelError(f"{folder}: {MANIFEST_FILE}: no times: {times}")
-    if not all(isinstance(one, int | float) for one in figures):
-        raise ModelError(f"{folder}: {MANIFEST_FILE}: metrics are no figures")
-    if not all(isinstance(text, str) for text in texts) or type(said["promoted"]) is not bool:
-        raise ModelError(f"{folder}: {MANIFEST_FILE} is not whole")
-    return TrainingResult(**said)
+        raise ModelError(
+            f"{folder}: {MANIFEST_FILE}: invalid at, trained_from or trained_to: expected epoch seconds, got {times}"
+        )
+    if not all(isinstance(metric, int | float) for metric in metrics):
+        raise ModelError(f"{folder}: {MANIFEST_FILE}: invalid metrics: expected numbers by name")
+    if not all(isinstance(text, str) for text in texts) or type(fields["promoted"]) is not bool:
+        raise ModelError(f"{folder}: {MANIFEST_FILE}: path, checksum, reason or promoted is missing or invalid")
+    return TrainingResult(**fields)
 
 
 def _file_checksum(path: Path) -> str:
-    """Empty for what is no file, or too large to be ours."""
+    """Return the checksum of a file; empty when it cannot be read or is too large."""
     with contextlib.suppress(OSError):
         return sha256(read_limited(path, MAX_FILE_BYTES))
     return ""
 
 
 def prune(folder: Path) -> None:
-    """Deletes all but the newest versions; the one in use stays."""
-    used = None
+    """Delete all but the newest versions; the active one stays."""
+    active = None
     with contextlib.suppress(ModelError):
-        used = read_manifest(folder)["id"]
-    versions = sorted(path for path in (folder / "versions").glob("[!.]*") if path.name != used)
+        active = read_manifest(folder)["id"]
+    versions = sorted(path for path in (folder / "versions").glob("[!.]*") if path.name != active)
     for old in versions[: -MAX_VERSIONS or None]:
         shutil.rmtree(old, ignore_errors=True)
 

@@ -1,4 +1,4 @@
-"""The way to the broker: plain on this machine, by TLS where its authority is known."""
+"""Connection to the broker: plain on this machine, TLS if a CA certificate is configured."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from shared.settings import Broker
 
 
 def tls_context(authority: Path) -> ssl.SSLContext:
-    """Takes only a broker whose name this certificate vouches for. Raises SystemExit that names the file."""
+    """Return a context that accepts only brokers certified by this CA. Raises SystemExit that names the file."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(authority)
     except OSError as error:
-        why = "holds no certificate in PEM" if isinstance(error, ssl.SSLError) else error.strerror
-        raise SystemExit(f"{authority}: {why} (WVR_BROKER__CA)") from error
+        reason = "no certificate in PEM format" if isinstance(error, ssl.SSLError) else error.strerror
+        raise SystemExit(f"{authority}: {reason} (WVR_BROKER__CA)") from error
     return context
 
 
 def connection_error(broker: Broker) -> str:
-    """Why the broker can't be reached; empty when it can."""
+    """Return why the broker cannot be reached; empty if it can."""
     try:
         with socket.create_connection((broker.host, broker.connect_port), 5) as connection:
             if broker.ca:

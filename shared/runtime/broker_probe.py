@@ -1,4 +1,4 @@
-"""A short visit to the broker as the operator: what it keeps, and whether it keeps what it was given."""
+"""A short session with the broker as its user `operator`: reads retained messages and tests persistence."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ BROKER_USER = "operator"
 
 
 class BrokerRefused(Exception):
-    """The broker is there and doesn't do what it is asked; the text says what."""
+    """The broker is reachable and does not do what it is asked; the text gives the reason."""
 
 
 class BrokerSession:
-    """One connection. Every wait has a limit."""
+    """One connection; every wait has a timeout."""
 
     def __init__(self, settings: Settings, name: str, expiry_seconds: int, clean_start: bool) -> None:
-        """Connects. Raises OSError when the broker can't be reached, Refused when it lets nobody in or hangs.
+        """Connect. Raises OSError if the broker cannot be reached, BrokerRefused if it refuses the user or hangs.
 
-        name: client id whose session the broker keeps for `expires` seconds; empty: a passing one.
+        `name`: client id whose session the broker keeps for `expiry_seconds`; empty for a temporary session.
         """
         self.session_present = False
-        """Whether the broker still knew this name's session."""
+        """Whether the broker still had the session of this client id."""
         self._received: list[tuple[str, bytes]] = []
         self._answers: dict[Any, str] = {}
         self._changed = threading.Condition()
@@ -61,24 +61,24 @@ class BrokerSession:
             raise
 
     def subscribe(self, *topics: str) -> None:
-        """Subscribes. Raises Refused."""
+        """Subscribe with QoS 1. Raises BrokerRefused."""
         for topic in topics:
             self._await_answer(self._client.subscribe(topic, 1)[1], f"a subscription to {topic}")
 
     def publish(self, topic: str, payload: bytes, retain: bool = False) -> None:
-        """Publishes with QoS 1, and returns when the broker has confirmed. Raises Refused."""
+        """Publish with QoS 1 and wait for the confirmation. Raises BrokerRefused."""
         self._await_answer(self._client.publish(topic, payload, 1, retain).mid, f"a message on {topic}")
 
     def wait_for(self, expected: tuple[str, bytes], seconds: float = ANSWER_TIMEOUT_SECONDS) -> bool:
-        """Whether a topic says this within the time."""
+        """Whether this topic and payload arrive within the time."""
         return self._wait_until(lambda: expected in self._received, seconds)
 
     def received(self) -> Sequence[tuple[str, bytes]]:
-        """All that came until now."""
+        """Return all messages received so far."""
         return tuple(self._received)
 
     def close(self) -> None:
-        """Ends the connection; the session stays as long as it was asked to."""
+        """Disconnect; the session expires as requested."""
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -89,10 +89,10 @@ class BrokerSession:
             raise BrokerRefused(f"it refuses {what}: {answer}")
 
     def _wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
-        until = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds
         with self._changed:
-            while not condition() and (left := until - time.monotonic()) > 0:
-                self._changed.wait(left)
+            while not condition() and (remaining := deadline - time.monotonic()) > 0:
+                self._changed.wait(remaining)
             return condition()
 
     def _on_answer(self, key: Any, reason: Any) -> None:
@@ -114,7 +114,7 @@ class BrokerSession:
 def broker_session(
     settings: Settings, name: str = "", expiry_seconds: int = 0, clean_start: bool = True
 ) -> Iterator[BrokerSession]:
-    """A visit that ends."""
+    """Open a session that closes at the end of the block."""
     session = BrokerSession(settings, name, expiry_seconds, clean_start)
     try:
         yield session
@@ -123,14 +123,14 @@ def broker_session(
 
 
 def retained_messages(settings: Settings, *topics: str) -> dict[str, bytes]:
-    """Topic to what the broker has retained there. Raises OSError, Refused.
+    """Return topic to retained payload. Raises OSError, BrokerRefused.
 
-    MQTT keeps the order: what is retained has come before what the visitor then says to itself.
+    MQTT preserves order: retained messages arrive before the message that the session sends to itself.
     """
-    last = (f"{DOCTOR_TOPICS}/{uuid.uuid4().hex}", b"all")
+    sentinel = (f"{DOCTOR_TOPICS}/{uuid.uuid4().hex}", b"all")
     with broker_session(settings) as session:
-        session.subscribe(*topics, last[0])
-        session.publish(*last)
-        if not session.wait_for(last):
-            raise BrokerRefused("it does not give back what it confirmed")
-        return {topic: payload for topic, payload in session.received() if topic != last[0]}
+        session.subscribe(*topics, sentinel[0])
+        session.publish(*sentinel)
+        if not session.wait_for(sentinel):
+            raise BrokerRefused("it does not deliver a message that it confirmed")
+        return {topic: payload for topic, payload in session.received() if topic != sentinel[0]}

@@ -1,4 +1,4 @@
-"""The two sides of a bus that a service sees: what comes in, and what must be safe before it is acknowledged."""
+"""The bus as a service sees it: incoming messages, and outgoing ones that must be safe before the acknowledgement."""
 
 from __future__ import annotations
 
@@ -13,48 +13,48 @@ from shared.contract.topics import topic_of
 
 
 def noop() -> None:
-    """What a service does while the broker is away that has no source to read."""
+    """Do nothing; the default for services without a source to read while the broker is away."""
 
 
 class Delivery(NamedTuple):
     """A message with its acknowledgement."""
 
     message: Any
-    """A Message; from a source of ingest, what the source read."""
+    """A Message; from a source of ingest, a measurement or bad line."""
     acknowledge: Callable[[], object]
 
 
 class Bus(Protocol):
-    """Delivers at least once, in order of each producer."""
+    """Delivers at least once, in order per producer."""
 
     def open(self, service: Service, while_disconnected: Callable[[], None] = ...) -> None:
-        """Connects and subscribes to what the service consumes; `meanwhile` is called while the broker is away."""
+        """Connect and subscribe for a service; `while_disconnected` is called while the broker is away."""
         ...
 
     def receive(self, max_messages: int, wait_seconds: float) -> Sequence[Delivery]:
-        """Up to `most` messages; waits up to `wait` seconds for the first one."""
+        """Return up to `max_messages`; wait up to `wait_seconds` for the first one."""
         ...
 
     def publish(self, message: Message) -> None:
-        """Sends a message; it is safe only after `confirm`."""
+        """Send a message; it is safe only after `confirm`."""
         ...
 
     def confirm(self) -> None:
-        """Returns when the broker has confirmed all that was published."""
+        """Wait until the broker has confirmed all published messages."""
         ...
 
     def heartbeat(self, note: str) -> None:
-        """Shows that the service is alive; note is what hinders it."""
+        """Report that the service is alive; `note` is its status text."""
         ...
 
     def close(self) -> None:
-        """Leaves; what was not acknowledged comes again to the next run of the service."""
+        """Disconnect; unacknowledged messages are redelivered to the next run of the service."""
         ...
 
 
 @dataclass
 class Session:
-    """What a broker keeps for one service, whether it runs or not."""
+    """The broker's session of one service; it outlives the service's process."""
 
     consumes: tuple[type[Message], ...]
     commands: tuple[str, ...]
@@ -75,7 +75,7 @@ class MemoryBroker:
         self._routes: dict[type[Message], list[Session]] = {}
 
     def session(self, service: Service) -> Session:
-        """The session of a service; a new one first gets what is retained."""
+        """Return the session of a service; a new session starts with the retained messages."""
         if service.name not in self.sessions:
             session = self.sessions[service.name] = Session(service.consumes, service.commands)
             session.inbox.extend(message for message in self.retained.values() if session.accepts(message))
@@ -83,10 +83,11 @@ class MemoryBroker:
         return self.sessions[service.name]
 
     def publish(self, message: Message) -> None:
-        """Puts a message into the inbox of every session that wants it."""
+        """Append a message to the inbox of every session that accepts it."""
         kind = type(message)
         if kind not in self._routes:
-            self._routes[kind] = [one for one in self.sessions.values() if kind in one.consumes or kind is Command]
+            sessions = self.sessions.values()
+            self._routes[kind] = [session for session in sessions if kind in session.consumes or kind is Command]
         for session in self._routes[kind]:
             if kind is not Command or session.accepts(message):
                 session.inbox.append(message)
@@ -97,7 +98,7 @@ class MemoryBroker:
 
 
 class MemoryBus:
-    """One service's side of a MemoryBroker: replay, demo and tests."""
+    """One service's side of a MemoryBroker, for replay, demo and tests."""
 
     def __init__(self, broker: MemoryBroker) -> None:
         self._broker = broker
@@ -108,7 +109,7 @@ class MemoryBus:
 
     @property
     def waiting(self) -> int:
-        """Messages that can be received."""
+        """Number of messages that can be received."""
         return len(self._session.inbox)
 
     def receive(self, max_messages: int, wait_seconds: float = 0.0) -> Sequence[Delivery]:  # noqa: ARG002
@@ -124,10 +125,10 @@ class MemoryBus:
         self._broker.publish(message)
 
     def confirm(self) -> None:
-        """What is in an inbox is as safe as this process."""
+        """Do nothing: an inbox is as safe as this process."""
 
     def heartbeat(self, note: str) -> None:
-        """Nobody watches a service within the same process."""
+        """Do nothing: no watchdog runs in the same process."""
 
     def close(self) -> None:
         self._session.inbox.extendleft(reversed(self._session.unacknowledged))

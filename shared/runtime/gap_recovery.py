@@ -1,4 +1,4 @@
-"""Gives a live service its readings without gaps, whatever the broker has lost."""
+"""Gives a live service its readings without gaps, even if the broker lost some."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from shared.contract.service import Service, Unavailable
 from shared.runtime.log import log
 
 CHECK_EVERY_BATCHES = 10
-"""Batches after a gap was met from which on stored history is asked for what is missing."""
+"""Batches after a gap between two checks of stored history."""
 GAP_TIMEOUT_TICKS = 10
-"""Ticks after which the service goes on without it."""
+"""Ticks after which the service continues without the missing readings."""
 MAX_HELD_READINGS = 20_000
-"""Readings that wait; ingest sends no more ahead of what is stored."""
+"""Readings held behind a gap; ingest publishes no more ahead of what is stored."""
 MAX_START_RETRIES = 300
-"""Seconds that a start waits for what is missing in stored history."""
+"""Attempts, one per second, that a start waits for readings that are missing in stored history."""
 BACKFILL_EVERY_TICKS = 2
-"""Ticks between two looks at what the service owes."""
+"""Ticks between two checks for missing output."""
 SETTLE_BATCHES = 20
-"""Batches between two such looks behind a new connection: the broker may have forgotten what it had confirmed."""
+"""Batches between two such checks after a new connection: the broker may have lost messages that it had confirmed."""
 
 
 class StoredHistory(Protocol):
     """Stored history."""
 
     def snapshot(self) -> AbstractContextManager[None]:
-        """Meanwhile all that is read is of one instant."""
+        """All reads inside are of one instant."""
         ...
 
     def stored_mark(self) -> tuple[str, int] | None:
-        """Up to which number of which spool all readings are there."""
+        """Return boot_id and seq up to which all readings are stored."""
         ...
 
     def is_gapless(self) -> bool:
-        """Whether nothing is stored behind a gap."""
+        """Whether no stored reading follows a gap."""
         ...
 
 
 class GapRecovery:
-    """Readings behind a gap in ingest's numbers wait until what is missing has been sent again, or has been stored:
+    """Holds readings behind a gap in `seq` until the missing ones are retransmitted or stored.
 
-    then the service starts anew from stored history, which gives what it owes, and goes on.
+    If they are stored, the service restarts from stored history, which also yields its missing output.
     """
 
     def __init__(
@@ -55,7 +55,10 @@ class GapRecovery:
         oldest_missing_output: Callable[[], Hashable],
         connections: Callable[[], int],
     ) -> None:
-        """`owed` names the oldest thing that history lacks, falsy when none; `connections` counts the broker's."""
+        """`oldest_missing_output` names the oldest output that is missing in history; falsy if none.
+
+        `connections` counts the connections to the broker.
+        """
         self.name, self.consumes, self.produces = service.name, service.consumes, service.produces
         self.commands = service.commands
         self._service, self._history, self._oldest_missing_output, self._connections = (
@@ -69,18 +72,18 @@ class GapRecovery:
         self._held: deque[Reading] = deque()
         self._batches_waited = self._ticks = self._ticks_waited = 0
         self._connection = self._batches_since_connect = 0
-        """Newest connection, and batches since it."""
+        """Newest connection, and batches since then."""
         self._last_missing: Hashable = None
 
     def start(self) -> Iterator[Message]:
         with self._history.snapshot():
             if not self._history.is_gapless() and self._start_retries < MAX_START_RETRIES:
                 self._start_retries += 1
-                raise Unavailable("readings are missing in stored history; they are being sent again")
+                raise Unavailable("readings are missing in stored history; ingest retransmits them")
             yield from self._start_service()
 
     def _start_service(self) -> Iterator[Message]:
-        """Within a snapshot: what the service then knows is what is stored up to the mark."""
+        """Start the service inside a snapshot: it then knows the readings up to the stored mark."""
         self._last_reading = self._history.stored_mark() or self._last_reading
         yield from self._service.start()
 
@@ -94,7 +97,7 @@ class GapRecovery:
         return self._service.handle(message)
 
     def _on_import(self, progress: Progress) -> Iterator[Message]:
-        """An import may make the service begin anew: then it knows what is stored up to the mark."""
+        """Process the end of an import: the service may restart and then knows the readings up to the stored mark."""
         with self._history.snapshot():
             if progress.job == "import" and progress.step == progress.of:
                 self._last_reading = self._history.stored_mark() or self._last_reading
@@ -119,16 +122,16 @@ class GapRecovery:
     def _on_reading(self, reading: Reading) -> Iterator[Message]:
         boot_id, last = self._last_reading
         if reading.boot_id == boot_id and reading.seq <= last:
-            # Said again: it may be older than what a service remembers; what it never had it owes (_look_back).
+            # Retransmitted readings may be older than the service's state; _backfill_if_missing covers missed ones.
             return
-        before = reading.seq - 1 if reading.after is None else reading.after
-        if reading.boot_id == boot_id and before > last:
+        previous = reading.seq - 1 if reading.after is None else reading.after
+        if reading.boot_id == boot_id and previous > last:
             if not self._held:
-                log(self.name, "readings are missing", logging.WARNING, first=last + 1, last=before)
+                log(self.name, "readings_missing", logging.WARNING, first=last + 1, last=previous)
                 self._batches_waited = self._ticks_waited = 0
             self._held.append(reading)
             if len(self._held) >= MAX_HELD_READINGS:
-                log(self.name, "goes on without what is missing", logging.ERROR, first=last + 1)
+                log(self.name, "gap_abandoned", logging.ERROR, first=last + 1)
                 yield from self._give_up_waiting()
             return
         if reading.boot_id != boot_id:
@@ -142,34 +145,34 @@ class GapRecovery:
             yield from self._drain_held()
 
     def _drain_held(self) -> Iterator[Message]:
-        """Lets pass what no longer waits; what came later and what was sent again may be mixed."""
-        waiting = sorted(self._held, key=lambda reading: reading.seq)
+        """Process held readings that no longer wait; new and retransmitted ones may be mixed."""
+        held = sorted(self._held, key=lambda reading: reading.seq)
         self._held.clear()
-        for reading in waiting:
-            before = reading.seq - 1 if reading.after is None else reading.after
-            if before <= self._last_reading[1]:
+        for reading in held:
+            previous = reading.seq - 1 if reading.after is None else reading.after
+            if previous <= self._last_reading[1]:
                 self._last_reading = (reading.boot_id, max(reading.seq, self._last_reading[1]))
                 yield from self._service.handle(reading)
             else:
                 self._held.append(reading)
 
     def _recover_from_history(self) -> Iterator[Message]:
-        """Starts anew when all that is missing is stored."""
+        """Restart the service when all missing readings are stored."""
         first = min(reading.seq for reading in self._held)
         with self._history.snapshot():
             mark = self._history.stored_mark()
             if not mark or mark[0] != self._last_reading[0] or mark[1] < first - 1 or not self._history.is_gapless():
                 return
-            log(self.name, "takes what was missing from stored history", logging.WARNING, up_to=mark[1])
+            log(self.name, "gap_filled_from_history", logging.WARNING, last=mark[1])
             yield from self._start_service()
         yield from self._drain_held()
 
     def _backfill_if_missing(self) -> Iterator[Message]:
-        """Makes up for what is owed at two looks in a row; the first time it may be on its way."""
+        """Restart the service if the same output is missing at two consecutive checks; before, it may be in transit."""
         with self._history.snapshot():
             missing = self._oldest_missing_output()
             if missing and missing == self._last_missing and self._history.is_gapless():
-                log(self.name, "makes up for what it owes", logging.WARNING, debt=str(missing))
+                log(self.name, "backfill_started", logging.WARNING, oldest=str(missing))
                 yield from self._start_service()
         self._last_missing = missing
 
@@ -183,11 +186,11 @@ class GapRecovery:
     def _on_tick(self, tick: Tick) -> Iterator[Message]:
         self._ticks += 1
         if self._held:
-            # A tick that overtakes the readings of its minute would make an hour without them, or a silence.
+            # A tick ahead of the readings of its minute would close the hour without them, or raise a silence.
             self._ticks_waited += 1
             if self._ticks_waited <= GAP_TIMEOUT_TICKS:
                 return
-            log(self.name, "goes on without what is missing", logging.ERROR, first=self._last_reading[1] + 1)
+            log(self.name, "gap_abandoned", logging.ERROR, first=self._last_reading[1] + 1)
             yield from self._give_up_waiting()
         elif self._ticks % BACKFILL_EVERY_TICKS == 0:
             yield from self._backfill_if_missing()
@@ -200,5 +203,5 @@ def with_gap_recovery(
     oldest_missing_output: Callable[[], Hashable],
     connections: Callable[[], int],
 ) -> Service:
-    """The service behind an Unbroken."""
+    """Return the service behind a GapRecovery."""
     return cast(Service, GapRecovery(service, history, oldest_missing_output, connections))

@@ -1,4 +1,4 @@
-"""Whether a service is alive: a file touched only after a round trip through the broker."""
+"""Health of a service: a heartbeat file, touched only after a round trip through the broker."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ STALE_SECONDS = 45.0
 """Seconds without a round trip after which a service is unhealthy."""
 
 CLOCK_SLACK_SECONDS = 1.0
-"""Seconds that a file may seem to be of the future: its time and the clock don't tick together."""
+"""Seconds by which a file's time may be ahead of the clock, since the two do not tick together."""
 
 
 def heartbeat_file() -> Path:
-    """The file that shows the last round trip of this process's service."""
+    """Return the heartbeat file of this process."""
     return Path(os.environ.get("WVR_HEARTBEAT", "/tmp/heartbeat"))
 
 
 def heartbeat_age(file: Path) -> float | None:
-    """Seconds since the last round trip; None when there was none since the clock was set back.
+    """Return the seconds since the last round trip; None if there was none since the last clock setback.
 
-    So a leap of the clock, either way, makes a living service look ill for one beat, and never a dead one well.
+    A clock jump makes a healthy service look unhealthy for one heartbeat, and never the reverse.
     """
     try:
         seconds = time.time() - file.stat().st_mtime
@@ -45,7 +45,7 @@ class StatusFactory:
         self.since = self._now()
 
     def status(self, state: Literal["online", "stopping", "offline"], lag: int = 0, note: str = "") -> Status:
-        """How the service is now."""
+        """Return the present status."""
         return Status(
             self.site, self.name, state, VERSION, self.since, self._now(), resident_megabytes(), lag, note[:1000]
         )
@@ -55,13 +55,13 @@ class StatusFactory:
 
 
 def resident_megabytes(process: Path = Path("/proc/self")) -> float:
-    """Resident memory of a process in MB."""
+    """Return the resident memory of a process in MB."""
     pages = int((process / "statm").read_text(encoding="ascii").split()[1])
     return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
 
 
 def main() -> int:
-    """Exit code 0 while the heartbeat is fresh: the health check of the containers."""
+    """Return exit code 0 while the heartbeat is fresh: the health check of the containers."""
     seconds = heartbeat_age(heartbeat_file())
     print("no round trip through the broker yet" if seconds is None else f"last round trip {seconds:.0f} s ago")
     return 0 if seconds is not None and seconds < STALE_SECONDS else 1

@@ -1,4 +1,4 @@
-"""What has come from the broker and is not handled yet, and what of it the broker will deliver again."""
+"""Messages received from the broker and not yet handled, and which of them will be redelivered."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class RawMessage(NamedTuple):
-    """What is needed of a message; paho's own, with its properties, takes ten times the memory of it."""
+    """The needed parts of a message; paho's object with its properties takes ten times the memory."""
 
     topic: str
     payload: bytes
@@ -16,7 +16,7 @@ class RawMessage(NamedTuple):
 
 
 class Packet(NamedTuple):
-    """What came, and through which connection of which of the broker's sessions."""
+    """A message with the session and connection that delivered it."""
 
     session: int
     connection: int
@@ -24,46 +24,46 @@ class Packet(NamedTuple):
 
 
 class Inbox:
-    """Filled by the network thread.
+    """Queue that the network thread fills.
 
-    After a reconnect the broker delivers again what was not acknowledged, so what the old connection brought is
-    dropped; a broker that has forgotten the session delivers nothing again, so then it is kept.
+    After a reconnect the broker redelivers unacknowledged messages, so those of the old connection are dropped. A
+    broker that lost the session redelivers nothing, so then they are kept.
     """
 
     def __init__(self) -> None:
         self._packets: queue.SimpleQueue[Packet] = queue.SimpleQueue()
         self._attempt = 0
         self._current = (0, 0)
-        """The session and the connection that now deliver."""
+        """Session and connection that deliver now."""
 
     def __len__(self) -> int:
         return self._packets.qsize()
 
     @property
     def connection(self) -> int:
-        """Number of the connection that now delivers; each new one has a greater one."""
+        """Number of the present connection; it increases with each connection."""
         return self._current[1]
 
     def connecting(self) -> None:
-        """A new connection is tried: what came before can't be acknowledged any more."""
+        """Record that a new connection is attempted: earlier messages can no longer be acknowledged."""
         self._attempt += 1
 
     def connected(self, session_present: bool) -> None:
-        """The broker has taken the service in; `session_present`: it remembers what it delivered."""
+        """Record a connection; `session_present`: the broker still knows the unacknowledged messages."""
         self._current = (self._current[0] + (not session_present), self._attempt)
 
     def put(self, message: RawMessage) -> None:
         self._packets.put(Packet(*self._current, message))
 
     def get(self, block: bool, seconds: float) -> Packet:
-        """The next packet. Raises queue.Empty."""
+        """Return the next packet. Raises queue.Empty."""
         return self._packets.get(block, seconds)
 
     def will_be_redelivered(self, packet: Packet) -> bool:
-        """Whether the broker delivers a packet once more."""
+        """Whether the broker redelivers a packet."""
         session, connection = self._current
         return packet.session == session and packet.connection != connection
 
     def may_acknowledge(self, packet: Packet) -> bool:
-        """Whether its number still means this packet to the broker."""
+        """Whether the packet's message id is still valid at the broker."""
         return packet.connection == self._attempt

@@ -1,4 +1,4 @@
-"""Structured logs: one line of JSON an event, to stdout; errors to stderr."""
+"""Structured logs: one JSON line per event to stdout; errors to stderr."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ class _Line(logging.Formatter):
             "level": record.levelname.lower(),
             "service": record.name,
             "event": record.getMessage(),
-            **record.__dict__.get("facts", {}),
+            **record.__dict__.get("fields", {}),
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-def log(service: str, event: str, level: int = logging.INFO, error: BaseException | None = None, **facts: Any) -> None:
-    """Writes one event with its facts."""
+def log(service: str, event: str, level: int = logging.INFO, error: BaseException | None = None, **fields: Any) -> None:
+    """Log one event with its fields."""
     logger = logging.getLogger(service)
-    logger.log(level, event, extra={"facts": facts}, exc_info=error)
+    logger.log(level, event, extra={"fields": fields}, exc_info=error)
 
 
 def start_logging() -> None:
-    """Sends every log of this process to stdout, and errors to stderr instead."""
-    usual, errors = logging.StreamHandler(sys.stdout), logging.StreamHandler(sys.stderr)
-    usual.addFilter(lambda record: record.levelno < logging.ERROR)
+    """Send all logs of this process to stdout, and errors to stderr instead."""
+    output, errors = logging.StreamHandler(sys.stdout), logging.StreamHandler(sys.stderr)
+    output.addFilter(lambda record: record.levelno < logging.ERROR)
     errors.setLevel(logging.ERROR)
-    for handler in (usual, errors):
+    for handler in (output, errors):
         handler.setFormatter(_Line())
-    logging.basicConfig(level=logging.INFO, handlers=[usual, errors], force=True)
+    logging.basicConfig(level=logging.INFO, handlers=[output, errors], force=True)
     logging.getLogger("schedule").setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""The loop that every service runs in: receive, handle, settle, confirm, acknowledge."""
+"""The loop of every service: receive, handle, end the batch, confirm, acknowledge."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def run(
     status_text: Callable[[], str] = str,
     flush: Callable[[], None] = noop,
 ) -> None:
-    """Runs a service until SIGTERM or SIGINT.
+    """Run a service until SIGTERM or SIGINT.
 
-    `poll` gives what a source of ingest has read; `note` what its status says while nothing hinders the work. While the
-    broker is away the source is read on: what follows from it is not said, `keep` makes it safe.
+    `poll` returns items of an ingest source; `status_text` is the status note while no error is reported. While the
+    broker is away the source is still polled: the resulting messages are not published, and `flush` makes them safe.
     """
     start_logging()
     stop = threading.Event()
@@ -45,7 +45,7 @@ def serve(
     status_text: Callable[[], str] = str,
     flush: Callable[[], None] = noop,
 ) -> None:
-    """Runs a service until `stop` is set."""
+    """Run a service until `stop` is set."""
 
     def poll_while_disconnected() -> None:
         polled = poll()
@@ -60,7 +60,7 @@ def serve(
         return []
 
     bus.open(service, poll_while_disconnected)
-    log(service.name, "online")
+    log(service.name, "service_started")
     _start_service(service, bus, stop)
     while not stop.is_set():
         polled = poll()
@@ -68,13 +68,13 @@ def serve(
         process_batch(service, bus, [*polled, *received], stop)
         bus.heartbeat(status_text())
     bus.close()
-    log(service.name, "stopped")
+    log(service.name, "service_stopped")
 
 
 def process_batch(
     service: Service, bus: Bus, deliveries: Sequence[Delivery], stop: threading.Event | None = None
 ) -> None:
-    """Handles a batch; acknowledges it only when all that follows from it is safe with the broker."""
+    """Handle a batch; acknowledge it only after all resulting messages are safe at the broker."""
     for delivery in deliveries:
         if messages := handle_with_retry(service, bus, delivery.message, stop):
             _publish_all(service, bus, messages)
@@ -87,22 +87,22 @@ def process_batch(
 
 
 def handle_with_retry(service: Service, bus: Bus, message: Any, stop: threading.Event | None = None) -> list[Message]:
-    """What follows from one message. A handler that fails twice on it sends it to `rejected`, and goes on."""
+    """Return the messages that follow from one message. If the handler fails twice, reject the message."""
     try:
         return list(service.handle(message))
     except Unavailable:
         pass
     except Exception as first:
-        log(service.name, "a handler failed; once more", logging.WARNING, first, message=type(message).__name__)
+        log(service.name, "handler_retried", logging.WARNING, first, message=type(message).__name__)
     try:
         return _retry_until_available(lambda: service.handle(message), service, bus, stop)
     except Exception as second:
-        log(service.name, "a handler failed twice", logging.ERROR, second, message=type(message).__name__)
+        log(service.name, "handler_failed", logging.ERROR, second, message=type(message).__name__)
         return [_rejected(service, message, repr(second))]
 
 
 def _start_service(service: Service, bus: Bus, stop: threading.Event) -> None:
-    """Publishes what a service says at its start as it comes: a first start's year is too much to hold at once."""
+    """Publish the messages of `start` one by one: the year of a first start does not fit in memory."""
 
     def publish_start() -> list[Message]:
         _publish_all(service, bus, service.start())
@@ -115,7 +115,7 @@ def _start_service(service: Service, bus: Bus, stop: threading.Event) -> None:
 def _retry_until_available(
     call: Callable[[], Iterable[Message]], service: Service, bus: Bus, stop: threading.Event | None
 ) -> list[Message]:
-    """Calls until what the work needs is there; says meanwhile what is missing."""
+    """Call until the required resource is available, and report meanwhile what is missing."""
     last_logged = ""
     while True:
         try:
@@ -125,24 +125,24 @@ def _retry_until_available(
                 raise
             if str(reason) != last_logged:
                 last_logged = str(reason)
-                log(service.name, last_logged, logging.ERROR)
+                log(service.name, "service_blocked", logging.ERROR, reason=last_logged)
             bus.heartbeat(last_logged)
             if stop.wait(1.0):
                 return []
 
 
 def _publish_all(service: Service, bus: Bus, messages: Iterable[Message]) -> None:
-    """Publishes; what breaks the contract is rejected in its place, and the service goes on."""
+    """Publish messages; publish a Rejected instead of one that violates the contract."""
     for message in messages:
         try:
             bus.publish(message)
         except ContractError as error:
             kind = type(message).__name__
-            log(service.name, "may not be said", logging.ERROR, message=kind, reason=str(error))
-            bus.publish(_rejected(service, message, f"may not be said: {error}"))
+            log(service.name, "invalid_message_rejected", logging.ERROR, message=kind, reason=str(error))
+            bus.publish(_rejected(service, message, f"message violates the contract: {error}"))
 
 
 def _rejected(service: Service, message: Any, reason: str) -> Rejected:
-    """Of what came in or would have gone out; the site's name may be what is wrong with it."""
+    """Return a Rejected for an incoming or outgoing message; its site name may be the invalid part."""
     site, source = getattr(message, "site", "unknown"), f"{service.name}: {type(message).__name__}"
     return Rejected(site, source, reason[:4000], str(message)[:4000])

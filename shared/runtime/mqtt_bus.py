@@ -34,17 +34,17 @@ from shared.runtime.watchdog import ROUND_SECONDS, Watchdog
 from shared.settings import Settings
 
 RECEIVE_MAXIMUM = 1000
-"""Messages that the broker delivers without an acknowledgement; mosquitto.conf allows as many."""
+"""Messages that the broker delivers without an acknowledgement; equal to the limit in mosquitto.conf."""
 MAX_BATCH_BYTES = 2_000_000
-"""Payload that one batch unpacks at the most; a year of history would weigh a hundred times as much."""
+"""Payload bytes that one batch decodes; a year of history is a hundred times as much."""
 SESSION_EXPIRY_DAYS = 30
 KEEPALIVE_SECONDS = 15
-"""Seconds; a broker that hangs is left after twice as many."""
+"""A hanging broker is disconnected after twice this time."""
 RETRY_SECONDS = 5.0
-"""Between two tries to publish what the broker refuses."""
+"""Interval of attempts to publish what the broker refuses."""
 LOG_INTERVAL_SECONDS = 60.0
 REPLAY_DELAYS_SECONDS = (10.0, 60.0)
-"""After a broker has forgotten everybody: when the listeners have come back, and those that were started anew."""
+"""After a broker lost all sessions: when subscribers have reconnected, and when restarted ones have."""
 WAITING_TEXT, WAITING_LOG_SECONDS = "waiting for the broker", 10.0
 
 
@@ -58,7 +58,7 @@ class MqttBus:
         stored: Callable[[], Iterable[str]] = tuple,
         round_seconds: float = ROUND_SECONDS,
     ) -> None:
-        """`stored`: the sensors that have readings."""
+        """`stored` returns the sensors with stored readings."""
         self._settings, self._name = settings, name
         self._registry, self._rejections = SensorRegistry(settings.sensors, stored), RejectionLimiter()
         self._introducing_types: tuple[type[Message], ...] = ()
@@ -70,12 +70,12 @@ class MqttBus:
         self._publish_buffer = PublishBuffer()
         self._sending = threading.Lock()
         self._may_send = threading.Event()
-        """Not set while a connection is made: what is said then would overtake what is said again."""
+        """Not set while a connection is established: new messages would overtake replayed ones."""
         self._may_send.set()
         self._status_text: str | None = None
         self._last_retry = 0.0
         self._replay_times: list[float] = []
-        """When all is said again to those who were not there."""
+        """Times at which recent messages are published again for subscribers that were not connected."""
         self._last_error: tuple[str, float] = ("", 0.0)
         self._while_disconnected: Callable[[], None] = noop
         self._client = self._make_client()
@@ -83,16 +83,16 @@ class MqttBus:
 
     @property
     def connections(self) -> int:
-        """Number of the broker's connection that now delivers; each new one has a greater one."""
+        """Number of the present connection to the broker; it increases with each connection."""
         return self._inbox.connection
 
     def open(self, service: Service, while_disconnected: Callable[[], None] = noop) -> None:
-        """Connects, however long that takes, and subscribes; `meanwhile` is called each second without the broker."""
+        """Connect and subscribe, however long that takes; call `while_disconnected` each second without the broker."""
         self._while_disconnected = while_disconnected
         if Reading in service.consumes:
             self._introducing_types = (Reading, HistoryBatch)
         topic_filters = subscription_filters(service.consumes, service.commands, self._settings.site.name)
-        # What it says of itself asks for no acknowledgement, which would overtake those of the work.
+        # QoS 0 for its own status: an acknowledgement would overtake those of the other messages.
         self._subscriptions = [*((topic, _at_qos(1)) for topic in topic_filters), (self._own_topic, _at_qos(0))]
         properties = Properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = SESSION_EXPIRY_DAYS * 86_400
@@ -109,38 +109,39 @@ class MqttBus:
             self._call_while_disconnected()
             if time.monotonic() - last_logged >= WAITING_LOG_SECONDS:
                 last_logged = time.monotonic()
-                where = f"{broker.host}:{broker.connect_port}"
-                log(self._name, WAITING_TEXT, logging.WARNING, at=where, reason=connection_error(broker))
+                address = f"{broker.host}:{broker.connect_port}"
+                reason = connection_error(broker)
+                log(self._name, "broker_unreachable", logging.WARNING, broker=address, reason=reason)
         self._watchdog.on_progress()
 
     def receive(self, max_messages: int, wait_seconds: float) -> Sequence[Delivery]:
-        read: list[tuple[Message, list[Packet]]] = []
+        decoded: list[tuple[Message, list[Packet]]] = []
         size = 0
         with suppress(queue.Empty):
-            while len(read) < max_messages and size < MAX_BATCH_BYTES:
-                packet = self._inbox.get(not read, wait_seconds)
+            while len(decoded) < max_messages and size < MAX_BATCH_BYTES:
+                packet = self._inbox.get(not decoded, wait_seconds)
                 size += len(packet.raw.payload)
                 if self._inbox.will_be_redelivered(packet):
                     continue
                 if message := self._decode(packet.raw):
-                    read.append((message, [packet]))
-                elif read:
-                    read[-1][1].append(packet)
+                    decoded.append((message, [packet]))
+                elif decoded:
+                    decoded[-1][1].append(packet)
                 else:
                     self._acknowledge([packet])
-        return [Delivery(message, partial(self._acknowledge, packets)) for message, packets in read]
+        return [Delivery(message, partial(self._acknowledge, packets)) for message, packets in decoded]
 
     def publish(self, message: Message) -> None:
         self._watchdog.on_progress()
-        for passed in self._rejections.admit(message) if isinstance(message, Rejected) else (message,):
-            self._publish(passed)
+        for admitted in self._rejections.admit(message) if isinstance(message, Rejected) else (message,):
+            self._publish(admitted)
 
     def _publish(self, message: Message) -> None:
         payload, topic = encode(message), topic_of(message)
-        said = [OutgoingMessage(topic, payload, message.retained)]
+        outgoing = [OutgoingMessage(topic, payload, message.retained)]
         if isinstance(message, Anomaly) and not message.retained:
-            said.append(OutgoingMessage(topic, b"", retain=True))
-        while not self._try_send(said):
+            outgoing.append(OutgoingMessage(topic, b"", retain=True))
+        while not self._try_send(outgoing):
             self._wait()
 
     def confirm(self) -> None:
@@ -150,8 +151,8 @@ class MqttBus:
     def heartbeat(self, note: str) -> None:
         self._watchdog.on_progress()
         self._set_status(note)
-        for swallowed in self._rejections.flush_summary():
-            self._publish(swallowed)
+        for summary in self._rejections.flush_summary():
+            self._publish(summary)
 
     def close(self) -> None:
         self._watchdog.stop()
@@ -169,7 +170,9 @@ class MqttBus:
         client.will_set(
             topic_of(self._status_factory.status("offline")), encode(self._status_factory.status("offline")), 1, True
         )
-        client.max_inflight_messages_set(0)  # the outbox has its own limit; paho's loses the order when it reconnects
+        client.max_inflight_messages_set(
+            0
+        )  # the publish buffer has its own limit; paho's loses the order on a reconnect
         client.reconnect_delay_set(1, 5)
         client.suppress_exceptions = True
         client.enable_logger(_callback_errors(self._name))
@@ -179,11 +182,11 @@ class MqttBus:
         client.on_message, client.on_publish = self._on_message, self._on_publish
         return client
 
-    def _try_send(self, said: Sequence[OutgoingMessage]) -> bool:
+    def _try_send(self, outgoing: Sequence[OutgoingMessage]) -> bool:
         if self._publish_buffer.wait_for_room(1.0) and self._may_send.wait(1.0):
             with self._sending:
                 if self._may_send.is_set():
-                    self._send(said)
+                    self._send(outgoing)
                     return True
         return False
 
@@ -195,9 +198,11 @@ class MqttBus:
         return self._client.publish(message.topic, message.payload, qos=1, retain=message.retain).mid
 
     def _wait(self) -> None:
-        """Tells that the broker is waited for, and tries once more what it refused."""
+        """Set the status text, and retry what the broker refused."""
         if self._publish_buffer.refusal:
-            self._log_once_a_minute(f"{self._publish_buffer.refusal}; ./wvr up makes its access list")
+            self._log_once_a_minute(
+                "publish_refused", f"{self._publish_buffer.refusal}; ./wvr up writes its access list"
+            )
         if self._publish_buffer.refusal or not self._client.is_connected():
             self._watchdog.on_progress()
             self._call_while_disconnected()
@@ -209,12 +214,12 @@ class MqttBus:
                     self._send(self._publish_buffer.take_refused())
 
     def _call_while_disconnected(self) -> None:
-        """Not within itself: what is done meanwhile may wait for the broker, too."""
-        doing, self._while_disconnected = self._while_disconnected, noop
+        """Call it without recursion: it may itself wait for the broker."""
+        callback, self._while_disconnected = self._while_disconnected, noop
         try:
-            doing()
+            callback()
         finally:
-            self._while_disconnected = doing
+            self._while_disconnected = callback
 
     def _set_status(self, note: str) -> None:
         changed, self._status_text = note != self._status_text, note
@@ -229,7 +234,7 @@ class MqttBus:
         self._publish_status()
 
     def _publish_status(self) -> None:
-        """Publishes how the service is. It should hear that itself."""
+        """Publish the status; the service receives it too, which proves that the connection works."""
         if not self._client.is_connected() or not self._may_send.is_set():
             return
         busy = (
@@ -242,26 +247,26 @@ class MqttBus:
         self._client.publish(self._own_topic, encode(status), qos=0, retain=True)
 
     def _acknowledge(self, packets: Sequence[Packet]) -> None:
-        """In the order in which they came, as MQTT wants it: Mosquitto's window of messages on their way slips else."""
+        """Acknowledge in order of arrival, as MQTT requires; otherwise Mosquitto's in-flight window breaks."""
         with self._sending:
             for packet in packets:
                 if self._inbox.may_acknowledge(packet):
                     self._client.ack(packet.raw.mid, packet.raw.qos)
 
     def _decode(self, raw_message: RawMessage) -> Message | None:
-        """The message in it; None when it is empty, or can't be read and goes to `rejected`."""
+        """Decode a message; None if it is empty, or invalid and sent to `rejected`."""
         if not raw_message.payload:
             return None
         try:
             return self._check_sensor(decode(raw_message.topic, raw_message.payload))
         except ContractError as error:
-            log(self._name, "rejected a payload", logging.WARNING, topic=raw_message.topic, reason=str(error))
+            log(self._name, "message_rejected", logging.WARNING, topic=raw_message.topic, reason=str(error))
             raw = raw_message.payload[:4000].decode("utf-8", "replace")
             self.publish(Rejected(self._settings.site.name, raw_message.topic[:4000], str(error)[:4000], raw[:4000]))
             return None
 
     def _check_sensor(self, message: Message) -> Message:
-        """Refuses what belongs to none of the site's sensors: only readings, where they are heard, make one known."""
+        """Reject messages of unknown sensors; only readings, in services that consume them, introduce a sensor."""
         if sensor := getattr(message, "sensor", None):
             may_be_new = not self._introducing_types or isinstance(message, self._introducing_types)
             if reason := self._registry.rejection_reason(sensor, may_be_new):
@@ -281,7 +286,8 @@ class MqttBus:
     def _on_connect(self, client: mqtt.Client, _: Any, flags: mqtt.ConnectFlags, reason: ReasonCode, __: Any) -> None:
         if reason.is_failure:
             self._log_once_a_minute(
-                f"the broker refuses the user {self._name}: {reason}; ./wvr up makes users and passwords"
+                "login_refused",
+                f"the broker refuses the user {self._name}: {reason}; ./wvr up creates users and passwords",
             )
             return
         if not flags.session_present:
@@ -292,7 +298,7 @@ class MqttBus:
 
     def _on_disconnect(self, _: mqtt.Client, __: Any, ___: Any, reason: ReasonCode, ____: Any) -> None:
         if self._may_send.is_set() and self._client.is_connected():
-            log(self._name, "lost the broker", logging.WARNING, reason=str(reason))
+            log(self._name, "broker_disconnected", logging.WARNING, reason=str(reason))
         self._may_send.set()
 
     def _on_subscribe(self, _: Any, __: Any, ___: int, reasons: list[ReasonCode], ____: Any) -> None:
@@ -300,28 +306,29 @@ class MqttBus:
         refused = [f"{topic}: {reason}" for (topic, _), reason in answers if reason.is_failure]
         if refused:
             self._log_once_a_minute(
-                f"the broker refuses to deliver {', '.join(refused)}; ./wvr up makes its access list"
+                "subscription_refused",
+                f"the broker refuses to deliver {', '.join(refused)}; ./wvr up writes its access list",
             )
         self._subscribed = not refused
         self._may_send.set()
         self._ready.set()
         self._publish_status()
 
-    def _on_message(self, client: mqtt.Client, _: Any, content: mqtt.MQTTMessage) -> None:
-        if content.topic != self._own_topic:
+    def _on_message(self, client: mqtt.Client, _: Any, message: mqtt.MQTTMessage) -> None:
+        if message.topic != self._own_topic:
             if self._subscribed:
                 self._watchdog.on_message()
-            self._inbox.put(RawMessage(content.topic, bytes(content.payload), content.mid, content.qos))
+            self._inbox.put(RawMessage(message.topic, bytes(message.payload), message.mid, message.qos))
             return
-        client.ack(content.mid, content.qos)  # only in a session from before it was heard at QoS 0
-        if self._subscribed and self._is_own_status(content):
+        client.ack(message.mid, message.qos)  # only in a session of an older version, which subscribed at QoS 1
+        if self._subscribed and self._is_own_status(message):
             self._watchdog.on_message()
             if self._status_text is not None and not self._watchdog.seconds_without_progress:
                 heartbeat_file().touch()
 
-    def _is_own_status(self, content: mqtt.MQTTMessage) -> bool:
+    def _is_own_status(self, message: mqtt.MQTTMessage) -> bool:
         try:
-            status = decode(content.topic, content.payload)
+            status = decode(message.topic, message.payload)
         except ContractError:
             return False
         return isinstance(status, Status) and status.since == self._status_factory.since
@@ -329,12 +336,12 @@ class MqttBus:
     def _on_publish(self, _: Any, __: Any, mid: int, reason: ReasonCode, ___: Any) -> None:
         self._publish_buffer.on_ack(mid, str(reason) if reason.is_failure else "")
 
-    def _log_once_a_minute(self, text: str) -> None:
-        """Says on stderr what is wrong, once a minute while it lasts."""
-        told, at = self._last_error
-        if text != told or time.monotonic() - at >= LOG_INTERVAL_SECONDS:
-            self._last_error = (text, time.monotonic())
-            log(self._name, text, logging.ERROR)
+    def _log_once_a_minute(self, event: str, reason: str) -> None:
+        """Log an error once a minute while it lasts."""
+        last_reason, at = self._last_error
+        if reason != last_reason or time.monotonic() - at >= LOG_INTERVAL_SECONDS:
+            self._last_error = (reason, time.monotonic())
+            log(self._name, event, logging.ERROR, reason=reason)
 
 
 def _at_qos(qos: int) -> SubscribeOptions:
@@ -342,14 +349,14 @@ def _at_qos(qos: int) -> SubscribeOptions:
 
 
 def _callback_errors(name: str) -> logging.Logger:
-    """What would be silent: an exception in a callback. paho's own words say nothing that on_disconnect doesn't."""
+    """Return a logger for exceptions in callbacks; paho's other messages repeat what on_disconnect logs."""
     logger = logging.getLogger(name).getChild("network")
     logger.addFilter(lambda record: "exception" in record.msg)
     return logger
 
 
 def broker_password(name: str, settings: Settings) -> str:
-    """Of a broker user. Raises SystemExit when there is none, OSError when it may not be read."""
+    """Return the password of a broker user. Raises SystemExit if it is missing, OSError if it cannot be read."""
     folder = settings.secrets or settings.data / "secrets" / name
     try:
         return (folder / "password").read_text(encoding="ascii").strip()

@@ -1,6 +1,6 @@
-"""Public holidays of a country; the only place of the package `holidays`.
+"""Public holidays of a country; the only module that imports the package `holidays`.
 
-A child process asks it, once a year of the calendar: loaded, it takes 10 MB, of the 80 that a forecaster may have.
+A child process is asked once per calendar year: the package takes 10 MB of the 80 MB that a forecaster may use.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ QUERY_TIMEOUT_SECONDS = 60.0
 
 
 def is_supported(code: str) -> bool:
-    """Whether holidays are known for a country (`KR`) or region (`IT-TS`)."""
+    """Whether holidays are available for a country (`KR`) or region (`IT-TS`)."""
     import holidays
 
     country, _, region = code.partition("-")
@@ -28,12 +28,12 @@ def is_supported(code: str) -> bool:
 
 
 def make_calendar(code: str) -> HolidayCalendar:
-    """Calendar of a country or region that is known."""
+    """Return the calendar of a supported country or region."""
     return HolidayCalendar(partial(_query_year, code))
 
 
 def _query_year(code: str, year: int) -> list[date]:
-    """Holidays of a year. Raises CalledProcessError or TimeoutExpired."""
+    """Return the holidays of a year. Raises CalledProcessError or TimeoutExpired."""
     command = [sys.executable, "-m", "shared.runtime.public_holidays", code, str(year)]
     output = subprocess.run(
         command, cwd=ROOT, capture_output=True, check=True, text=True, timeout=QUERY_TIMEOUT_SECONDS

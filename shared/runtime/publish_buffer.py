@@ -1,4 +1,4 @@
-"""What a service has said: until the broker has confirmed it, and as long after that as the broker may forget it."""
+"""Published messages until the broker confirms them, and after that as long as the broker may lose them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 MAX_UNACKED, MAX_UNACKED_BYTES = 5000, 16_000_000
-"""Messages and payload on their way at once: far from paho's 65,535 numbers, beyond which it drops silently."""
+"""Messages and bytes in flight: far below 65,535 message ids, above which paho drops silently."""
 NOTIFY_EVERY = 500
-"""Answers after which the one who waits looks again whether there is room; an empty outbox wakes too."""
+"""Acknowledgements after which a waiting thread checks for room; an empty buffer wakes it too."""
 REPLAY_SECONDS, MAX_REPLAY_BYTES = 120.0, 2_000_000
-"""Confirmed messages are kept until Mosquitto has surely saved them (autosave_interval), as far as there is room."""
+"""Confirmed messages are kept until Mosquitto has saved them (autosave_interval), within this size."""
 
 
 class OutgoingMessage(NamedTuple):
@@ -23,27 +23,27 @@ class OutgoingMessage(NamedTuple):
     payload: bytes
     retain: bool
     is_replay: bool = False
-    """It was confirmed before; said again to a broker that may have forgotten it."""
+    """The broker confirmed it before; it is published again because the broker may have lost it."""
 
 
 class PublishBuffer:
-    """Messages by paho's number. Sending is for one thread at a time; answers come from the network thread."""
+    """Messages by paho's message id. One thread at a time may send; acknowledgements come from the network thread."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._changed = threading.Condition()
         self._unacked: dict[int, OutgoingMessage] = {}
         self._early_acks: dict[int, str] | None = None
-        """Answers that come while a message is being sent; it may be among them."""
+        """Acknowledgements that arrive while a message is being sent; its own may be among them."""
         self._refused: list[OutgoingMessage] = []
         self._unacked_bytes = self._acked_bytes = 0
         self._acked: deque[tuple[float, OutgoingMessage]] = deque()
         self._retained: dict[str, OutgoingMessage] = {}
         self.refusal = ""
-        """What the broker doesn't take, in words, until it has taken it."""
+        """Which message the broker refuses and why; empty after it accepted all messages."""
 
     def send(self, message: OutgoingMessage, publish: Callable[[OutgoingMessage], int]) -> None:
-        """Sends a message; `publish` gives its number, under which the answer may come before it is given."""
+        """Send a message; `publish` returns its message id, and the acknowledgement may arrive before that."""
         with self._changed:
             self._early_acks = {}
         number = publish(message)
@@ -57,7 +57,7 @@ class PublishBuffer:
             self.on_ack(number, early[number])
 
     def on_ack(self, number: int, refusal: str) -> None:
-        """Takes the broker's answer to a message, empty when it took it."""
+        """Record the broker's answer to a message; `refusal` is empty if the broker accepted it."""
         with self._changed:
             message = self._unacked.pop(number, None)
             if message is None:
@@ -74,7 +74,7 @@ class PublishBuffer:
                 self._changed.notify_all()
 
     def wait_for_room(self, seconds: float) -> bool:
-        """Whether one more message may go; waits so long for it."""
+        """Whether there is room for one more message; wait up to `seconds`."""
         with self._changed:
             return self._changed.wait_for(
                 lambda: (
@@ -84,7 +84,7 @@ class PublishBuffer:
             )
 
     def wait_until_acked(self, seconds: float) -> bool:
-        """Whether the broker has taken everything; waits so long for it."""
+        """Whether the broker accepted all messages; wait up to `seconds`."""
         with self._changed:
             if not self._changed.wait_for(lambda: not self._unacked and not self._refused, seconds):
                 return False
@@ -92,15 +92,15 @@ class PublishBuffer:
             return True
 
     def take_refused(self) -> list[OutgoingMessage]:
-        """Takes out what was refused, to be sent once more."""
+        """Remove and return the refused messages, to be sent again."""
         with self._changed:
             refused, self._refused = self._refused, []
             return refused
 
     def messages_to_replay(self, include_unacked: bool = False) -> list[OutgoingMessage]:
-        """What a broker may have forgotten, oldest first: the state, then what it confirmed a short while ago.
+        """Return what a broker may have lost, oldest first: retained state, then recently confirmed messages.
 
-        with_open: then what is on its way, so that nothing older comes after it.
+        `include_unacked` adds messages in flight, so that no older message follows them.
         """
         with self._changed:
             self._drop_old()

@@ -8,24 +8,24 @@ from typing import Any, Protocol
 
 from shared.contract.messages import Message
 from shared.contract.service import Service
-from shared.runtime.bus import Delivery, MemoryBroker, MemoryBus
+from shared.runtime.bus import Delivery, MemoryBroker, MemoryBus, noop
 from shared.runtime.loop import process_batch
 
 MINUTE = timedelta(minutes=1)
 CLOCK_JUMP = timedelta(hours=1)
-"""A leap this far ahead is taken for a clock fault when the next reading is back again."""
+"""A jump this far ahead counts as a clock fault if the next reading is back again."""
 BATCH_SIZE = 4000
 
 
 class Timed(Protocol):
-    """A measurement as far as a replay cares."""
+    """What a replay needs of a measurement."""
 
     @property
     def at(self) -> datetime: ...
 
 
 class Replay:
-    """Runs services over a MemoryBroker. The keen ones take each message at once; the storing one takes batches."""
+    """Runs services over a MemoryBroker: immediate ones handle each message at once, the batched one in batches."""
 
     def __init__(self, immediate: Sequence[Service], batched: Service) -> None:
         broker = MemoryBroker()
@@ -38,18 +38,18 @@ class Replay:
         self.drain()
 
     def feed(self, service: Service, items: Iterable[Any]) -> None:
-        """Hands items to a service as its source would, and lets all that follows flow."""
-        bus = next(bus for one, bus in self._immediate if one is service)
-        process_batch(service, bus, [Delivery(item, _nothing) for item in items])
+        """Pass items to a service as its source would, and deliver all resulting messages."""
+        bus = next(bus for candidate, bus in self._immediate if candidate is service)
+        process_batch(service, bus, [Delivery(item, noop) for item in items])
         self.drain()
 
     def publish(self, message: Message) -> None:
-        """Publishes a message from outside, and lets all that follows flow."""
+        """Publish a message from outside, and deliver all resulting messages."""
         self._broker.publish(message)
         self.drain()
 
     def drain(self) -> None:
-        """Delivers until nobody has anything to say; stores when much is waiting."""
+        """Deliver until no inbox has messages; store when a batch is full."""
         busy = True
         while busy:
             busy = False
@@ -61,33 +61,33 @@ class Replay:
             self.store()
 
     def store(self) -> None:
-        """Stores all that is waiting."""
+        """Store all waiting messages."""
         service, bus = self._batched
         while deliveries := bus.receive(BATCH_SIZE):
             process_batch(service, bus, deliveries)
 
 
 def group_by_minute(items: Iterable[Timed | Any]) -> Iterator[tuple[list[Any], datetime | None]]:
-    """Items in order, cut where a minute ends: (items, minute that closes after them).
+    """Yield (items, minute that closes after them) in order.
 
-    Items without `at` go with their neighbours. A minute closes once; gaps close their minutes one by one.
+    Items without `at` stay with their neighbours. A minute closes once; the minutes of a gap close one by one.
     """
-    waiting: list[Any] = []
+    group: list[Any] = []
     now: datetime | None = None
     for item, following in _with_next(items):
         at = getattr(item, "at", None)
         if at is not None and (now is None or (at > now and not _is_clock_jump(at, now, following))):
             while now is not None and now < at:
-                yield waiting, now
-                waiting, now = [], now + MINUTE
+                yield group, now
+                group, now = [], now + MINUTE
             now = at
-        waiting.append(item)
-    yield waiting, now
+        group.append(item)
+    yield group, now
 
 
 def _is_clock_jump(at: datetime, now: datetime, following: Any) -> bool:
-    back = getattr(following, "at", None)
-    return at - now > CLOCK_JUMP and back is not None and back < at - CLOCK_JUMP / 2
+    next_at = getattr(following, "at", None)
+    return at - now > CLOCK_JUMP and next_at is not None and next_at < at - CLOCK_JUMP / 2
 
 
 def _with_next(items: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
@@ -103,7 +103,3 @@ def _open(service: Service, broker: MemoryBroker) -> MemoryBus:
     bus = MemoryBus(broker)
     bus.open(service)
     return bus
-
-
-def _nothing() -> None:
-    pass

@@ -1,4 +1,4 @@
-"""Files that a reader never sees half of, and files that a stranger may have made."""
+"""Atomic writes, and bounded reads of files that others may have created."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ from typing import BinaryIO
 
 
 def open_regular_file(path: Path) -> BinaryIO:
-    """Opens a file to read; never waits for the other end of a pipe. Raises OSError, also for a pipe or device."""
+    """Open a file for reading without ever waiting for a pipe. Raises OSError, also for a pipe or device."""
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     if stat.S_ISREG(os.fstat(handle).st_mode):
         return os.fdopen(handle, "rb")
     os.close(handle)
-    raise OSError(errno.EINVAL, "is no regular file", str(path))
+    raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
 def read_limited(path: Path, max_bytes: int) -> bytes:
-    """The content of a file that has at most so many bytes. Raises OSError, also for a larger one."""
+    """Return the content of a file. Raises OSError, also if it is larger than `max_bytes`."""
     with open_regular_file(path) as file:
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:
-        raise OSError(errno.EFBIG, f"is larger than {max_bytes} bytes", str(path))
+        raise OSError(errno.EFBIG, f"larger than {max_bytes} bytes", str(path))
     return content
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
-    """Writes beside, flushes to disk and renames. Raises OSError, and then nothing has changed."""
-    beside = path.with_name(f".{path.name}.part")
+    """Write a temporary file, sync it and rename it. Raises OSError, and then nothing has changed."""
+    partial = path.with_name(f".{path.name}.part")
     try:
-        with beside.open("wb") as file:
+        with partial.open("wb") as file:
             file.write(content.encode("utf-8") if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
     except OSError:
-        # Half a file would take what little space there is.
-        beside.unlink(missing_ok=True)
+        # An incomplete file would use up the little space that is left.
+        partial.unlink(missing_ok=True)
         raise
-    beside.replace(path)
+    partial.replace(path)
     fsync_path(path.parent)
 
 
 def fsync_path(path: Path) -> None:
-    """Makes a file, or the names in a folder, survive a power cut."""
+    """Sync a file, or the names in a folder, to disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

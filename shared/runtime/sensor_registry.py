@@ -1,4 +1,4 @@
-"""Which sensors a site has: nobody may fill its memory with ever new names."""
+"""The known sensors of a site; their number is bounded."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from shared.contract.service import Unavailable
 
 
 class SensorRegistry:
-    """The sensors that site.toml names; without any, the stored ones and the first that come, MOST_SENSORS in all."""
+    """The sensors in site.toml; without any, the stored sensors and the first new ones, MAX_SENSORS in total."""
 
     def __init__(self, named: Collection[str] = (), stored: Callable[[], Iterable[str]] = tuple) -> None:
-        """`stored`: the sensors that have readings; it may raise Unavailable."""
+        """`stored` returns the sensors with stored readings; it may raise Unavailable."""
         self._named, self._stored = bool(named), stored
         self._known = set(named)
 
     def rejection_reason(self, sensor: str, may_be_new: bool = True) -> str:
-        """Why nothing of this sensor is taken; empty when it is. A new one is known from then on, if it may be new."""
+        """Return why a sensor is rejected; empty if it is accepted. A new sensor is registered if `may_be_new`."""
         if sensor in self._known:
             return ""
         if self._named:
@@ -29,8 +29,8 @@ class SensorRegistry:
         if sensor in self._known:
             return ""
         if not may_be_new:
-            return f"no reading of a sensor {sensor} has come"
+            return f"unknown sensor {sensor}: it has no readings"
         if len(self._known) >= MAX_SENSORS:
-            return f"more than {MAX_SENSORS} sensors; to choose, name those of this site in site.toml: [sensors.…]"
+            return f"more than {MAX_SENSORS} sensors; list those of this site in site.toml as [sensors.NAME]"
         self._known.add(sensor)
         return ""

@@ -1,4 +1,4 @@
-"""Copies of wvr.db in data/backup/: made while it is written, checked, rotated."""
+"""Backups of wvr.db in data/backup/: created while it is written, checked, rotated."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from shared.store.schema import APPLIED_SQL, newer_schema_error
 
 TIME_FORMAT = "%Y%m%dT%H%M%S"
 PAGES_PER_STEP = 256
-"""Copied at a time: 1 MB."""
+"""Pages copied at a time: 1 MB."""
 PAUSE_SECONDS = 0.005
-"""Seconds between two such steps, in which the minute work has the disk."""
+"""Pause between two steps, so that other work gets the disk."""
 RETENTION_COUNTS = {"%Y%m%d": 7, "%G-%V": 5, "%Y%m": 12}
-"""The newest of each of the last so many days, ISO weeks and months that have a backup."""
+"""Number of days, ISO weeks and months with a backup whose newest one is retained."""
 
 
 class BackupError(Exception):
-    """No backup was made; the text says why."""
+    """The backup failed; the text gives the reason."""
 
 
 def list_backups(folder: Path) -> dict[datetime, Path]:
-    """Backups by their local time, oldest first."""
-    found = {}
+    """Return the backups by their local time, oldest first."""
+    backups = {}
     for path in folder.glob("wvr-*.db"):
         if not path.is_file():
             continue
         try:
-            found[datetime.strptime(path.stem.removeprefix("wvr-"), TIME_FORMAT)] = path  # noqa: DTZ007
+            backups[datetime.strptime(path.stem.removeprefix("wvr-"), TIME_FORMAT)] = path  # noqa: DTZ007
         except ValueError:
             continue
-    return dict(sorted(found.items()))
+    return dict(sorted(backups.items()))
 
 
 def has_backup(folder: Path, day: date) -> bool:
@@ -44,71 +44,71 @@ def has_backup(folder: Path, day: date) -> bool:
 
 
 def select_retained(times: Iterable[datetime]) -> set[datetime]:
-    """Of backups at these times, those that the rotation keeps. Counts what is there, so no clock deletes all."""
+    """Return the times of the backups that the rotation retains. It counts backups, so no wrong clock deletes all."""
     ordered = sorted(times)
-    stay: set[datetime] = set()
-    for pattern, most in RETENTION_COUNTS.items():
+    retained: set[datetime] = set()
+    for pattern, count in RETENTION_COUNTS.items():
         newest = {at.strftime(pattern): at for at in ordered}
-        stay.update(sorted(newest.values())[-most:])
-    return stay
+        retained.update(sorted(newest.values())[-count:])
+    return retained
 
 
 def rotate(folder: Path) -> None:
-    """Deletes the backups that the rotation doesn't keep."""
-    found = list_backups(folder)
-    for at in found.keys() - select_retained(found):
-        found[at].unlink()
+    """Delete the backups that the rotation does not retain."""
+    backups = list_backups(folder)
+    for at in backups.keys() - select_retained(backups):
+        backups[at].unlink()
 
 
 def create_backup(database: Path, folder: Path, at: datetime, report_progress: Callable[[int, int], None]) -> Path:
-    """Copies a database that may be written meanwhile, checks the copy, and rotates; tells (pages done, of).
+    """Copy a database that may be written meanwhile, check the copy and rotate; report (pages done, total).
 
-    A read transaction holds the state of one instant; writers go on beside it. Raises BackupError.
+    A read transaction gives the state of one instant while writers continue. Raises BackupError.
     """
     final = folder / f"wvr-{at:{TIME_FORMAT}}.db"
-    beside = folder / f".{final.name}.part"
+    partial = folder / f".{final.name}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(".wvr-*.part*"):
-            left.unlink()
-        _copy(database, beside, report_progress)
-        if flaw := integrity_error(beside):
-            raise BackupError(f"the copy is not sound: {flaw}")
-        fsync_path(beside)
-        beside.replace(final)
+        for leftover in folder.glob(".wvr-*.part*"):
+            leftover.unlink()
+        _copy(database, partial, report_progress)
+        if error_text := integrity_error(partial):
+            raise BackupError(f"the copy is corrupt: {error_text}")
+        fsync_path(partial)
+        partial.replace(final)
         fsync_path(folder)
         rotate(folder)
     except (sqlite3.Error, OSError) as error:
-        beside.unlink(missing_ok=True)
-        raise BackupError(f"no backup was made: {error}") from error
+        partial.unlink(missing_ok=True)
+        raise BackupError(f"the backup failed: {error}") from error
     return final
 
 
 def integrity_error(path: Path) -> str:
-    """What quick_check finds in a database file that nobody writes; empty when it is sound. Changes nothing."""
+    """Return what quick_check finds in a database file that nobody writes; empty if it is valid. Changes nothing."""
     try:
         with closing(sqlite3.connect(f"file:{path.resolve()}?mode=ro&immutable=1", uri=True)) as source:
-            found = [row[0] for row in source.execute("PRAGMA quick_check(3)")]
-            if found == ["ok"]:
+            errors = [row[0] for row in source.execute("PRAGMA quick_check(3)")]
+            if errors == ["ok"]:
                 if not source.execute("SELECT 1 FROM sqlite_master WHERE name = 'REAL_VAL_TB'").fetchone():
-                    return "it is no database of WVR"
+                    return "it is not a database of WVR"
                 return newer_schema_error([row[0] for row in source.execute(APPLIED_SQL)])
     except sqlite3.DatabaseError as error:
         return str(error)
-    return "; ".join(found)
+    return "; ".join(errors)
 
 
-def _copy(database: Path, beside: Path, report_progress: Callable[[int, int], None]) -> None:
-    def paced(_: int, remaining: int, total: int) -> None:
+def _copy(database: Path, partial: Path, report_progress: Callable[[int, int], None]) -> None:
+    def on_step(_: int, remaining: int, total: int) -> None:
         report_progress(total - remaining, total)
         time.sleep(PAUSE_SECONDS)
 
     with (
         closing(sqlite3.connect(f"file:{database.resolve()}?mode=ro", uri=True, isolation_level=None)) as source,
-        closing(sqlite3.connect(beside, isolation_level=None)) as target,
+        closing(sqlite3.connect(partial, isolation_level=None)) as target,
     ):
         source.execute("BEGIN")
         source.execute("SELECT count(*) FROM sqlite_master").fetchone()
         target.execute("PRAGMA synchronous = OFF")
-        source.backup(target, pages=PAGES_PER_STEP, progress=paced)
+        source.backup(target, pages=PAGES_PER_STEP, progress=on_step)
         target.execute("PRAGMA journal_mode = DELETE").fetchone()

@@ -1,4 +1,4 @@
-"""Tables of wvr.db as CSV with ISO 8601 times and offset."""
+"""Export of wvr.db tables as CSV with ISO 8601 times and offset."""
 
 from __future__ import annotations
 
@@ -35,38 +35,40 @@ TIME_COLUMNS |= {"trained_from", "trained_to"}
 
 
 def export(database: Path, table: str, out: Path) -> int:
-    """Writes one table to a CSV file; returns the number of rows. Raises FileNotFoundError without a database."""
+    """Write one table to a CSV file; return the number of rows. Raises FileNotFoundError without a database."""
     if not database.exists():
-        raise FileNotFoundError(f"{database}: there is no such database")
+        raise FileNotFoundError(f"{database}: database not found")
     source = SqliteDatabase(f"file:{database.resolve()}?mode=ro", uri=True, pragmas={"query_only": 1})
     try:
         cursor = source.execute_sql(QUERIES[table])
         columns = [column[0] for column in cursor.description]
         local = _local_time(source)
-        places = {place for place, column in enumerate(columns) if column in TIME_COLUMNS}
+        time_indexes = {index for index, column in enumerate(columns) if column in TIME_COLUMNS}
         with out.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(columns)
-            return _write_rows(writer, cursor, places, local)
+            return _write_rows(writer, cursor, time_indexes, local)
     finally:
         source.close()
 
 
-def _write_rows(writer: Any, rows: Iterator[tuple[Any, ...]], places: set[int], local: Callable[[int], str]) -> int:
+def _write_rows(
+    writer: Any, rows: Iterator[tuple[Any, ...]], time_indexes: set[int], local: Callable[[int], str]
+) -> int:
     count = 0
     for row in rows:
         count += 1
         writer.writerow(
-            local(value) if place in places and value is not None else value for place, value in enumerate(row)
+            local(value) if index in time_indexes and value is not None else value for index, value in enumerate(row)
         )
     return count
 
 
 def _local_time(database: SqliteDatabase) -> Callable[[int], str]:
-    """Epoch seconds to ISO 8601 with the offset that the site had at that instant."""
-    known = database.execute_sql("SELECT start, seconds FROM ZONE_TB ORDER BY start").fetchall()
-    starts = [start for start, _ in known]
-    zones = [timezone(timedelta(seconds=seconds)) for _, seconds in known]
+    """Return a function from epoch seconds to ISO 8601 with the site's offset at that instant."""
+    offsets = database.execute_sql("SELECT start, seconds FROM ZONE_TB ORDER BY start").fetchall()
+    starts = [start for start, _ in offsets]
+    zones = [timezone(timedelta(seconds=seconds)) for _, seconds in offsets]
 
     def local(at: int) -> str:
         zone = zones[bisect.bisect_right(starts, at) - 1] if zones else UTC

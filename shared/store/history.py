@@ -1,4 +1,4 @@
-"""Reads wvr.db, read-only: what services rebuild their memory from."""
+"""Read-only queries on wvr.db, from which services rebuild their state."""
 
 from __future__ import annotations
 
@@ -29,44 +29,44 @@ from shared.domain.series import DAY, HOUR, Series
 from shared.store.read_connection import ReadConnection
 
 MAX_STRAY_READINGS = 5
-"""So many readings in a row do not yet confirm that a meter's time has leapt ahead."""
+"""So many consecutive readings far ahead count as strays of a wrong meter clock, and not as a new present."""
 HISTORY_SOURCES = ("import", "history")
-"""Readings from here are learned from, and not judged one by one."""
+"""Readings from these sources are learned from and get no verdict."""
 
 
 class History(ReadConnection):
     """Stored history of one site; empty while there is no database."""
 
     def sensors(self) -> list[str]:
-        """Sensors that have readings."""
+        """Return the sensors with readings."""
         return [row[0] for row in self._rows("SELECT DISTINCT sensor FROM HOURLY_VAL_TB WHERE site = ? ORDER BY 1")]
 
     def reading_range(self, sensor: str) -> tuple[int, int] | None:
-        """First and last reading, epoch seconds; not a few strays that a wrong clock put days ahead of all others."""
+        """Return first and last reading, epoch seconds; a few strays days ahead of all others do not count."""
         first = self._one("SELECT min(at) FROM REAL_VAL_TB WHERE site = ? AND sensor = ?", sensor)
         sql = (
             f"SELECT at FROM REAL_VAL_TB WHERE site = ? AND sensor = ? ORDER BY at DESC LIMIT {MAX_STRAY_READINGS + 1}"
         )
         newest = [row[0] for row in self._rows(sql, sensor)]
-        behind = [at for ahead, at in pairwise(newest) if ahead - at > DAY]
-        return None if first is None else (first, min(behind, default=newest[0]))
+        stragglers = [at for ahead, at in pairwise(newest) if ahead - at > DAY]
+        return None if first is None else (first, min(stragglers, default=newest[0]))
 
     def stored_mark(self) -> tuple[str, int] | None:
-        """Up to which number of which spool of ingest all readings are stored."""
+        """Return boot_id and seq up to which all readings of ingest's spool are stored."""
         return next(((row[0], row[1]) for row in self._rows("SELECT boot_id, seq FROM STORED_TB WHERE site = ?")), None)
 
     def is_gapless(self) -> bool:
-        """Whether no reading is known of that is not stored, as behind a gap in ingest's numbers."""
+        """Whether all known readings are stored, so that there is no gap in `seq`."""
         sql = "SELECT seq >= seen FROM STORED_TB WHERE site = ?"
         return bool(next((row[0] for row in self._rows(sql)), True))
 
     def readings(self, sensor: str, start: int, stop: int) -> Series:
-        """Readings of [start, stop) epoch seconds in order of time."""
+        """Return the readings of [start, stop), epoch seconds, in order of time."""
         sql = "SELECT at, flow_rate, pressure FROM REAL_VAL_TB WHERE site = ? AND sensor = ? AND at >= ? AND at < ?"
         return _series(self._rows(sql, sensor, start, stop))
 
     def fault_free_readings(self, sensor: str, start: int, stop: int) -> Series:
-        """Readings of [start, stop) without the values that their verdict called a fault of the meter."""
+        """Return the readings of [start, stop) without values that their verdict marks as a meter fault."""
         sql = """SELECT r.at, CASE WHEN v.flow_rate_system = 1 THEN NULL ELSE r.flow_rate END,
             CASE WHEN v.pressure_system = 1 THEN NULL ELSE r.pressure END FROM REAL_VAL_TB r
             LEFT JOIN OUTLIER_VAL_TB v ON v.site = r.site AND v.sensor = r.sensor AND v.at = r.at
@@ -74,7 +74,7 @@ class History(ReadConnection):
         return _series(self._rows(sql, sensor, start, stop))
 
     def readings_without_verdict(self, sensor: str, start: int, stop: int) -> Iterator[Reading]:
-        """Readings of [start, stop) that came live and have no verdict, in order of time."""
+        """Yield the live readings of [start, stop) without a verdict, in order of time."""
         sql = """SELECT r.at, r.flow_rate, r.pressure, r.source FROM REAL_VAL_TB r
             LEFT JOIN OUTLIER_VAL_TB v ON v.site = r.site AND v.sensor = r.sensor AND v.at = r.at
             WHERE r.site = ? AND r.sensor = ? AND r.at >= ? AND r.at < ? AND v.at IS NULL ORDER BY r.at"""
@@ -83,7 +83,7 @@ class History(ReadConnection):
                 yield Reading(self._site, sensor, self._local(at), flow_rate, pressure, "stored", 0, source)
 
     def verdicts(self, sensor: str, start: int, stop: int) -> Iterator[Verdict]:
-        """Verdicts of [start, stop) in order of time; of their checks only the flags are kept."""
+        """Yield the verdicts of [start, stop) in order of time; only the flags of their checks are stored."""
         sql = """SELECT r.at, r.flow_rate, r.pressure, r.source, v.flow_rate_system, v.flow_rate_value,
             v.flow_rate_prediction, v.flow_rate_night, v.pressure_system, v.pressure_value, v.pressure_prediction
             FROM OUTLIER_VAL_TB v JOIN REAL_VAL_TB r ON r.site = v.site AND r.sensor = v.sensor AND r.at = v.at
@@ -91,47 +91,47 @@ class History(ReadConnection):
         for at, flow_rate, pressure, source, *flags in self._rows(sql, sensor, start, stop):
             reading = Reading(self._site, sensor, self._local(at), flow_rate, pressure, "stored", 0, source)
             checks = [Check(flag) for flag in flags]
-            flow, low = FlowChecks(*checks[:4]), PressureChecks(*checks[4:])
-            yield Verdict(self._site, sensor, reading.at, reading, flow, low)
+            flow_checks, pressure_checks = FlowChecks(*checks[:4]), PressureChecks(*checks[4:])
+            yield Verdict(self._site, sensor, reading.at, reading, flow_checks, pressure_checks)
 
     def last_verdict(self, sensor: str) -> int | None:
-        """Newest minute that has a verdict."""
+        """Return the newest minute with a verdict."""
         return self._one("SELECT max(at) FROM OUTLIER_VAL_TB WHERE site = ? AND sensor = ?", sensor)
 
     def last_issued_at(self, sensor: str) -> int | None:
-        """When the newest prediction was issued."""
+        """Return when the newest prediction was issued."""
         newest = "SELECT max(issued_at) AS at FROM PRED_VAL_TB WHERE site = ?1 AND sensor = ?2 AND channel ="
         return self._one(f"SELECT max(at) FROM ({newest} 'flow_rate' UNION ALL {newest} 'pressure')", sensor)
 
     def prediction_at(self, sensor: str, issued_at: int | None = None) -> Prediction | None:
-        """The prediction issued at an hour, or the newest; hours that are no longer kept are None."""
-        issued = self.last_issued_at(sensor) if issued_at is None else issued_at
-        if issued is None:
+        """Return the prediction issued at an hour, or the newest; horizons that are no longer stored are None."""
+        hour = self.last_issued_at(sensor) if issued_at is None else issued_at
+        if hour is None:
             return None
         sql = """SELECT channel, at, p10, p50, p90, model FROM PRED_VAL_TB
             WHERE site = ? AND sensor = ? AND channel IN ('flow_rate', 'pressure') AND issued_at = ?"""
-        rows = list(self._rows(sql, sensor, issued))
-        flow_rate, pressure = (_forecast([row for row in rows if row[0] == channel], issued) for channel in CHANNELS)
-        scores = tuple(self.scores(sensor, issued - HOUR, issued))
-        return Prediction(self._site, sensor, self._local(issued), flow_rate, pressure, scores) if rows else None
+        rows = list(self._rows(sql, sensor, hour))
+        flow_rate, pressure = (_forecast([row for row in rows if row[0] == channel], hour) for channel in CHANNELS)
+        scores = tuple(self.scores(sensor, hour - HOUR, hour))
+        return Prediction(self._site, sensor, self._local(hour), flow_rate, pressure, scores) if rows else None
 
     def scores(self, sensor: str, start: int, stop: int) -> list[Score]:
-        """How good the forecasts of the hours in [start, stop) were, in order of channel, time and horizon."""
+        """Return the forecast scores of the hours in [start, stop), by channel, time and horizon."""
         sql = """SELECT channel, at, horizon, model, error, inside, profile_error, hours, mae, coverage, profile_mae
             FROM SCORE_TB WHERE site = ? AND sensor = ? AND channel IN ('flow_rate', 'pressure')
             AND at >= ? AND at < ? ORDER BY channel, at, horizon"""
         return [
-            Score(self._local(at), channel, horizon, model, error, bool(inside), *figures)
-            for channel, at, horizon, model, error, inside, *figures in self._rows(sql, sensor, start, stop)
+            Score(self._local(at), channel, horizon, model, error, bool(inside), *errors)
+            for channel, at, horizon, model, error, inside, *errors in self._rows(sql, sensor, start, stop)
         ]
 
     def last_scored(self, sensor: str) -> int | None:
-        """Newest hour whose forecasts were scored."""
+        """Return the newest hour with scores."""
         newest = "SELECT max(at) AS at FROM SCORE_TB WHERE site = ?1 AND sensor = ?2 AND channel ="
         return self._one(f"SELECT max(at) FROM ({newest} 'flow_rate' UNION ALL {newest} 'pressure')", sensor)
 
     def forecasts_for_hours(self, sensor: str, start: int, stop: int) -> Iterator[ForecastPoint]:
-        """What was forecast of the hours in [start, stop), at the horizons that are scored."""
+        """Yield the forecasts of the hours in [start, stop) at the scored horizons."""
         horizons = ", ".join(str(hours * HOUR) for hours in SCORED_HORIZONS)
         sql = f"""SELECT channel, issued_at, at, model, p10, p50, p90 FROM PRED_VAL_TB
             WHERE site = ?1 AND sensor = ?2 AND channel IN ('flow_rate', 'pressure') AND issued_at >= ?3 - {168 * HOUR}
@@ -142,18 +142,21 @@ class History(ReadConnection):
     def current_hour_forecasts(
         self, sensor: str, start: int, stop: int
     ) -> dict[int, dict[str, tuple[float, float, float]]]:
-        """p10, p50, p90 by channel of the hours in [start, stop) as predicted when they began."""
+        """Return p10, p50, p90 by hour and channel of [start, stop), as issued at the start of each hour."""
         sql = """SELECT at, channel, p10, p50, p90 FROM PRED_VAL_TB WHERE site = ? AND sensor = ?
             AND channel IN ('flow_rate', 'pressure') AND issued_at >= ? AND issued_at < ? AND at = issued_at"""
         forecasts: dict[int, dict[str, tuple[float, float, float]]] = {}
         for at, channel, p10, p50, p90 in self._rows(sql, sensor, start, stop):
-            of_hour = forecasts.setdefault(at, {})
+            channels = forecasts.setdefault(at, {})
             if p50 is not None:
-                of_hour[channel] = (p10, p50, p90)
+                channels[channel] = (p10, p50, p90)
         return forecasts
 
     def hours_without_forecast(self, sensor: str, start: int, stop: int) -> list[int]:
-        """Hours of [start, stop) with live readings at which no prediction was issued, not even an empty one."""
+        """Return the hours of [start, stop) with live readings and without a prediction.
+
+        An empty prediction counts as one.
+        """
         sql = f"""SELECT h.at FROM HOURLY_VAL_TB h WHERE h.site = ?1 AND h.sensor = ?2 AND h.at >= ?3 AND h.at < ?4
             AND NOT EXISTS (SELECT 1 FROM PRED_VAL_TB p WHERE p.site = ?1 AND p.sensor = ?2
             AND p.channel IN ('flow_rate', 'pressure') AND p.issued_at = h.at AND p.at = h.at)
@@ -162,13 +165,13 @@ class History(ReadConnection):
         return [row[0] for row in self._rows(sql, sensor, start, stop)]
 
     def criteria(self, sensor: str) -> list[Criteria]:
-        """All criteria, oldest first."""
+        """Return all criteria, oldest first."""
         sql = """SELECT valid_from, learned_from, learned_to, days, limits, profiles FROM CRITERIA_TB
             WHERE site = ? AND sensor = ? ORDER BY valid_from"""
         return [self._criteria(sensor, *row) for row in self._rows(sql, sensor)]
 
     def anomalies(self, sensor: str, start: int) -> list[Anomaly]:
-        """Anomalies that were open at `start` or opened later, oldest first."""
+        """Return the anomalies that were open at `start` or opened later, oldest first."""
         columns = """id, at, channel, method, kind, state, acknowledged, severity, opened_at, cleared_at, peak,
             excess_m3h, text_ko, text_en"""
         sql = f"""SELECT {columns} FROM ANOMALY_TB WHERE site = ? AND sensor = ?
@@ -176,7 +179,7 @@ class History(ReadConnection):
         return [self._anomaly(sensor, *row) for row in self._rows(sql, sensor, start)]
 
     def anomaly_spans(self, sensor: str, start: int, stop: int) -> list[tuple[int, int]]:
-        """(opened, cleared) in epoch seconds of the anomalies that touch [start, stop)."""
+        """Return (opened, cleared), epoch seconds, of the anomalies that overlap [start, stop)."""
         sql = """SELECT opened_at, coalesce(cleared_at, ?3) FROM ANOMALY_TB
             WHERE site = ?1 AND sensor = ?2 AND opened_at < ?3 AND coalesce(cleared_at, ?3) >= ?4 ORDER BY opened_at"""
         return [(opened, cleared) for opened, cleared in self._rows(sql, sensor, stop, start)]
@@ -188,23 +191,34 @@ class History(ReadConnection):
         return Criteria(self._site, sensor, valid_from, start, stop, days, json.loads(limits), curves)
 
     def _anomaly(self, sensor: str, *row: Any) -> Anomaly:
-        id_, at, channel, method, kind, state, acknowledged, severity, opened, cleared, *figures, korean, english = row
-        peak, excess = figures
-        times = (self._local(opened), None if cleared is None else self._local(cleared))
+        id_, at, channel, method, kind, state, acknowledged, severity, opened, cleared, peak, excess, ko, en = row
         return Anomaly(
-            self._site, sensor, id_, self._local(at), channel, method, kind, state, bool(acknowledged), severity,
-            *times, peak, excess, LocalizedText(korean, english),
-        )  # fmt: skip
+            site=self._site,
+            sensor=sensor,
+            id=id_,
+            at=self._local(at),
+            channel=channel,
+            method=method,
+            kind=kind,
+            state=state,
+            acknowledged=bool(acknowledged),
+            severity=severity,
+            opened_at=self._local(opened),
+            cleared_at=None if cleared is None else self._local(cleared),
+            peak=peak,
+            excess_m3h=excess,
+            text=LocalizedText(ko, en),
+        )
 
 
 def _forecast(rows: list[tuple[Any, ...]], issued: int) -> Forecast:
     if not rows:
         return Forecast("none")
-    known = {(row[1] - issued) // HOUR: row for row in rows if row[3] is not None}
-    if not known:
+    by_horizon = {(row[1] - issued) // HOUR: row for row in rows if row[3] is not None}
+    if not by_horizon:
         return Forecast(rows[0][5])
-    hours = [known.get(k) for k in range(169)]
-    p10, p50, p90 = (tuple(row[place] if row else None for row in hours) for place in (2, 3, 4))
+    hours = [by_horizon.get(k) for k in range(169)]
+    p10, p50, p90 = (tuple(row[index] if row else None for row in hours) for index in (2, 3, 4))
     return Forecast(rows[0][5], p10, p50, p90)
 
 

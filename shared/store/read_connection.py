@@ -1,4 +1,4 @@
-"""wvr.db opened read-only, also anew after it was mended or restored."""
+"""Read-only connection to wvr.db; it reconnects after the database was repaired or restored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.store.schema import APPLIED_SQL, newer_schema_error, older_schema_er
 from shared.store.sqlite_errors import DATABASE_ERRORS, is_corruption, transient_reason
 
 READ_PRAGMAS = {"query_only": 1, "cache_size": -256}
-"""A cache of 256 KiB: what is read is read once, and the system keeps the file's pages anyway."""
+"""A cache of 256 KiB is enough: rows are read once, and the system caches the file."""
 
 
 class ReadConnection:
@@ -29,7 +29,7 @@ class ReadConnection:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Meanwhile all that is read is of one instant, whatever db_writer stores; not if the file is replaced."""
+        """All reads inside are of one instant, whatever db_writer stores, unless the file is replaced."""
         database = self._begin()
         try:
             yield
@@ -58,20 +58,20 @@ class ReadConnection:
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
-        """Errors of the database become Unavailable where waiting helps, and the next try begins anew."""
+        """Translate transient database errors to Unavailable; the next read opens a new connection."""
         try:
             yield
         except DATABASE_ERRORS as error:
             self._close()
-            what = STATUS_DATABASE_DAMAGED if is_corruption(error) else transient_reason(error, self._path)
-            if not what:
+            reason = STATUS_DATABASE_DAMAGED if is_corruption(error) else transient_reason(error, self._path)
+            if not reason:
                 raise
-            raise Unavailable(what) from error
+            raise Unavailable(reason) from error
 
     def _open(self) -> SqliteDatabase | None:
-        """The database once db_writer has made its tables, also a restored one that took its place.
+        """Open the database once db_writer has created its tables; reopen one that was replaced.
 
-        A read-only URI never makes an empty file.
+        A read-only URI never creates an empty file.
         """
         file = self._path.stat().st_ino if self._path.exists() else 0
         if file != self._file:
@@ -80,9 +80,9 @@ class ReadConnection:
             database = SqliteDatabase(f"file:{self._path.resolve()}?mode=ro", uri=True, pragmas=READ_PRAGMAS)
             if database.execute_sql("SELECT 1 FROM sqlite_master WHERE name = 'STORED_TB'").fetchone():
                 applied = [row[0] for row in database.execute_sql(APPLIED_SQL)]
-                if other := newer_schema_error(applied) or older_schema_error(applied):
+                if schema_error := newer_schema_error(applied) or older_schema_error(applied):
                     database.close()
-                    raise Unavailable(other)
+                    raise Unavailable(schema_error)
                 self._database, self._file = database, file
             else:
                 database.close()

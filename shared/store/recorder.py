@@ -1,4 +1,4 @@
-"""Writes wvr.db; a lock file beside it makes a second writer impossible."""
+"""Writes wvr.db; a lock file prevents a second writer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from peewee import SqliteDatabase
@@ -29,21 +30,35 @@ from shared.store.sqlite_errors import DATABASE_ERRORS
 from shared.store.tables import TABLES, HighWater, Predictions, Readings, Scores, Verdicts, insert_sql
 from shared.store.write_connection import WriteConnection
 
-HighWaterMark = tuple[str, int, int, int]
-"""boot_id, seq and minute (epoch seconds) of the last reading up to which all are stored; newest seq known of."""
 BACKFILL_SOURCE = "outbox"
-"""Source of readings taken from the reporter's blocks: two decimals. The exact one replaces it, if it still comes."""
+"""Source of readings from the reporter's blocks, with two decimals. The exact reading replaces them if it arrives."""
 _INSERT_MINUTE = (
     f"{insert_sql(Readings, 'ABORT')} ON CONFLICT DO UPDATE SET flow_rate = excluded.flow_rate, "
     f"pressure = excluded.pressure, source = excluded.source WHERE REAL_VAL_TB.source = '{BACKFILL_SOURCE}'"
 )
 
 
+class HighWaterMark(NamedTuple):
+    """How far the readings of one spool are stored."""
+
+    boot_id: str
+    seq: int
+    """The last reading without a gap before it."""
+    at: int
+    """Its minute, epoch seconds."""
+    newest_seq: int
+    """The newest reading that is known; more than `seq` if there is a gap."""
+
+
+SiteMark = tuple[str, tuple[str, int, int, int]]
+"""Site and high-water mark."""
+
+
 class Recorder:
-    """The one writer. Every write is one transaction, and writing the same message again changes nothing."""
+    """The only writer. Every write is one transaction, and writing the same message again changes nothing."""
 
     def __init__(self, path: Path, zone: ZoneInfo, horizons: Iterable[int]) -> None:
-        """Opens, mends or makes the database. Raises SecondWriter, Unavailable."""
+        """Open, repair or create the database. Raises WriterLockHeld, Unavailable."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._horizons = {0, *SCORED_HORIZONS, *horizons}
         self._rollups = Rollups(zone)
@@ -56,42 +71,42 @@ class Recorder:
 
     @property
     def repair_text(self) -> str:
-        """What the operator must know of a repair, until its .txt is deleted."""
+        """What the operator must know about a repair, until its .txt file is deleted."""
         return self._file.repair_text
 
     @property
     def _database(self) -> SqliteDatabase:
         return self._file.database
 
-    def write(self, messages: Sequence[Message], marks: Iterable[tuple[str, HighWaterMark]] = ()) -> None:
-        """Stores messages, and per site the mark, in one transaction. Raises Unavailable when it can't be had now."""
-        kinds: dict[type[Message], list[Message]] = defaultdict(list)
+    def write(self, messages: Sequence[Message], marks: Iterable[SiteMark] = ()) -> None:
+        """Store messages and the high-water mark per site in one transaction. Raises Unavailable."""
+        by_type: dict[type[Message], list[Message]] = defaultdict(list)
         for message in messages:
-            kinds[type(message)].append(message)
+            by_type[type(message)].append(message)
         with self._file.transaction():
-            for kind, same in kinds.items():
-                self._write_kind(kind, same)
+            for message_type, group in by_type.items():
+                self._write_group(message_type, group)
             self._executemany(insert_sql(HighWater), [(site, *mark) for site, mark in marks])
 
     def high_water_mark(self, site: str) -> HighWaterMark | None:
-        """How far the readings of ingest are stored."""
+        """Return the high-water mark of ingest's readings."""
         sql = "SELECT boot_id, seq, at, seen FROM STORED_TB WHERE site = ?"
-        found = self._database.execute_sql(sql, (site,)).fetchone()
-        return (found[0], found[1], found[2], found[3]) if found else None
+        row = self._database.execute_sql(sql, (site,)).fetchone()
+        return HighWaterMark(*row) if row else None
 
     def insert_missing(self, verdicts: Sequence[Verdict]) -> int:
-        """Stores verdicts with their readings where no reading is stored; returns how many. Raises Unavailable."""
+        """Store verdicts and readings of minutes without a reading; return how many. Raises Unavailable."""
         with self._file.transaction():
-            lacking = [verdict for verdict in verdicts if not self._has_reading(verdict)]
-            self._write_minutes([rows.reading_row(verdict.reading) for verdict in lacking])
-            self._executemany(insert_sql(Verdicts, "IGNORE"), [rows.verdict_row(verdict) for verdict in lacking])
-        return len(lacking)
+            missing = [verdict for verdict in verdicts if not self._has_reading(verdict)]
+            self._write_minutes([rows.reading_row(verdict.reading) for verdict in missing])
+            self._executemany(insert_sql(Verdicts, "IGNORE"), [rows.verdict_row(verdict) for verdict in missing])
+        return len(missing)
 
     def apply_retention(self, now: int, keep: int, step: int = 86_400) -> int:
-        """Deletes minute rows more than `keep` seconds old, at most `step` seconds of each sensor; returns how many.
+        """Delete minute rows older than `keep` seconds, at most `step` seconds per sensor; return how many.
 
-        Age counts from `now` or from the sensor's newest reading, whichever is earlier, so a clock that runs ahead
-        deletes nothing.
+        Age counts from `now` or from the sensor's newest reading, whichever is earlier, so that a clock ahead deletes
+        nothing.
         """
         with self._file.transaction():
             deleted = delete_expired(self._database.connection(), now, keep, step)
@@ -101,25 +116,25 @@ class Recorder:
         return deleted
 
     def repair(self) -> None:
-        """Replaces a damaged database, and then ends the process. Raises Unavailable when that can't be done now."""
+        """Replace a damaged database and end the process. Raises Unavailable if it cannot be replaced now."""
         self._file.repair()
 
     def close(self) -> None:
-        """Closes the database, whole in its one file, and lets the next writer in."""
+        """Checkpoint and close the database, and release the writer lock."""
         with suppress(*DATABASE_ERRORS):
             self._database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         self._database.close()
         os.close(self._lock)
 
-    def _write_kind(self, kind: type[Message], messages: list) -> None:  # type: ignore[type-arg]
-        if kind is Reading:
+    def _write_group(self, message_type: type[Message], messages: list) -> None:  # type: ignore[type-arg]
+        if message_type is Reading:
             self._write_minutes([rows.reading_row(message) for message in messages])
-        elif kind is HistoryBatch:
+        elif message_type is HistoryBatch:
             self._write_minutes([row for message in messages for row in rows.history_rows(message)])
-        elif kind is Prediction:
+        elif message_type is Prediction:
             self._write_predictions(messages)
         else:
-            self._executemany(insert_sql(TABLES[kind]), [_ROWS[kind](message) for message in messages])
+            self._executemany(insert_sql(TABLES[message_type]), [_ROWS[message_type](message) for message in messages])
 
     def _write_minutes(self, minutes: list[rows.Row]) -> None:
         self._executemany(_INSERT_MINUTE, minutes)
@@ -127,19 +142,22 @@ class Recorder:
             self._executemany(sql, keys)
 
     def _write_predictions(self, predictions: list[Prediction]) -> None:
-        """The newest of a sensor goes first: it thins the one that was newest, and those made up for come thin."""
+        """Write the newest prediction of a sensor first.
+
+        It thins the previous one; backfilled ones are stored thin.
+        """
         seen: set[tuple[str, str]] = set()
-        for prediction in sorted(predictions, key=lambda one: one.issued_at, reverse=True):
+        for prediction in sorted(predictions, key=lambda item: item.issued_at, reverse=True):
             key = (prediction.site, prediction.sensor)
-            whole = key not in seen and self._keep_horizons_only(*key, rows.epoch_seconds(prediction.issued_at))
+            all_horizons = key not in seen and self._keep_horizons_only(*key, rows.epoch_seconds(prediction.issued_at))
             seen.add(key)
             self._executemany(
-                insert_sql(Predictions), rows.prediction_rows(prediction, None if whole else self._horizons)
+                insert_sql(Predictions), rows.prediction_rows(prediction, None if all_horizons else self._horizons)
             )
             self._executemany(insert_sql(Scores), rows.score_rows(prediction))
 
     def _keep_horizons_only(self, site: str, sensor: str, issued: int) -> bool:
-        """Keeps of the forecast that was newest only the horizons; False when a newer one than `issued` is stored."""
+        """Keep only the configured horizons of the newest forecast; False if it is newer than `issued`."""
         where = "FROM PRED_VAL_TB WHERE site = ? AND sensor = ? AND channel = ? "
         for channel in ("flow_rate", "pressure"):
             key = (site, sensor, channel)
@@ -147,8 +165,8 @@ class Recorder:
             if last is not None and last > issued:
                 return False
             if last is not None and last < issued:
-                kept = ",".join(str(last + hours * 3600) for hours in sorted(self._horizons))
-                self._database.execute_sql(f"DELETE {where} AND issued_at = ? AND at NOT IN ({kept})", (*key, last))
+                retained = ",".join(str(last + hours * 3600) for hours in sorted(self._horizons))
+                self._database.execute_sql(f"DELETE {where} AND issued_at = ? AND at NOT IN ({retained})", (*key, last))
         return True
 
     def _has_reading(self, verdict: Verdict) -> bool:

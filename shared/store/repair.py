@@ -1,4 +1,4 @@
-"""A damaged wvr.db is set aside whole, and the newest sound backup takes its place."""
+"""Replaces a damaged wvr.db with the newest valid backup and keeps the damaged file."""
 
 from __future__ import annotations
 
@@ -18,92 +18,96 @@ FILE_SUFFIXES = ("", "-wal", "-shm")
 
 
 def repair(database: Path, backups: Path, at: datetime, assume_corrupt: bool = False) -> str:
-    """Under the writer's lock: checks the database and replaces a damaged one; says what was done, empty if sound.
+    """Check the database and replace a damaged one; return what was done, empty if it is valid.
 
-    `doubted`: writes found it damaged twice, whatever quick_check says. Raises Unavailable when it can't be read or
-    replaced now; then nothing was touched.
+    The caller holds the writer lock. `assume_corrupt`: writes reported corruption twice, whatever quick_check finds.
+    Raises Unavailable if it cannot be read or replaced now; then nothing was changed.
     """
     _finish_swap(database)
-    flaw = find_corruption(database, backups) or ("writing it fails" if assume_corrupt else "")
-    if not flaw:
+    corruption = find_corruption(database, backups) or ("writes report corruption" if assume_corrupt else "")
+    if not corruption:
         return ""
-    source = next((path for path in reversed(list_backups(backups).values()) if not integrity_error(path)), None)
+    backup = next((path for path in reversed(list_backups(backups).values()) if not integrity_error(path)), None)
     try:
-        aside = swap_database(database, source, "corrupt", at)
+        damaged = swap_database(database, backup, "corrupt", at)
     except OSError as error:
-        raise Unavailable(f"wvr.db is damaged ({flaw}), and can't be replaced now: {error.strerror}") from error
-    instead = f"the backup {source.name} was restored" if source else "there was no sound backup, a new one was begun"
-    said = f"{at:%Y-%m-%d %H:%M}: wvr.db was damaged ({flaw[:200]}) and is now {aside.name}; {instead}"
+        raise Unavailable(f"wvr.db is damaged ({corruption}) and cannot be replaced now: {error.strerror}") from error
+    result = (
+        f"the backup {backup.name} was restored"
+        if backup
+        else "there was no valid backup, so a new database was created"
+    )
+    text = f"{at:%Y-%m-%d %H:%M}: wvr.db was damaged ({corruption[:200]}) and is now {damaged.name}; {result}"
     with suppress(OSError):
-        write_atomic(aside.with_name(f"{aside.name}.txt"), said)
-    return said
+        write_atomic(damaged.with_name(f"{damaged.name}.txt"), text)
+    return text
 
 
 def last_repair_text(database: Path) -> str:
-    """What was said of the last repair, until somebody deletes the damaged file's .txt."""
+    """Return the text of the last repair, until the damaged file's .txt is deleted."""
     notes = sorted(database.parent.glob(f"{database.name}.corrupt-*.txt"))
     with suppress(OSError):
         return read_limited(notes[-1], 10_000).decode("utf-8", "replace")[:1000] if notes else ""
-    return f"{notes[-1].name} can't be read"
+    return f"{notes[-1].name} cannot be read"
 
 
 def find_corruption(database: Path, backups: Path) -> str:
-    """What quick_check finds; empty when the database is sound or not yet there. Raises Unavailable."""
+    """Return what quick_check finds; empty if the database is valid or does not exist. Raises Unavailable."""
     if not database.exists():
         return ""
     if not database.stat().st_size:
         return "the file is empty" if list_backups(backups) else ""
     try:
-        # Read-only, so that closing doesn't write the -wal of a damaged file into it.
-        with closing(sqlite3.connect(f"file:{database.resolve()}?mode=ro", uri=True, timeout=2.0)) as source:
-            found = [row[0] for row in source.execute("PRAGMA quick_check(3)")]
+        # Read-only: closing must not write the -wal of a damaged file into it.
+        with closing(sqlite3.connect(f"file:{database.resolve()}?mode=ro", uri=True, timeout=2.0)) as connection:
+            errors = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
     except sqlite3.Error as error:
         if is_corruption(error):
             return str(error)
-        raise Unavailable(transient_reason(error, database) or f"the database can't be read now: {error}") from error
-    return "" if found == ["ok"] else "; ".join(found)
+        raise Unavailable(transient_reason(error, database) or f"the database cannot be read now: {error}") from error
+    return "" if errors == ["ok"] else "; ".join(errors)
 
 
 def swap_database(database: Path, source: Path | None, why: str, at: datetime) -> Path:
-    """Sets the database aside with its -wal and -shm, and puts a copy of `source` in its place; returns where it is.
+    """Rename the database with its -wal and -shm, put a copy of `source` in its place, and return the renamed file.
 
-    The copy is whole on disk before anything is moved, and db_writer will find that the reporter's blocks are owed.
-    Raises OSError, and then nothing has changed.
+    The copy is complete on disk before anything is renamed, and a marker requests the backfill from the reporter's
+    blocks. Raises OSError, and then nothing has changed.
     """
-    ready, marker = _ready_copy(database), backfill_marker(database)
-    beside = database.with_name(f".{database.name}.part")
+    copy, marker = _ready_copy(database), backfill_marker(database)
+    partial = database.with_name(f".{database.name}.part")
     try:
         if source:
-            _copy(source, beside)
+            _copy(source, partial)
         marker.touch()
         _chown_to_folder_owner(marker)
     except OSError:
-        beside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise
     if source:
-        beside.replace(ready)
-    aside = database.with_name(f"{database.name}.{why}-{at:{TIME_FORMAT}}")
-    for part in FILE_SUFFIXES:
-        path = database.with_name(database.name + part)
+        partial.replace(copy)
+    renamed = database.with_name(f"{database.name}.{why}-{at:{TIME_FORMAT}}")
+    for suffix in FILE_SUFFIXES:
+        path = database.with_name(database.name + suffix)
         if path.exists():
-            path.replace(aside.with_name(aside.name + part))
+            path.replace(renamed.with_name(renamed.name + suffix))
     _finish_swap(database)
-    return aside
+    return renamed
 
 
 def backfill_marker(database: Path) -> Path:
-    """The file that is there until db_writer has filled a replaced database from the reporter's blocks."""
+    """Return the marker file that exists until db_writer has backfilled a replaced database."""
     return database.with_name(f"{database.name}.refill")
 
 
 def _finish_swap(database: Path) -> None:
-    """Ends a replacement that a power cut interrupted."""
-    ready = _ready_copy(database)
-    if ready.exists() and not database.exists():
-        for part in FILE_SUFFIXES[1:]:
-            database.with_name(database.name + part).unlink(missing_ok=True)
-        ready.replace(database)
-    ready.unlink(missing_ok=True)
+    """Finish a replacement that a power cut interrupted."""
+    copy = _ready_copy(database)
+    if copy.exists() and not database.exists():
+        for suffix in FILE_SUFFIXES[1:]:
+            database.with_name(database.name + suffix).unlink(missing_ok=True)
+        copy.replace(database)
+    copy.unlink(missing_ok=True)
     fsync_path(database.parent)
 
 
@@ -120,7 +124,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _chown_to_folder_owner(path: Path) -> None:
-    """Gives what root has made to the owner of the folder: in Docker the services are another user."""
+    """Give a file that root created to the owner of the folder: in Docker the services run as another user."""
     if os.geteuid() == 0:
         folder = path.parent.stat()
         os.chown(path, folder.st_uid, folder.st_gid)

@@ -1,4 +1,4 @@
-"""What becomes too old goes, in small steps, so that the file keeps its size."""
+"""Deletes expired rows in small steps, so that the file keeps its size."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import sqlite3
 from shared.domain.series import HOUR
 
 AGE_COLUMNS = {"REAL_VAL_TB": "at", "OUTLIER_VAL_TB": "at", "PRED_VAL_TB": "issued_at", "SCORE_TB": "at"}
-"""Table to the column that says how old a row is. Hourly values, nights and anomalies stay for ever."""
+"""Table to the column with the age of a row. Hourly values, nights and anomalies never expire."""
 TABLES_BY_CHANNEL = {"PRED_VAL_TB", "SCORE_TB"}
-"""Those whose key has the channel before the time."""
+"""Tables whose key has the channel before the time."""
 KEY = "WHERE site = ?1 AND sensor = ?2"
 NEWEST_HOURS = f"SELECT at FROM HOURLY_VAL_TB {KEY} ORDER BY at DESC"
 
 
 EARLIEST_SECONDS = 1_262_304_000
-"""2010. Older readings are those of a meter whose clock had stopped, and nothing that time makes old."""
+"""2010, epoch seconds. Older readings are those of a stopped meter clock, whose age is unknown."""
 
 
 def delete_expired(connection: sqlite3.Connection, now: int, keep: int, step: int) -> int:
-    """Deletes rows more than `keep` seconds old, at most `step` seconds of each sensor and table; returns how many.
+    """Delete rows older than `keep` seconds, at most `step` seconds per sensor and table; return how many.
 
-    A row goes when it is old by the clock (`now`) and newer hours with readings fill `keep` without it: so no clock
-    that runs ahead makes a stored year old, neither this machine's nor the meter's nor both together.
+    A row expires if it is old by the clock (`now`) and newer hours with readings cover `keep`. So no clock that is
+    ahead expires a stored year: not the machine's, not the meter's, and not both.
     """
     sensors = connection.execute("SELECT DISTINCT site, sensor FROM HOURLY_VAL_TB").fetchall()
     return sum(_delete_expired_of_sensor(connection, sensor, now - keep, keep, step) for sensor in sensors)
@@ -36,10 +36,10 @@ def _delete_expired_of_sensor(
     ).fetchone()[0]
     if first is None or first >= before:
         return 0
-    full = connection.execute(f"{NEWEST_HOURS} LIMIT 1 OFFSET {keep // HOUR}", sensor).fetchone()
-    if full is None:
+    oldest_covered = connection.execute(f"{NEWEST_HOURS} LIMIT 1 OFFSET {keep // HOUR}", sensor).fetchone()
+    if oldest_covered is None:
         return 0
-    before = min(before, full[0] + HOUR)
+    before = min(before, oldest_covered[0] + HOUR)
     deleted = 0
     for table, column in AGE_COLUMNS.items():
         for channel in ("flow_rate", "pressure") if table in TABLES_BY_CHANNEL else (None,):

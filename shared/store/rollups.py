@@ -1,4 +1,4 @@
-"""Summaries that follow from minute rows: hourly values, and ten-minute means of the night."""
+"""Rollups of minute rows: hourly values, and ten-minute means of the night."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ FROM REAL_VAL_TB WHERE site = ? AND sensor = ? AND at >= ? AND at < ? GROUP BY s
 
 
 class Rollups:
-    """Says which summaries new minutes touch, and how to make them again."""
+    """Determines which rollups new minutes change, and how to compute them."""
 
     def __init__(self, zone: ZoneInfo) -> None:
         self._zone = zone
         self._nights: dict[int, bool] = {}
 
     def updates_for(self, minutes: Iterable[Row]) -> Iterator[tuple[str, list[Row]]]:
-        """SQL with its keys for every hour and every ten minutes of night that the minutes fall into."""
+        """Yield SQL with the keys of every hour, and of every ten minutes at night, that contain a minute."""
         slots = {(site, sensor, at - at % NIGHT_STEP_SECONDS) for site, sensor, at, *_ in minutes}
         hours = {(site, sensor, at - at % HOUR) for site, sensor, at in slots}
         yield _HOURLY_SQL, [_key(*hour, HOUR) for hour in sorted(hours)]

@@ -1,4 +1,4 @@
-"""Messages as table rows."""
+"""Converts messages to table rows."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from shared.domain.series import HOUR
 
 Row = tuple[Any, ...]
 NO_MODEL = "none"
-"""Stands in the place of a model where nothing could be forecast."""
+"""Stored instead of a model where no forecast was possible."""
 
 
 def epoch_seconds(at: datetime) -> int:
-    """UTC epoch seconds."""
+    """Return UTC epoch seconds."""
     return int(at.timestamp())
 
 
 def reading_row(reading: Reading) -> Row:
-    """Row of REAL_VAL_TB."""
+    """Return a row of REAL_VAL_TB."""
     return (
         reading.site,
         reading.sensor,
@@ -43,13 +43,13 @@ def reading_row(reading: Reading) -> Row:
 
 
 def history_rows(history: HistoryBatch) -> Iterator[Row]:
-    """Rows of REAL_VAL_TB."""
+    """Yield rows of REAL_VAL_TB."""
     site, sensor, source = history.site, history.sensor, history.source
     return ((site, sensor, int(at.timestamp()), flow, pressure, source) for at, flow, pressure in history.minutes)
 
 
 def verdict_row(verdict: Verdict) -> Row:
-    """Row of OUTLIER_VAL_TB."""
+    """Return a row of OUTLIER_VAL_TB."""
     flow, pressure = verdict.flow_rate, verdict.pressure
     return (
         verdict.site,
@@ -66,7 +66,7 @@ def verdict_row(verdict: Verdict) -> Row:
 
 
 def anomaly_row(anomaly: Anomaly) -> Row:
-    """Row of ANOMALY_TB."""
+    """Return a row of ANOMALY_TB."""
     return (
         anomaly.site,
         anomaly.sensor,
@@ -88,7 +88,10 @@ def anomaly_row(anomaly: Anomaly) -> Row:
 
 
 def prediction_rows(prediction: Prediction, hours: set[int] | None) -> Iterator[Row]:
-    """Rows of PRED_VAL_TB: the given hours ahead, or all; one without values of a channel that can't be forecast."""
+    """Yield rows of PRED_VAL_TB at the given horizons (hours), or all.
+
+    A channel without a forecast gets one row without values.
+    """
     issued = epoch_seconds(prediction.issued_at)
     for channel in CHANNELS:
         if not getattr(prediction, channel).p50:
@@ -101,15 +104,15 @@ def prediction_rows(prediction: Prediction, hours: set[int] | None) -> Iterator[
 
 
 def score_rows(prediction: Prediction) -> Iterator[Row]:
-    """Rows of SCORE_TB."""
+    """Yield rows of SCORE_TB."""
     for score in prediction.scores:
         key = (prediction.site, prediction.sensor, score.channel, epoch_seconds(score.at), score.horizon)
-        told = (score.model, score.error, score.inside, score.profile_error)
-        yield (*key, *told, score.hours, score.mae, score.coverage, score.profile_mae)
+        errors = (score.model, score.error, score.inside, score.profile_error)
+        yield (*key, *errors, score.hours, score.mae, score.coverage, score.profile_mae)
 
 
 def criteria_row(criteria: Criteria) -> Row:
-    """Row of CRITERIA_TB."""
+    """Return a row of CRITERIA_TB."""
     return (
         criteria.site,
         criteria.sensor,
@@ -123,7 +126,7 @@ def criteria_row(criteria: Criteria) -> Row:
 
 
 def model_row(model: ModelTrained) -> Row:
-    """Row of MODEL_TB."""
+    """Return a row of MODEL_TB."""
     return (
         model.site,
         model.sensor,

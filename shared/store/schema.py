@@ -1,4 +1,4 @@
-"""The migrations of this program, and a database that has seen later ones, or not yet all."""
+"""Schema versions: the migrations of this program, compared with those of a database."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from pathlib import Path
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 APPLIED_SQL = "SELECT name FROM schema_migration ORDER BY name"
-"""On a database of WVR: what has made its tables."""
-STATUS_SCHEMA_OLDER = "wvr.db is of an older WVR; db_writer brings it up to date when it starts"
+"""Migrations that were applied to a database."""
+STATUS_SCHEMA_OLDER = "wvr.db was written by an older WVR; db_writer migrates it when it starts"
 
 
 def newer_schema_error(applied: list[str]) -> str:
-    """In plain words that a newer program has written a database with these migrations; empty when none has."""
+    """Return an error if a newer program applied other migrations; empty if not."""
     unknown = sorted(set(applied) - {path.stem for path in MIGRATIONS.glob("[0-9]*.py")})
     if not unknown:
         return ""
     return (
-        f"wvr.db is of a newer WVR (it has {', '.join(unknown)}), which this program must not write or read: "
-        "update WVR again, or ./wvr restore a backup from before the update"
+        f"wvr.db was written by a newer WVR (migrations {', '.join(unknown)}) and this program cannot use it: "
+        "update WVR, or restore a backup from before the update with ./wvr restore"
     )
 
 
 def older_schema_error(applied: list[str]) -> str:
-    """In plain words that db_writer has not made all tables of this program yet; empty when it has."""
+    """Return an error if migrations of this program are missing; empty if not."""
     if {path.stem for path in MIGRATIONS.glob("[0-9]*.py")} <= set(applied):
         return ""
     return STATUS_SCHEMA_OLDER

@@ -1,4 +1,4 @@
-"""What an error of SQLite means: wait, the file is damaged, or the statement is to blame."""
+"""Classifies SQLite errors: transient, corruption, or a wrong statement."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ TRANSIENT_CODES = {
     sqlite3.SQLITE_READONLY,
     sqlite3.SQLITE_PERM,
 }
-"""What passes without anybody changing the message."""
+"""Errors that pass without a change of the message."""
 
 
 def is_corruption(error: Exception) -> bool:
-    """Whether the database file itself is broken."""
+    """Whether the database file itself is corrupt."""
     return _code(error) in CORRUPTION_CODES
 
 
 def transient_reason(error: Exception, database: Path) -> str:
-    """What hinders, in plain words; empty when waiting would not help."""
+    """Return the transient reason in plain words; empty if waiting does not help."""
     code = _code(error)
     if code not in TRANSIENT_CODES:
         return ""
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        holder = foreign_writer(database)
-        by = f"another program: {holder}" if holder else "another program"
-        return f"the database is locked by {by}; readings wait until it lets go"
+        writer = foreign_writer(database)
+        by = f"another program: {writer}" if writer else "another program"
+        return f"wvr.db is locked by {by}; readings are buffered until it is released"
     if code == sqlite3.SQLITE_FULL or _no_space(database):
-        return "the disk is full; readings wait until there is space"
-    return f"the database can't be written now: {error}"
+        return "the disk is full; readings are buffered until there is space"
+    return f"the database cannot be written now: {error}"
 
 
 def _code(error: Exception) -> int:
-    """Primary result code (sqlite.org/rescode.html); peewee's errors carry SQLite's own, or one another that does."""
+    """Return the primary result code (sqlite.org/rescode.html). peewee's errors wrap SQLite's own, possibly twice."""
     while (origin := getattr(error, "orig", None)) is not None:
         error = origin
     return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF
 
 
 def _no_space(database: Path) -> bool:
-    """Whether less than a page and its journal fits on the disk; a full disk may show as an I/O error."""
+    """Whether the disk lacks room for a page and its journal; a full disk may show as an I/O error."""
     try:
         stat = os.statvfs(database.parent)
     except OSError:

@@ -140,11 +140,11 @@ TABLES: dict[type[Message], type[Model]] = {
     Criteria: CriteriaSets,
     ModelTrained: Models,
 }
-"""The table that keeps each message."""
+"""The table of each message type."""
 
 
 def insert_sql(table: type[Model], clash: str = "REPLACE") -> str:
-    """SQL that inserts one row of a table; clash: REPLACE (the newest wins) or IGNORE (the first wins)."""
+    """Return SQL that inserts a row; `clash`: REPLACE (the newest row wins) or IGNORE (the first row wins)."""
     columns = [field.column_name for field in table._meta.sorted_fields]
     marks = ", ".join("?" * len(columns))
     return f"INSERT OR {clash} INTO {table._meta.table_name} ({', '.join(columns)}) VALUES ({marks})"

@@ -1,4 +1,4 @@
-"""wvr.db opened for writing: mended first, all or nothing each time, and nothing half done after an error."""
+"""Write connection to wvr.db: repairs it at the start, and rolls back after any error."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ WRITE_PRAGMAS = {
     "journal_size_limit": 16_000_000,
 }
 NEW_DATABASE_PRAGMAS = {"auto_vacuum": "INCREMENTAL", **WRITE_PRAGMAS}
-"""Of a file that has no tables yet; to set it again needs the write lock."""
+"""For a file without tables; setting it again needs the write lock."""
 
 
 class WriteConnection:
-    """The database of the one writer, who holds the lock."""
+    """The database of the only writer, which holds the lock."""
 
     def __init__(self, path: Path, zone: ZoneInfo) -> None:
-        """Mends, opens or makes it. Raises Unavailable."""
+        """Repair, open or create the database. Raises Unavailable."""
         self._path, self._zone = path, zone
         self.repair_text = ""
-        """What the operator must know of a repair, until its .txt is deleted."""
+        """What the operator must know about a repair, until its .txt file is deleted."""
         self._damage_reported = self._replaced = False
         self.database = self._open()
 
@@ -46,31 +46,31 @@ class WriteConnection:
         at = datetime.now(self._zone)
         self._replaced = bool(repair(self._path, self._path.parent / "backup", at, assume_corrupt))
         self.repair_text = last_repair_text(self._path)
-        made = self._path.exists() and self._path.stat().st_size > 0
-        database = SqliteDatabase(str(self._path), pragmas=WRITE_PRAGMAS if made else NEW_DATABASE_PRAGMAS)
+        exists = self._path.exists() and self._path.stat().st_size > 0
+        database = SqliteDatabase(str(self._path), pragmas=WRITE_PRAGMAS if exists else NEW_DATABASE_PRAGMAS)
         try:
             runner = migrations.Runner(database, str(MIGRATIONS))
-            if newer := newer_schema_error(list(runner.applied())):
-                raise Unavailable(newer)
+            if schema_error := newer_schema_error(list(runner.applied())):
+                raise Unavailable(schema_error)
             runner.up()
-            known = database.execute_sql("SELECT start, seconds FROM ZONE_TB ORDER BY start").fetchall()
-            if known != (wanted := zone_offsets(self._zone)):
+            stored_offsets = database.execute_sql("SELECT start, seconds FROM ZONE_TB ORDER BY start").fetchall()
+            if stored_offsets != (offsets := zone_offsets(self._zone)):
                 with database.atomic("IMMEDIATE"):
                     database.execute_sql("DELETE FROM ZONE_TB")
-                    database.connection().executemany(insert_sql(ZoneOffsets), wanted)
+                    database.connection().executemany(insert_sql(ZoneOffsets), offsets)
         except Unavailable:
             database.close()
             raise
         except DATABASE_ERRORS as error:
             database.close()
             raise Unavailable(
-                transient_reason(error, self._path) or f"the database can't be opened: {error}"
+                transient_reason(error, self._path) or f"the database cannot be opened: {error}"
             ) from error
         return database
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing. Raises Unavailable when it is nothing for a reason that passes; the next one starts clean."""
+        """Commit all or nothing. Raises Unavailable for a transient reason; the next transaction starts clean."""
         connection = self.database.connection()
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -81,9 +81,9 @@ class WriteConnection:
             if is_corruption(error):
                 self.repair(self._damage_reported)
                 self._damage_reported = True
-                raise Unavailable(f"the database reported damage and is tried again: {error}") from error
-            if what := transient_reason(error, self._path):
-                raise Unavailable(what) from error
+                raise Unavailable(f"the database reported corruption and is tried again: {error}") from error
+            if reason := transient_reason(error, self._path):
+                raise Unavailable(reason) from error
             raise
         except BaseException:
             self._roll_back(connection)
@@ -91,7 +91,7 @@ class WriteConnection:
         self._damage_reported = False
 
     def _roll_back(self, connection: sqlite3.Connection) -> None:
-        """SQLite may have rolled back itself; a connection that can't is opened anew."""
+        """Roll back unless SQLite already did; reopen a connection that cannot."""
         try:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -99,9 +99,9 @@ class WriteConnection:
             self.database.close()
 
     def repair(self, assume_corrupt: bool = False) -> None:
-        """Checks and opens the database again; doubted: it is replaced whatever the check says.
+        """Check and reopen the database; `assume_corrupt`: replace it whatever the check finds.
 
-        A replaced one ends the process: what the services remember of the old one must not go into it.
+        A replacement ends the process: the state of the services must not be written to the other database.
         """
         self.database.close()
         self.database = self._open(assume_corrupt)

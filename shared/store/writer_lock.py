@@ -1,4 +1,4 @@
-"""Who may write wvr.db, and who holds it up: a lock file of ours, and SQLite's own lock in the -shm file."""
+"""The writer lock of wvr.db: WVR's lock file, and SQLite's own lock in the -shm file."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class WriterLockHeld(Exception):
 
 
 def lock_file(database: Path) -> Path:
-    """The file whose lock makes a second writer impossible."""
+    """Return the file whose lock prevents a second writer."""
     return database.with_suffix(".lock")
 
 
 def acquire(database: Path) -> int:
-    """The lock of the one writer; `os.close` lets go. Raises SecondWriter."""
+    """Lock the database for writing; `os.close` releases the lock. Raises WriterLockHeld."""
     path = lock_file(database)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
     try:
@@ -36,18 +36,18 @@ def acquire(database: Path) -> int:
 
 
 def holder(database: Path) -> str:
-    """Who holds the writer's lock: "python (process 12)"; empty when nobody does."""
+    """Return the holder of the writer lock: "python (process 12)"; empty if there is none."""
     return _first(_holders(lock_file(database), 0))
 
 
 def foreign_writer(database: Path) -> str:
-    """Who else holds SQLite's write lock now; empty when nobody does or it can't be known (another container)."""
+    """Return another holder of SQLite's write lock; empty if there is none or it is unknown (another container)."""
     shm = database.with_name(f"{database.name}-shm")
     return _first(number for number in _holders(shm, WAL_WRITE_LOCK_BYTE) if number != os.getpid())
 
 
 def _holders(path: Path, byte: int) -> Iterator[int]:
-    """Processes with a write lock on a byte of a file, as /proc/locks tells."""
+    """Yield processes with a write lock on a byte of a file, according to /proc/locks."""
     try:
         inode, lines = path.stat().st_ino, Path("/proc/locks").read_text(encoding="ascii").splitlines()
     except OSError:

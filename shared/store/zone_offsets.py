@@ -13,12 +13,12 @@ FIRST_SECOND, LAST_SECOND = 0, 4_102_444_800
 
 
 def zone_offsets(zone: ZoneInfo) -> list[tuple[int, int]]:
-    """(start, seconds): the offset that is valid from each instant on, to the quarter of an hour."""
-    found = [(-(2**40), offset_seconds(FIRST_SECOND, zone))]
+    """Return (start, seconds): the offset from each instant on, to the quarter of an hour."""
+    offsets = [(-(2**40), offset_seconds(FIRST_SECOND, zone))]
     for day in range(FIRST_SECOND, LAST_SECOND, 7 * DAY):
-        if offset_seconds(day + 7 * DAY, zone) != found[-1][1]:
-            found.extend(_changes(day, day + 7 * DAY, zone))
-    return found
+        if offset_seconds(day + 7 * DAY, zone) != offsets[-1][1]:
+            offsets.extend(_changes(day, day + 7 * DAY, zone))
+    return offsets
 
 
 def _changes(start: int, stop: int, zone: ZoneInfo) -> list[tuple[int, int]]:

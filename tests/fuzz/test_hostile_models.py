@@ -14,11 +14,11 @@ import pytest
 
 from bench.fuzz.models import MAKE
 from bench.fuzz.services import make
-from services.forecaster.main import make_model_loader
 from shared.contract.codec import ContractError, decode, encode
 from shared.contract.messages import ModelTrained
 from shared.domain.features import FEATURES_VERSION, Scaler
 from shared.models.litert import load_litert_model
+from shared.models.loader import make_model_loader
 from shared.models.manifest import MAX_NETWORK_BYTES, ModelError, sha256
 from shared.models.store import active_models, prune, recover
 from tests.fuzz.test_hostile_files import bounded

@@ -74,8 +74,7 @@ def test_what_is_shared_knows_no_service(path: Path) -> None:
 def test_no_service_knows_another(path: Path) -> None:
     own = name(path).split("/")[1]
     others = [module for module in imported(path) if module.startswith("services.") and module.split(".")[1] != own]
-    allowed = {"trainer": "forecaster"}
-    assert not [module for module in others if module.split(".")[1] != allowed.get(own)]
+    assert not others
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)

@@ -23,7 +23,7 @@ SPEAKERS = {
     ("shared/store/schema.py", "earlier"),
 }
 """Functions whose text others pass on."""
-NOTES = {"note", "_doubt", "refusal", "busy"}
+NOTES = {"note", "status_text", "_doubt", "refusal", "busy"}
 """Names and properties that hold a text for the status."""
 PASSED_ON = {
     "services/ingest/tick_clock.py: self._doubt",

@@ -1,4 +1,4 @@
-"""Where measurements come from: one file per source."""
+"""Sources of measurements, one module each."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from shared.settings import Settings
 
 
 class Source(Protocol):
-    """Gives what is new, at least once."""
+    """Delivers new measurements at least once."""
 
     def poll(self, now: datetime, max_items: int) -> Iterable[Measurement | BadLine]:
-        """What came since the last poll, about `most` items."""
+        """Yield what arrived since the last poll, about `max_items` items."""
         ...
 
     def commit(self) -> None:
-        """All that was polled is safe; it need not come again after a restart."""
+        """Commit the position: polled items are safe and need not be delivered again after a restart."""
         ...
 
 

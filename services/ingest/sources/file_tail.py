@@ -1,4 +1,4 @@
-"""Follows growing text files in data/sensor/, through rotation, truncation and restarts."""
+"""Follows growing text files in data/sensor/ through rotation, truncation and restarts."""
 
 from __future__ import annotations
 
@@ -32,29 +32,31 @@ from services.ingest.sources.timestamps import TimestampParser
 
 Item = Measurement | BadLine
 MAX_FILES = 10_000
-"""Files of the folder that are looked at."""
+"""Files of the folder that are scanned."""
 LINES_PER_ITEM = 2
-"""Lines, or parts of one beyond all measure, that a poll looks at for each item that it may give."""
+"""Lines, or parts of an oversized line, that a poll reads for each item that it may return."""
 MAX_UNPACKED_BYTES = 4_000_000_000
-"""Bytes of a .gz: a year of 64 meters has 1.3 GB."""
+"""Bytes of an uncompressed .gz; a year of 64 meters has 1.3 GB."""
 
 
 class FileSource:
-    """Reads whole lines only; a line that is still being written waits for its end.
+    """Reads complete lines only; an incomplete last line waits for its end.
 
-    A file is known by its inode, so that the rest of a renamed one is still read, and by how it begins.
+    A file is identified by its inode, so that the rest of a renamed file is still read, and by its beginning.
     """
 
     def __init__(self, folder: Path, pattern: str, zone: ZoneInfo, checkpoint_file: Path) -> None:
         self._folder, self._pattern, self._checkpoint_file = folder, pattern, checkpoint_file
         self._pending_notices: list[BadLine] = []
         try:
-            places, turning = load_checkpoints(checkpoint_file)
+            checkpoints, dst_state = load_checkpoints(checkpoint_file)
         except ValueError as error:
-            places, turning = [], {}
-            self._pending_notices = [BadLine(checkpoint_file.name, 0, "", f"damaged, all files are read anew: {error}")]
-        self._checkpoints = {place.inode: place for place in places}
-        self._timestamps = TimestampParser(zone, turning)
+            checkpoints, dst_state = [], {}
+            self._pending_notices = [
+                BadLine(checkpoint_file.name, 0, "", f"damaged checkpoint file; all files are read again: {error}")
+            ]
+        self._checkpoints = {checkpoint.inode: checkpoint for checkpoint in checkpoints}
+        self._timestamps = TimestampParser(zone, dst_state)
         self._parsers: dict[int, Parser] = {}
         self._failing: set[int] = set()
         self._last_warning = ""
@@ -62,7 +64,7 @@ class FileSource:
         self._new_items = self._read_new()
 
     def poll(self, now: datetime, max_items: int) -> Iterator[Item]:  # noqa: ARG002
-        """What is new, at most `most` items: file by file, those renamed since first, then in order of their names."""
+        """Yield at most `max_items` new items, file by file: renamed files first, then by name."""
         given = steps = 0
         while given < max_items and steps < LINES_PER_ITEM * max_items:
             steps += 1
@@ -76,50 +78,52 @@ class FileSource:
                 yield item
 
     def commit(self) -> None:
-        """Remembers the place: all that was polled is safe. Raises OSError."""
+        """Save the checkpoints of what was polled. Raises OSError."""
         if self._changed:
             save_checkpoints(self._checkpoint_file, list(self._checkpoints.values()), self._timestamps.dst_state)
             self._changed = False
 
     def _read_new(self) -> Iterator[Item | None]:
-        places = self._scan()
+        checkpoints = self._scan()
         while self._pending_notices:
             yield self._pending_notices.pop()
-        for place in places:
-            if place.file_state == place.read_state:
+        for checkpoint in checkpoints:
+            if checkpoint.file_state == checkpoint.read_state:
                 continue
             try:
-                yield from self._read_file(place)
-                self._failing.discard(place.inode)
+                yield from self._read_file(checkpoint)
+                self._failing.discard(checkpoint.inode)
             except READ_ERRORS as error:
-                yield from self._report_error(place, error)
+                yield from self._report_error(checkpoint, error)
 
     def _scan(self) -> list[FileCheckpoint]:
-        """Places of all files there are; of a .gz only once it has stopped growing."""
-        found = {}
-        steady = set()
+        """Return the checkpoints of all files; a .gz only after it has stopped growing."""
+        checkpoints = {}
+        readable = set()
         for name, state in self._list_files():
-            known = self._checkpoints.get(state.st_ino)
-            if state.st_ino in found or not (self._matches_pattern(name) or (known and known.offset)):
+            stored = self._checkpoints.get(state.st_ino)
+            if state.st_ino in checkpoints or not (self._matches_pattern(name) or (stored and stored.offset)):
                 continue
-            place = found[state.st_ino] = known or FileCheckpoint(name, state.st_ino)
-            place.renamed = place.renamed or place.name != name
-            place.name = name
-            before, place.file_state = place.file_state, (state.st_size, state.st_mtime_ns)
-            if not place.is_gzip or before == place.file_state:
-                steady.add(state.st_ino)
-        for inode in self._checkpoints.keys() - found.keys():
-            self._on_file_gone(self._checkpoints[inode], found)
-        self._checkpoints = found
-        return sorted((found[inode] for inode in steady), key=lambda place: (not place.renamed, place.name))
+            checkpoint = checkpoints[state.st_ino] = stored or FileCheckpoint(name, state.st_ino)
+            checkpoint.renamed = checkpoint.renamed or checkpoint.name != name
+            checkpoint.name = name
+            previous_state, checkpoint.file_state = checkpoint.file_state, (state.st_size, state.st_mtime_ns)
+            if not checkpoint.is_gzip or previous_state == checkpoint.file_state:
+                readable.add(state.st_ino)
+        for inode in self._checkpoints.keys() - checkpoints.keys():
+            self._on_file_gone(self._checkpoints[inode], checkpoints)
+        self._checkpoints = checkpoints
+        return sorted(
+            (checkpoints[inode] for inode in readable), key=lambda checkpoint: (not checkpoint.renamed, checkpoint.name)
+        )
 
     def _list_files(self) -> list[tuple[str, os.stat_result]]:
-        """Names and states of the files that are looked at; says once what is left aside."""
+        """Return names and states of the files to follow; add a notice once about skipped files."""
         listed = list(islice(list_input_files(self._folder), MAX_FILES + 1))
         named = sorted((name, state) for name, state in listed[:MAX_FILES] if name.isprintable())
-        strange = [name for name, _ in listed if not name.isprintable()]
-        warning = f"there are more than {MAX_FILES} files; the rest is not read" if len(listed) > MAX_FILES else ""
-        warning = warning or (f"a file whose name can't be printed is not read: {strange[0]!a}" if strange else "")
+        unprintable = [name for name, _ in listed if not name.isprintable()]
+        warning = f"there are more than {MAX_FILES} files; the others are not read" if len(listed) > MAX_FILES else ""
+        warning = warning or (f"file skipped, its name is not printable: {unprintable[0]!a}" if unprintable else "")
         if warning and warning != self._last_warning:
             self._pending_notices.append(BadLine(self._folder.name, 0, "", warning))
         self._last_warning = warning
@@ -128,23 +132,20 @@ class FileSource:
     def _matches_pattern(self, name: str) -> bool:
         return fnmatch(name, self._pattern) or fnmatch(name.removesuffix(".gz"), self._pattern)
 
-    def _on_file_gone(self, gone: FileCheckpoint, found: dict[int, FileCheckpoint]) -> None:
-        """A copy put in the place of a file goes on where that one was; else what was not read of it is named."""
+    def _on_file_gone(self, gone: FileCheckpoint, checkpoints: dict[int, FileCheckpoint]) -> None:
+        """Move the position to a copy that replaced the file; otherwise report the unread rest."""
         self._changed = True
         self._parsers.pop(gone.inode, None)
         self._failing.discard(gone.inode)
-        replacement = next((place for place in found.values() if place.name == gone.name and not place.offset), None)
+        same_name = (checkpoint for checkpoint in checkpoints.values() if checkpoint.name == gone.name)
+        replacement = next((checkpoint for checkpoint in same_name if not checkpoint.offset), None)
         if replacement and self._same_beginning(replacement, gone):
-            replacement.offset, replacement.lines, replacement.header, replacement.in_oversized_line = (
-                gone.offset,
-                gone.lines,
-                gone.header,
-                gone.in_oversized_line,
-            )
+            replacement.offset, replacement.lines, replacement.header = gone.offset, gone.lines, gone.header
+            replacement.in_oversized_line = gone.in_oversized_line
             replacement.fingerprint_bytes, replacement.fingerprint = gone.fingerprint_bytes, gone.fingerprint
         elif gone.read_state == UNREAD or gone.read_state != gone.file_state:
             self._pending_notices.append(
-                BadLine(gone.name, gone.lines, "", "gone; what came after this line was not read")
+                BadLine(gone.name, gone.lines, "", "file is gone; lines after this one were not read")
             )
 
     def _same_beginning(self, replacement: FileCheckpoint, gone: FileCheckpoint) -> bool:
@@ -154,62 +155,66 @@ class FileSource:
         except READ_ERRORS:
             return False
 
-    def _read_file(self, place: FileCheckpoint) -> Iterator[Item | None]:
-        path = self._folder / place.name
+    def _read_file(self, checkpoint: FileCheckpoint) -> Iterator[Item | None]:
+        path = self._folder / checkpoint.name
         with open_lines(path) as file:
-            if path.stat().st_ino != place.inode:
+            if path.stat().st_ino != checkpoint.inode:
                 return
-            if not place.matches(file):
-                yield from self._restart_file(place)
+            if not checkpoint.matches(file):
+                yield from self._restart_file(checkpoint)
                 file.seek(0)
-            if self._matches_pattern(place.name) or place.offset:
-                yield from self._read_lines(place, file)
+            if self._matches_pattern(checkpoint.name) or checkpoint.offset:
+                yield from self._read_lines(checkpoint, file)
             else:
-                place.read_state = place.file_state
+                checkpoint.read_state = checkpoint.file_state
 
-    def _restart_file(self, place: FileCheckpoint) -> Iterator[Item]:
-        if place.read_state == UNREAD:
-            yield BadLine(place.name, place.lines, "", "overwritten; what came after this line was not read")
-        place.offset, place.lines, place.header, place.fingerprint_bytes, place.fingerprint = 0, 0, "", 0, ""
-        place.renamed, place.in_oversized_line, self._changed = False, False, True
-        self._parsers.pop(place.inode, None)
+    def _restart_file(self, checkpoint: FileCheckpoint) -> Iterator[Item]:
+        if checkpoint.read_state == UNREAD:
+            yield BadLine(
+                checkpoint.name, checkpoint.lines, "", "file was overwritten; lines after this one were not read"
+            )
+        checkpoint.offset, checkpoint.lines, checkpoint.header = 0, 0, ""
+        checkpoint.fingerprint_bytes, checkpoint.fingerprint = 0, ""
+        checkpoint.renamed, checkpoint.in_oversized_line, self._changed = False, False, True
+        self._parsers.pop(checkpoint.inode, None)
 
-    def _read_lines(self, place: FileCheckpoint, file: BinaryIO) -> Iterator[Item | None]:
-        """What is on the lines that the file had when it was looked at: one that grows for ever holds up no other.
+    def _read_lines(self, checkpoint: FileCheckpoint, file: BinaryIO) -> Iterator[Item | None]:
+        """Yield the lines up to the size that the file had at the scan.
 
-        A line beyond all measure is one bad line, said when its first part is there; None for the rest of it.
+        So one growing file does not hold up others.  An oversized line is one bad line, yielded at its first
+        part; its other parts yield None.
         """
-        parser = self._parser(place)
-        place.read_state = UNREAD
-        most = MAX_UNPACKED_BYTES if place.is_gzip else place.file_state[0]
-        while place.offset < most and (raw := file.readline(MAX_LINE_BYTES)):
-            if not (raw.endswith(b"\n") or is_truncated(raw) or place.is_gzip):
+        parser = self._parser(checkpoint)
+        checkpoint.read_state = UNREAD
+        size_limit = MAX_UNPACKED_BYTES if checkpoint.is_gzip else checkpoint.file_state[0]
+        while checkpoint.offset < size_limit and (raw := file.readline(MAX_LINE_BYTES)):
+            if not (raw.endswith(b"\n") or is_truncated(raw) or checkpoint.is_gzip):
                 break
-            place.offset, self._changed = file.tell(), True
-            rest, place.in_oversized_line = place.in_oversized_line, is_truncated(raw)
-            if rest:
+            checkpoint.offset, self._changed = file.tell(), True
+            is_continuation, checkpoint.in_oversized_line = checkpoint.in_oversized_line, is_truncated(raw)
+            if is_continuation:
                 yield None
                 continue
-            place.lines += 1
-            item = read_line(parser, place.name, place.lines, raw)
-            place.header = parser.header
-            place.update_fingerprint(file)
+            checkpoint.lines += 1
+            item = read_line(parser, checkpoint.name, checkpoint.lines, raw)
+            checkpoint.header = parser.header
+            checkpoint.update_fingerprint(file)
             yield item
-        if place.is_gzip and place.offset >= most:
-            raise OSError(f"it unpacks to more than {most:,} bytes")
-        place.read_state, self._changed = place.file_state, True
+        if checkpoint.is_gzip and checkpoint.offset >= size_limit:
+            raise OSError(f"uncompressed size exceeds {size_limit:,} bytes")
+        checkpoint.read_state, self._changed = checkpoint.file_state, True
 
-    def _parser(self, place: FileCheckpoint) -> Parser:
-        if place.inode not in self._parsers:
-            parser = self._parsers[place.inode] = Parser(self._timestamps)
-            if place.header:
-                read_line(parser, place.name, 0, place.header.encode())
-        return self._parsers[place.inode]
+    def _parser(self, checkpoint: FileCheckpoint) -> Parser:
+        if checkpoint.inode not in self._parsers:
+            parser = self._parsers[checkpoint.inode] = Parser(self._timestamps)
+            if checkpoint.header:
+                read_line(parser, checkpoint.name, 0, checkpoint.header.encode())
+        return self._parsers[checkpoint.inode]
 
-    def _report_error(self, place: FileCheckpoint, error: BaseException) -> Iterator[Item]:
-        """Says once that a file can't be read; a .gz is tried again when it changes, any other at each poll."""
-        if place.is_gzip:
-            place.read_state, self._changed = place.file_state, True
-        if place.inode not in self._failing:
-            self._failing.add(place.inode)
-            yield BadLine(place.name, place.lines + 1, "", f"can't be read any further: {error}")
+    def _report_error(self, checkpoint: FileCheckpoint, error: BaseException) -> Iterator[Item]:
+        """Report once that a file cannot be read. A .gz is read again when it changes, any other file at each poll."""
+        if checkpoint.is_gzip:
+            checkpoint.read_state, self._changed = checkpoint.file_state, True
+        if checkpoint.inode not in self._failing:
+            self._failing.add(checkpoint.inode)
+            yield BadLine(checkpoint.name, checkpoint.lines + 1, "", f"the rest cannot be read: {error}")

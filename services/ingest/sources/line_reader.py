@@ -1,4 +1,4 @@
-"""Files of lines become measurements; a line that can't be taken becomes a BadLine."""
+"""Reads lines as measurements; an invalid line becomes a BadLine."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ __all__ = [
 ]
 
 MAX_LINE_BYTES = 65_536
-"""Bytes of a line; what is longer is no line."""
+"""Bytes of a line; longer lines are rejected."""
 READ_ERRORS = (OSError, EOFError, zlib.error)
-"""What reading a file, packed or not, may raise."""
+"""Exceptions that reading a plain or compressed file may raise."""
 
 
 class BadLine(NamedTuple):
-    """A line that can't be taken, and why; without raw text it speaks of the file from that line on."""
+    """An invalid line and the reason; without raw text, the reason is about the file from that line on."""
 
     file: str
     number: int
@@ -41,24 +41,27 @@ class BadLine(NamedTuple):
 
 
 def read_measurements(path: Path, zone: ZoneInfo) -> Iterator[Measurement | BadLine]:
-    """All lines of a whole file, `.gz` too, the last one also without its end. Raises OSError if it can't be opened."""
+    """Yield all lines of a complete file, .gz too, including a last line without a line end.
+
+    Raises OSError if it cannot be opened.
+    """
     parser, name, number = Parser(zone), path.name, 0
     with open_lines(path) as file:
         try:
-            goes_on = False
+            truncated = False
             while raw := file.readline(MAX_LINE_BYTES):
-                skipped, goes_on = goes_on, is_truncated(raw)
-                if not skipped:
+                is_continuation, truncated = truncated, is_truncated(raw)
+                if not is_continuation:
                     number += 1
                     item = read_line(parser, name, number, raw)
                     if item is not None:
                         yield item
         except READ_ERRORS as error:
-            yield BadLine(name, number + 1, "", f"can't be read any further: {error}")
+            yield BadLine(name, number + 1, "", f"the rest cannot be read: {error}")
 
 
 def open_lines(path: Path) -> BinaryIO:
-    """The bytes of a file, unpacked if it is a .gz. Raises OSError, also for what is no regular file."""
+    """Open a file for reading, uncompressed if it is a .gz. Raises OSError, also if it is not a regular file."""
     plain = open_regular_file(path)
     if path.suffix != ".gz":
         return plain
@@ -67,15 +70,15 @@ def open_lines(path: Path) -> BinaryIO:
 
 
 def is_truncated(raw: bytes) -> bool:
-    """Whether a line was longer than LONGEST: what follows belongs to it."""
+    """Whether a line exceeds MAX_LINE_BYTES: the bytes that follow belong to it."""
     return len(raw) == MAX_LINE_BYTES and not raw.endswith(b"\n")
 
 
 def read_line(parser: Parser, file: str, number: int, raw: bytes) -> Measurement | BadLine | None:
-    """What a line says; None for an empty one and for a header, which the parser takes."""
+    """Parse a line; return None for an empty line and for a header, which becomes the parser's."""
     try:
         if len(raw) >= MAX_LINE_BYTES:
-            raise LineError(f"longer than {MAX_LINE_BYTES} bytes")
+            raise LineError(f"line is longer than {MAX_LINE_BYTES} bytes")
         line = raw.decode()
         try:
             return parser.parse(line)
@@ -87,5 +90,5 @@ def read_line(parser: Parser, file: str, number: int, raw: bytes) -> Measurement
             parser.set_header(line)
             return None
     except (UnicodeDecodeError, LineError) as error:
-        reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        reason = "line is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
         return BadLine(file, number, raw[:4000].decode(errors="backslashreplace").strip(STRIPPED), reason)

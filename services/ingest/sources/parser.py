@@ -1,4 +1,4 @@
-"""One line of text becomes a measurement: `timestamp,sensor,flow_rate,pressure`, as CSV, text or from a serial port."""
+"""Parses one line `timestamp,sensor,flow_rate,pressure`, as CSV, text or from a serial port."""
 
 from __future__ import annotations
 
@@ -13,48 +13,48 @@ from shared.contract.messages import MAX_ABS_VALUE, is_valid_name
 COLUMNS = ("timestamp", "sensor", "flow_rate", "pressure")
 NO_VALUE = ("null", "nan", "-nan", "+nan")
 STRIPPED = "\ufeff\0\r\n "
-"""What may surround a line: a byte order mark, what a power cut leaves, line ends, blanks."""
+"""Stripped from both ends of a line: byte order mark, NUL bytes after a power cut, line ends and blanks."""
 
 
 class Measurement(NamedTuple):
-    """What a meter showed in one minute."""
+    """Flow rate and pressure of one minute."""
 
     sensor: str
     at: datetime
-    """Full minute in the site's own offset."""
+    """Full minute with the site's UTC offset."""
     flow_rate: float | None
-    """m³/h; None when the meter gave none."""
+    """m³/h; None if the meter gave none."""
     pressure: float | None
-    """bar; None when the meter gave none."""
+    """bar; None if the meter gave none."""
 
 
 class Parser:
-    """Parses the lines of one file or port. `header` names the columns: in any order, with others between them."""
+    """Parses the lines of one file or port. `header` names the columns, in any order and with others between them."""
 
     def __init__(self, zone: ZoneInfo | TimestampParser, header: str | None = None) -> None:
         self._timestamps = zone if isinstance(zone, TimestampParser) else TimestampParser(zone)
         self._sensors: set[str] = set()
         self._header_error = ""
         self.header = ""
-        """Of the lines that follow; empty: the usual columns."""
+        """Header of the lines that follow; empty for the default columns."""
         self.set_header(header or "")
 
     def set_header(self, header: str) -> None:
-        """Lines follow this header from now on. Raises LineError, then and for each of them, when it lacks a column."""
+        """Set the header of the lines that follow. Raises LineError, now and for each line, if a column is missing."""
         self.header = header.strip(STRIPPED)
         names = [name.casefold() for name in split_fields(self.header)] or list(COLUMNS)
         at, sensor, flow_rate, pressure = (_column_index(names, name) for name in COLUMNS)
         self._at = at if at >= 0 else _column_index(names, "at")
         self._width, self._sensor, self._flow_rate, self._pressure = len(names), sensor, flow_rate, pressure
-        lacking = [name for name, place in (("timestamp", self._at), ("sensor", sensor)) if place < 0]
+        missing = [name for name, index in (("timestamp", self._at), ("sensor", sensor)) if index < 0]
         if flow_rate == pressure:
-            lacking += COLUMNS[2:]
-        self._header_error = f"the header lacks {' and '.join(lacking)}" if lacking else ""
+            missing += COLUMNS[2:]
+        self._header_error = f"the header lacks {' and '.join(missing)}" if missing else ""
         if self._header_error:
             raise LineError(self._header_error)
 
     def parse(self, line: str) -> Measurement:
-        """The measurement of a line. Raises LineError."""
+        """Return the measurement of a line. Raises LineError."""
         fields = split_fields(line)
         if len(fields) != self._width or self._header_error:
             self._join_date_and_time(fields, line)
@@ -66,41 +66,41 @@ class Parser:
         return Measurement(sensor, minute, parse_value(fields[self._flow_rate]), parse_value(fields[self._pressure]))
 
     def _join_date_and_time(self, fields: list[str], line: str) -> None:
-        """Makes one field of a date and a time that a blank or tab has cut apart."""
+        """Join a date and a time that a blank or tab separates."""
         if self._header_error:
             raise LineError(self._header_error)
         if len(fields) != self._width + 1 or "," in line or ";" in line:
-            raise LineError(f"{len(fields)} fields instead of {self._width}")
+            raise LineError(f"expected {self._width} fields, found {len(fields)}")
         fields[self._at : self._at + 2] = [" ".join(fields[self._at : self._at + 2])]
 
     def _check_sensor_name(self, sensor: str) -> None:
         if not (0 < len(sensor) <= 64 and is_valid_name(sensor) and sensor.strip(".")):
-            raise LineError(f"no name of a sensor: {sensor[:80]!r}")
+            raise LineError(f"invalid sensor name: {sensor[:80]!r}")
         if len(self._sensors) < 1000:
             self._sensors.add(sensor)
 
 
 def split_fields(line: str) -> list[str]:
-    """Fields of a line: cut at semicolons, else commas, else tabs, else blanks."""
+    """Split a line at semicolons, else commas, else tabs, else blanks."""
     line = line.strip(STRIPPED)
     if '"' in line:
         line = line.replace('"', "")
     for separator in (";", ",", "\t"):
         if separator in line:
             fields = line.split(separator)
-            loose = f"{separator} " in line or f" {separator}" in line or (separator != "\t" and "\t" in line)
-            return [field.strip() for field in fields] if loose else fields
+            has_blanks = f"{separator} " in line or f" {separator}" in line or (separator != "\t" and "\t" in line)
+            return [field.strip() for field in fields] if has_blanks else fields
     return line.split()
 
 
 def is_header(line: str) -> bool:
-    """Whether a line names columns: one of them is the timestamp, and none begins like a number."""
+    """Whether a line names columns: one is the timestamp, and none starts with a digit."""
     names = [name.casefold() for name in split_fields(line)]
     return ("timestamp" in names or "at" in names) and not any(name[:1].isdigit() for name in names)
 
 
 def parse_value(text: str) -> float | None:
-    """A value with a decimal point; None for an empty one, NULL or nan. Raises LineError, also for infinity."""
+    """Return a number with a decimal point; None for empty text, NULL or nan. Raises LineError, also for infinity."""
     if not text:
         return None
     try:
@@ -111,12 +111,12 @@ def parse_value(text: str) -> float | None:
         pass
     else:
         if MAX_ABS_VALUE < abs(value) < math.inf:
-            raise LineError(f"no meter shows more than {MAX_ABS_VALUE:g}: {text[:40]!r}")
+            raise LineError(f"value exceeds {MAX_ABS_VALUE:g}: {text[:40]!r}")
     if text.casefold() in NO_VALUE:
         return None
-    raise LineError(f"no number: {text[:40]!r}")
+    raise LineError(f"invalid number: {text[:40]!r}")
 
 
-def _column_index(names: list[str], wanted: str) -> int:
-    """Place of a column; -1 when there is none."""
-    return names.index(wanted) if wanted in names else -1
+def _column_index(names: list[str], name: str) -> int:
+    """Return the index of a column; -1 if it is missing."""
+    return names.index(name) if name in names else -1

@@ -1,4 +1,4 @@
-"""Times as meters write them become minutes in the site's own offset."""
+"""Parses timestamps into full minutes with the site's UTC offset."""
 
 from __future__ import annotations
 
@@ -8,34 +8,37 @@ from zoneinfo import ZoneInfo
 from shared.contract.messages import SUPPORTED_YEARS
 
 DST_LATE_LINE = timedelta(minutes=5)
-"""In the hour that comes twice, a smaller step back than this is a late line, not the second hour."""
+"""In the repeated hour, a smaller step back is a late line and not the second hour."""
 MAX_DST_SENSORS = 1000
-"""Sensors that are remembered within that hour."""
+"""Sensors whose minute in the repeated hour is remembered."""
 DAY = timedelta(days=1)
 MINUTE_OFFSETS = [timedelta(minutes=minute) for minute in range(1440)]
-"""Adding one is five times as fast as datetime.replace."""
+"""Adding one of these is five times as fast as datetime.replace."""
 
 
 class LineError(Exception):
-    """A line that can't be taken; the text says why."""
+    """An invalid line; the text gives the reason."""
 
 
 class TimestampParser:
-    """Reads timestamps. When clocks go back, lines without an offset are told apart by order, sensor by sensor."""
+    """Parses timestamps.
+
+    In the repeated hour at the end of DST, the order of a sensor's lines resolves a missing offset.
+    """
 
     def __init__(self, zone: ZoneInfo, dst_state: dict[str, datetime] | None = None) -> None:
         self._zone = zone
         self.dst_state = {} if dst_state is None else dst_state
-        """Newest minute of each sensor within an hour that came twice; all that must outlive a restart."""
+        """Newest minute of each sensor in the repeated hour; the only state that a restart needs."""
         self._offsets: dict[timedelta, timezone] = {}
         self._days: dict[int, datetime | None] = {}
         self._text: str | None = None
         self._minute = datetime.min.replace(tzinfo=UTC)
 
     def parse(self, text: str, sensor: str) -> datetime:
-        """The minute of an ISO 8601 text, or `YYYY-MM-DD HH:MM[:SS]`, without an offset in local time.
+        """Return the minute of an ISO 8601 text or of `YYYY-MM-DD HH:MM[:SS]`, which is local time without an offset.
 
-        Its tzinfo is a fixed offset, so that differences and comparisons are those of real time. Raises LineError.
+        Its tzinfo is a fixed offset, so that differences and comparisons are in real time. Raises LineError.
         """
         if text == self._text:
             return self._minute
@@ -53,20 +56,20 @@ class TimestampParser:
 
     def _parse_with_offset(self, moment: datetime) -> datetime:
         if moment.year not in SUPPORTED_YEARS:
-            raise LineError(f"no believable year: {moment.year}")
+            raise LineError(_year_error(moment.year))
         local = moment.astimezone(self._zone)
         if local.year not in SUPPORTED_YEARS:
-            raise LineError(f"no believable year: {local.year}")
+            raise LineError(_year_error(local.year))
         return local.replace(second=0, microsecond=0, tzinfo=self._offset(local), fold=0)
 
     def _cache_day(self, moment: datetime) -> datetime | None:
-        """The beginning of that day in its offset; None when that changes on that day."""
+        """Return midnight of that day with its offset; None if the offset changes on that day."""
         if moment.year not in SUPPORTED_YEARS:
-            raise LineError(f"no believable year: {moment.year}")
-        midnight = datetime.combine(moment, time(), self._zone)
-        first, last = self._offset(midnight), self._offset(midnight + DAY)
-        steady = self._days[moment.toordinal()] = midnight.replace(tzinfo=first) if first is last else None
-        return steady
+            raise LineError(_year_error(moment.year))
+        start = datetime.combine(moment, time(), self._zone)
+        first, last = self._offset(start), self._offset(start + DAY)
+        midnight = self._days[moment.toordinal()] = start.replace(tzinfo=first) if first is last else None
+        return midnight
 
     def _parse_on_dst_change(self, moment: datetime, sensor: str) -> datetime:
         moment = moment.replace(second=0, microsecond=0)
@@ -74,15 +77,17 @@ class TimestampParser:
         if first is second:
             return moment.replace(tzinfo=first)
         if first.utcoffset(None) < second.utcoffset(None):
-            raise LineError(f"clocks went forward: there was no {moment:%Y-%m-%d %H:%M} in {self._zone.key}")
+            raise LineError(
+                f"invalid local time: {moment:%Y-%m-%d %H:%M} does not exist in {self._zone.key} (start of DST)"
+            )
         minute = moment.replace(tzinfo=first)
-        before = self.dst_state.get(sensor)
-        if before is not None and before.date() == moment.date():
-            back = before.replace(tzinfo=None) - moment
-            if before.tzinfo == second or back >= DST_LATE_LINE:
+        previous = self.dst_state.get(sensor)
+        if previous is not None and previous.date() == moment.date():
+            back = previous.replace(tzinfo=None) - moment
+            if previous.tzinfo == second or back >= DST_LATE_LINE:
                 minute = moment.replace(tzinfo=second)
-        if before is None or minute > before or before.date() != moment.date():
-            if before is None and len(self.dst_state) >= MAX_DST_SENSORS:
+        if previous is None or minute > previous or previous.date() != moment.date():
+            if previous is None and len(self.dst_state) >= MAX_DST_SENSORS:
                 del self.dst_state[next(iter(self.dst_state))]
             self.dst_state[sensor] = minute
         return minute
@@ -94,8 +99,12 @@ class TimestampParser:
 
 def _parse_iso(text: str) -> datetime:
     if text[10:11] != " " and "T" not in text:
-        raise LineError(f"no time: {text[:40]!r}")
+        raise LineError(f"invalid timestamp: expected YYYY-MM-DD HH:MM, found {text[:40]!r}")
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        raise LineError(f"no time: {text[:40]!r}") from None
+        raise LineError(f"invalid timestamp: expected YYYY-MM-DD HH:MM, found {text[:40]!r}") from None
+
+
+def _year_error(year: int) -> str:
+    return f"invalid year: expected {SUPPORTED_YEARS.start} to {SUPPORTED_YEARS.stop - 1}, found {year}"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from cli import models
-from services.forecaster.main import make_model_loader
 from shared.domain.features import FEATURES_VERSION
 from shared.models import store
+from shared.models.loader import make_model_loader
 from shared.models.manifest import read_manifest
 from shared.models.store import MODEL_FILES
 from shared.settings import Settings

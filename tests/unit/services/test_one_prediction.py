@@ -1,4 +1,4 @@
-"""The seven columns of server.txt, the prediction check and the scores live on one message: the hour's Prediction."""
+"""The columns of server.txt, the prediction check and the scores use the same message: the hour's Prediction."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ DAYS = 9
 
 
 class VerdictRecordingService(RecordingService):
-    """Hears forecasts and verdicts."""
+    """Records predictions and verdicts."""
 
     consumes: ClassVar[tuple[type[Message], ...]] = (Prediction, Verdict)
 
 
 @dataclass
 class FakeFolder:
-    """data/sensor/ as a dict."""
+    """Keeps the files of data/sensor/ in a dict."""
 
     texts: dict[str, str] = field(default_factory=dict)
 
@@ -43,39 +43,39 @@ class FakeFolder:
         return self.texts.get(name, "")
 
     def prune_outbox(self, before: str, max_newer: int) -> None:
-        """Keeps all."""
+        """Does nothing: all blocks stay."""
 
 
-def test_the_columns_the_check_and_the_scores_are_of_the_same_prediction() -> None:
-    heard, sheets = VerdictRecordingService(), FakeFolder()
+def test_report_columns_check_and_scores_use_the_same_prediction() -> None:
+    recorder, folder = VerdictRecordingService(), FakeFolder()
     detector = Detector(Settings(), EmptyArchive())
-    reporter = Reporter(sheets, ZONE, HORIZONS, 30, NullHistoryLookup())
-    stage = Replay([make_forecaster(), detector, reporter, heard], NullService())
+    reporter = Reporter(folder, ZONE, HORIZONS, 30, NullHistoryLookup())
+    replay = Replay([make_forecaster(), detector, reporter, recorder], NullService())
     checked = {}
     for minute in range(DAYS * 1440 + 70):
-        stage.publish(reading(minute, flow(minute), 4 + 0.01 * (minute % 7)))
+        replay.publish(reading(minute, flow(minute), 4 + 0.01 * (minute % 7)))
         if minute % 60 == 0:
             checked[minute // 60] = detector._posts["001"].watch.station.predictions.get(NOW // HOUR + minute // 60)
-        stage.publish(tick(minute))
-    predictions = {one.issued_at: one for one in heard.messages if isinstance(one, Prediction)}
+        replay.publish(tick(minute))
+    predictions = {message.issued_at: message for message in recorder.messages if isinstance(message, Prediction)}
     for hour in range(4, DAYS * 24):
-        said = predictions[minute_at(60 * hour)]
-        assert checked[hour] == first_hours(said)
-        assert columns(sheets, hour) == [f"{p50[k]:.2f}" for p50 in middles(said) for k in HORIZONS]
+        prediction = predictions[minute_at(60 * hour)]
+        assert checked[hour] == first_hours(prediction)
+        assert columns(folder, hour) == [f"{p50[k]:.2f}" for p50 in p50_of(prediction) for k in HORIZONS]
     for score in predictions[minute_at(60 * DAYS * 24)].scores:
         issued = predictions[score.at - timedelta(hours=score.horizon)]
-        values = getattr(issued, score.channel)
-        came = values.p50[score.horizon] - score.error
-        assert score.inside == (values.p10[score.horizon] <= round(came, 4) <= values.p90[score.horizon])
-    told = {(score.channel, score.horizon) for score in predictions[minute_at(60 * DAYS * 24)].scores}
-    assert told == {(channel, horizon) for channel in CHANNELS for horizon in SCORED_HORIZONS}
+        forecast = getattr(issued, score.channel)
+        actual = forecast.p50[score.horizon] - score.error
+        assert score.inside == (forecast.p10[score.horizon] <= round(actual, 4) <= forecast.p90[score.horizon])
+    scored = {(score.channel, score.horizon) for score in predictions[minute_at(60 * DAYS * 24)].scores}
+    assert scored == {(channel, horizon) for channel in CHANNELS for horizon in SCORED_HORIZONS}
 
 
-def middles(prediction: Prediction) -> list[list[float]]:
-    return [[value or 0.0 for value in week.p50] for week in (prediction.flow_rate, prediction.pressure)]
+def p50_of(prediction: Prediction) -> list[list[float]]:
+    return [[value or 0.0 for value in forecast.p50] for forecast in (prediction.flow_rate, prediction.pressure)]
 
 
-def columns(sheets: FakeFolder, hour: int) -> list[str]:
-    """The fourteen columns of the line of a full hour, from its block in the outbox."""
+def columns(folder: FakeFolder, hour: int) -> list[str]:
+    """Return the fourteen forecast columns of a full hour's line, from its block in the outbox."""
     name = outbox_name(f"{START + timedelta(hours=hour):%Y-%m-%dT%H:%M}"[:15])
-    return sheets.texts[f"outbox/{name}"].splitlines()[0].split()[11:]
+    return folder.texts[f"outbox/{name}"].splitlines()[0].split()[11:]

@@ -1,4 +1,4 @@
-"""A database that was restored gets back from the reporter's blocks what neither it nor ingest has."""
+"""A restored database is backfilled from the reporter's blocks with what neither it nor ingest has."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from tests.unit.factories import START, minute_at, reading, tick, verdict
 SEOUL = ZoneInfo("Asia/Seoul")
 T0 = int(START.timestamp())
 BACKED_UP, LOST, SPOOLED = 100, 160, 200
-"""Minutes: the backup is of the first, ingest's spool begins at the second, the site was restored at the third."""
+"""Minutes: the backup ends at the first, ingest's spool starts at the second, the restore is at the third."""
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A restored site: 100 minutes in the database, 200 in the reporter's files, of which the last 40 come again."""
+    """A restored site: 100 minutes in the database and 200 in the reporter's files; the last 40 are retransmitted."""
     recorder = Recorder(tmp_path / "wvr.db", SEOUL, (0,))
     mark = ("site1", ("boot", 99, T0, 99))
     recorder.write([*map(reading, range(BACKED_UP)), *map(verdict, range(BACKED_UP))], [mark])
@@ -54,8 +54,8 @@ def recorder(data: Path) -> Iterator[Recorder]:
 
 
 def db_writer(data: Path, recorder: Recorder) -> DbWriter:
-    outbox = ReportReader(data / "sensor", backfill_marker(data / "wvr.db"), "site1", SEOUL)
-    care = DatabaseMaintenance("site1", recorder, backfill_source=outbox)
+    report_reader = ReportReader(data / "sensor", backfill_marker(data / "wvr.db"), "site1", SEOUL)
+    care = DatabaseMaintenance("site1", recorder, backfill_source=report_reader)
     service = DbWriter(recorder, "site1", 365, lambda seconds: minute_at((seconds - T0) / 60), care)
     list(service.start())
     return service
@@ -68,27 +68,27 @@ def handle_batches(service: DbWriter, *messages: Message, times: int = 1) -> lis
 
 
 def sources(data: Path) -> list[str]:
-    """Of all stored minutes in order of time."""
+    """Return the sources of all stored minutes in order of time."""
     history = History(data / "wvr.db", SEOUL, "site1")
-    found = history._rows("SELECT source FROM REAL_VAL_TB WHERE site = ? ORDER BY at")
-    return [row[0] for row in found]
+    rows = history._rows("SELECT source FROM REAL_VAL_TB WHERE site = ? ORDER BY at")
+    return [row[0] for row in rows]
 
 
-def test_what_only_the_blocks_have_comes_back_after_what_ingest_sent_again(data: Path, recorder: Recorder) -> None:
+def test_minutes_only_in_blocks_are_backfilled_after_retransmission(data: Path, recorder: Recorder) -> None:
     service = db_writer(data, recorder)
     newest = replace(tick(SPOOLED), boot_id="boot", seq=SPOOLED - 1)
     handle_batches(service, newest, times=5)
     assert len(sources(data)) == BACKED_UP
     again = [replace(reading(LOST), after=BACKED_UP - 1), *map(reading, range(LOST + 1, SPOOLED))]
-    said = handle_batches(service, *again, times=10)
+    messages = handle_batches(service, *again, times=10)
     assert sources(data) == ["test"] * 100 + ["outbox"] * 60 + ["test"] * 40
-    (progress,) = [message for message in said if isinstance(message, Progress)]
+    (progress,) = [message for message in messages if isinstance(message, Progress)]
     assert (progress.job, progress.step, progress.of) == ("import", 1, 1)
-    assert progress.text == "60 minutes were taken from the reporter's blocks"
+    assert progress.text == "60 minutes were backfilled from the reporter's blocks"
     assert not backfill_marker(data / "wvr.db").exists()
 
 
-def test_their_flags_are_their_verdicts_and_what_came_again_is_left_to_the_detector(
+def test_backfilled_flags_match_and_retransmitted_readings_are_left_to_the_detector(
     data: Path, recorder: Recorder
 ) -> None:
     service = db_writer(data, recorder)
@@ -96,33 +96,31 @@ def test_their_flags_are_their_verdicts_and_what_came_again_is_left_to_the_detec
     handle_batches(service, *again, replace(tick(SPOOLED), boot_id="boot", seq=SPOOLED - 1), times=10)
     history = History(data / "wvr.db", SEOUL, "site1")
     back = list(history.verdicts("001", T0 + BACKED_UP * 60, T0 + 10**6))
-    assert [one.flow_rate.night.flag for one in back] == [minute % 2 for minute in range(BACKED_UP, LOST)]
-    assert {one.reading.flow_rate for one in back} == {12.35}
-    assert [one.at for one in history.readings_without_verdict("001", T0, T0 + 10**6)] == [
-        minute_at(one) for one in range(LOST, SPOOLED)
+    assert [item.flow_rate.night.flag for item in back] == [minute % 2 for minute in range(BACKED_UP, LOST)]
+    assert {item.reading.flow_rate for item in back} == {12.35}
+    assert [item.at for item in history.readings_without_verdict("001", T0, T0 + 10**6)] == [
+        minute_at(item) for item in range(LOST, SPOOLED)
     ]
     assert len(list(history._rows("SELECT 1 FROM HOURLY_VAL_TB WHERE site = ?"))) == 4
 
 
-def test_the_exact_value_wins_whenever_it_comes(data: Path, recorder: Recorder) -> None:
+def test_exact_value_replaces_the_backfilled_one(data: Path, recorder: Recorder) -> None:
     handle_batches(db_writer(data, recorder), replace(tick(200), boot_id="boot", seq=99), times=10)
     assert sources(data) == ["test"] * 100 + ["outbox"] * 100
     recorder.write([reading(minute, 9.8765) for minute in range(50, 150)])
     assert sources(data) == ["test"] * 150 + ["outbox"] * 50
     history = History(data / "wvr.db", SEOUL, "site1")
-    found = history.readings("001", T0 + 99 * 60, T0 + 101 * 60).flow_rate.tolist()
-    assert found == [12.34, 9.8765]
+    rows = history.readings("001", T0 + 99 * 60, T0 + 101 * 60).flow_rate.tolist()
+    assert rows == [12.34, 9.8765]
 
 
-def test_without_a_restore_the_blocks_are_left_alone(data: Path, recorder: Recorder) -> None:
+def test_blocks_are_ignored_without_a_restore(data: Path, recorder: Recorder) -> None:
     backfill_marker(data / "wvr.db").unlink()
     assert not handle_batches(db_writer(data, recorder), replace(tick(200), boot_id="boot", seq=99), times=5)
     assert len(sources(data)) == BACKED_UP
 
 
-def test_a_part_that_could_not_be_stored_is_tried_again(
-    data: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_batch_is_stored_again(data: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     service = db_writer(data, recorder)
     handle_batches(service, replace(tick(200), boot_id="boot", seq=99))
     with monkeypatch.context() as patched:
@@ -137,7 +135,7 @@ def locked(_: object) -> int:
     raise Unavailable("the database is locked by another program")
 
 
-def test_lines_that_mean_no_reading_or_cannot_be_read_are_left_out(tmp_path: Path) -> None:
+def test_lines_without_reading_and_invalid_lines_are_skipped(tmp_path: Path) -> None:
     (tmp_path / "outbox").mkdir()
     good = "001  2026-10-25T01:59  1.50  NULL  0 1 NULL 0  NULL NULL NULL  NULL NULL"
     lines = [
@@ -153,7 +151,7 @@ def test_lines_that_mean_no_reading_or_cannot_be_read_are_left_out(tmp_path: Pat
     (tmp_path / "outbox/server-20261025T0150.txt").write_text("\n".join(lines), encoding="ascii")
     (tmp_path / "outbox/server-20261025T0200.txt").write_bytes(b"\xff\xfe")
     (tmp_path / "outbox/server-20261025T0210.txt").mkdir()
-    outbox = ReportReader(tmp_path, tmp_path / "owed", "site1", ZoneInfo("Europe/Berlin"))
-    (found,) = [verdict for day in outbox.batches() for verdict in day]
-    assert found.at.isoformat() == "2026-10-25T01:59:00+02:00"
-    assert (found.reading.flow_rate, found.reading.pressure, found.flow_rate.value.flag) == (1.5, None, 1)
+    report_reader = ReportReader(tmp_path, tmp_path / "owed", "site1", ZoneInfo("Europe/Berlin"))
+    (rows,) = [verdict for day in report_reader.batches() for verdict in day]
+    assert rows.at.isoformat() == "2026-10-25T01:59:00+02:00"
+    assert (rows.reading.flow_rate, rows.reading.pressure, rows.flow_rate.value.flag) == (1.5, None, 1)

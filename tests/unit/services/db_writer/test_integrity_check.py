@@ -1,4 +1,4 @@
-"""Damage of a database that runs is found before a write meets it, and mended."""
+"""Corruption of a running database is found before a write meets it, and repaired."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.db_writer.looking import BackgroundIntegrityCheck
+from services.db_writer.background import BackgroundIntegrityCheck
 from services.db_writer.maintenance import DatabaseMaintenance
 from services.db_writer.service import DbWriter
 from shared.contract.messages import Message, Status
@@ -23,17 +23,17 @@ SEOUL = ZoneInfo("Asia/Seoul")
 
 
 class FakeIntegrityCheck:
-    """Finds at once what it is told to find."""
+    """A check that returns a given result at once."""
 
-    def __init__(self, found: str = "") -> None:
-        self.starts, self.flaw = 0, found
+    def __init__(self, corruption: str = "") -> None:
+        self.starts, self.corruption = 0, corruption
 
     def start(self) -> None:
         self.starts += 1
 
     def poll(self) -> str:
-        found, self.flaw = (self.flaw, "") if self.starts else ("", self.flaw)
-        return found
+        corruption, self.corruption = (self.corruption, "") if self.starts else ("", self.corruption)
+        return corruption
 
 
 def status(note: str) -> Status:
@@ -45,43 +45,43 @@ def db_writer(look: FakeIntegrityCheck | BackgroundIntegrityCheck, store: FakeSt
     return DbWriter(store, "site1", 365, lambda seconds: START + timedelta(seconds=seconds), care)
 
 
-def looks(*messages: Message) -> int:
-    eye = FakeIntegrityCheck()
-    handle_batch(db_writer(eye, FakeStore()), *messages)
-    return eye.starts
+def count_checks(*messages: Message) -> int:
+    check = FakeIntegrityCheck()
+    handle_batch(db_writer(check, FakeStore()), *messages)
+    return check.starts
 
 
-def test_it_looks_each_hour_and_when_a_reader_has_met_damage() -> None:
-    assert looks(*map(tick, range(120))) == 2
-    assert looks(status(""), status("the disk is full; readings wait until there is space")) == 0
-    assert looks(status(STATUS_DATABASE_DAMAGED)) == 1
+def test_check_runs_each_hour_and_when_a_reader_reports_corruption() -> None:
+    assert count_checks(*map(tick, range(120))) == 2
+    assert count_checks(status(""), status("the disk is full; readings are buffered until there is space")) == 0
+    assert count_checks(status(STATUS_DATABASE_DAMAGED)) == 1
 
 
-def test_damage_is_mended_before_anything_more_is_stored() -> None:
-    shelf = FakeStore()
-    handle_batch(db_writer(FakeIntegrityCheck("page 7 is torn"), shelf), status(STATUS_DATABASE_DAMAGED))
-    assert shelf.repairs == 1
-    shelf = FakeStore()
-    handle_batch(db_writer(FakeIntegrityCheck(), shelf), status(STATUS_DATABASE_DAMAGED))
-    assert shelf.repairs == 0
+def test_database_is_repaired_before_anything_more_is_stored() -> None:
+    store = FakeStore()
+    handle_batch(db_writer(FakeIntegrityCheck("page 7 is torn"), store), status(STATUS_DATABASE_DAMAGED))
+    assert store.repairs == 1
+    store = FakeStore()
+    handle_batch(db_writer(FakeIntegrityCheck(), store), status(STATUS_DATABASE_DAMAGED))
+    assert store.repairs == 0
 
 
-def test_what_cannot_be_mended_now_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    shelf = FakeStore()
+def test_failed_repair_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = FakeStore()
 
     def no_space() -> None:
-        raise Unavailable("wvr.db is damaged, and can't be replaced now: no space")
+        raise Unavailable("wvr.db is damaged, and cannot be replaced now: no space")
 
     with monkeypatch.context() as patched:
-        patched.setattr(shelf, "repair", no_space)
-        service = db_writer(FakeIntegrityCheck("page 7 is torn"), shelf)
+        patched.setattr(store, "repair", no_space)
+        service = db_writer(FakeIntegrityCheck("page 7 is torn"), store)
         for _ in range(2):
             with pytest.raises(Unavailable):
                 handle_batch(service, status(STATUS_DATABASE_DAMAGED), reading(0))
-    assert not shelf.stored
+    assert not store.stored
 
 
-def test_a_torn_page_that_no_write_meets_is_found_and_the_backup_restored(tmp_path: Path) -> None:
+def test_corrupt_page_is_found_and_the_backup_restored(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "wvr.db", SEOUL, (0,))
     recorder.write([reading(minute) for minute in range(5000)])
     backups.create_backup(tmp_path / "wvr.db", tmp_path / "backup", START, lambda *_: None)

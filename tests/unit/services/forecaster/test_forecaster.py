@@ -34,7 +34,7 @@ WEEK_MINUTES = 7 * 24 * 60
 
 @dataclass
 class FakeHistory:
-    """History that a test writes by hand: one sensor's readings, and its newest prediction."""
+    """History of one sensor: readings and predictions that a test sets."""
 
     series: Series = field(default_factory=lambda: series([]))
     last_issued: int | None = None
@@ -43,7 +43,7 @@ class FakeHistory:
     stored: list[Prediction] = field(default_factory=list)
     """Predictions whose forecasts and scores are stored."""
     live: int | None = None
-    """Readings from this second on are the meter's, those before imported; None: those after the newest prediction."""
+    """Readings before this time (epoch seconds) are imported; None: before the newest prediction."""
 
     def sensors(self) -> list[str]:
         return ["001"] if len(self.series) else []
@@ -68,23 +68,23 @@ class FakeHistory:
         return self.newest if sensor == "001" else None
 
     def forecasts_for_hours(self, sensor: str, start: int, stop: int) -> list[ForecastPoint]:
-        found = []
-        for one in self.stored:
-            issued = int(one.issued_at.timestamp())
-            for channel, week in (("flow_rate", one.flow_rate), ("pressure", one.pressure)):
-                for k in SCORED_HORIZONS if week.p50 else ():
-                    quantiles = (week.p10[k], week.p50[k], week.p90[k])
-                    found.append(ForecastPoint(channel, issued, issued + k * HOUR, week.model, *quantiles))  # type: ignore[arg-type]
-        return [one for one in found if sensor == "001" and start <= one.at < stop]
+        points = []
+        for stored in self.stored:
+            issued = int(stored.issued_at.timestamp())
+            for channel, forecast in (("flow_rate", stored.flow_rate), ("pressure", stored.pressure)):
+                for k in SCORED_HORIZONS if forecast.p50 else ():
+                    quantiles = (forecast.p10[k], forecast.p50[k], forecast.p90[k])
+                    points.append(ForecastPoint(channel, issued, issued + k * HOUR, forecast.model, *quantiles))  # type: ignore[arg-type]
+        return [point for point in points if sensor == "001" and start <= point.at < stop]
 
     def scores(self, sensor: str, start: int, stop: int) -> list[Score]:
-        found = [score for one in self.stored for score in one.scores if sensor == "001"]
-        return [score for score in found if start <= score.at.timestamp() < stop]
+        scores = [score for stored in self.stored for score in stored.scores if sensor == "001"]
+        return [score for score in scores if start <= score.at.timestamp() < stop]
 
 
 @dataclass
 class FakeModel:
-    """Adds so many scales to the profile."""
+    """Adds a constant to the profile, in residual standard deviations."""
 
     id: str = "model-1"
     added: float = 2.0
@@ -95,7 +95,7 @@ class FakeModel:
 
 
 class FakeModelLoader:
-    """Models by folder."""
+    """Loads models from a dict by folder."""
 
     def __init__(self, models: dict[str, FakeModel] | None = None) -> None:
         self.models = models or {}
@@ -105,13 +105,13 @@ class FakeModelLoader:
 
 
 def series(readings: Iterable[Reading]) -> Series:
-    rows = [(int(one.at.timestamp()), one.flow_rate, one.pressure) for one in readings]
+    rows = [(int(entry.at.timestamp()), entry.flow_rate, entry.pressure) for entry in readings]
     table = np.array(rows, dtype=np.float64).reshape(-1, 3)
     return Series(table[:, 0].astype(np.int64), table[:, 1], table[:, 2])
 
 
 def flow(minute: float) -> float:
-    """m³/h: a daily wave around 10."""
+    """Return a flow rate in m³/h: a daily wave around 10."""
     return 10 + 3 * float(np.sin((NOW // 60 + minute) * np.pi / 720))
 
 
@@ -119,21 +119,21 @@ def minutes(start: int, stop: int) -> list[Reading]:
     return [reading(minute, flow(minute)) for minute in range(start, stop)]
 
 
-def make_forecaster(past: FakeHistory | None = None, shelf: FakeModelLoader | None = None) -> Forecaster:
-    return Forecaster("site1", SEOUL, past or FakeHistory(), shelf or FakeModelLoader(), NO_HOLIDAYS)
+def make_forecaster(history: FakeHistory | None = None, loader: FakeModelLoader | None = None) -> Forecaster:
+    return Forecaster("site1", SEOUL, history or FakeHistory(), loader or FakeModelLoader(), NO_HOLIDAYS)
 
 
 def handle_all(service: Forecaster, messages: Sequence[Message]) -> list[Prediction]:
-    out = [said for message in messages for said in service.handle(message)]
-    assert all(isinstance(message, Prediction) for message in out)
-    return [message for message in out if isinstance(message, Prediction)]
+    outputs = [output for message in messages for output in service.handle(message)]
+    assert all(isinstance(output, Prediction) for output in outputs)
+    return [output for output in outputs if isinstance(output, Prediction)]
 
 
 def in_event_time(readings: Iterable[Reading], last: int) -> list[Message]:
-    """Each minute its readings, then its tick."""
+    """Return for each minute its readings, then its tick."""
     by_minute: dict[object, list[Message]] = {}
-    for one in readings:
-        by_minute.setdefault(one.at, []).append(one)
+    for entry in readings:
+        by_minute.setdefault(entry.at, []).append(entry)
     return [message for minute in range(last) for message in (*by_minute.get(minute_at(minute), []), tick(minute))]
 
 
@@ -142,28 +142,28 @@ def trained(promoted: bool = True, channel: Channel = "flow_rate") -> ModelTrain
     return ModelTrained("site1", "001", START, channel, "model-1", path, "0" * 64, START, START, {}, promoted, "")
 
 
-def test_a_sensors_first_reading_gets_an_empty_forecast_of_its_hour() -> None:
+def test_first_reading_gets_an_empty_forecast_of_its_hour() -> None:
     (first,) = handle_all(make_forecaster(), [reading(17)])
     assert first.issued_at == minute_at(0)
     assert first.flow_rate.p50 == first.pressure.p90 == ()
 
 
-def test_a_restart_ends_with_the_newest_forecast_so_that_it_is_the_retained_one() -> None:
-    past = FakeHistory(series(minutes(0, 150)), NOW + 2 * HOUR, [NOW + HOUR], prediction(120))
-    said_at_start = [one for one in make_forecaster(past).start() if isinstance(one, Prediction)]
-    assert [one.issued_at for one in said_at_start] == [minute_at(60), minute_at(120)]
-    assert said_at_start[-1] == prediction(120)
+def test_restart_ends_with_the_newest_forecast_for_the_retained_message() -> None:
+    history = FakeHistory(series(minutes(0, 150)), NOW + 2 * HOUR, [NOW + HOUR], prediction(120))
+    at_start = [forecast for forecast in make_forecaster(history).start() if isinstance(forecast, Prediction)]
+    assert [forecast.issued_at for forecast in at_start] == [minute_at(60), minute_at(120)]
+    assert at_start[-1] == prediction(120)
 
 
-def test_each_full_hour_is_forecast_once_when_its_last_minute_has_closed() -> None:
+def test_each_full_hour_is_forecast_once_after_its_last_minute() -> None:
     service = make_forecaster()
-    assert [one.issued_at for one in handle_all(service, in_event_time(minutes(0, 59), 59))] == [minute_at(0)]
+    assert [forecast.issued_at for forecast in handle_all(service, in_event_time(minutes(0, 59), 59))] == [minute_at(0)]
     assert handle_all(service, [reading(59, 10.0)]) == []
-    assert [one.issued_at for one in handle_all(service, [tick(59)])] == [minute_at(60)]
+    assert [forecast.issued_at for forecast in handle_all(service, [tick(59)])] == [minute_at(60)]
     assert handle_all(service, [reading(60, 10.0), tick(60)]) == []
 
 
-def test_a_forecast_has_169_values_of_both_channels_with_four_decimals() -> None:
+def test_forecast_has_169_values_of_both_channels_with_four_decimals() -> None:
     service = make_forecaster()
     *_, last = handle_all(service, minutes(0, 3 * 24 * 60 + 1))
     assert [len(q) for q in (last.flow_rate.p10, last.flow_rate.p50, last.pressure.p50, last.pressure.p90)] == [169] * 4
@@ -175,135 +175,148 @@ def test_a_forecast_has_169_values_of_both_channels_with_four_decimals() -> None
 @pytest.mark.parametrize(
     "gap", [7, 200, 3 * 24 * 60, 9 * 24 * 60], ids=["minutes", "hours", "days", "more than a week"]
 )
-def test_the_same_predictions_come_whether_ticks_run_far_ahead_or_in_event_time(gap: int) -> None:
+def test_predictions_are_equal_with_ticks_ahead_and_in_event_time(gap: int) -> None:
     readings = [*minutes(0, 1501), *minutes(1501 + gap, 1501 + gap + 400)]
     readings.insert(700, reading(333, 99.0))
     end = 1501 + gap + 400
     far_ahead: list[Message] = []
-    for one in readings:
-        far_ahead += [one, tick(900_000)] if one.at.minute % 7 == 0 else [one]
+    for entry in readings:
+        far_ahead += [entry, tick(900_000)] if entry.at.minute % 7 == 0 else [entry]
     in_time = handle_all(make_forecaster(), in_event_time(readings, end))
     drained = handle_all(make_forecaster(), far_ahead)
     assert in_time == drained
-    assert len({one.issued_at for one in drained}) == len(drained)
+    assert len({forecast.issued_at for forecast in drained}) == len(drained)
 
 
-def test_a_channel_that_is_always_absent_is_not_forecast() -> None:
+def test_channel_without_values_is_not_forecast() -> None:
     service = make_forecaster()
     *_, last = handle_all(service, [reading(minute, flow(minute), None) for minute in range(600)])
     assert last.flow_rate.p50
     assert last.pressure.p50 == ()
 
 
-def test_a_silent_sensor_is_forecast_for_a_week_and_no_longer() -> None:
+def test_silent_sensor_is_forecast_for_a_week() -> None:
     service = make_forecaster()
     handle_all(service, minutes(0, 300))
     issued = [
-        one.issued_at for one in handle_all(service, [tick(minute) for minute in range(300, 300 + 2 * WEEK_MINUTES)])
+        forecast.issued_at
+        for forecast in handle_all(service, [tick(minute) for minute in range(300, 300 + 2 * WEEK_MINUTES)])
     ]
     assert issued == [minute_at(300 + 60 * hour) for hour in range(len(issued))]
     assert issued[-1] == minute_at(240 + 168 * 60)
 
 
-def test_readings_that_come_late_each_minute_still_have_their_hour_forecast_before_they_are_judged() -> None:
+def test_late_readings_still_have_their_hour_forecast_first() -> None:
     service = make_forecaster()
     late = [message for minute in range(180) for message in (tick(minute + 3), reading(minute, flow(minute)))]
-    assert [one.issued_at for one in handle_all(service, late)] == [minute_at(0), minute_at(60), minute_at(120)]
+    assert [forecast.issued_at for forecast in handle_all(service, late)] == [
+        minute_at(0),
+        minute_at(60),
+        minute_at(120),
+    ]
 
 
-def test_an_hour_with_fewer_than_thirty_known_minutes_is_unknown() -> None:
-    few, enough = make_forecaster(), make_forecaster()
-    handle_all(few, [*minutes(0, 180), *minutes(180, 209)])
-    handle_all(enough, [*minutes(0, 180), *minutes(180, 210)])
-    assert np.isnan(few.hourly_histories["001"].window_before(NOW // 3600 + 4)[0]["flow_rate"][-1])
-    assert enough.hourly_histories["001"].window_before(NOW // 3600 + 4)[0]["flow_rate"][-1] == pytest.approx(
+def test_hour_with_fewer_than_thirty_known_minutes_is_unknown() -> None:
+    incomplete, complete = make_forecaster(), make_forecaster()
+    handle_all(incomplete, [*minutes(0, 180), *minutes(180, 209)])
+    handle_all(complete, [*minutes(0, 180), *minutes(180, 210)])
+    assert np.isnan(incomplete.hourly_histories["001"].window_before(NOW // 3600 + 4)[0]["flow_rate"][-1])
+    assert complete.hourly_histories["001"].window_before(NOW // 3600 + 4)[0]["flow_rate"][-1] == pytest.approx(
         flow(194.5), abs=0.01
     )
 
 
-def test_the_first_of_two_readings_of_a_minute_counts() -> None:
+def test_first_of_two_readings_of_a_minute_counts() -> None:
     service = make_forecaster()
     handle_all(
         service,
         [
             message
-            for one in minutes(0, 60)
-            for message in (one, reading((one.at - START) / timedelta(minutes=1), 99.0))
+            for entry in minutes(0, 60)
+            for message in (entry, reading((entry.at - START) / timedelta(minutes=1), 99.0))
         ],
     )
     assert service.hourly_histories["001"].window_before(NOW // 3600 + 1)[0]["flow_rate"][-1] < 20
 
 
-def test_a_late_reading_changes_no_issued_forecast_but_is_remembered() -> None:
+def test_late_reading_changes_only_later_forecasts() -> None:
     service = make_forecaster()
     handle_all(service, [*minutes(0, 20), *minutes(60, 130)])
     assert handle_all(service, minutes(20, 60)) == []
     assert not np.isnan(service.hourly_histories["001"].window_before(NOW // 3600 + 2)[0]["flow_rate"][-2])
 
 
-def test_one_reading_with_a_clock_far_ahead_stops_no_forecast() -> None:
+def test_single_reading_far_ahead_stops_no_forecast() -> None:
     service = make_forecaster()
     handle_all(service, minutes(0, 90))
     assert handle_all(service, [reading(50_000, 99.0)]) == []
-    assert [one.issued_at for one in handle_all(service, in_event_time(minutes(90, 200), 200)[180:])] == [
+    assert [forecast.issued_at for forecast in handle_all(service, in_event_time(minutes(90, 200), 200)[180:])] == [
         minute_at(120),
         minute_at(180),
     ]
 
 
-def test_hours_missed_while_it_was_off_are_caught_up_at_the_start() -> None:
+def test_hours_missed_while_stopped_are_forecast_at_the_start() -> None:
     stored = minutes(0, 3000)
-    never_off = handle_all(make_forecaster(), stored)
-    kept = [one for one in never_off if one.issued_at <= minute_at(2400)]
-    past = FakeHistory(series(stored), int(minute_at(2400).timestamp()), stored=kept)
-    caught_up = list(make_forecaster(past).start())
-    assert caught_up == [one for one in never_off if one.issued_at > minute_at(2400)]
+    without_stop = handle_all(make_forecaster(), stored)
+    stored_before = [forecast for forecast in without_stop if forecast.issued_at <= minute_at(2400)]
+    history = FakeHistory(series(stored), int(minute_at(2400).timestamp()), stored=stored_before)
+    issued_at_start = list(make_forecaster(history).start())
+    assert issued_at_start == [forecast for forecast in without_stop if forecast.issued_at > minute_at(2400)]
 
 
-def test_a_long_time_off_leaves_what_a_long_time_on_would_have() -> None:
-    """Weeks of it, with a pause of two days and a silence of ten."""
+def test_long_stop_gives_the_same_forecasts_as_no_stop() -> None:
+    """Weeks, with a pause of two days and a silence of ten."""
     day = 24 * 60
     stored = [*minutes(0, 9 * day), *minutes(11 * day, 20 * day), *minutes(30 * day, 32 * day)]
-    never_off = handle_all(make_forecaster(), stored)
-    kept = [one for one in never_off if one.issued_at <= minute_at(day)]
-    caught_up = list(make_forecaster(FakeHistory(series(stored), int(minute_at(day).timestamp()), stored=kept)).start())
-    assert caught_up == never_off[len(kept) :]
-    ends = [one.issued_at for one in never_off if minute_at(20 * day) <= one.issued_at <= minute_at(30 * day)]
+    without_stop = handle_all(make_forecaster(), stored)
+    stored_before = [forecast for forecast in without_stop if forecast.issued_at <= minute_at(day)]
+    issued_at_start = list(
+        make_forecaster(FakeHistory(series(stored), int(minute_at(day).timestamp()), stored=stored_before)).start()
+    )
+    assert issued_at_start == without_stop[len(stored_before) :]
+    ends = [
+        forecast.issued_at
+        for forecast in without_stop
+        if minute_at(20 * day) <= forecast.issued_at <= minute_at(30 * day)
+    ]
     assert len(ends) == 7 * 24 + 1
 
 
-def test_a_start_before_its_first_forecast_is_stored_says_every_hour_again() -> None:
-    """Readings are stored, forecasts still on their way: the same come again, and are scored."""
+def test_start_without_stored_forecasts_issues_every_hour_again() -> None:
+    """Readings are stored, forecasts not yet: the same ones are issued again, and are scored."""
     readings = minutes(0, 3000)
-    never_off = handle_all(make_forecaster(), readings)
+    without_stop = handle_all(make_forecaster(), readings)
     restarted = make_forecaster(FakeHistory(series(readings[:2000]), live=NOW))
-    again = [one for one in restarted.start() if isinstance(one, Prediction)]
-    assert [*again, *handle_all(restarted, readings[2000:])] == never_off
+    issued_again = [forecast for forecast in restarted.start() if isinstance(forecast, Prediction)]
+    assert [*issued_again, *handle_all(restarted, readings[2000:])] == without_stop
 
 
-def test_a_first_start_on_imported_history_forecasts_the_present_hour() -> None:
-    past = FakeHistory(series(minutes(0, 3000)))
-    (now,) = make_forecaster(past).start()
+def test_first_start_on_imported_history_forecasts_the_present_hour() -> None:
+    history = FakeHistory(series(minutes(0, 3000)))
+    (now,) = make_forecaster(history).start()
     assert isinstance(now, Prediction)
     assert now.issued_at == minute_at(2940)
     assert now.flow_rate.p50
 
 
-def test_after_a_restart_it_goes_on_as_if_it_had_never_been_off() -> None:
+def test_restart_continues_as_without_a_stop() -> None:
     readings = minutes(0, 6000)
-    never_off = handle_all(make_forecaster(), readings)
-    kept = [one for one in never_off if one.issued_at <= minute_at(4320)]
-    past = FakeHistory(series(readings[:4321]), int(minute_at(4320).timestamp()), stored=kept)
-    restarted = make_forecaster(past)
+    without_stop = handle_all(make_forecaster(), readings)
+    stored_before = [forecast for forecast in without_stop if forecast.issued_at <= minute_at(4320)]
+    history = FakeHistory(series(readings[:4321]), int(minute_at(4320).timestamp()), stored=stored_before)
+    restarted = make_forecaster(history)
     assert list(restarted.start()) == []
-    assert handle_all(restarted, readings[4300:]) == [one for one in never_off if one.issued_at > minute_at(4320)]
+    assert handle_all(restarted, readings[4300:]) == [
+        forecast for forecast in without_stop if forecast.issued_at > minute_at(4320)
+    ]
 
 
-def test_imported_history_is_learned_from_when_the_import_is_done() -> None:
-    past = FakeHistory()
-    service = make_forecaster(past)
+def test_imported_history_is_used_after_the_import() -> None:
+    history = FakeHistory()
+    service = make_forecaster(history)
     handle_all(service, minutes(9000, 9030))
-    past.series = series(minutes(0, 9000))
+    history.series = series(minutes(0, 9000))
     handle_all(service, [Progress("site1", START, "import", 3, 3, None, "")])
     (first,) = handle_all(service, [*minutes(9030, 9060), tick(9059)])
     assert [value or 0.0 for value in first.flow_rate.p50[:24]] == pytest.approx(
@@ -311,7 +324,7 @@ def test_imported_history_is_learned_from_when_the_import_is_done() -> None:
     )
 
 
-def test_a_promoted_model_is_taken_up_at_once_and_named() -> None:
+def test_promoted_model_is_used_at_once_and_named() -> None:
     service = make_forecaster(FakeHistory(series(minutes(-3 * WEEK_MINUTES, 0)), NOW))
     list(service.start())
     service.load_model = FakeModelLoader({"output/Learning_lstm/flow_rate/001": FakeModel()})
@@ -322,7 +335,7 @@ def test_a_promoted_model_is_taken_up_at_once_and_named() -> None:
     assert (after.flow_rate.p50[0] or 0) > flow(149.5) + 0.05
 
 
-def test_a_model_that_was_not_promoted_is_left_alone() -> None:
+def test_refused_model_is_ignored() -> None:
     service = make_forecaster(FakeHistory(series(minutes(-3 * WEEK_MINUTES, 0)), NOW))
     list(service.start())
     service.load_model = FakeModelLoader({"output/Learning_lstm/flow_rate/001": FakeModel()})
@@ -330,83 +343,91 @@ def test_a_model_that_was_not_promoted_is_left_alone() -> None:
     assert after.flow_rate.model == "profile"
 
 
-def test_a_model_that_cannot_be_opened_leaves_the_old_one_in_use() -> None:
-    shelf = FakeModelLoader({"output/Learning_lstm/flow_rate/001": FakeModel("old")})
-    service = make_forecaster(FakeHistory(series(minutes(-3 * WEEK_MINUTES, 0)), NOW), shelf)
+def test_invalid_model_leaves_the_old_one_active() -> None:
+    loader = FakeModelLoader({"output/Learning_lstm/flow_rate/001": FakeModel("old")})
+    service = make_forecaster(FakeHistory(series(minutes(-3 * WEEK_MINUTES, 0)), NOW), loader)
     list(service.start())
-    shelf.models.clear()
+    loader.models.clear()
     (after,) = handle_all(service, [trained(), *minutes(0, 60), tick(59)])
     assert after.flow_rate.model == "old"
 
 
-def test_the_profile_is_taken_up_at_once_unless_a_model_serves_again_by_now() -> None:
-    shelf = FakeModelLoader({"output/Learning_lstm/flow_rate/001": FakeModel("old")})
-    service = make_forecaster(FakeHistory(series(minutes(-3 * WEEK_MINUTES, 0)), NOW), shelf)
+def test_profile_is_activated_unless_a_newer_model_is_active() -> None:
+    loader = FakeModelLoader({"output/Learning_lstm/flow_rate/001": FakeModel("old")})
+    service = make_forecaster(FakeHistory(series(minutes(-3 * WEEK_MINUTES, 0)), NOW), loader)
     list(service.start())
     (stale,) = handle_all(service, [replace(trained(), id="profile", checksum=""), *minutes(0, 60), tick(59)])
-    shelf.models.clear()
+    loader.models.clear()
     (after,) = handle_all(service, [replace(trained(), id="profile", checksum=""), *minutes(60, 120), tick(119)])
     assert (stale.flow_rate.model, after.flow_rate.model) == ("old", "profile")
 
 
-def test_the_newest_model_is_in_use_from_the_start() -> None:
-    shelf = FakeModelLoader({"output/Learning_lstm/pressure/001": FakeModel("newest")})
-    (first,) = make_forecaster(FakeHistory(series(minutes(-3 * WEEK_MINUTES, 0)), NOW - 3600 - 3600), shelf).start()
+def test_newest_model_is_active_from_the_start() -> None:
+    loader = FakeModelLoader({"output/Learning_lstm/pressure/001": FakeModel("newest")})
+    (first,) = make_forecaster(FakeHistory(series(minutes(-3 * WEEK_MINUTES, 0)), NOW - 3600 - 3600), loader).start()
     assert isinstance(first, Prediction)
     assert (first.flow_rate.model, first.pressure.model) == ("profile", "newest")
 
 
-def test_with_too_little_known_of_two_weeks_the_profile_forecasts() -> None:
-    shelf = FakeModelLoader({"output/Learning_lstm/flow_rate/001": FakeModel()})
-    (first,) = make_forecaster(FakeHistory(series(minutes(-WEEK_MINUTES, 0)), NOW - 7200), shelf).start()
+def test_profile_forecasts_with_too_little_data_for_the_model() -> None:
+    loader = FakeModelLoader({"output/Learning_lstm/flow_rate/001": FakeModel()})
+    (first,) = make_forecaster(FakeHistory(series(minutes(-WEEK_MINUTES, 0)), NOW - 7200), loader).start()
     assert isinstance(first, Prediction)
     assert first.flow_rate.model == "profile"
 
 
-def test_a_flow_that_is_never_negative_is_never_forecast_below_zero() -> None:
+def test_flow_that_is_never_negative_is_never_forecast_below_zero() -> None:
     service = make_forecaster()
     noise = np.random.default_rng(1).exponential(1.0, 3 * 24)
     *_, last = handle_all(service, [reading(minute, float(noise[minute // 60])) for minute in range(3 * 24 * 60)])
     assert min(value for value in last.flow_rate.p10 if value is not None) >= 0
 
 
-def test_a_tick_of_another_year_ends_no_hour_of_a_sensor_that_pauses() -> None:
+def test_tick_of_another_year_ends_no_hour_of_a_pausing_sensor() -> None:
     service = make_forecaster()
     handle_all(service, in_event_time(minutes(0, 100), 100))
     year = 365 * 24 * 60
     assert handle_all(service, [tick(year + minute) for minute in range(19)]) == []
-    assert [one.issued_at for one in handle_all(service, [tick(year + 19), tick(year + 20)])] == [minute_at(120)]
-    assert [one.issued_at for one in handle_all(service, minutes(121, 181))] == [minute_at(180)]
+    assert [forecast.issued_at for forecast in handle_all(service, [tick(year + 19), tick(year + 20)])] == [
+        minute_at(120)
+    ]
+    assert [forecast.issued_at for forecast in handle_all(service, minutes(121, 181))] == [minute_at(180)]
 
 
-def test_a_meter_that_was_set_back_a_year_is_forecast_again() -> None:
+def test_meter_that_was_set_back_a_year_is_forecast_again() -> None:
     service, year = make_forecaster(), 365 * 24 * 60
     handle_all(service, in_event_time(minutes(year, year + 100), year + 100)[year:])
     assert handle_all(service, in_event_time(minutes(0, 59), 59)) == []
-    found = handle_all(service, in_event_time(minutes(59, 200), 200)[59:])
-    assert [one.issued_at for one in found] == [minute_at(0), minute_at(60), minute_at(120), minute_at(180)]
+    issued = handle_all(service, in_event_time(minutes(59, 200), 200)[59:])
+    assert [forecast.issued_at for forecast in issued] == [minute_at(0), minute_at(60), minute_at(120), minute_at(180)]
 
 
-def test_late_readings_that_were_known_turn_nothing_back() -> None:
+def test_repeated_old_readings_are_no_clock_setback() -> None:
     service = make_forecaster()
     handle_all(service, in_event_time(minutes(0, 400), 400))
     assert handle_all(service, minutes(0, 200)) == []
-    assert [one.issued_at for one in handle_all(service, minutes(400, 421))] == [minute_at(420)]
+    assert [forecast.issued_at for forecast in handle_all(service, minutes(400, 421))] == [minute_at(420)]
 
 
-def test_hours_that_history_lacks_are_made_up_for_as_they_would_have_been() -> None:
+def test_missing_stored_hours_are_backfilled_unchanged() -> None:
     readings = minutes(0, 3 * 24 * 60)
-    undisturbed = {one.issued_at: one for one in handle_all(make_forecaster(), readings)}
-    lost = [50, 51, 60]
-    kept = [one for issued_at, one in undisturbed.items() if issued_at not in [minute_at(60 * hour) for hour in lost]]
-    past = FakeHistory(series(readings), NOW + 71 * HOUR, [NOW + hour * HOUR for hour in lost], stored=kept)
-    service = make_forecaster(past)
-    made = [message for message in service.start() if isinstance(message, Prediction)]
-    assert made == [undisturbed[minute_at(60 * hour)] for hour in lost]
+    without_loss = {forecast.issued_at: forecast for forecast in handle_all(make_forecaster(), readings)}
+    lost_hours = [50, 51, 60]
+    stored_before = [
+        forecast
+        for issued_at, forecast in without_loss.items()
+        if issued_at not in [minute_at(60 * hour) for hour in lost_hours]
+    ]
+    history = FakeHistory(
+        series(readings), NOW + 71 * HOUR, [NOW + hour * HOUR for hour in lost_hours], stored=stored_before
+    )
+    service = make_forecaster(history)
+    backfilled = [message for message in service.start() if isinstance(message, Prediction)]
+    assert backfilled == [without_loss[minute_at(60 * hour)] for hour in lost_hours]
     assert service.oldest_missing_output() == f"001 {minute_at(50 * 60).isoformat()}"
 
 
-def test_a_backlog_that_stands_still_is_not_forecast_beyond_its_newest_reading() -> None:
+def test_paused_backlog_is_not_forecast_beyond_its_newest_reading() -> None:
     service = make_forecaster()
     handle_all(service, minutes(0, 3 * 24 * 60))
     day = 24 * 60

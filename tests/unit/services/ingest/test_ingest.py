@@ -1,4 +1,4 @@
-"""What ingest accepts, refuses and owes."""
+"""What ingest accepts, rejects and sends at its first start."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from tests.unit.factories import START, minute_at, tick
 SITE = Simulator(1, ("001", "002"), 60.0, 4.0, Settings().zone)
 
 
-def ingest(bad: list[BadLine] | None = None, knows: tuple[str, ...] = ()) -> Ingest:
+def ingest(bad: list[BadLine] | None = None, known_sensors: tuple[str, ...] = ()) -> Ingest:
     keep = (bad if bad is not None else []).append
-    return Ingest("site1", NullSpool("boot"), "file", SensorRegistry(knows), keep, NoInitialHistory())
+    return Ingest("site1", NullSpool("boot"), "file", SensorRegistry(known_sensors), keep, NoInitialHistory())
 
 
-def told(service: Ingest, *items: Message | Measurement | BadLine) -> list[Message]:
+def handle_all(service: Ingest, *items: Message | Measurement | BadLine) -> list[Message]:
     return [message for item in items for message in service.handle(item)]
 
 
@@ -37,35 +37,35 @@ def measurement(minute: int, flow_rate: float | None = 1.0, sensor: str = "001")
     return Measurement(sensor, minute_at(minute), flow_rate, 4.0)
 
 
-def test_a_measurement_becomes_a_reading_with_the_next_number() -> None:
-    found = told(ingest(), measurement(0), measurement(1, None))
-    assert found == [
+def test_measurement_becomes_a_reading_with_the_next_seq() -> None:
+    messages = handle_all(ingest(), measurement(0), measurement(1, None))
+    assert messages == [
         Reading("site1", "001", minute_at(0), 1.0, 4.0, "boot", 0, "file"),
         Reading("site1", "001", minute_at(1), None, 4.0, "boot", 1, "file"),
     ]
 
 
-def test_what_is_refused_takes_no_number() -> None:
-    found = told(ingest(knows=("001",)), measurement(0, sensor="002"), measurement(0))
-    reasons = [message.reason for message in found if isinstance(message, Rejected)]
+def test_rejected_measurement_takes_no_seq() -> None:
+    messages = handle_all(ingest(known_sensors=("001",)), measurement(0, sensor="002"), measurement(0))
+    reasons = [message.reason for message in messages if isinstance(message, Rejected)]
     assert reasons == ["site.toml has no [sensors.002]"]
-    assert [message.seq for message in found if isinstance(message, Reading)] == [0]
+    assert [message.seq for message in messages if isinstance(message, Reading)] == [0]
 
 
-def test_more_sensors_than_a_site_can_have_are_refused() -> None:
+def test_sensors_above_the_limit_are_rejected() -> None:
     service = ingest()
-    found = [told(service, measurement(0, sensor=f"s{number}"))[0] for number in range(65)]
-    assert [isinstance(message, Reading) for message in found] == [True] * 64 + [False]
+    messages = [handle_all(service, measurement(0, sensor=f"s{number}"))[0] for number in range(65)]
+    assert [isinstance(message, Reading) for message in messages] == [True] * 64 + [False]
 
 
-def test_a_bad_line_is_kept_and_told() -> None:
+def test_bad_line_is_saved_and_reported() -> None:
     bad: list[BadLine] = []
     line = BadLine("a.csv", 7, "x,y", "2 columns")
-    assert told(ingest(bad), line) == [Rejected("site1", "a.csv:7", "2 columns", "x,y")]
+    assert handle_all(ingest(bad), line) == [Rejected("site1", "a.csv:7", "2 columns", "x,y")]
     assert bad == [line]
 
 
-def test_bad_lines_are_kept_in_a_file_of_their_own(tmp_path: Path) -> None:
+def test_bad_lines_are_saved_per_source_file(tmp_path: Path) -> None:
     keep = DeadLetterFiles(tmp_path / "rejected")
     keep(BadLine("a.csv", 7, "x,y", "2 columns"))
     keep(BadLine("a.csv", 9, "z", "1 columns"))
@@ -74,16 +74,21 @@ def test_bad_lines_are_kept_in_a_file_of_their_own(tmp_path: Path) -> None:
 
 
 def test_ticks_never_go_backwards() -> None:
-    found = told(ingest(), tick(5), tick(3), tick(5), measurement(6), tick(6))
-    ticks = [message for message in found if isinstance(message, Tick)]
-    assert [(one.at, one.boot_id, one.seq) for one in ticks] == [(minute_at(5), "boot", -1), (minute_at(6), "boot", 0)]
+    messages = handle_all(ingest(), tick(5), tick(3), tick(5), measurement(6), tick(6))
+    ticks = [message for message in messages if isinstance(message, Tick)]
+    assert [(message.at, message.boot_id, message.seq) for message in ticks] == [
+        (minute_at(5), "boot", -1),
+        (minute_at(6), "boot", 0),
+    ]
 
 
-def test_knows_how_far_it_is_ahead_of_what_is_stored_and_judged() -> None:
+def test_in_flight_counts_readings_without_stored_verdict() -> None:
     service = ingest()
-    told(service, *(measurement(minute) for minute in range(10)))
+    handle_all(service, *(measurement(minute) for minute in range(10)))
     assert service.in_flight == 10
-    told(service, Stored("site1", "boot", 7, minute_at(7), 5, 0), Stored("site1", "another run", 9, minute_at(9), 9, 0))
+    handle_all(
+        service, Stored("site1", "boot", 7, minute_at(7), 5, 0), Stored("site1", "another run", 9, minute_at(9), 9, 0)
+    )
     assert service.in_flight == 4
 
 
@@ -91,39 +96,43 @@ def parts(past: SimulatedHistory) -> list[HistoryBatch]:
     return list(past)
 
 
-def test_a_first_start_owes_the_days_before_it_to_every_sensor_once(tmp_path: Path) -> None:
+def test_first_start_sends_the_history_of_every_sensor_once(tmp_path: Path) -> None:
     mark = tmp_path / "spool/history.sent"
     past = SimulatedHistory(SITE, "site1", 8, lambda: START + timedelta(seconds=20), mark)
-    found = parts(past)
-    assert [(part.part, part.of) for part in found] == [(number, len(found)) for number in range(1, len(found) + 1)]
+    messages = parts(past)
+    assert [(part.part, part.of) for part in messages] == [
+        (number, len(messages)) for number in range(1, len(messages) + 1)
+    ]
     for sensor in SITE.sensors:
-        minutes = [minute for part in found if part.sensor == sensor for minute in part.minutes]
+        minutes = [minute for part in messages if part.sensor == sensor for minute in part.minutes]
         assert [moment for moment, _, _ in minutes] == [
             START - timedelta(minutes=back) for back in range(8 * DAY // MINUTE, 0, -1)
         ]
-    assert len(parts(SimulatedHistory(SITE, "site1", 8, lambda: START, mark))) == len(found)
+    assert len(parts(SimulatedHistory(SITE, "site1", 8, lambda: START, mark))) == len(messages)
     past.mark_sent()
     assert not parts(SimulatedHistory(SITE, "site1", 8, lambda: START, mark))
 
 
-def test_a_flood_of_minutes_that_were_there_before_is_refused_until_the_next_tick() -> None:
+def test_flood_of_duplicates_is_rejected_until_the_next_tick() -> None:
     service = ingest()
-    found = told(service, *[measurement(0)] * (duplicate_limiter.MAX_DUPLICATES_PER_TICK + 3), measurement(1))
-    assert [type(message) for message in found] == [Reading] * (duplicate_limiter.MAX_DUPLICATES_PER_TICK + 1) + [
+    messages = handle_all(service, *[measurement(0)] * (duplicate_limiter.MAX_DUPLICATES_PER_TICK + 3), measurement(1))
+    assert [type(message) for message in messages] == [Reading] * (duplicate_limiter.MAX_DUPLICATES_PER_TICK + 1) + [
         Rejected
     ] * 2 + [Reading]
-    assert "of minutes that were there before" in next(one.reason for one in found if isinstance(one, Rejected))
-    assert [type(message) for message in told(service, tick(0), measurement(0))] == [Tick, Reading]
+    assert "duplicate readings between two ticks" in next(
+        message.reason for message in messages if isinstance(message, Rejected)
+    )
+    assert [type(message) for message in handle_all(service, tick(0), measurement(0))] == [Tick, Reading]
 
 
-def test_what_is_remembered_of_repeated_minutes_is_limited() -> None:
+def test_memory_of_duplicates_is_bounded() -> None:
     told_before = duplicate_limiter.DuplicateLimiter()
     for day in range(3 * duplicate_limiter.MAX_DAYS_REMEMBERED):
         assert told_before.rejection_reason("001", START - timedelta(days=day)) == ""
     assert len(told_before._minutes["001"]) == duplicate_limiter.MAX_DAYS_REMEMBERED
 
 
-def test_a_simulated_past_waits_for_a_clock_that_can_be_right(tmp_path: Path) -> None:
+def test_simulated_history_waits_for_a_plausible_clock(tmp_path: Path) -> None:
     now = [START.replace(year=1970)]
     past = SimulatedHistory(SITE, "site1", 8, lambda: now[0], tmp_path / "history.sent")
     with pytest.raises(Unavailable, match="1970-11-23"):

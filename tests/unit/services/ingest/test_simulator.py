@@ -1,4 +1,4 @@
-"""The simulated site is the same each time, without a seam, and like a real one."""
+"""The simulated site is reproducible, seamless and realistic."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ def year() -> Series:
 
 
 def by_hour(year: Series, values: Floats) -> Floats:
-    """Means by local hour of the day."""
+    """Return means by local hour of the day."""
     hour = minute_of_day(local_seconds(year.at, SEOUL)) // 60
     means: Floats = np.bincount(hour, values) / np.bincount(hour)
     return means
 
 
 @given(st.integers(0, 365 * 1440 - 1))
-def test_a_minute_alone_is_the_same_as_in_a_year(year: Series, minute: int) -> None:
-    one = SITE.minute("001", int(year.at[minute]))
-    assert (one.flow_rate, one.pressure) == (year.flow_rate[minute], year.pressure[minute])
-    assert one.at.timestamp() == year.at[minute]
-    assert one.at.utcoffset() == timedelta(hours=9)
+def test_single_minute_equals_that_of_the_year(year: Series, minute: int) -> None:
+    measurement = SITE.minute("001", int(year.at[minute]))
+    assert (measurement.flow_rate, measurement.pressure) == (year.flow_rate[minute], year.pressure[minute])
+    assert measurement.at.timestamp() == year.at[minute]
+    assert measurement.at.utcoffset() == timedelta(hours=9)
 
 
-def test_two_halves_make_the_whole(year: Series) -> None:
+def test_two_halves_equal_the_whole(year: Series) -> None:
     halves = [SITE.history("001", start, start + HOUR) for start in (START, START + HOUR)]
     for name in ("at", "flow_rate", "pressure"):
         joined = np.concatenate([getattr(half, name) for half in halves])
@@ -58,7 +58,7 @@ def test_seeds_and_sensors_differ(year: Series) -> None:
 
 
 @pytest.mark.parametrize(("flow", "pressure"), [(60.0, 4.0), (3.0, 2.5), (900.0, 6.0)])
-def test_the_means_are_those_asked_for(flow: float, pressure: float) -> None:
+def test_means_match_the_settings(flow: float, pressure: float) -> None:
     year = Simulator(7, ("001",), flow, pressure, SEOUL).history("001", START, START + 365 * DAY)
     assert year.flow_rate.mean() == pytest.approx(flow, rel=0.05)
     assert year.pressure.mean() == pytest.approx(pressure, rel=0.03)
@@ -66,20 +66,20 @@ def test_the_means_are_those_asked_for(flow: float, pressure: float) -> None:
     assert year.pressure.min() > 0
 
 
-def test_a_day_has_a_low_night_and_two_peaks(year: Series) -> None:
+def test_day_has_a_low_night_and_two_peaks(year: Series) -> None:
     hours = by_hour(year, year.flow_rate)
     assert hours[3] < 0.3 * hours[7]
     assert hours[7] > hours[14] < hours[18]
 
 
-def test_a_weekend_begins_later(year: Series) -> None:
+def test_weekend_starts_later(year: Series) -> None:
     weekend = hour_of_week(local_seconds(year.at, SEOUL)) >= 120
     hour = minute_of_day(local_seconds(year.at, SEOUL)) // 60
     at_seven = [year.flow_rate[(weekend == free) & (hour == 7)].mean() for free in (True, False)]
     assert at_seven[0] < 0.8 * at_seven[1]
 
 
-def test_summer_takes_more_than_winter(year: Series) -> None:
+def test_summer_demand_exceeds_winter_demand(year: Series) -> None:
     days = year.flow_rate.reshape(365, 1440).mean(axis=1)
     assert days[182:243].mean() > 1.1 * days[:59].mean()
 
@@ -89,14 +89,14 @@ def test_pressure_falls_when_flow_rises(year: Series) -> None:
     assert by_hour(year, year.pressure).argmax() in (1, 2, 3, 4)
 
 
-def test_demand_wanders_slowly_and_minutes_are_noisy(year: Series) -> None:
+def test_demand_varies_slowly_and_minutes_are_noisy(year: Series) -> None:
     usual = np.tile(year.flow_rate.reshape(365, 1440).mean(axis=0), 365)
     rest = year.flow_rate / usual - 1
     assert np.corrcoef(rest[:-30], rest[30:])[0, 1] > 0.5
     assert np.mean(np.diff(year.flow_rate) == 0) < 0.05
 
 
-def test_there_is_a_leak_now_and_then_and_it_is_repaired() -> None:
+def test_leaks_occur_and_are_repaired() -> None:
     at = np.arange(START, START + 3 * 365 * DAY, 10 * MINUTE, dtype=np.int64)
     leaking = leakage_share(at, 5) > 0
     openings = np.flatnonzero(np.diff(leaking.astype(int)) == 1)
@@ -107,7 +107,7 @@ def test_there_is_a_leak_now_and_then_and_it_is_repaired() -> None:
     assert days.max() <= 14.1
 
 
-def test_the_source_gives_each_minute_once_it_has_closed() -> None:
+def test_source_yields_each_minute_after_it_closed() -> None:
     source = SimulatorSource(SITE)
     now = datetime(2026, 1, 5, 10, 4, 30, tzinfo=SEOUL)
     assert list(source.poll(now, 1000)) == []
@@ -120,7 +120,7 @@ def test_the_source_gives_each_minute_once_it_has_closed() -> None:
     ] * 2
 
 
-def test_an_hour_is_made_up_for_in_steps_and_after_a_longer_leap_it_goes_on_from_the_present() -> None:
+def test_missed_hour_is_caught_up_and_a_longer_jump_restarts_at_the_present() -> None:
     source = SimulatorSource(SITE)
     now = datetime(2026, 1, 5, 10, 0, tzinfo=SEOUL)
     assert list(source.poll(now, 10)) == []
@@ -132,7 +132,7 @@ def test_an_hour_is_made_up_for_in_steps_and_after_a_longer_leap_it_goes_on_from
         assert len(list(source.poll(now + timedelta(days=days, minutes=1), 10))) == 2
 
 
-def test_no_minute_is_missing_when_clocks_change() -> None:
+def test_no_minute_is_missing_at_dst_changes() -> None:
     source = SimulatorSource(Simulator(1, ("001",), 60.0, 4.0, ZoneInfo("Europe/Berlin")))
     begin = datetime(2016, 10, 30, 0, tzinfo=ZoneInfo("UTC"))
     for minute in range(181):
@@ -140,7 +140,7 @@ def test_no_minute_is_missing_when_clocks_change() -> None:
         assert [item.at for item in source.poll(now, 10)] == ([begin + timedelta(minutes=minute - 1)] if minute else [])
 
 
-def test_site_toml_chooses_among_the_sources() -> None:
+def test_site_toml_selects_the_source() -> None:
     source: Source = SOURCES["simulator"](Settings())
     assert isinstance(source, SimulatorSource)
     source.commit()

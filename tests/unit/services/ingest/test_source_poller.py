@@ -1,4 +1,4 @@
-"""Ticks and readings as the run loop gets them, on clocks that leap and fold."""
+"""Ticks and readings as the run loop gets them, through clock jumps and DST changes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ POLL_SECONDS = 10
 
 
 class FakeMachine:
-    """A machine whose clock a test moves; the scheduler reads the same one, in the machine's own zone."""
+    """A machine with a settable clock; the scheduler reads the same clock in the machine's own zone."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, start: datetime, zone: ZoneInfo = SEOUL) -> None:
         self.seconds = start.timestamp()
@@ -40,21 +40,21 @@ class FakeMachine:
                 now = datetime.fromtimestamp(machine.seconds, tz or zone)
                 return cls.combine(now.date(), now.timetz() if tz else now.time())
 
-        known = {name: getattr(datetimes, name) for name in ("timedelta", "time", "date")}
-        monkeypatch.setattr(schedule, "datetime", SimpleNamespace(datetime=Datetime, **known))
+        originals = {name: getattr(datetimes, name) for name in ("timedelta", "time", "date")}
+        monkeypatch.setattr(schedule, "datetime", SimpleNamespace(datetime=Datetime, **originals))
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.seconds, SEOUL)
 
-    def run(self, feed: SourcePoller, minutes: float, every: int = POLL_SECONDS) -> list[Tick | Measurement]:
-        """What the feed gives in so many minutes."""
-        found = []
+    def run(self, poller: SourcePoller, minutes: float, every: int = POLL_SECONDS) -> list[Tick | Measurement]:
+        """Return what the poller delivers in these minutes."""
+        items = []
         for _ in range(round(minutes * 60 / every)):
             self.seconds += every
-            for delivery in feed():
-                found.append(delivery.message)
+            for delivery in poller():
+                items.append(delivery.message)
                 delivery.acknowledge()
-        return found
+        return items
 
 
 class FakeSource:
@@ -72,7 +72,7 @@ class FakeSource:
 
 
 class FakeEmptySource:
-    """A source that never has anything."""
+    """A source without measurements."""
 
     def poll(self, now: datetime, max_items: int) -> Iterator[Measurement]:  # noqa: ARG002
         return iter(())
@@ -95,8 +95,8 @@ def make_poller(
     )
 
 
-def ticks(found: list[Tick | Measurement]) -> list[datetime]:
-    return [one.at for one in found if isinstance(one, Tick)]
+def ticks(items: list[Tick | Measurement]) -> list[datetime]:
+    return [item.at for item in items if isinstance(item, Tick)]
 
 
 def simulated() -> SimulatorSource:
@@ -108,75 +108,75 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> FakeMachine:
     return FakeMachine(monkeypatch, START)
 
 
-def test_each_minute_has_one_tick_which_says_what_has_closed(machine: FakeMachine) -> None:
+def test_each_minute_has_one_tick_after_it_closed(machine: FakeMachine) -> None:
     assert ticks(machine.run(make_poller(machine), 5)) == [minute_at(minute) for minute in range(5)]
 
 
-def test_a_place_is_remembered_only_once_a_minute_when_what_was_read_is_flushed_and_acknowledged(
+def test_position_is_committed_once_a_minute_after_flush_and_acknowledgement(
     machine: FakeMachine,
 ) -> None:
     meter, placed = FakeSource(), list[int]()
-    feed = make_poller(machine, meter, on_position_committed=lambda: placed.append(meter.commits))
-    machine.run(feed, 50 / 60)
+    poller = make_poller(machine, meter, on_position_committed=lambda: placed.append(meter.commits))
+    machine.run(poller, 50 / 60)
     assert meter.commits == 0
     machine.seconds += 10
-    deliveries = feed()
+    deliveries = poller()
     assert meter.commits == 0
     for delivery in deliveries:
         delivery.acknowledge()
     assert placed == [1]
 
 
-def test_a_backlog_waits_for_the_others_but_lets_live_readings_through(machine: FakeMachine) -> None:
-    feed = make_poller(machine, FakeSource(), in_flight=MAX_IN_FLIGHT)
-    assert not machine.run(feed, 50 / 60)
-    assert len(machine.run(feed, 1)) == 2
-    assert len(machine.run(feed, 1)) == 2
+def test_backlog_waits_for_consumers_but_live_readings_pass(machine: FakeMachine) -> None:
+    poller = make_poller(machine, FakeSource(), in_flight=MAX_IN_FLIGHT)
+    assert not machine.run(poller, 50 / 60)
+    assert len(machine.run(poller, 1)) == 2
+    assert len(machine.run(poller, 1)) == 2
 
 
 @pytest.mark.parametrize("hours", [-1.05, -9.0, -30.0, 0.5, 9.0, 24 * 365.0, -24 * 365.0 * 56])
-def test_a_step_of_the_clock_neither_stops_ticks_nor_turns_them_back(machine: FakeMachine, hours: float) -> None:
-    feed = make_poller(machine, simulated())
-    before = machine.run(feed, 3)
+def test_clock_step_neither_stops_nor_reverses_ticks(machine: FakeMachine, hours: float) -> None:
+    poller = make_poller(machine, simulated())
+    before = machine.run(poller, 3)
     machine.seconds += hours * 3600 + 7
-    found = ticks([*before, *machine.run(feed, 20)])
-    assert len(found) >= 3 + 9
-    assert all(earlier < later for earlier, later in pairwise(found))
-    assert found[-1] < minute_at(25 + max(0.0, min(hours, 9.0) * 60))
+    items = ticks([*before, *machine.run(poller, 20)])
+    assert len(items) >= 3 + 9
+    assert all(earlier < later for earlier, later in pairwise(items))
+    assert items[-1] < minute_at(25 + max(0.0, min(hours, 9.0) * 60))
 
 
-def test_a_wrong_year_gives_no_simulated_minutes_of_it(machine: FakeMachine) -> None:
-    feed = make_poller(machine, simulated())
-    found = machine.run(feed, 3)
+def test_wrong_year_yields_no_simulated_minutes(machine: FakeMachine) -> None:
+    poller = make_poller(machine, simulated())
+    items = machine.run(poller, 3)
     for moved in (365 * 86_400, -365 * 86_400 + 60, -56 * 365 * 86_400, 56 * 365 * 86_400 + 60):
         machine.seconds += moved
-        found += machine.run(feed, 10)
-    minutes = [one.at for one in found if isinstance(one, Measurement)]
+        items += machine.run(poller, 10)
+    minutes = [item.at for item in items if isinstance(item, Measurement)]
     assert minutes == sorted(set(minutes))
     assert minutes[0] == minute_at(0)
     assert minutes[-1] == minute_at(44)
     assert len(minutes) == 45
 
 
-def test_a_simulator_that_leapt_with_a_believed_clock_makes_up_for_no_years(machine: FakeMachine) -> None:
+def test_simulator_after_a_confirmed_clock_jump_skips_the_years(machine: FakeMachine) -> None:
     machine.seconds = 5e4
-    feed = make_poller(machine, simulated())
-    machine.run(feed, 3)
+    poller = make_poller(machine, simulated())
+    machine.run(poller, 3)
     machine.seconds = START.timestamp()
-    found = [one.at for one in machine.run(feed, 5) if isinstance(one, Measurement)]
-    assert found == [minute_at(minute) for minute in range(5)]
+    items = [item.at for item in machine.run(poller, 5) if isinstance(item, Measurement)]
+    assert items == [minute_at(minute) for minute in range(5)]
 
 
-def test_ticks_go_on_after_a_restart_on_a_wrong_clock(machine: FakeMachine, tmp_path: Path) -> None:
+def test_ticks_continue_after_a_restart_on_a_wrong_clock(machine: FakeMachine, tmp_path: Path) -> None:
     newest = TickFile(tmp_path / "tick")
     before = ticks(machine.run(make_poller(machine, tick_clock=TickClock(newest.read(), newest.save)), 3))
     machine.seconds = 1e6
     newest = TickFile(tmp_path / "tick")
-    feed = make_poller(machine, tick_clock=TickClock(newest.read(), newest.save))
-    assert [*before, *ticks(machine.run(feed, 3))] == [minute_at(minute) for minute in range(6)]
+    poller = make_poller(machine, tick_clock=TickClock(newest.read(), newest.save))
+    assert [*before, *ticks(machine.run(poller, 3))] == [minute_at(minute) for minute in range(6)]
 
 
-def test_a_damaged_or_missing_memory_of_the_newest_tick_begins_anew(tmp_path: Path) -> None:
+def test_damaged_or_missing_tick_file_starts_anew(tmp_path: Path) -> None:
     assert TickFile(tmp_path / "spool/tick").read() is None
     (tmp_path / "tick").write_bytes(b"\xff2026-11-24")
     newest = TickFile(tmp_path / "tick")
@@ -187,20 +187,18 @@ def test_a_damaged_or_missing_memory_of_the_newest_tick_begins_anew(tmp_path: Pa
 
 @pytest.mark.parametrize("summer_ends", [True, False])
 @pytest.mark.parametrize("own_zone", [BERLIN, SEOUL])
-def test_a_change_of_daylight_saving_time_is_no_leap(
-    monkeypatch: pytest.MonkeyPatch, summer_ends: bool, own_zone: ZoneInfo
-) -> None:
+def test_dst_change_is_no_clock_jump(monkeypatch: pytest.MonkeyPatch, summer_ends: bool, own_zone: ZoneInfo) -> None:
     begin = datetime.fromisoformat("2026-10-25T00:30Z" if summer_ends else "2026-03-29T00:30Z")
     machine = FakeMachine(monkeypatch, begin, own_zone)
-    feed = make_poller(machine, zone=BERLIN)
-    found = ticks(machine.run(feed, 120, every=60))
-    assert found == [begin + timedelta(minutes=minute) for minute in range(120)]
-    offsets = [moment.utcoffset() for moment in found]
+    poller = make_poller(machine, zone=BERLIN)
+    items = ticks(machine.run(poller, 120, every=60))
+    assert items == [begin + timedelta(minutes=minute) for minute in range(120)]
+    offsets = [moment.utcoffset() for moment in items]
     assert offsets == [timedelta(hours=2 if summer_ends else 1)] * 30 + [timedelta(hours=1 if summer_ends else 2)] * 90
-    assert f"{found[30]:%H:%M}" == ("02:00" if summer_ends else "03:00")
+    assert f"{items[30]:%H:%M}" == ("02:00" if summer_ends else "03:00")
 
 
-def test_a_place_that_a_full_disk_does_not_take_is_remembered_a_minute_later(
+def test_position_that_a_full_disk_rejected_is_committed_a_minute_later(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     meter, placed = FakeSource(), list[int]()
@@ -213,4 +211,4 @@ def test_a_place_that_a_full_disk_does_not_take_is_remembered_a_minute_later(
     machine = FakeMachine(monkeypatch, START)
     machine.run(make_poller(machine, meter, on_position_committed=full_at_first), 2)
     assert placed == [1, 2]
-    assert "could not be remembered" in caplog.text
+    assert "position_commit_failed" in caplog.text

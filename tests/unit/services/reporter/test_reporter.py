@@ -1,4 +1,4 @@
-"""The text files, to the character."""
+"""The text files, character by character."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ NULLS = "  ".join([" ".join(["NULL"] * 7)] * 2)
 
 
 class FakeHistoryLookup(NullHistoryLookup):
-    """History that a test writes by hand."""
+    """Hand-written stored history."""
 
     def __init__(self, blocks: dict[str, list[Verdict | Prediction]] | None = None) -> None:
         self.blocks = blocks or {}
-        self.known: set[str] = set()
+        self.stored_sensors: set[str] = set()
         self.jumps: dict[str, list[Verdict | Prediction]] = {}
         self.verdicts: dict[str, Verdict] = {}
         self.forecasts: dict[str, Prediction] = {}
@@ -34,7 +34,7 @@ class FakeHistoryLookup(NullHistoryLookup):
         return self.blocks.get(block, [])
 
     def sensors(self) -> set[str]:
-        return self.known
+        return self.stored_sensors
 
     def messages_between(self, sent: str, block: str) -> tuple[list[Verdict | Prediction], bool]:  # noqa: ARG002
         return self.jumps.pop(block, []), self.final
@@ -49,8 +49,8 @@ class FakeHistoryLookup(NullHistoryLookup):
         return self.forecasts.get(minute), minute in self.forecasts or self.final
 
 
-def reporter(path: Path, owed: HistoryLookup | None = None) -> Reporter:
-    service = Reporter(OutputFolder(path), SEOUL, HOURS, 7, owed or NullHistoryLookup())
+def reporter(path: Path, history: HistoryLookup | None = None) -> Reporter:
+    service = Reporter(OutputFolder(path), SEOUL, HOURS, 7, history or NullHistoryLookup())
     assert not list(service.start())
     return service
 
@@ -70,7 +70,7 @@ def test_alert_txt_is_the_newest_verdict_in_eleven_columns(tmp_path: Path) -> No
     assert (tmp_path / "alert.txt").read_text() == "001  2026-11-23T23:05  12.34  4.11  0 0 0 1  0 0 NULL\n"
 
 
-def test_alert_txt_has_a_line_for_each_sensor(tmp_path: Path) -> None:
+def test_alert_txt_has_a_line_per_sensor(tmp_path: Path) -> None:
     handle_all(reporter(tmp_path), verdict(5, sensor="002"), verdict(5, None))
     lines = (tmp_path / "alert.txt").read_text().splitlines()
     assert [line.split()[:3] for line in lines] == [
@@ -79,7 +79,7 @@ def test_alert_txt_has_a_line_for_each_sensor(tmp_path: Path) -> None:
     ]
 
 
-def test_a_minute_without_a_reading_gets_its_line_when_the_next_minute_has_closed(tmp_path: Path) -> None:
+def test_missing_reading_gets_its_line_when_the_next_minute_closed(tmp_path: Path) -> None:
     service = reporter(tmp_path)
     handle_all(service, verdict(5), tick(5), tick(6))
     assert "23:05" in (tmp_path / "alert.txt").read_text()
@@ -88,7 +88,7 @@ def test_a_minute_without_a_reading_gets_its_line_when_the_next_minute_has_close
     assert (tmp_path / "alert.txt").read_text() == expected
 
 
-def test_a_silent_sensor_is_flagged_by_the_system_check(tmp_path: Path) -> None:
+def test_silent_sensor_has_system_flags(tmp_path: Path) -> None:
     service = reporter(tmp_path)
     silence = Anomaly(
         "site1", "001", "a", minute_at(6), "flow_rate", "system", "silence", "opened", False, "critical", minute_at(6), None, None,
@@ -99,7 +99,7 @@ def test_a_silent_sensor_is_flagged_by_the_system_check(tmp_path: Path) -> None:
     assert (tmp_path / "alert.txt").read_text() == expected
 
 
-def test_server_txt_leaves_with_the_tenth_line_and_forecasts_on_the_full_hour(tmp_path: Path) -> None:
+def test_server_txt_is_written_after_ten_lines_with_forecasts_on_the_full_hour(tmp_path: Path) -> None:
     service = reporter(tmp_path)
     handle_all(service, prediction(0), *(verdict(minute) for minute in range(9)))
     assert not (tmp_path / "server.txt").exists()
@@ -113,12 +113,12 @@ def test_server_txt_leaves_with_the_tenth_line_and_forecasts_on_the_full_hour(tm
     assert (tmp_path / "outbox/server-20261123T2300.txt").read_text() == (tmp_path / "server.txt").read_text()
 
 
-def test_a_forecast_that_comes_after_its_reading_is_still_in_its_line(tmp_path: Path) -> None:
+def test_late_forecast_is_added_to_its_line(tmp_path: Path) -> None:
     handle_all(reporter(tmp_path), verdict(0), prediction(0), *(verdict(minute) for minute in range(1, 10)))
     assert "24.00 48.00" in (tmp_path / "server.txt").read_text()
 
 
-def test_a_block_with_missing_minutes_is_filled_and_leaves_one_minute_later(tmp_path: Path) -> None:
+def test_block_with_missing_minutes_is_completed_a_minute_later(tmp_path: Path) -> None:
     service = reporter(tmp_path)
     handle_all(service, *(verdict(minute) for minute in (0, 1, 5)), tick(9))
     assert not (tmp_path / "server.txt").exists()
@@ -128,7 +128,7 @@ def test_a_block_with_missing_minutes_is_filled_and_leaves_one_minute_later(tmp_
     assert [line.split()[2] == "NULL" for line in lines] == [minute not in (0, 1, 5) for minute in range(10)]
 
 
-def test_a_restart_in_the_middle_of_a_block_loses_no_line(tmp_path: Path) -> None:
+def test_restart_during_a_block_loses_no_line(tmp_path: Path) -> None:
     handle_all(reporter(tmp_path), prediction(0), *(verdict(minute) for minute in range(6)))
     handle_all(reporter(tmp_path), *(verdict(minute) for minute in range(6, 10)))
     text = (tmp_path / "server.txt").read_text()
@@ -137,7 +137,7 @@ def test_a_restart_in_the_middle_of_a_block_loses_no_line(tmp_path: Path) -> Non
     assert "NULL  0 0 0" not in text
 
 
-def test_a_block_that_was_sent_is_not_sent_again(tmp_path: Path) -> None:
+def test_closed_block_is_not_written_again(tmp_path: Path) -> None:
     service = reporter(tmp_path)
     handle_all(service, *(verdict(minute) for minute in range(10)))
     sent = (tmp_path / "server.txt").read_text()
@@ -145,7 +145,7 @@ def test_a_block_that_was_sent_is_not_sent_again(tmp_path: Path) -> None:
     assert (tmp_path / "server.txt").read_text() == sent
 
 
-def test_the_outbox_keeps_seven_days(tmp_path: Path) -> None:
+def test_outbox_keeps_seven_days(tmp_path: Path) -> None:
     service = reporter(tmp_path)
     first, week = "server-20261123T2300.txt", 7 * 24 * 60
     handle_all(service, *(verdict(minute) for minute in range(10)))
@@ -159,7 +159,7 @@ def test_the_outbox_keeps_seven_days(tmp_path: Path) -> None:
     assert names[0] == "server-20261123T2310.txt"
 
 
-def test_a_tick_or_a_meter_of_another_year_deletes_nothing(tmp_path: Path) -> None:
+def test_tick_or_meter_of_another_year_deletes_nothing(tmp_path: Path) -> None:
     service, year = reporter(tmp_path), 365 * 24 * 60
     handle_all(service, *(message for minute in range(30) for message in (verdict(minute), tick(minute))))
     handle_all(service, *(message for minute in range(30, 60) for message in (verdict(minute), tick(year + minute))))
@@ -171,7 +171,7 @@ def test_a_tick_or_a_meter_of_another_year_deletes_nothing(tmp_path: Path) -> No
     assert not [name for name in names[:6] if lacks_a_reading(tmp_path / "outbox" / name)]
 
 
-def test_a_reading_of_another_year_holds_up_no_file(tmp_path: Path) -> None:
+def test_reading_of_another_year_delays_no_file(tmp_path: Path) -> None:
     service = reporter(tmp_path)
     handle_all(service, *(message for minute in range(15) for message in (verdict(minute), tick(minute))))
     handle_all(service, verdict(365 * 24 * 60), tick(15))
@@ -182,7 +182,7 @@ def test_a_reading_of_another_year_holds_up_no_file(tmp_path: Path) -> None:
     assert [line.split()[2] == "NULL" for line in text.splitlines()] == [minute == 5 for minute in range(10)]
 
 
-def test_files_go_on_when_meter_and_machine_have_come_back_from_another_year(tmp_path: Path) -> None:
+def test_files_continue_after_meter_and_machine_return_from_another_year(tmp_path: Path) -> None:
     service, year = reporter(tmp_path), 365 * 24 * 60
     ahead = [message for minute in range(30) for message in (verdict(year + minute), tick(year + minute))]
     handle_all(service, *ahead, *(m for minute in range(60) for m in (verdict(minute), tick(year + 30 + minute))))
@@ -193,13 +193,13 @@ def test_files_go_on_when_meter_and_machine_have_come_back_from_another_year(tmp
     assert (tmp_path / "server.txt").read_text() == (tmp_path / "outbox/server-20261123T2350.txt").read_text()
 
 
-def test_readings_older_than_the_outbox_make_no_blocks(tmp_path: Path) -> None:
+def test_readings_older_than_the_outbox_create_no_blocks(tmp_path: Path) -> None:
     service = reporter(tmp_path)
     handle_all(service, tick(0), *(verdict(minute - 60 * 24 * 30) for minute in range(10)))
     assert not (tmp_path / "server.txt").exists()
 
 
-def test_a_deferred_folder_writes_the_same_files(tmp_path: Path) -> None:
+def test_buffered_folder_writes_the_same_files(tmp_path: Path) -> None:
     messages = [prediction(0), *(message for minute in range(40) for message in (verdict(minute), tick(minute)))]
     handle_all(reporter(tmp_path / "live"), *messages)
     folder = BufferedOutputFolder(tmp_path / "replayed")
@@ -213,7 +213,7 @@ def test_a_deferred_folder_writes_the_same_files(tmp_path: Path) -> None:
         assert (tmp_path / "live" / file).read_text() == (tmp_path / "replayed" / file).read_text()
 
 
-def test_blocks_that_were_missed_are_written_at_the_start_in_order(tmp_path: Path) -> None:
+def test_missed_blocks_are_written_in_order_at_the_start(tmp_path: Path) -> None:
     handle_all(reporter(tmp_path), *(verdict(minute) for minute in range(16)))
     stored: list[Verdict | Prediction] = [verdict(minute) for minute in range(10, 73)]
     stored.insert(50, prediction(60))
@@ -226,7 +226,7 @@ def test_blocks_that_were_missed_are_written_at_the_start_in_order(tmp_path: Pat
     assert len((tmp_path / "server.part.txt").read_text().splitlines()) == 4
 
 
-def test_a_tick_of_today_does_not_close_the_block_of_a_backlog(tmp_path: Path) -> None:
+def test_current_tick_does_not_close_a_backlog_block(tmp_path: Path) -> None:
     service = reporter(tmp_path)
     handle_all(service, *(verdict(minute) for minute in range(14) if minute != 3), tick(600))
     handle_all(service, *(verdict(minute) for minute in range(14, 20)))
@@ -237,7 +237,7 @@ def test_a_tick_of_today_does_not_close_the_block_of_a_backlog(tmp_path: Path) -
     assert (tmp_path / "alert.txt").read_text().split()[1:3] == ["2026-11-24T09:10", "NULL"]
 
 
-def test_a_line_that_the_broker_forgot_comes_from_history(tmp_path: Path) -> None:
+def test_lost_line_comes_from_history(tmp_path: Path) -> None:
     history = FakeHistoryLookup()
     history.verdicts["2026-11-23T23:03"], history.forecasts["2026-11-23T23:00"] = verdict(3, 55.5), prediction(0)
     handle_all(reporter(tmp_path, history), *(verdict(minute) for minute in range(20) if minute != 3))
@@ -246,7 +246,7 @@ def test_a_line_that_the_broker_forgot_comes_from_history(tmp_path: Path) -> Non
     assert "24.00 48.00" in lines[0]
 
 
-def test_a_block_waits_for_a_verdict_that_is_on_its_way(tmp_path: Path) -> None:
+def test_block_waits_for_a_verdict_in_transit(tmp_path: Path) -> None:
     service = reporter(tmp_path, FakeHistoryLookup())
     handle_all(service, prediction(0), *(verdict(minute) for minute in range(20) if minute != 3), tick(20))
     assert not (tmp_path / "server.txt").exists()
@@ -255,31 +255,31 @@ def test_a_block_waits_for_a_verdict_that_is_on_its_way(tmp_path: Path) -> None:
     assert "NULL  NULL" not in (tmp_path / "outbox/server-20261123T2300.txt").read_text().replace(NULLS, "")
 
 
-def test_a_block_waits_for_a_reading_that_was_sent_and_is_not_stored(tmp_path: Path) -> None:
-    """After an outage of the broker minutes of now come before those that were read meanwhile."""
-    owed = FakeHistoryLookup()
-    owed.final = owed.lacking = True
-    service = reporter(tmp_path, owed)
+def test_block_waits_for_a_published_reading_that_is_not_stored(tmp_path: Path) -> None:
+    """After a broker outage, live minutes come before those that were read meanwhile."""
+    history = FakeHistoryLookup()
+    history.final = history.lacking = True
+    service = reporter(tmp_path, history)
     handle_all(service, *(verdict(minute) for minute in (0, 5, 70)), tick(70))
     assert not (tmp_path / "server.txt").exists()
-    owed.lacking = False
+    history.lacking = False
     handle_all(service, tick(71))
     assert (tmp_path / "outbox" / "server-20261123T2300.txt").exists()
 
 
-def test_a_block_goes_at_last_without_what_never_came(tmp_path: Path) -> None:
+def test_block_is_written_after_the_timeout_without_missing_lines(tmp_path: Path) -> None:
     service = reporter(tmp_path, FakeHistoryLookup())
     handle_all(service, prediction(0), *(verdict(minute) for minute in range(20) if minute != 3))
     handle_all(service, *(tick(20 + minute) for minute in range(HISTORY_TIMEOUT_TICKS + 1)))
     assert "23:03  NULL" in (tmp_path / "outbox/server-20261123T2300.txt").read_text()
 
 
-def test_alert_txt_goes_on_while_a_verdict_is_on_its_way(tmp_path: Path) -> None:
+def test_alert_txt_continues_while_a_verdict_is_in_transit(tmp_path: Path) -> None:
     handle_all(reporter(tmp_path, FakeHistoryLookup()), verdict(5), tick(7))
     assert (tmp_path / "alert.txt").read_text().split()[1:3] == ["2026-11-23T23:06", "NULL"]
 
 
-def test_lines_of_a_backlog_that_the_broker_forgot_are_not_waited_for(tmp_path: Path) -> None:
+def test_lost_backlog_lines_are_not_waited_for(tmp_path: Path) -> None:
     history = FakeHistoryLookup()
     service = reporter(tmp_path, history)
     handle_all(service, prediction(0), *(verdict(minute) for minute in range(10)), verdict(18))
@@ -291,14 +291,14 @@ def test_lines_of_a_backlog_that_the_broker_forgot_are_not_waited_for(tmp_path: 
     assert [line.split()[2] for line in lines] == ["55.50"] * 8 + ["12.34"] * 2
 
 
-def test_a_block_waits_for_the_sensor_that_catches_up(tmp_path: Path) -> None:
+def test_block_waits_for_a_sensor_that_catches_up(tmp_path: Path) -> None:
     service = reporter(tmp_path)
     handle_all(service, verdict(0), *(verdict(minute, sensor="002") for minute in range(20)), tick(600))
     handle_all(service, *(verdict(minute) for minute in range(1, 20)))
     assert [len(path.read_text().splitlines()) for path in (tmp_path / "outbox").iterdir()] == [20, 20]
 
 
-def test_a_sensor_that_was_in_the_last_block_is_missed_in_the_next_one_after_a_restart(tmp_path: Path) -> None:
+def test_sensor_of_the_last_block_counts_as_missing_after_a_restart(tmp_path: Path) -> None:
     handle_all(reporter(tmp_path), *(verdict(minute, sensor=name) for minute in range(10) for name in ("001", "002")))
     service = reporter(tmp_path, FakeHistoryLookup())
     handle_all(service, *(verdict(minute) for minute in range(10, 30)))
@@ -309,7 +309,7 @@ def test_a_sensor_that_was_in_the_last_block_is_missed_in_the_next_one_after_a_r
 
 
 class FakeFullFolder(OutputFolder):
-    """A folder that can't take a file once, as on a disk that is full for a while."""
+    """A folder that rejects a file once, as a full disk does."""
 
     def __init__(self, path: Path, name: str) -> None:
         super().__init__(path)
@@ -318,12 +318,12 @@ class FakeFullFolder(OutputFolder):
     def write(self, name: str, text: str) -> None:
         if name.startswith(self.name):
             self.name = "nothing"
-            raise Unavailable(f"{name} can't be written")
+            raise Unavailable(f"{name} cannot be written")
         super().write(name, text)
 
 
 @pytest.mark.parametrize("name", ["alert.txt", "server.part.txt", "outbox/", "server.txt"])
-def test_what_a_full_disk_did_not_take_is_written_at_the_next_try(tmp_path: Path, name: str) -> None:
+def test_files_that_a_full_disk_rejected_are_written_at_the_next_batch(tmp_path: Path, name: str) -> None:
     service = Reporter(FakeFullFolder(tmp_path / name, name), SEOUL, HOURS, 7, NullHistoryLookup())
     for minute in range(10):
         list(service.handle(verdict(minute)))
@@ -335,14 +335,14 @@ def test_what_a_full_disk_did_not_take_is_written_at_the_next_try(tmp_path: Path
         assert (tmp_path / name / file).read_text() == (tmp_path / "calm" / file).read_text()
 
 
-def test_a_full_disk_is_no_fault_of_the_verdict(tmp_path: Path) -> None:
+def test_full_disk_raises_unavailable(tmp_path: Path) -> None:
     folder = OutputFolder(tmp_path)
     (tmp_path / ".alert.txt.part").mkdir()
-    with pytest.raises(Unavailable, match="can't be written, lines wait"):
+    with pytest.raises(Unavailable, match="cannot be written; lines wait"):
         folder.write("alert.txt", "")
 
 
-def test_blocks_of_which_the_broker_forgot_every_line_come_from_history(tmp_path: Path) -> None:
+def test_blocks_without_any_delivered_line_come_from_history(tmp_path: Path) -> None:
     history = FakeHistoryLookup()
     service = reporter(tmp_path, history)
     handle_all(service, prediction(0), *(verdict(minute) for minute in range(10)))
@@ -352,14 +352,14 @@ def test_blocks_of_which_the_broker_forgot_every_line_come_from_history(tmp_path
     assert names == ["2300", "2310", "2320", "2330"]
 
 
-def test_a_site_that_was_off_owes_no_blocks(tmp_path: Path) -> None:
+def test_site_that_was_off_has_no_missing_blocks(tmp_path: Path) -> None:
     history = FakeHistoryLookup()
     history.final = True
     handle_all(reporter(tmp_path, history), *(verdict(minute) for minute in (*range(10), *range(600, 610))))
     assert len(list((tmp_path / "outbox").iterdir())) == 2
 
 
-def test_no_block_is_leapt_over_while_history_lacks_readings(tmp_path: Path) -> None:
+def test_no_block_is_skipped_while_history_lacks_readings(tmp_path: Path) -> None:
     history = FakeHistoryLookup()
     history.final = history.lacking = True
     service = reporter(tmp_path, history)
@@ -371,9 +371,9 @@ def test_no_block_is_leapt_over_while_history_lacks_readings(tmp_path: Path) -> 
     assert len(list((tmp_path / "outbox").iterdir())) == 2
 
 
-def test_a_new_sites_first_block_waits_for_every_sensor_that_history_knows(tmp_path: Path) -> None:
+def test_first_block_of_a_new_site_waits_for_every_stored_sensor(tmp_path: Path) -> None:
     history = FakeHistoryLookup()
-    history.final, history.known = True, {"001", "002"}
+    history.final, history.stored_sensors = True, {"001", "002"}
     service = reporter(tmp_path, history)
     handle_all(service, *(verdict(minute) for minute in range(10)))
     assert not (tmp_path / "server.txt").exists()

@@ -1,4 +1,4 @@
-"""The first training of a short site, done once for all tests."""
+"""The first training of a short site, run once for all tests."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from tests.unit.services.trainer.short_site import FakeHistory, FirstTraining, r
 
 @pytest.fixture(scope="session")
 def first_training(tmp_path_factory: pytest.TempPathFactory) -> FirstTraining:
-    past, folder = FakeHistory(), tmp_path_factory.mktemp("data")
-    return FirstTraining(past, folder, run_training(past, folder, channels=("flow_rate", "pressure")))
+    history, folder = FakeHistory(), tmp_path_factory.mktemp("data")
+    return FirstTraining(history, folder, run_training(history, folder, channels=("flow_rate", "pressure")))

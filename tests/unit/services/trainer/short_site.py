@@ -1,4 +1,4 @@
-"""A site of nine weeks for trainings that take seconds."""
+"""A site with nine weeks of data, for trainings that take seconds."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ MONDAY = 1_790_521_200
 
 @dataclass
 class FakeHistory:
-    """Nine weeks of minutes of sensor 001: a noisy day and week in flow rate, in pressure its mirror."""
+    """Nine weeks of minutes of sensor 001: a noisy weekly pattern of flow rate, and pressure as its mirror image."""
 
     days: int = 63
     noise: float = 1.0
-    """m³/h; what an hour differs from the usual one, half of which lasts into the next hour."""
+    """m³/h: standard deviation of the hourly noise, half of which lasts into the next hour."""
     anomalies: list[tuple[int, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.at: Ints = MONDAY + np.arange(self.days * DAY // MINUTE) * MINUTE
         hours = np.arange(self.days * 24)
-        drift = np.zeros(len(hours))
-        for hour, surprise in enumerate(np.random.default_rng(1).normal(0, self.noise, len(hours))):
-            drift[hour] = 0.5 * drift[hour - 1] + surprise
-        flow = 30 + 10 * np.sin(hours * np.pi / 12) - 5 * (hours // 24 % 7 >= 5) + drift
+        deviation = np.zeros(len(hours))
+        for hour, noise in enumerate(np.random.default_rng(1).normal(0, self.noise, len(hours))):
+            deviation[hour] = 0.5 * deviation[hour - 1] + noise
+        flow = 30 + 10 * np.sin(hours * np.pi / 12) - 5 * (hours // 24 % 7 >= 5) + deviation
         self.flow_rate: Floats = np.repeat(flow, 60)
         self.pressure: Floats = 5 - 0.02 * self.flow_rate
 
@@ -55,16 +55,16 @@ class FakeHistory:
 
 
 def run_training(
-    past: FakeHistory, folder: Path, at: int | None = None, channels: tuple[str, ...] = ("flow_rate",)
+    history: FakeHistory, folder: Path, at: int | None = None, channels: tuple[str, ...] = ("flow_rate",)
 ) -> list[TrainingRecord]:
-    """One training in this process, of two epochs."""
-    plan = TrainingRequest(past.end_at if at is None else at, ("001",), channels)
-    return list(TrainingJob("site1", ZONE, folder, Training(epochs=2), past).train(plan))
+    """Run a training of two epochs in this process."""
+    request = TrainingRequest(history.end_at if at is None else at, ("001",), channels)
+    return list(TrainingJob("site1", ZONE, folder, Training(epochs=2), history).train(request))
 
 
 @dataclass
 class FirstTraining:
-    """The first training of the site, done once for all tests."""
+    """The first training of the site, run once for all tests."""
 
     history: FakeHistory
     folder: Path

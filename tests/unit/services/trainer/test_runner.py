@@ -12,12 +12,12 @@ from services.trainer.training_protocol import (
     TrainingProgress,
     TrainingRecord,
     TrainingRequest,
-    TrainingResult,
     decode_record,
     decode_request,
     encode_record,
     encode_request,
 )
+from shared.models.training_result import TrainingResult
 from tests.polling import wait_for
 
 REQUEST = TrainingRequest(60, ("001",), ("pressure",))
@@ -55,24 +55,24 @@ def all_of(runner: SubprocessRunner) -> list[TrainingRecord]:
         TrainingEnded(),
     ],
 )
-def test_a_record_passes_the_pipe_unchanged(record: TrainingRecord) -> None:
+def test_record_round_trip(record: TrainingRecord) -> None:
     assert decode_record(encode_record(record)) == record
 
 
-def test_a_plan_passes_the_command_line_unchanged() -> None:
+def test_request_round_trip() -> None:
     assert decode_request(encode_request(REQUEST)) == REQUEST
 
 
-def test_a_child_gets_the_plan_and_its_records_arrive() -> None:
+def test_child_receives_the_request_and_sends_records() -> None:
     assert all_of(child(CHILD_SCRIPT)) == [TrainingProgress(60, 9, None, "유량"), TrainingEnded()]
 
 
-def test_a_child_that_dies_is_told_as_a_failure() -> None:
+def test_dead_child_is_reported_as_a_failure() -> None:
     records = all_of(child("import os; os._exit(9)"))
-    assert records == [TrainingFailed("the training process ended with code 9"), TrainingEnded()]
+    assert records == [TrainingFailed("the training process ended with exit code 9"), TrainingEnded()]
 
 
-def test_polling_never_waits_for_the_child_and_stopping_ends_it() -> None:
+def test_poll_does_not_block_and_stop_ends_the_child() -> None:
     runner = child("import threading; threading.Event().wait(600)")
     assert runner.poll() == []
     process = runner.process

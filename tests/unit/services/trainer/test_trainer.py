@@ -15,10 +15,10 @@ from services.trainer.training_protocol import (
     TrainingProgress,
     TrainingRecord,
     TrainingRequest,
-    TrainingResult,
 )
 from shared.contract.messages import Command, Message, ModelTrained, Progress, Response, Score, Tick
 from shared.models.manifest import ModelError
+from shared.models.training_result import TrainingResult
 from shared.settings import Settings, Training
 from tests.unit.factories import START
 
@@ -30,7 +30,7 @@ TRAINED = TrainingResult(
 
 
 class FakeRunner:
-    """A runner whose records a test hands in."""
+    """Returns the records that a test sets."""
 
     def __init__(self) -> None:
         self.requests: list[TrainingRequest] = []
@@ -45,7 +45,7 @@ class FakeRunner:
 
 
 class FakeRegistry:
-    """Models that a test writes by hand; each put into use is told."""
+    """Has one active model; each activation replaces it."""
 
     def __init__(self, *used: TrainingResult) -> None:
         self.results = list(used)
@@ -56,10 +56,10 @@ class FakeRegistry:
     def activate(self, version: str, at: int, reason: str, sensor: str = "", channel: str = "") -> list[TrainingResult]:
         if version == "unknown":
             raise ModelError("there is no model unknown")
-        found = TrainingResult(
+        result = TrainingResult(
             sensor or "001", channel or "pressure", at, version, "output/x", "0", at, at, True, reason
         )
-        self.results = [found]
+        self.results = [result]
         return self.results
 
 
@@ -73,22 +73,22 @@ class FakeScoreHistory:
         return ["001"] if self.stored else []
 
     def last_scored(self, sensor: str) -> int | None:  # noqa: ARG002
-        return max((int(one.at.timestamp()) for one in self.stored), default=None)
+        return max((int(score.at.timestamp()) for score in self.stored), default=None)
 
     def scores(self, sensor: str, start: int, stop: int) -> list[Score]:  # noqa: ARG002
-        return [one for one in self.stored if start <= one.at.timestamp() < stop]
+        return [score for score in self.stored if start <= score.at.timestamp() < stop]
 
 
-def make_selector(shelf: FakeRegistry | None = None, past: FakeScoreHistory | None = None) -> ModelSelector:
-    return ModelSelector("site1", ZONE, shelf or FakeRegistry(), past or FakeScoreHistory())
+def make_selector(registry: FakeRegistry | None = None, history: FakeScoreHistory | None = None) -> ModelSelector:
+    return ModelSelector("site1", ZONE, registry or FakeRegistry(), history or FakeScoreHistory())
 
 
-def make_trainer(runner: FakeRunner, training: Training | None = None, shelf: FakeRegistry | None = None) -> Trainer:
-    return Trainer("site1", ZONE, training or Training(), runner, START, make_selector(shelf))
+def make_trainer(runner: FakeRunner, training: Training | None = None, registry: FakeRegistry | None = None) -> Trainer:
+    return Trainer("site1", ZONE, training or Training(), runner, START, make_selector(registry))
 
 
 def started_trainer(runner: FakeRunner, *records: TrainingRecord) -> Trainer:
-    """A trainer whose first run has ended so."""
+    """Return a trainer whose first training has ended with these records."""
     service = make_trainer(runner)
     list(service.start())
     runner.records = [*records, TrainingEnded()]
@@ -109,7 +109,7 @@ def tick_at(text: str) -> Tick:
 
 
 def handle_all(service: Trainer, *messages: Message) -> list[Message]:
-    return [said for message in messages for said in service.handle(message)]
+    return [answer for message in messages for answer in service.handle(message)]
 
 
 def test_every_start_trains() -> None:
@@ -118,13 +118,13 @@ def test_every_start_trains() -> None:
     assert runner.requests == [TrainingRequest(int(START.timestamp()))]
 
 
-def test_a_start_tells_again_what_is_in_use() -> None:
-    (said,) = make_trainer(FakeRunner(), shelf=FakeRegistry(TRAINED)).start()
-    assert isinstance(said, ModelTrained)
-    assert (said.id, said.channel, said.at) == ("m", "pressure", START)
+def test_start_reports_the_active_models() -> None:
+    (message,) = make_trainer(FakeRunner(), registry=FakeRegistry(TRAINED)).start()
+    assert isinstance(message, ModelTrained)
+    assert (message.id, message.channel, message.at) == ("m", "pressure", START)
 
 
-def test_without_automatic_it_trains_on_command_only() -> None:
+def test_without_automatic_only_a_command_trains() -> None:
     runner = FakeRunner()
     service = make_trainer(runner, Training(automatic=False))
     list(service.start())
@@ -134,61 +134,61 @@ def test_without_automatic_it_trains_on_command_only() -> None:
     assert len(runner.requests) == 1
 
 
-def test_a_command_is_answered_with_its_transaction_and_may_name_sensor_and_channel() -> None:
+def test_train_command_is_answered_and_may_name_sensor_and_channel() -> None:
     runner = FakeRunner()
     service = started_trainer(runner)
     assert handle_all(service, train_command(sensor="002", channel="pressure")) == [
-        Response("site1", "train", "t-7", True, "training has begun")
+        Response("site1", "train", "t-7", True, "training has started")
     ]
     assert (runner.requests[-1].sensors, runner.requests[-1].channels) == (("002",), ("pressure",))
 
 
-def test_a_command_for_an_unknown_channel_is_refused() -> None:
+def test_train_command_for_an_unknown_channel_is_refused() -> None:
     runner = FakeRunner()
-    (said,) = handle_all(started_trainer(runner), train_command(channel="heat"))
-    assert isinstance(said, Response)
-    assert not said.ok
+    (message,) = handle_all(started_trainer(runner), train_command(channel="heat"))
+    assert isinstance(message, Response)
+    assert not message.ok
     assert len(runner.requests) == 1
 
 
-def test_a_command_during_a_training_waits_until_that_has_ended() -> None:
+def test_train_command_during_a_training_is_queued() -> None:
     runner = FakeRunner()
     service = make_trainer(runner)
     list(service.start())
-    (said,) = handle_all(service, train_command(sensor="002"))
-    assert isinstance(said, Response)
-    assert said.ok
+    (message,) = handle_all(service, train_command(sensor="002"))
+    assert isinstance(message, Response)
+    assert message.ok
     assert len(runner.requests) == 1
     runner.records = [TrainingEnded()]
     list(service.end_batch())
     assert runner.requests[-1].sensors == ("002",)
 
 
-def test_progress_carries_step_and_an_eta_on_the_clock_of_the_ticks() -> None:
+def test_progress_has_step_and_eta_in_tick_time() -> None:
     runner = FakeRunner()
     service = make_trainer(runner)
     list(service.start())
     runner.records = [TrainingProgress(4, 62, 90.4, "epoch 4")]
-    (said,) = handle_all(service, tick_at("2026-11-23 23:05"))
+    (message,) = handle_all(service, tick_at("2026-11-23 23:05"))
     now = START + timedelta(minutes=6)
-    assert said == Progress("site1", now, "training", 4, 62, now + timedelta(seconds=90), "epoch 4")
+    assert message == Progress("site1", now, "training", 4, 62, now + timedelta(seconds=90), "epoch 4")
 
 
-def test_minutes_pass_while_it_trains() -> None:
+def test_ticks_during_a_training_send_no_message() -> None:
     runner = FakeRunner()
     service = make_trainer(runner)
     list(service.start())
     assert [handle_all(service, tick_at(f"2026-11-23 23:{minute:02}")) for minute in range(30)] == [[]] * 30
 
 
-def test_what_was_trained_is_told() -> None:
+def test_training_result_is_published() -> None:
     runner = FakeRunner()
     service = make_trainer(runner)
     list(service.start())
     runner.records = [TRAINED]
-    (said,) = service.end_batch()
-    assert isinstance(said, ModelTrained)
-    assert (said.promoted, said.metrics, said.trained_to - said.trained_from) == (
+    (message,) = service.end_batch()
+    assert isinstance(message, ModelTrained)
+    assert (message.promoted, message.metrics, message.trained_to - message.trained_from) == (
         True,
         {"mae": 1.0},
         timedelta(minutes=1),
@@ -198,18 +198,18 @@ def test_what_was_trained_is_told() -> None:
 @pytest.mark.parametrize(
     ("record", "text"), [(INSUFFICIENT, "not enough data yet"), (TrainingFailed("no memory"), "no memory")]
 )
-def test_what_hinders_is_said_plainly(record: TrainingRecord, text: str) -> None:
+def test_obstacle_is_published_as_progress_text(record: TrainingRecord, text: str) -> None:
     runner = FakeRunner()
     service = make_trainer(runner)
     list(service.start())
     runner.records = [record]
-    (said,) = service.end_batch()
-    assert isinstance(said, Progress)
-    assert (said.step, said.of) == (0, 0)
-    assert text in said.text
+    (message,) = service.end_batch()
+    assert isinstance(message, Progress)
+    assert (message.step, message.of) == (0, 0)
+    assert text in message.text
 
 
-def test_with_too_little_data_it_looks_again_each_night_at_three() -> None:
+def test_insufficient_data_is_checked_again_each_night_at_three() -> None:
     runner = FakeRunner()
     service = started_trainer(runner, INSUFFICIENT)
     handle_all(service, tick_at("2026-11-24 02:58"))
@@ -221,7 +221,7 @@ def test_with_too_little_data_it_looks_again_each_night_at_three() -> None:
     assert len(runner.requests) == 3
 
 
-def test_with_a_model_it_trains_again_on_the_first_of_the_month_of_training() -> None:
+def test_yearly_training_is_on_the_first_of_the_configured_month() -> None:
     runner = FakeRunner()
     service = started_trainer(runner, TRAINED)
     handle_all(service, tick_at("2026-12-01 03:00"), tick_at("2026-12-31 03:00"))
@@ -230,7 +230,7 @@ def test_with_a_model_it_trains_again_on_the_first_of_the_month_of_training() ->
     assert len(runner.requests) == 2
 
 
-def test_an_import_that_is_done_is_trained_on() -> None:
+def test_finished_import_starts_a_training() -> None:
     runner = FakeRunner()
     service = started_trainer(runner, TRAINED)
     handle_all(service, import_progress(step=2))
@@ -239,7 +239,7 @@ def test_an_import_that_is_done_is_trained_on() -> None:
     assert len(runner.requests) == 2
 
 
-def test_an_import_that_ends_during_a_training_is_trained_on_after_it() -> None:
+def test_import_that_ends_during_a_training_is_trained_on_after_it() -> None:
     runner = FakeRunner()
     service = make_trainer(runner)
     list(service.start())
@@ -250,33 +250,33 @@ def test_an_import_that_ends_during_a_training_is_trained_on_after_it() -> None:
     assert len(runner.requests) == 2
 
 
-def test_an_import_older_than_the_last_training_is_not_trained_on_again() -> None:
+def test_import_older_than_the_last_training_starts_none() -> None:
     runner = FakeRunner()
     handle_all(started_trainer(runner, TRAINED), import_progress(minutes=-600))
     assert len(runner.requests) == 1
 
 
-def test_in_one_process_a_command_ends_with_the_trained_model() -> None:
+def test_in_process_runner_publishes_the_model_at_once() -> None:
     service = Trainer(
         "site1", ZONE, Training(automatic=False), InProcessRunner(lambda _: [TRAINED]), START, make_selector()
     )
-    said = handle_all(service, train_command())
-    assert [type(one) for one in said] == [Response, ModelTrained]
+    messages = handle_all(service, train_command())
+    assert [type(message) for message in messages] == [Response, ModelTrained]
 
 
 @pytest.mark.parametrize("year", [1970, 2027])
-def test_a_start_on_a_wrong_clock_is_done_again_when_a_tick_tells_the_time(year: int) -> None:
+def test_start_with_a_wrong_clock_trains_again_after_the_first_tick(year: int) -> None:
     runner = FakeRunner()
     service = Trainer("site1", ZONE, Training(), runner, START.replace(year=year), make_selector())
     list(service.start())
     runner.records = [INSUFFICIENT, TrainingEnded()]
     handle_all(service, tick_at("2026-11-24 10:04"))
-    assert [plan.at for plan in runner.requests][1:] == [int(tick_at("2026-11-24 10:05").at.timestamp())]
+    assert [request.at for request in runner.requests][1:] == [int(tick_at("2026-11-24 10:05").at.timestamp())]
     handle_all(service, tick_at("2026-11-24 10:05"))
     assert len(runner.requests) == 2
 
 
-def test_a_leap_over_the_turn_of_the_year_is_no_reason_to_train() -> None:
+def test_clock_jump_over_the_new_year_starts_no_training() -> None:
     runner = FakeRunner()
     service = started_trainer(runner, TRAINED)
     handle_all(service, tick_at("2026-11-24 10:00"), tick_at("2027-01-01 03:00"), tick_at("2027-01-01 12:00"))
@@ -285,36 +285,36 @@ def test_a_leap_over_the_turn_of_the_year_is_no_reason_to_train() -> None:
     assert len(runner.requests) == 2
 
 
-def use_command(wanted: str, **arguments: str) -> Command:
-    return Command("site1", "use", "t-8", {"id": wanted, **arguments})
+def use_command(version: str, **arguments: str) -> Command:
+    return Command("site1", "use", "t-8", {"id": version, **arguments})
 
 
-def test_a_model_that_the_operator_chooses_is_in_use_at_once_and_told_before_the_answer() -> None:
-    said = handle_all(started_trainer(FakeRunner()), use_command("old", channel="flow_rate"))
-    assert [type(one) for one in said] == [ModelTrained, Response]
-    assert isinstance(said[0], ModelTrained)
-    assert (said[0].id, said[0].channel, said[0].promoted) == ("old", "flow_rate", True)
-    assert said[1] == Response("site1", "use", "t-8", True, "old is in use: 001 flow_rate")
+def test_operators_choice_is_published_before_the_response() -> None:
+    messages = handle_all(started_trainer(FakeRunner()), use_command("old", channel="flow_rate"))
+    assert [type(message) for message in messages] == [ModelTrained, Response]
+    assert isinstance(messages[0], ModelTrained)
+    assert (messages[0].id, messages[0].channel, messages[0].promoted) == ("old", "flow_rate", True)
+    assert messages[1] == Response("site1", "use", "t-8", True, "old is in use: 001 flow_rate")
 
 
-def test_a_choice_that_cannot_be_had_is_refused_with_the_reason() -> None:
+def test_unknown_choice_is_refused_with_the_reason() -> None:
     assert handle_all(started_trainer(FakeRunner()), use_command("unknown")) == [
         Response("site1", "use", "t-8", False, "there is no model unknown")
     ]
 
 
-def test_a_choice_during_a_training_comes_after_what_that_promotes() -> None:
+def test_choice_during_a_training_is_applied_after_its_promotion() -> None:
     runner = FakeRunner()
     service = make_trainer(runner)
     list(service.start())
-    (said,) = handle_all(service, use_command("old"))
-    assert isinstance(said, Response)
-    assert said.ok
+    (message,) = handle_all(service, use_command("old"))
+    assert isinstance(message, Response)
+    assert message.ok
     runner.records = [TRAINED, TrainingEnded()]
-    assert [one.id for one in service.end_batch() if isinstance(one, ModelTrained)] == ["m", "old"]
+    assert [message.id for message in service.end_batch() if isinstance(message, ModelTrained)] == ["m", "old"]
 
 
-def test_a_refused_candidate_is_followed_by_another_a_week_later() -> None:
+def test_refused_candidate_is_followed_by_another_training_a_week_later() -> None:
     runner = FakeRunner()
     service = started_trainer(runner, replace(TRAINED, promoted=False))
     handle_all(service, tick_at("2026-11-29 12:00"))
@@ -323,7 +323,7 @@ def test_a_refused_candidate_is_followed_by_another_a_week_later() -> None:
     assert len(runner.requests) == 2
 
 
-def test_a_training_that_failed_is_tried_again_the_next_night() -> None:
+def test_failed_training_is_repeated_the_next_night() -> None:
     runner = FakeRunner()
     service = started_trainer(
         runner, TrainingFailed("the training process ended with code -9"), replace(TRAINED, promoted=False)

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from services.forecaster.main import make_model_loader
 from services.trainer import channel_training, network, samples
 from services.trainer.champion_challenger import Decision
 from services.trainer.channel_training import ParityError, check_parity, model_folder
@@ -23,18 +22,19 @@ from services.trainer.training_protocol import (
     TrainingProgress,
     TrainingRecord,
     TrainingRequest,
-    TrainingResult,
 )
 from shared.domain.features import Float32s, ModelInputs
 from shared.domain.series import DAY, HOUR
 from shared.models.litert import load_litert_model
+from shared.models.loader import make_model_loader
+from shared.models.training_result import TrainingResult
 from shared.settings import Training
 from tests.unit.services.trainer.short_site import MONDAY, ZONE, FakeHistory, FirstTraining, run_training
 
 IDENTITY_CALIBRATION: Float32s = np.tile(
     [*[[1.0] * 3] * network.ENSEMBLE_SIZE, [-1.0, 0, 0], [0, 0, 1.0]], (169, 1, 1)
 ).astype(np.float32)
-"""Calibration that changes nothing."""
+"""Calibration weights that change nothing."""
 FOLDER = "output/Learning_lstm/flow_rate/001"
 
 
@@ -42,17 +42,17 @@ def trained(records: list[TrainingRecord]) -> list[TrainingResult]:
     return [record for record in records if isinstance(record, TrainingResult)]
 
 
-def hours_of(past: FakeHistory) -> HourlySeries:
-    return next(load_training_data(past, "001", ("flow_rate",), past.end_at, ZONE))
+def hours_of(history: FakeHistory) -> HourlySeries:
+    return next(load_training_data(history, "001", ("flow_rate",), history.end_at, ZONE))
 
 
-def inputs_of(past: FakeHistory, count: int = 5) -> list[ModelInputs]:
-    hours = hours_of(past)
-    _, scaler = samples.fit_scaler(hours, 1000)
-    return samples.inputs_every(hours, scaler, 1000, 1000 + count, 1)[1]
+def inputs_of(history: FakeHistory, count: int = 5) -> list[ModelInputs]:
+    series = hours_of(history)
+    _, scaler = samples.fit_scaler(series, 1000)
+    return samples.inputs_every(series, scaler, 1000, 1000 + count, 1)[1]
 
 
-def test_both_channels_are_trained_and_each_step_is_told(first_training: FirstTraining) -> None:
+def test_both_channels_are_trained_with_progress_for_each_step(first_training: FirstTraining) -> None:
     steps = [(record.step, record.of) for record in first_training.records if isinstance(record, TrainingProgress)]
     assert steps[0] == (0, 44)
     assert steps[-1] == (44, 44)
@@ -60,23 +60,23 @@ def test_both_channels_are_trained_and_each_step_is_told(first_training: FirstTr
     assert [record.channel for record in trained(first_training.records)] == ["flow_rate", "pressure"]
 
 
-def test_a_models_name_is_when_it_was_trained_and_the_checksum_of_its_network(first_training: FirstTraining) -> None:
+def test_model_id_is_training_time_and_network_checksum(first_training: FirstTraining) -> None:
     first = trained(first_training.records)[0]
     assert first.id == f"20261130T0000-{first.checksum[:6]}"
     assert first.trained_from == MONDAY
     assert MONDAY + 30 * DAY < first.trained_to < first_training.history.end_at - 7 * DAY
 
 
-def test_the_metrics_name_the_errors_of_both(first_training: FirstTraining) -> None:
+def test_metrics_include_errors_of_candidate_and_champion(first_training: FirstTraining) -> None:
     first = trained(first_training.records)[0]
     assert {"mae", "mae_1h", "mae_24h", "pinball", "coverage", "used_mae", "used_pinball"} <= first.metrics.keys()
     assert "the profile" in first.reason
 
 
-def test_the_manifest_has_the_scaler_as_plain_numbers(first_training: FirstTraining) -> None:
-    place = first_training.folder / trained(first_training.records)[0].path
-    scaler = joblib.load(io.BytesIO((place / "scaler.joblib").read_bytes()))
-    manifest = json.loads((place / "manifest.json").read_text())
+def test_manifest_has_the_scaler_as_plain_numbers(first_training: FirstTraining) -> None:
+    folder = first_training.folder / trained(first_training.records)[0].path
+    scaler = joblib.load(io.BytesIO((folder / "scaler.joblib").read_bytes()))
+    manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["scaler"]["spread"] == scaler.scale_[0] > 0
     assert manifest["scaler"]["center"] == pytest.approx(29, abs=2)
 
@@ -90,16 +90,18 @@ def test_each_channel_has_its_own_scaler(first_training: FirstTraining) -> None:
     assert 4 < centers[1] < 5
 
 
-def test_litert_answers_as_keras_does(first_training: FirstTraining) -> None:
-    place = first_training.folder / trained(first_training.records)[0].path
-    keras = tf.keras.models.load_model(place / "model.keras", compile=False)
-    lite = load_litert_model(place)
-    seen = inputs_of(first_training.history)
-    answers = network.predict(keras, np.stack([look.past for look in seen]), np.stack([look.ahead for look in seen]))
-    assert np.stack([lite.predict(look) for look in seen]) == pytest.approx(answers, abs=1e-4)
+def test_litert_predicts_as_keras_does(first_training: FirstTraining) -> None:
+    folder = first_training.folder / trained(first_training.records)[0].path
+    keras = tf.keras.models.load_model(folder / "model.keras", compile=False)
+    lite = load_litert_model(folder)
+    inputs = inputs_of(first_training.history)
+    answers = network.predict(
+        keras, np.stack([entry.past for entry in inputs]), np.stack([entry.ahead for entry in inputs])
+    )
+    assert np.stack([lite.predict(entry) for entry in inputs]) == pytest.approx(answers, abs=1e-4)
 
 
-def test_a_network_that_litert_answers_otherwise_is_not_published(first_training: FirstTraining) -> None:
+def test_network_with_different_litert_output_is_refused(first_training: FirstTraining) -> None:
     lite = load_litert_model(first_training.folder / trained(first_training.records)[0].path)
     with pytest.raises(ParityError):
         check_parity(
@@ -109,35 +111,37 @@ def test_a_network_that_litert_answers_otherwise_is_not_published(first_training
         )
 
 
-def test_the_quantiles_of_any_network_are_in_order(first_training: FirstTraining) -> None:
+def test_quantiles_of_any_network_are_in_order(first_training: FirstTraining) -> None:
     network.seed_everything(5)
     core = network.build_model()
-    core.set_weights([np.random.default_rng(1).normal(0, 1, one.shape) for one in core.get_weights()])
-    wild, seen = network.with_calibration(core, IDENTITY_CALIBRATION), inputs_of(first_training.history)
-    answers = network.predict(wild, np.stack([look.past for look in seen]), np.stack([look.ahead for look in seen]))
+    core.set_weights([np.random.default_rng(1).normal(0, 1, weights.shape) for weights in core.get_weights()])
+    random_network, inputs = network.with_calibration(core, IDENTITY_CALIBRATION), inputs_of(first_training.history)
+    answers = network.predict(
+        random_network, np.stack([entry.past for entry in inputs]), np.stack([entry.ahead for entry in inputs])
+    )
     assert (np.diff(answers, axis=-1) >= 0).all()
 
 
-def test_of_what_the_network_adds_only_what_pays_is_left() -> None:
+def test_calibration_keeps_only_a_useful_correction() -> None:
     rng = np.random.default_rng(1)
-    truth, wide = rng.normal(0, 1, (200, 24)).astype(np.float32), np.full((200, 24), 1.28)
-    useless = network._calibration_factors(rng.normal(0, 0.05, truth.shape), wide, wide, truth)
-    useful = network._calibration_factors(0.5 * truth.astype(np.float64), wide, wide, truth)
+    truth, width = rng.normal(0, 1, (200, 24)).astype(np.float32), np.full((200, 24), 1.28)
+    useless = network._calibration_factors(rng.normal(0, 0.05, truth.shape), width, width, truth)
+    useful = network._calibration_factors(0.5 * truth.astype(np.float64), width, width, truth)
     assert list(useless) == pytest.approx([0.0, 1.0, 1.0], abs=0.03)
     assert list(useful) == [1.0, network.MIN_WIDTH_FACTOR, network.MIN_WIDTH_FACTOR]
 
 
-def test_the_same_readings_and_seed_give_the_same_network(first_training: FirstTraining, tmp_path: Path) -> None:
+def test_same_readings_and_seed_give_the_same_network(first_training: FirstTraining, tmp_path: Path) -> None:
     again = trained(run_training(first_training.history, tmp_path))
     assert again[0].checksum == trained(first_training.records)[0].checksum
 
 
 def force_decision(monkeypatch: pytest.MonkeyPatch, promoted: bool) -> None:
-    """Lets every candidate win, or lose."""
-    monkeypatch.setattr(channel_training, "decide", lambda *_: Decision(promoted, "so it was judged", {}))
+    """Promote or refuse every candidate."""
+    monkeypatch.setattr(channel_training, "decide", lambda *_: Decision(promoted, "decided by the test", {}))
 
 
-def test_a_better_candidate_takes_the_place_of_the_model_in_use(
+def test_better_candidate_replaces_the_active_model(
     first_training: FirstTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(first_training.folder, tmp_path, dirs_exist_ok=True)
@@ -148,7 +152,7 @@ def test_a_better_candidate_takes_the_place_of_the_model_in_use(
     assert (tmp_path / FOLDER / "versions" / trained(first_training.records)[0].id / "model.tflite").exists()
 
 
-def test_a_candidate_that_is_not_better_goes_to_the_versions_only(
+def test_refused_candidate_is_stored_as_a_version_only(
     first_training: FirstTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     force_decision(monkeypatch, True)
@@ -160,7 +164,7 @@ def test_a_candidate_that_is_not_better_goes_to_the_versions_only(
     assert make_model_loader(tmp_path)(second.path).id == second.id  # type: ignore[union-attr]
 
 
-def test_the_champion_is_the_model_in_use_and_equal_is_not_better(
+def test_champion_is_the_active_model_and_an_equal_candidate_is_refused(
     first_training: FirstTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -172,71 +176,67 @@ def test_the_champion_is_the_model_in_use_and_equal_is_not_better(
     assert second.metrics["mae"] == second.metrics["used_mae"]
 
 
-def test_too_few_days_are_said_plainly(tmp_path: Path) -> None:
+def test_too_few_days_are_reported(tmp_path: Path) -> None:
     assert run_training(FakeHistory(days=20), tmp_path) == [
-        InsufficientData("001", "flow_rate", "001 flow_rate: not enough data yet, 20 of 35 days; looks again at 03:00")
+        InsufficientData("001", "flow_rate", "001 flow_rate: not enough data yet: 20 of 35 days; next check at 03:00")
     ]
     assert [type(record) for record in run_training(FakeHistory(days=0), tmp_path)] == [InsufficientData]
 
 
-def test_a_channel_that_was_never_measured_is_passed_over(tmp_path: Path) -> None:
-    past = FakeHistory(days=20)
-    past.pressure[:] = np.nan
-    assert len(run_training(past, tmp_path, channels=("flow_rate", "pressure"))) == 1
+def test_channel_without_values_is_skipped(tmp_path: Path) -> None:
+    history = FakeHistory(days=20)
+    history.pressure[:] = np.nan
+    assert len(run_training(history, tmp_path, channels=("flow_rate", "pressure"))) == 1
 
 
-def test_only_readings_before_the_plans_time_are_used() -> None:
-    past = FakeHistory()
-    hours = next(load_training_data(past, "001", ("flow_rate",), past.end_at - 10 * DAY, ZONE))
-    assert hours.start_at + len(hours.values) * HOUR == past.end_at - 10 * DAY
+def test_only_readings_before_the_requested_time_are_used() -> None:
+    history = FakeHistory()
+    series = next(load_training_data(history, "001", ("flow_rate",), history.end_at - 10 * DAY, ZONE))
+    assert series.start_at + len(series.values) * HOUR == history.end_at - 10 * DAY
 
 
-def test_hours_inside_anomalies_are_not_learned() -> None:
-    past = FakeHistory(anomalies=[(MONDAY + 5 * DAY + 60, MONDAY + 6 * DAY + 60)])
-    unknown = np.isnan(hours_of(past).values)
+def test_hours_inside_anomalies_are_masked() -> None:
+    history = FakeHistory(anomalies=[(MONDAY + 5 * DAY + 60, MONDAY + 6 * DAY + 60)])
+    unknown = np.isnan(hours_of(history).values)
     assert unknown.sum() == 25
     assert unknown[5 * 24 : 6 * 24 + 1].all()
 
 
-def test_an_anomaly_that_never_ends_does_not_stop_all_learning() -> None:
+def test_endless_anomaly_does_not_mask_all_hours() -> None:
     assert hours_of(FakeHistory(anomalies=[(MONDAY, MONDAY + 60 * DAY)])).known_days == 63
 
 
-def test_the_held_back_weeks_are_neither_learned_nor_watched() -> None:
-    for days, held in ((35, 7), (63, 10.5), (365, 28)):
+def test_holdout_weeks_are_neither_training_nor_validation_data() -> None:
+    for days, holdout_days in ((35, 7), (63, 10.5), (365, 28)):
         parts = samples.split(hours_of(FakeHistory(days)))
-        assert (parts.end - parts.holdout_start) / 24 == held
+        assert (parts.end - parts.holdout_start) / 24 == holdout_days
         assert parts.validation_start < parts.holdout_start
 
 
-def test_channels_that_are_prepared_at_once_are_what_each_is_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    taken: dict[str, samples.Dataset] = {}
+def test_parallel_datasets_equal_sequential_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    captured: dict[str, samples.Dataset] = {}
 
-    def take(hours: HourlySeries, prepared: samples.Dataset, *_: Any) -> Any:
-        taken[hours.channel] = prepared
+    def capture(series: HourlySeries, prepared: samples.Dataset, *_: Any) -> Any:
+        captured[series.channel] = prepared
         return iter(())
 
-    monkeypatch.setattr(channel_training, "train_channel", take)
-    past = FakeHistory(35)
-    list(TrainingJob("site1", ZONE, tmp_path, Training(), past, workers=2).train(TrainingRequest(past.end_at)))
-    for hours in load_training_data(past, "001", ("flow_rate", "pressure"), past.end_at, ZONE):
-        alone, at_once = samples.build_dataset(hours), taken.pop(hours.channel)
+    monkeypatch.setattr(channel_training, "train_channel", capture)
+    history = FakeHistory(35)
+    list(TrainingJob("site1", ZONE, tmp_path, Training(), history, workers=2).train(TrainingRequest(history.end_at)))
+    for series in load_training_data(history, "001", ("flow_rate", "pressure"), history.end_at, ZONE):
+        sequential, parallel = samples.build_dataset(series), captured.pop(series.channel)
         for name in ("train", "validation"):
-            assert np.array_equal(getattr(alone, name).ahead, getattr(at_once, name).ahead)
-        assert np.array_equal(alone.profile_quantiles, at_once.profile_quantiles, equal_nan=True)
-        assert alone.scaler == at_once.scaler
-    assert not taken
+            assert np.array_equal(getattr(sequential, name).ahead, getattr(parallel, name).ahead)
+        assert np.array_equal(sequential.profile_quantiles, parallel.profile_quantiles, equal_nan=True)
+        assert sequential.scaler == parallel.scaler
+    assert not captured
 
 
-def test_trouble_with_one_channel_is_told_and_the_other_is_trained(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail_for_flow(hours: HourlySeries, *_: Any) -> Any:
-        if hours.channel == "flow_rate":
+def test_failure_of_one_channel_does_not_stop_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail_for_flow(series: HourlySeries, *_: Any) -> Any:
+        if series.channel == "flow_rate":
             raise ParityError("differs")
-        return iter([TrainingResult("001", "pressure", 0, "m", model_folder(hours), "", 0, 0, True, "", {})])
+        return iter([TrainingResult("001", "pressure", 0, "m", model_folder(series), "", 0, 0, True, "", {})])
 
     monkeypatch.setattr(channel_training, "train_channel", fail_for_flow)
     records = run_training(FakeHistory(), tmp_path, channels=("flow_rate", "pressure"))

@@ -1,4 +1,4 @@
-"""A service in a process of its own: `python -m … PORT SECRETS ROUND`. It answers each tick with a progress."""
+"""A service in its own process: `python -m … PORT SECRETS ROUND`. It answers each tick with a progress."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.runtime.mqtt_bus import MqttBus
 from shared.settings import Broker, Settings
 
 LONG, ENDLESS = 12, 13
-"""Minutes whose work takes very long, or never ends."""
+"""Minutes whose handling takes very long, or never ends."""
 LONG_SECONDS = 2.0
 
 

@@ -1,4 +1,4 @@
-"""One test class for both buses: what holds live holds in a replay."""
+"""The same tests for both buses: what holds live holds in a replay."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 class FakeListener:
-    """Hears ticks, progress and anomalies, and owns the command `train`."""
+    """Consumes ticks, progress and anomalies, and handles the command `train`."""
 
     name: ClassVar[str] = "listener"
     consumes: ClassVar[tuple[type[Message], ...]] = (Tick, Progress, Anomaly)
@@ -35,7 +35,7 @@ class FakeListener:
 
 
 class FakePublisher(FakeListener):
-    """Only speaks."""
+    """Only publishes."""
 
     name: ClassVar[str] = "speaker"
     consumes: ClassVar[tuple[type[Message], ...]] = ()
@@ -47,7 +47,7 @@ Connect = Callable[[FakeListener], Bus]
 
 @pytest.fixture(params=["memory", "mqtt"])
 def connect(request: pytest.FixtureRequest) -> Iterator[Connect]:
-    """Opens a bus for a service; called again after a close it is the next run of that service."""
+    """Open a bus for a service; a call after a close is the next run of that service."""
     opened: list[Bus] = []
     broker = MemoryBroker()
     settings: Settings | None = request.getfixturevalue("settings") if request.param == "mqtt" else None
@@ -64,7 +64,7 @@ def connect(request: pytest.FixtureRequest) -> Iterator[Connect]:
 
 
 def receive_messages(bus: Bus, number: int) -> list[Message]:
-    """The next so many messages, acknowledged."""
+    """Return this number of messages, acknowledged."""
     messages: list[Message] = []
     while len(messages) < number:
         deliveries = bus.receive(number - len(messages), 5.0)
@@ -100,14 +100,14 @@ def anomaly(state: Literal["opened", "cleared"]) -> Anomaly:
 
 
 class TestEveryBus:
-    def test_delivers_in_the_order_of_publishing(self, connect: Connect) -> None:
+    def test_messages_arrive_in_order_of_publishing(self, connect: Connect) -> None:
         listener, speaker = connect(FakeListener()), connect(FakePublisher())
         for tick in ticks(200):
             speaker.publish(tick)
         speaker.confirm()
         assert receive_messages(listener, 200) == ticks(200)
 
-    def test_what_was_not_acknowledged_comes_again_to_the_next_run(self, connect: Connect) -> None:
+    def test_unacknowledged_message_is_redelivered_to_the_next_run(self, connect: Connect) -> None:
         listener, speaker = connect(FakeListener()), connect(FakePublisher())
         for tick in ticks(3):
             speaker.publish(tick)
@@ -119,7 +119,7 @@ class TestEveryBus:
         listener.close()
         assert receive_messages(connect(FakeListener()), 2) == ticks(3)[1:]
 
-    def test_keeps_messages_for_a_service_that_is_down(self, connect: Connect) -> None:
+    def test_messages_are_kept_for_a_stopped_service(self, connect: Connect) -> None:
         listener, speaker = connect(FakeListener()), connect(FakePublisher())
         listener.close()
         for tick in ticks(5):
@@ -127,7 +127,7 @@ class TestEveryBus:
         speaker.confirm()
         assert receive_messages(connect(FakeListener()), 5) == ticks(5)
 
-    def test_a_retained_message_reaches_who_comes_later(self, connect: Connect) -> None:
+    def test_retained_message_reaches_a_later_subscriber(self, connect: Connect) -> None:
         speaker = connect(FakePublisher())
         for step in (1, 2):
             speaker.publish(Progress("site1", NOON, "training", step, 2, None, "epoch"))
@@ -136,7 +136,7 @@ class TestEveryBus:
             Progress("site1", NOON, "training", 2, 2, None, "epoch")
         ]
 
-    def test_a_cleared_anomaly_is_heard_but_not_retained(self, connect: Connect) -> None:
+    def test_cleared_anomaly_is_delivered_but_not_retained(self, connect: Connect) -> None:
         listener, speaker = connect(FakeListener()), connect(FakePublisher())
         speaker.publish(anomaly("opened"))
         speaker.publish(anomaly("cleared"))
@@ -151,7 +151,7 @@ class TestEveryBus:
         speaker.publish(ticks(1)[0])
         assert receive_messages(late, 1) == ticks(1)
 
-    def test_a_command_reaches_only_its_owner(self, connect: Connect) -> None:
+    def test_command_reaches_only_its_owner(self, connect: Connect) -> None:
         owner, speaker = connect(FakeListener()), connect(FakePublisher())
         speaker.publish(Command("site1", "acknowledge", "t1"))
         speaker.publish(Command("site1", "train", "t2"))

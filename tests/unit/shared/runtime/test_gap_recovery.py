@@ -1,4 +1,4 @@
-"""Readings reach a service in order and whole, though the broker lost some."""
+"""Readings reach a service in order and without gaps, even if the broker lost some."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.unit.factories import reading, tick
 
 
 class FakeService:
-    """Remembers the numbers of its readings, and how often it was started."""
+    """Remembers the seq of its readings and the number of its starts."""
 
     name: ClassVar[str] = "service"
     consumes: ClassVar[tuple[type[Message], ...]] = (Reading, Tick)
@@ -51,7 +51,7 @@ class FakeService:
 
 
 class FakeHistory:
-    """Stored history that a test writes by hand."""
+    """Hand-written stored history."""
 
     def __init__(self, whole: bool = True) -> None:
         self.stored: tuple[str, int] | None = ("boot", 4)
@@ -85,18 +85,18 @@ class Site:
         return self.service.numbers
 
 
-def test_readings_behind_a_gap_wait_for_what_is_sent_again() -> None:
+def test_readings_behind_a_gap_wait_for_retransmission() -> None:
     site = Site()
     assert site.receive(reading(5), reading(8), reading(9)) == [5]
     assert site.receive(reading(6), reading(7)) == [5, 6, 7, 8, 9]
     assert site.receive(reading(6), reading(10)) == [5, 6, 7, 8, 9, 10]
 
 
-def test_what_ingest_no_longer_has_is_not_waited_for() -> None:
+def test_readings_that_ingest_lost_are_not_waited_for() -> None:
     assert Site().receive(reading(9), replace(reading(7), after=4), replace(reading(8), after=7)) == [7, 8, 9]
 
 
-def test_what_was_stored_in_the_meantime_comes_from_history() -> None:
+def test_missing_readings_that_were_stored_come_from_history() -> None:
     site = Site()
     site.receive(reading(8))
     site.run_batches(CHECK_EVERY_BATCHES)
@@ -106,7 +106,7 @@ def test_what_was_stored_in_the_meantime_comes_from_history() -> None:
     assert (site.service.starts, site.service.numbers) == (2, [8])
 
 
-def test_no_tick_overtakes_the_readings_that_wait() -> None:
+def test_no_tick_overtakes_held_readings() -> None:
     site = Site()
     assert site.receive(reading(5), reading(7), tick(7)) == [5]
     assert site.service.ticks == 0
@@ -114,11 +114,11 @@ def test_no_tick_overtakes_the_readings_that_wait() -> None:
     assert (site.service.numbers, site.service.ticks) == ([5, 6, 7], 1)
 
 
-def test_it_goes_on_at_last() -> None:
+def test_service_continues_after_the_timeout() -> None:
     assert Site().receive(reading(8), *(tick(minute) for minute in range(GAP_TIMEOUT_TICKS + 1)), reading(9)) == [8, 9]
 
 
-def test_a_new_spool_begins_anew() -> None:
+def test_new_spool_restarts_the_sequence() -> None:
     site = Site()
     assert site.receive(reading(8), replace(reading(3), boot_id="next"), replace(reading(4), boot_id="next")) == [
         8,
@@ -127,7 +127,7 @@ def test_a_new_spool_begins_anew() -> None:
     ]
 
 
-def test_a_debt_that_lasts_is_made_up_for() -> None:
+def test_persistent_missing_output_is_backfilled() -> None:
     site = Site()
     site.missing = "001 10:00"
     site.receive(*(tick(minute) for minute in range(BACKFILL_EVERY_TICKS)))
@@ -136,17 +136,17 @@ def test_a_debt_that_lasts_is_made_up_for() -> None:
     assert site.service.starts == 2
 
 
-def test_a_start_waits_a_while_for_what_is_missing_in_history() -> None:
+def test_start_waits_a_while_for_missing_history() -> None:
     service = FakeService()
-    kept = GapRecovery(service, FakeHistory(whole=False), lambda: "", lambda: 1)
+    recovery = GapRecovery(service, FakeHistory(whole=False), lambda: "", lambda: 1)
     for _ in range(MAX_START_RETRIES):
         with pytest.raises(Unavailable):
-            list(kept.start())
-    list(kept.start())
+            list(recovery.start())
+    list(recovery.start())
     assert service.starts == 1
 
 
-def test_behind_a_new_connection_it_looks_soon_for_what_the_broker_forgot() -> None:
+def test_new_connection_triggers_an_early_check_for_lost_output() -> None:
     site = Site()
     assert site.run_batches(3 * SETTLE_BATCHES) == 1
     site.connections, site.missing = 2, "001 10:00"
@@ -155,7 +155,7 @@ def test_behind_a_new_connection_it_looks_soon_for_what_the_broker_forgot() -> N
     assert site.run_batches(3 * SETTLE_BATCHES) == 2
 
 
-def test_what_is_only_on_its_way_is_no_debt() -> None:
+def test_output_in_transit_is_not_missing() -> None:
     site = Site()
     for site.missing in ("001 10:00", "001 10:01", "001 10:02"):
         site.receive(*(tick(minute) for minute in range(BACKFILL_EVERY_TICKS)))

@@ -1,4 +1,4 @@
-"""How many sensors come in, and how much is told of what was refused."""
+"""Limits on the number of sensors and of published rejections."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ from tests.unit.shared.runtime.test_buses import FakeListener, receive_messages
 BAD = Rejected("site1", "a.csv:7", "no number", "x")
 
 
-def test_the_first_names_are_taken_and_more_are_refused_with_what_to_do() -> None:
+def test_first_sensors_are_accepted_and_more_are_rejected_with_advice() -> None:
     register = SensorRegistry()
     refusals = [register.rejection_reason(f"s{number}") for number in range(MAX_SENSORS + 1)]
     assert refusals[:-1] == [""] * MAX_SENSORS
-    assert refusals[-1] == "more than 64 sensors; to choose, name those of this site in site.toml: [sensors.…]"
+    assert refusals[-1] == "more than 64 sensors; list those of this site in site.toml as [sensors.NAME]"
     assert register.rejection_reason("s0") == ""
 
 
-def test_with_names_in_site_toml_only_those_are_taken() -> None:
+def test_only_sensors_in_site_toml_are_accepted() -> None:
     register = SensorRegistry({"001": Sensor()})
     assert register.rejection_reason("001") == ""
     assert register.rejection_reason("002") == "site.toml has no [sensors.002]"
 
 
-def test_stored_sensors_come_before_new_ones_also_those_stored_meanwhile() -> None:
+def test_stored_sensors_come_before_new_ones() -> None:
     stored = [f"old{number}" for number in range(MAX_SENSORS - 1)]
     register = SensorRegistry(stored=lambda: stored)
-    assert register.rejection_reason("new", may_be_new=False) == "no reading of a sensor new has come"
+    assert register.rejection_reason("new", may_be_new=False) == "unknown sensor new: it has no readings"
     stored.append("imported")
     assert register.rejection_reason("new").startswith("more than")
     assert {register.rejection_reason(name) for name in stored} == {""}
 
 
-def test_without_a_database_sensors_are_taken_all_the_same() -> None:
+def test_sensors_are_accepted_without_a_database() -> None:
     def locked() -> list[str]:
         raise Unavailable("locked")
 
@@ -58,7 +58,7 @@ def test_without_a_database_sensors_are_taken_all_the_same() -> None:
 
 @dataclass
 class FakeClock:
-    """Seconds, by hand."""
+    """A settable clock, in seconds."""
 
     seconds: float = 0.0
 
@@ -66,15 +66,15 @@ class FakeClock:
         return self.seconds
 
 
-def test_a_flood_of_refusals_is_told_in_part_and_counted_when_its_minute_is_over() -> None:
+def test_flood_of_rejections_is_limited_and_counted() -> None:
     clock = FakeClock()
-    complaints = RejectionLimiter(clock)
-    assert sum(len(list(complaints.admit(BAD))) for _ in range(1000)) == MAX_PER_MINUTE
+    limiter = RejectionLimiter(clock)
+    assert sum(len(list(limiter.admit(BAD))) for _ in range(1000)) == MAX_PER_MINUTE
     clock.seconds = 61
-    (told,) = complaints.flush_summary()
-    assert told.reason == f"{1000 - MAX_PER_MINUTE} more were refused and not told; the last: no number"
-    assert list(complaints.flush_summary()) == []
-    assert list(complaints.admit(BAD)) == [BAD]
+    (summary,) = limiter.flush_summary()
+    assert summary.reason == f"{1000 - MAX_PER_MINUTE} more messages were rejected in this minute; the last: no number"
+    assert list(limiter.flush_summary()) == []
+    assert list(limiter.admit(BAD)) == [BAD]
 
 
 class FakeConsumer(FakeListener):
@@ -89,7 +89,7 @@ class FakeRejectedConsumer(FakeListener):
     commands: ClassVar[tuple[str, ...]] = ()
 
 
-def test_strangers_and_retained_junk_at_a_real_broker_fill_nothing(settings: Settings, mosquitto: Mosquitto) -> None:
+def test_unknown_sensors_and_retained_junk_are_rejected(settings: Settings, mosquitto: Mosquitto) -> None:
     junk: list[tuple[str, bytes | str]] = [
         ("wvr/v1/site1/001/prediction", b"\xff" * 1000),
         ("wvr/v1/site1/001/verdict", "[" * 100_000),
@@ -97,39 +97,39 @@ def test_strangers_and_retained_junk_at_a_real_broker_fill_nothing(settings: Set
     ]
     at_broker = {"hostname": "127.0.0.1", "port": mosquitto.port}
     publish.multiple([(topic, payload, 1, True) for topic, payload in junk], **at_broker)  # type: ignore[arg-type]
-    watcher, judge = MqttBus("complainee", settings), MqttBus("judge", settings)
+    watcher, consumer = MqttBus("complainee", settings), MqttBus("judge", settings)
     watcher.open(FakeRejectedConsumer())
-    judge.open(FakeConsumer())
+    consumer.open(FakeConsumer())
     strangers = [reading(0, sensor=f"s{number}") for number in range(200)]
     last = [reading(1, sensor="s0"), verdict(1, sensor="s0")]
-    publish.multiple([(topic_of(said), encode(said), 1, False) for said in (*strangers, *last)], **at_broker)  # type: ignore[arg-type]
-    came = receive_messages(judge, MAX_SENSORS + 2)
-    assert came == [*strangers[:MAX_SENSORS], *last]
-    told = [message for message in receive_messages(watcher, MAX_PER_MINUTE) if isinstance(message, Rejected)]
-    assert "no reading of a sensor nobody has come" in [one.reason for one in told[:3]]
-    assert all(one.reason.startswith("more than 64 sensors") for one in told[3:])
+    publish.multiple([(topic_of(message), encode(message), 1, False) for message in (*strangers, *last)], **at_broker)  # type: ignore[arg-type]
+    received = receive_messages(consumer, MAX_SENSORS + 2)
+    assert received == [*strangers[:MAX_SENSORS], *last]
+    rejections = [message for message in receive_messages(watcher, MAX_PER_MINUTE) if isinstance(message, Rejected)]
+    assert "unknown sensor nobody: it has no readings" in [rejection.reason for rejection in rejections[:3]]
+    assert all(rejection.reason.startswith("more than 64 sensors") for rejection in rejections[3:])
     assert not watcher.receive(10, 0.5)
-    judge.close()
+    consumer.close()
     watcher.close()
 
 
-def test_acknowledging_a_message_twice_does_no_harm(settings: Settings, mosquitto: Mosquitto) -> None:
-    judge = MqttBus("judge", settings)
-    judge.open(FakeConsumer())
+def test_acknowledging_twice_is_harmless(settings: Settings, mosquitto: Mosquitto) -> None:
+    consumer = MqttBus("judge", settings)
+    consumer.open(FakeConsumer())
     for minute in (0, 0, 1):
-        said = reading(minute)
-        publish.single(topic_of(said), encode(said), qos=1, hostname="127.0.0.1", port=mosquitto.port)
+        message = reading(minute)
+        publish.single(topic_of(message), encode(message), qos=1, hostname="127.0.0.1", port=mosquitto.port)
     deliveries: list[Delivery] = []
     while len(deliveries) < 3:
-        deliveries += judge.receive(3, 5.0)
+        deliveries += consumer.receive(3, 5.0)
     for delivery in (*deliveries, *deliveries):
         delivery.acknowledge()
     publish.single(topic_of(reading(2)), encode(reading(2)), qos=1, hostname="127.0.0.1", port=mosquitto.port)
-    assert receive_messages(judge, 1) == [reading(2)]
-    judge.close()
+    assert receive_messages(consumer, 1) == [reading(2)]
+    consumer.close()
 
 
-def test_a_payload_tells_at_most_twenty_of_its_errors() -> None:
+def test_invalid_payload_reports_at_most_twenty_errors() -> None:
     minutes = [[datetime(2026, 1, 1, tzinfo=UTC).isoformat(), "wet", "wet"]] * 5000
     payload = json.dumps({"site": "site1", "sensor": "001", "source": "x", "part": 1, "of": 1, "minutes": minutes})
     with pytest.raises(ContractError) as refused:

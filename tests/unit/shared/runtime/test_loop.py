@@ -1,4 +1,4 @@
-"""The loop's promises: nothing is acknowledged before it is safe, and no message stops a service."""
+"""The loop acknowledges nothing before it is safe, and no message stops a service."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 class FakeService:
-    """Answers each tick with a progress; stumbles over minute 3 as often as it is told to."""
+    """Answers each tick with a progress; fails at minute 3 a given number of times."""
 
     name: ClassVar[str] = "echo"
     consumes: ClassVar[tuple[type[Message], ...]] = (Tick,)
@@ -46,16 +46,16 @@ class FakeService:
 
 
 class FakeInvalidService(FakeService):
-    """Says what breaks the contract at minute 3."""
+    """Violates the contract at minute 3."""
 
     def handle(self, message: Message) -> Iterator[Message]:
-        for said in super().handle(message):
-            assert isinstance(said, Progress)
-            yield replace(said, text="x" * 5000) if said.step == 3 else said
+        for progress in super().handle(message):
+            assert isinstance(progress, Progress)
+            yield replace(progress, text="x" * 5000) if progress.step == 3 else progress
 
 
 class FakeValidatingBus(MemoryBus):
-    """Checks what is said, as the live one does."""
+    """Validates messages, as the live bus does."""
 
     def publish(self, message: Message) -> None:
         encode(message)
@@ -67,8 +67,8 @@ class FakeObserver(FakeService):
     consumes: ClassVar[tuple[type[Message], ...]] = (Progress, Rejected)
 
 
-def stage(service: FakeService) -> tuple[MemoryBus, MemoryBus]:
-    """Buses of the service and of a watcher, with five ticks waiting."""
+def open_buses(service: FakeService) -> tuple[MemoryBus, MemoryBus]:
+    """Return buses of the service and of an observer, with five ticks waiting."""
     broker = MemoryBroker()
     bus, watcher = MemoryBus(broker), MemoryBus(broker)
     bus.open(service)
@@ -78,7 +78,7 @@ def stage(service: FakeService) -> tuple[MemoryBus, MemoryBus]:
     return bus, watcher
 
 
-def said(watcher: MemoryBus) -> list[Message]:
+def received(watcher: MemoryBus) -> list[Message]:
     return [delivery.message for delivery in watcher.receive(100)]
 
 
@@ -86,18 +86,18 @@ def steps(messages: list[Message]) -> list[int]:
     return [message.step for message in messages if isinstance(message, Progress)]
 
 
-def test_a_handler_that_fails_once_is_tried_again() -> None:
+def test_handler_that_fails_once_is_retried() -> None:
     service = FakeService(failures=1)
-    bus, watcher = stage(service)
+    bus, watcher = open_buses(service)
     process_batch(service, bus, bus.receive(100))
-    assert steps(said(watcher)) == [1, 2, 3, 4, 5]
+    assert steps(received(watcher)) == [1, 2, 3, 4, 5]
 
 
-def test_a_message_that_fails_twice_goes_to_rejected_and_the_others_go_on() -> None:
+def test_message_that_fails_twice_is_rejected_and_the_others_continue() -> None:
     service = FakeService(failures=2)
-    bus, watcher = stage(service)
+    bus, watcher = open_buses(service)
     process_batch(service, bus, bus.receive(100))
-    messages = said(watcher)
+    messages = received(watcher)
     assert steps(messages) == [1, 2, 4, 5]
     rejected = [message for message in messages if isinstance(message, Rejected)]
     assert ["minute three" in message.reason for message in rejected] == [True]
@@ -106,9 +106,9 @@ def test_a_message_that_fails_twice_goes_to_rejected_and_the_others_go_on() -> N
     assert not bus.receive(100)
 
 
-def test_nothing_is_acknowledged_while_the_work_is_not_safe() -> None:
+def test_nothing_is_acknowledged_before_it_is_safe() -> None:
     service = FakeService(locked=True)
-    bus, _ = stage(service)
+    bus, _ = open_buses(service)
     with pytest.raises(Unavailable):
         process_batch(service, bus, bus.receive(100))
     bus.close()
@@ -116,7 +116,7 @@ def test_nothing_is_acknowledged_while_the_work_is_not_safe() -> None:
     assert len(bus.receive(100)) == 5
 
 
-def test_what_may_not_be_said_is_rejected_in_its_place_and_the_service_goes_on() -> None:
+def test_invalid_outgoing_message_is_rejected_and_the_service_continues() -> None:
     broker = MemoryBroker()
     service, bus, watcher = FakeInvalidService(), FakeValidatingBus(broker), MemoryBus(broker)
     bus.open(service)
@@ -124,8 +124,8 @@ def test_what_may_not_be_said_is_rejected_in_its_place_and_the_service_goes_on()
     for minute in range(1, 6):
         broker.publish(Tick("site1", NOON + timedelta(minutes=minute)))
     process_batch(service, bus, bus.receive(9))
-    said = [delivery.message for delivery in watcher.receive(9)]
-    assert [type(message) for message in said] == [Progress, Progress, Rejected, Progress, Progress]
-    assert said[2].source == "echo: Progress"
-    assert "may not be said: text" in said[2].reason
+    received = [delivery.message for delivery in watcher.receive(9)]
+    assert [type(message) for message in received] == [Progress, Progress, Rejected, Progress, Progress]
+    assert received[2].source == "echo: Progress"
+    assert "message violates the contract: text" in received[2].reason
     assert not bus.receive(9)

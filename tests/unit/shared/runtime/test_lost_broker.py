@@ -1,4 +1,4 @@
-"""A broker that is killed, forgets, refuses or loses its connections: all that was said arrives."""
+"""Nothing is lost when the broker is killed, loses its sessions, refuses messages or drops connections."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class StatusListener(FakeListener):
 
 @pytest.fixture
 def connect(settings: Settings) -> Iterator[Connect]:
-    """Opens the bus of a service."""
+    """Open the bus of a service."""
     opened: list[MqttBus] = []
 
     def open_bus(service: FakeListener) -> MqttBus:
@@ -58,74 +58,68 @@ def step(number: int) -> Progress:
     return Progress("site1", NOON, "training", number, 9999, None, "")
 
 
-def say(bus: MqttBus, *messages: Message) -> None:
+def publish_all(bus: MqttBus, *messages: Message) -> None:
     for message in messages:
         bus.publish(message)
     bus.confirm()
 
 
-def heard_all(bus: MqttBus, wanted: list[Tick], seconds: float = 20.0) -> list[Tick]:
-    """What a service hears until it has heard all that is wanted, each as it came first."""
-    found: dict[Tick, None] = {}
+def receive_all(bus: MqttBus, expected: list[Tick], seconds: float = 20.0) -> list[Tick]:
+    """Return what a service receives until all expected ticks arrived, without repetitions."""
+    received: dict[Tick, None] = {}
 
     def all_came() -> bool:
         for delivery in bus.receive(1000, 0.1):
             delivery.acknowledge()
             if isinstance(delivery.message, Tick):
-                found.setdefault(delivery.message)
-        return found.keys() >= set(wanted)
+                received.setdefault(delivery.message)
+        return received.keys() >= set(expected)
 
-    wait_for(all_came, seconds, f"{len(wanted)} ticks")
-    return list(found)
+    wait_for(all_came, seconds, f"{len(expected)} ticks")
+    return list(received)
 
 
-def test_what_a_killed_broker_had_confirmed_and_forgot_comes_again(connect: Connect, mosquitto: Mosquitto) -> None:
+def test_messages_that_a_killed_broker_lost_are_published_again(connect: Connect, mosquitto: Mosquitto) -> None:
     listener, speaker = connect(FakeListener()), connect(FakePublisher())
     listener.close()
     mosquitto.stop()
     mosquitto.start()
-    say(speaker, *ticks(0, 300))
+    publish_all(speaker, *ticks(0, 300))
     mosquitto.kill()
     mosquitto.start()
-    assert heard_all(connect(FakeListener()), ticks(0, 300)) == ticks(0, 300)
+    assert receive_all(connect(FakeListener()), ticks(0, 300)) == ticks(0, 300)
 
 
-def test_what_was_delivered_but_not_handled_outlives_a_broker_with_an_emptied_folder(
-    connect: Connect, mosquitto: Mosquitto
-) -> None:
+def test_unhandled_messages_survive_a_broker_with_an_emptied_folder(connect: Connect, mosquitto: Mosquitto) -> None:
     listener, speaker = connect(FakeListener()), connect(FakePublisher())
-    say(speaker, *ticks(0, 20))
+    publish_all(speaker, *ticks(0, 20))
     wait_for(lambda: len(listener._inbox) == 20, what="deliveries")
     speaker.close()
     mosquitto.lose_power()
     mosquitto.start()
     wait_for(lambda: listener._inbox._current[0] == 2, what="a new session")
-    assert heard_all(listener, ticks(0, 20)) == ticks(0, 20)
+    assert receive_all(listener, ticks(0, 20)) == ticks(0, 20)
 
 
-def test_each_producer_says_its_state_again_to_a_broker_with_an_emptied_folder(
-    connect: Connect, mosquitto: Mosquitto
-) -> None:
+def test_retained_state_is_published_again_to_an_emptied_broker(connect: Connect, mosquitto: Mosquitto) -> None:
     speaker = connect(FakePublisher())
-    say(speaker, step(1), anomaly("opened"))
+    publish_all(speaker, step(1), anomaly("opened"))
     mosquitto.lose_power()
     mosquitto.start()
     late = connect(Late())
     assert set(receive_messages(late, 2)) == {step(1), anomaly("opened")}
 
 
-def test_a_service_hears_again_after_the_broker_has_forgotten_what_it_subscribed_to(
-    connect: Connect, mosquitto: Mosquitto
-) -> None:
+def test_service_resubscribes_after_the_broker_lost_its_session(connect: Connect, mosquitto: Mosquitto) -> None:
     listener, speaker = connect(FakeListener()), connect(FakePublisher())
     mosquitto.lose_power()
     mosquitto.start()
     wait_for(lambda: listener._inbox._current[0] == 2, what="a new session")
-    say(speaker, *ticks(0, 10))
-    assert heard_all(listener, ticks(0, 10)) == ticks(0, 10)
+    publish_all(speaker, *ticks(0, 10))
+    assert receive_all(listener, ticks(0, 10)) == ticks(0, 10)
 
 
-def test_what_was_said_to_a_broker_that_knew_nobody_is_said_again_when_the_others_are_back(
+def test_messages_to_an_emptied_broker_are_replayed_when_subscribers_return(
     connect: Connect, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shared.runtime.mqtt_bus.REPLAY_DELAYS_SECONDS", (2.0,))
@@ -133,34 +127,34 @@ def test_what_was_said_to_a_broker_that_knew_nobody_is_said_again_when_the_other
     listener.close()
     mosquitto.lose_power()
     mosquitto.start()
-    say(speaker, *ticks(0, 10))
-    assert heard_all(connect(FakeListener()), ticks(0, 10)) == ticks(0, 10)
+    publish_all(speaker, *ticks(0, 10))
+    assert receive_all(connect(FakeListener()), ticks(0, 10)) == ticks(0, 10)
 
 
-def test_a_flapping_broker_loses_nothing_and_keeps_the_newest_state(connect: Connect, mosquitto: Mosquitto) -> None:
+def test_flapping_broker_loses_nothing_and_keeps_the_newest_state(connect: Connect, mosquitto: Mosquitto) -> None:
     listener, speaker = connect(FakeListener()), connect(FakePublisher())
     calm = threading.Event()
-    said: list[Tick] = []
+    published: list[Tick] = []
 
     def speak() -> None:
         while not calm.is_set():
-            number = len(said)
-            said.append(ticks(number, number + 1)[0])
-            say(speaker, said[-1], step(number))
+            number = len(published)
+            published.append(ticks(number, number + 1)[0])
+            publish_all(speaker, published[-1], step(number))
 
     thread = threading.Thread(target=speak, daemon=True)
     thread.start()
     try:
         for restart in range(10):
-            before = len(said)
-            wait_for(lambda before=before: len(said) > before + 20, what="more ticks")  # type: ignore[misc]
+            before = len(published)
+            wait_for(lambda before=before: len(published) > before + 20, what="more ticks")  # type: ignore[misc]
             (mosquitto.kill if restart % 2 else mosquitto.stop)()
             mosquitto.start()
     finally:
         calm.set()
         thread.join(20)
-    assert heard_all(listener, said) == said
-    assert receive_messages(connect(Late()), 1) == [step(len(said) - 1)]
+    assert receive_all(listener, published) == published
+    assert receive_messages(connect(Late()), 1) == [step(len(published) - 1)]
 
 
 def test_cut_connections_lose_nothing_and_keep_the_order(settings: Settings, mosquitto: Mosquitto) -> None:
@@ -169,42 +163,42 @@ def test_cut_connections_lose_nothing_and_keep_the_order(settings: Settings, mos
     listener, speaker = MqttBus("listener", through), MqttBus("speaker", through)
     listener.open(FakeListener())
     speaker.open(FakePublisher())
-    wanted = ticks(0, 6000)
+    expected = ticks(0, 6000)
     for first in range(0, 6000, 1000):
-        for tick in wanted[first : first + 1000]:
+        for tick in expected[first : first + 1000]:
             speaker.publish(tick)
         proxy.cut_connections()
     speaker.confirm()
-    assert heard_all(listener, wanted) == wanted
+    assert receive_all(listener, expected) == expected
     for bus in (listener, speaker):
         bus.close()
     proxy.close()
 
 
-def test_a_backlog_while_the_broker_is_away_waits_for_room_and_arrives(
+def test_backlog_waits_for_room_and_arrives_after_the_broker_returns(
     connect: Connect, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shared.runtime.publish_buffer.MAX_UNACKED", 500)
     listener, speaker = connect(FakeListener()), connect(FakePublisher())
     mosquitto.stop()
-    thread = threading.Thread(target=say, args=(speaker, *ticks(0, 3000)), daemon=True)
+    thread = threading.Thread(target=publish_all, args=(speaker, *ticks(0, 3000)), daemon=True)
     thread.start()
-    wait_for(lambda: len(speaker._publish_buffer._unacked) == 500, what="a full outbox")
+    wait_for(lambda: len(speaker._publish_buffer._unacked) == 500, what="a full buffer")
     mosquitto.start()
     thread.join(20)
-    assert heard_all(listener, ticks(0, 3000)) == ticks(0, 3000)
+    assert receive_all(listener, ticks(0, 3000)) == ticks(0, 3000)
 
 
-class Guarded:
-    """A broker with users and rights that change while it runs."""
+class FakeAclBroker:
+    """A broker whose users and rights change while it runs."""
 
     def __init__(self, folder: Path) -> None:
         access = f"allow_anonymous false\npassword_file {folder}/passwd\nacl_file {folder}/acl"
         self.folder = folder
         self.broker = Mosquitto(folder, free_port(), access)
 
-    def let(self, password: str = "any", rights: str = "wvr/v1/#") -> None:
-        """From now on the speaker has this password and these rights."""
+    def allow(self, password: str = "any", rights: str = "wvr/v1/#") -> None:
+        """Set the publisher's password and rights."""
         everybody = {"listener": "any", "status": "any", "speaker": password}
         lines = (f"{user}:{mosquitto_hash(secret)}\n" for user, secret in everybody.items())
         (self.folder / "passwd").write_text("".join(lines), encoding="ascii")
@@ -218,19 +212,19 @@ class Guarded:
 
 
 @pytest.fixture
-def guarded(tmp_path: Path) -> Iterator[Guarded]:
-    """A running broker that asks for passwords."""
+def guarded(tmp_path: Path) -> Iterator[FakeAclBroker]:
+    """A running broker that requires passwords."""
     folder = tmp_path / "guarded"
     folder.mkdir()
-    guarded = Guarded(folder)
-    guarded.let()
+    guarded = FakeAclBroker(folder)
+    guarded.allow()
     guarded.broker.start()
     yield guarded
     guarded.broker.stop()
 
 
 @pytest.fixture
-def guarded_connect(tmp_path: Path, guarded: Guarded, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connect]:
+def guarded_connect(tmp_path: Path, guarded: FakeAclBroker, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connect]:
     monkeypatch.setenv("WVR_HEARTBEAT", str(tmp_path / "heartbeat"))
     opened: list[MqttBus] = []
 
@@ -248,43 +242,48 @@ def guarded_connect(tmp_path: Path, guarded: Guarded, monkeypatch: pytest.Monkey
         bus.close()
 
 
-def test_a_refused_user_says_so_and_goes_on_with_the_new_password(
-    guarded: Guarded, guarded_connect: Connect, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def logged(caplog: pytest.LogCaptureFixture, text: str) -> int:
+    """Return the number of logged events with this text in their fields."""
+    return sum(text in str(record.__dict__.get("fields")) for record in caplog.records)
+
+
+def test_refused_user_is_reported_and_continues_with_the_new_password(
+    guarded: FakeAclBroker, guarded_connect: Connect, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     listener, speaker = guarded_connect(FakeListener()), guarded_connect(FakePublisher())
-    guarded.let(password="another")
-    wait_for(lambda: "the broker refuses the user speaker: Not authorized" in caplog.text, what="a complaint")
+    guarded.allow(password="another")
+    wait_for(lambda: logged(caplog, "the broker refuses the user speaker: Not authorized"), what="an error")
     speaker.publish(ticks(0, 1)[0])
     (tmp_path / "speaker/password").write_text("another", encoding="ascii")
     speaker.confirm()
-    assert heard_all(listener, ticks(0, 1)) == ticks(0, 1)
-    assert caplog.text.count("refuses the user speaker") == 1
+    assert receive_all(listener, ticks(0, 1)) == ticks(0, 1)
+    assert logged(caplog, "refuses the user speaker") == 1
 
 
-def test_a_refused_message_is_not_safe_is_told_and_arrives_when_it_may(
-    guarded: Guarded, guarded_connect: Connect, caplog: pytest.LogCaptureFixture
+def test_refused_message_is_reported_and_arrives_when_allowed(
+    guarded: FakeAclBroker, guarded_connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     listener, watcher, speaker = (
         guarded_connect(service) for service in (FakeListener(), StatusListener(), FakePublisher())
     )
-    guarded.let(rights="wvr/v1/+/response/+")
-    thread = threading.Thread(target=say, args=(speaker, *ticks(0, 3)), daemon=True)
+    guarded.allow(rights="wvr/v1/+/response/+")
+    thread = threading.Thread(target=publish_all, args=(speaker, *ticks(0, 3)), daemon=True)
     thread.start()
     text = "the broker refuses wvr/v1/site1/tick: Not authorized"
-    wait_for(lambda: text in caplog.text, what="a complaint")
+    wait_for(lambda: logged(caplog, text), what="an error")
     wait_for(lambda: any(text in note for note in notes(watcher)), what="a status")
     assert thread.is_alive()
-    guarded.let()
+    guarded.allow()
     thread.join(20)
     assert not thread.is_alive()
-    assert heard_all(listener, ticks(0, 3)) == ticks(0, 3)
+    assert receive_all(listener, ticks(0, 3)) == ticks(0, 3)
 
 
 def notes(bus: MqttBus) -> list[str]:
-    """What hinders the services that speak."""
-    found = []
+    """Return the status notes of the publishing services."""
+    received = []
     for delivery in bus.receive(1000, 0.1):
         delivery.acknowledge()
         if isinstance(delivery.message, Status):
-            found.append(delivery.message.note)
-    return found
+            received.append(delivery.message.note)
+    return received

@@ -1,4 +1,4 @@
-"""What only the live bus has to bear: a broker that goes and comes, and payloads from strangers."""
+"""Live bus only: reconnects and invalid payloads."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ class RejectedListener(FakeListener):
     consumes: ClassVar[tuple[type[Message], ...]] = (Rejected,)
 
 
-def test_a_payload_that_is_no_message_goes_to_rejected_and_the_next_one_is_heard(
-    settings: Settings, mosquitto: Mosquitto
-) -> None:
+def test_invalid_payload_is_rejected_and_the_next_message_arrives(settings: Settings, mosquitto: Mosquitto) -> None:
     listener, watcher = MqttBus("listener", settings), MqttBus("rejected", settings)
     listener.open(FakeListener())
     watcher.open(RejectedListener())
@@ -43,7 +41,7 @@ def test_a_payload_that_is_no_message_goes_to_rejected_and_the_next_one_is_heard
     watcher.close()
 
 
-def test_goes_on_after_the_broker_was_away(settings: Settings, mosquitto: Mosquitto) -> None:
+def test_service_continues_after_the_broker_was_away(settings: Settings, mosquitto: Mosquitto) -> None:
     listener, speaker = MqttBus("listener", settings), MqttBus("speaker", settings)
     listener.open(FakeListener())
     speaker.open(FakePublisher())
@@ -63,7 +61,7 @@ def test_goes_on_after_the_broker_was_away(settings: Settings, mosquitto: Mosqui
     speaker.close()
 
 
-def test_the_heartbeat_is_touched_by_a_round_trip_through_the_broker(settings: Settings) -> None:
+def test_heartbeat_is_touched_after_a_round_trip_through_the_broker(settings: Settings) -> None:
     bus = MqttBus("listener", settings)
     bus.open(FakeListener())
     assert heartbeat_age(heartbeat_file()) is None
@@ -72,7 +70,7 @@ def test_the_heartbeat_is_touched_by_a_round_trip_through_the_broker(settings: S
     bus.close()
 
 
-def test_acknowledges_in_the_order_in_which_messages_came(
+def test_messages_are_acknowledged_in_order_of_arrival(
     settings: Settings, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bus = MqttBus("listener", settings)
@@ -87,9 +85,9 @@ def test_acknowledges_in_the_order_in_which_messages_came(
     monkeypatch.setattr(bus._client, "ack", spy)
     ticks = [Tick("site1", NOON + timedelta(minutes=minute)) for minute in range(3)]
     own = topic_of(StatusFactory("site1", "listener", settings.zone).status("offline"))
-    said: list[tuple[str, bytes | str]] = [(topic_of(tick), encode(tick)) for tick in ticks]
-    said[1:1] = [(own, "of the run before"), (topic_of(ticks[0]), "junk"), (topic_of(ticks[0]), b"")]
-    for topic, payload in said:
+    outgoing: list[tuple[str, bytes | str]] = [(topic_of(tick), encode(tick)) for tick in ticks]
+    outgoing[1:1] = [(own, "of the run before"), (topic_of(ticks[0]), "junk"), (topic_of(ticks[0]), b"")]
+    for topic, payload in outgoing:
         publish.single(topic, payload, qos=1, hostname="127.0.0.1", port=mosquitto.port)
     wait_for(lambda: len(bus._inbox) == 5, what="all but its own")
     deliveries = bus.receive(10, 5.0)

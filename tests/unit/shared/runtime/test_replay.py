@@ -1,4 +1,4 @@
-"""Event time: a recording's minutes close one by one, and a leap of the clock doesn't drag them along."""
+"""Event time: the minutes of a recording close one by one, and a clock jump closes none."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ def measurement(minute: float, sensor: str = "001") -> Measurement:
 
 
 def closed(*minutes: float) -> list[tuple[int, datetime | None]]:
-    """(number of items, minute that closes after them)."""
+    """Return (number of items, minute that closes after them)."""
     return [(len(items), minute) for items, minute in group_by_minute([measurement(minute) for minute in minutes])]
 
 
-def test_a_minute_closes_after_all_its_readings() -> None:
+def test_minute_closes_after_all_its_readings() -> None:
     assert closed(0, 0, 1) == [(2, minute_at(0)), (1, minute_at(1))]
 
 
-def test_minutes_of_a_gap_close_too() -> None:
+def test_minutes_of_a_gap_close() -> None:
     assert closed(0, 3) == [(1, minute_at(0)), (0, minute_at(1)), (0, minute_at(2)), (1, minute_at(3))]
 
 
-def test_a_late_reading_goes_with_the_present_minute() -> None:
+def test_late_reading_stays_in_the_present_minute() -> None:
     assert closed(5, 6, 3, 7) == [(1, minute_at(5)), (2, minute_at(6)), (1, minute_at(7))]
 
 
-def test_a_leap_of_the_clock_closes_no_minutes() -> None:
+def test_clock_jump_closes_no_minutes() -> None:
     assert closed(0, 5000, 1, 2) == [(2, minute_at(0)), (1, minute_at(1)), (1, minute_at(2))]
 
 
-def test_a_real_gap_does() -> None:
+def test_real_gap_closes_its_minutes() -> None:
     assert len(closed(0, 5000, 5001)) == 5002
 
 
-def test_an_empty_recording_closes_nothing() -> None:
+def test_empty_recording_closes_nothing() -> None:
     assert closed() == [(0, None)]

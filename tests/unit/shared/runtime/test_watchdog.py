@@ -1,4 +1,4 @@
-"""A service that is deaf or stands still ends, in time; one that waits, works long or was stopped does not."""
+"""A deaf or stuck service ends in time; one that waits, works long or was suspended does not."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Watcher(FakeListener):
 
 @pytest.fixture
 def start(tmp_path: Path, settings: Settings) -> Iterator[Start]:
-    """Starts the small service at a port, and waits until it has heard itself."""
+    """Start the fake service at a port, and wait until it has received its own status."""
     started: list[subprocess.Popen[bytes]] = []
 
     def start_small(port: int) -> subprocess.Popen[bytes]:
@@ -63,7 +63,7 @@ def start(tmp_path: Path, settings: Settings) -> Iterator[Start]:
 
 @pytest.fixture
 def watcher(settings: Settings) -> Iterator[MqttBus]:
-    """Someone who says ticks, and hears what the small service says."""
+    """The bus of an observer that publishes ticks and receives what the fake service publishes."""
     bus = MqttBus("listener", settings)
     bus.open(Watcher())
     yield bus
@@ -75,20 +75,20 @@ def tick(minute: int) -> Tick:
 
 
 def answer(bus: MqttBus, minute: int) -> list[Message]:
-    """What is heard up to the progress of a minute."""
-    heard: list[Message] = []
+    """Return what arrives up to the progress of a minute."""
+    received: list[Message] = []
 
-    def came() -> bool:
+    def progress_arrived() -> bool:
         for delivery in bus.receive(100, 0.1):
             delivery.acknowledge()
-            heard.append(delivery.message)
-        return any(isinstance(message, Progress) and message.step == minute for message in heard)
+            received.append(delivery.message)
+        return any(isinstance(message, Progress) and message.step == minute for message in received)
 
-    wait_for(came, what=f"the progress of minute {minute}")
-    return heard
+    wait_for(progress_arrived, what=f"the progress of minute {minute}")
+    return received
 
 
-def test_the_bounds_leave_a_minute_for_a_restart_and_time_for_a_rebuild() -> None:
+def test_bounds_leave_time_for_a_restart_and_a_recovery() -> None:
     assert MAX_DEAF_ROUNDS * ROUND_SECONDS + ROUND_SECONDS <= 45
     assert 2 * KEEPALIVE_SECONDS < MAX_DEAF_ROUNDS * ROUND_SECONDS, (
         "a broker that hangs is left before that counts as deafness"
@@ -96,76 +96,74 @@ def test_the_bounds_leave_a_minute_for_a_restart_and_time_for_a_rebuild() -> Non
     assert MAX_STUCK_ROUNDS * ROUND_SECONDS >= 600
 
 
-def test_a_connected_service_that_hears_nothing_ends(start: Start, mosquitto: Mosquitto, tmp_path: Path) -> None:
+def test_connected_service_that_receives_nothing_ends(start: Start, mosquitto: Mosquitto, tmp_path: Path) -> None:
     proxy = TcpProxy(mosquitto.port)
-    small = start(proxy.port)
+    process = start(proxy.port)
     proxy.swallows = True
     began = time.monotonic()
-    assert small.wait(20) == 70
+    assert process.wait(20) == 70
     assert time.monotonic() - began >= (MAX_DEAF_ROUNDS - 2) * ROUND
-    assert "hears nothing through the broker: ending" in (tmp_path / "errors").read_text(encoding="utf-8")
+    assert "nothing received from the broker" in (tmp_path / "errors").read_text(encoding="utf-8")
     proxy.close()
 
 
-def test_a_service_that_may_not_subscribe_says_so_and_is_started_anew(
+def test_service_without_subscriptions_reports_it_and_is_restarted(
     start: Start, mosquitto: Mosquitto, tmp_path: Path
 ) -> None:
     proxy = TcpProxy(mosquitto.port)
-    small = start(proxy.port)
+    process = start(proxy.port)
     proxy.refuses = True
     proxy.cut_connections()
-    assert small.wait(20) == 70
+    assert process.wait(20) == 70
     errors = (tmp_path / "errors").read_text(encoding="utf-8")
     assert "the broker refuses to deliver wvr/v1/site1/service/small: Not authorized" in errors
     proxy.close()
 
 
-def test_a_handler_that_never_ends_is_found_and_shown(
+def test_endless_handler_is_found_and_its_stack_dumped(
     start: Start, mosquitto: Mosquitto, watcher: MqttBus, tmp_path: Path
 ) -> None:
-    small = start(mosquitto.port)
+    process = start(mosquitto.port)
     watcher.publish(tick(ENDLESS))
-    assert small.wait(3 * MAX_STUCK_ROUNDS * ROUND) == 70
+    assert process.wait(3 * MAX_STUCK_ROUNDS * ROUND) == 70
     errors = (tmp_path / "errors").read_text(encoding="utf-8")
-    assert "the work stands still: ending" in errors
+    assert "no progress" in errors
     assert "fake_service.py" in errors
 
 
-def test_long_work_is_told_and_is_not_deafness(start: Start, mosquitto: Mosquitto, watcher: MqttBus) -> None:
-    small = start(mosquitto.port)
+def test_long_work_is_reported_and_is_not_deafness(start: Start, mosquitto: Mosquitto, watcher: MqttBus) -> None:
+    process = start(mosquitto.port)
     watcher.publish(tick(LONG))
-    heard = answer(watcher, LONG)
-    assert any(isinstance(message, Status) and message.note.startswith("busy for") for message in heard)
-    assert small.poll() is None
+    received = answer(watcher, LONG)
+    assert any(isinstance(message, Status) and message.note.startswith("busy for") for message in received)
+    assert process.poll() is None
 
 
-def test_a_service_that_waits_for_the_broker_lives_and_goes_on(
-    start: Start, mosquitto: Mosquitto, watcher: MqttBus
-) -> None:
-    small = start(mosquitto.port)
+def test_service_that_waits_for_the_broker_survives(start: Start, mosquitto: Mosquitto, watcher: MqttBus) -> None:
+    process = start(mosquitto.port)
     watcher.publish(tick(1))
     answer(watcher, 1)
     mosquitto.stop()
     with pytest.raises(subprocess.TimeoutExpired):
-        small.wait(3 * MAX_DEAF_ROUNDS * ROUND)
+        process.wait(3 * MAX_DEAF_ROUNDS * ROUND)
     mosquitto.start()
     watcher.publish(tick(2))
     answer(watcher, 2)
-    assert small.poll() is None
+    assert process.poll() is None
 
 
-def test_a_stopped_service_lives_on_when_it_is_continued(start: Start, mosquitto: Mosquitto, watcher: MqttBus) -> None:
-    small = start(mosquitto.port)
-    small.send_signal(signal.SIGSTOP)
+def test_suspended_service_survives_when_continued(start: Start, mosquitto: Mosquitto, watcher: MqttBus) -> None:
+    process = start(mosquitto.port)
+    process.send_signal(signal.SIGSTOP)
     with pytest.raises(subprocess.TimeoutExpired):
-        small.wait(3 * MAX_DEAF_ROUNDS * ROUND)
-    small.send_signal(signal.SIGCONT)
+        process.wait(3 * MAX_DEAF_ROUNDS * ROUND)
+    process.send_signal(signal.SIGCONT)
     watcher.publish(tick(3))
     answer(watcher, 3)
-    assert small.poll() is None
+    assert process.poll() is None
 
 
-def test_a_network_that_is_ended_while_a_round_goes_on_has_not_died(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_network_thread_that_ends_during_a_round_is_not_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[int] = []
     monkeypatch.setattr("os._exit", ended.append)
     closed, in_round = threading.Event(), threading.Event()

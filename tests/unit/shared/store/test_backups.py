@@ -1,4 +1,4 @@
-"""Backups are whole, made beside the work, and kept 7 days, 5 weeks and 12 months."""
+"""Backups are complete, made while the database is written, and kept for 7 days, 5 weeks and 12 months."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T0 = int(START.timestamp())
 NIGHT = datetime(2026, 1, 1, 2, 30, tzinfo=UTC)
 
 
-def test_the_rotation_keeps_days_weeks_and_months() -> None:
+def test_rotation_keeps_days_weeks_and_months() -> None:
     nights = [datetime(2024, 1, 1, 2, 30) + timedelta(days=day) for day in range(3 * 365)]  # noqa: DTZ001
     have: set[datetime] = set()
     for night in nights:
@@ -31,13 +31,13 @@ def test_the_rotation_keeps_days_weeks_and_months() -> None:
     assert len({at.strftime("%Y%m") for at in have}) == 12
 
 
-def test_one_backup_from_a_wrong_clock_costs_at_most_its_own_place() -> None:
+def test_backup_from_a_wrong_clock_displaces_at_most_one() -> None:
     nights = {datetime(2026, 1, day, 2, 30) for day in range(1, 8)}  # noqa: DTZ001
     ahead = datetime(2061, 1, 1, 2, 30)  # noqa: DTZ001
     assert len(select_retained(nights | {ahead}) & nights) >= 6
 
 
-def test_what_is_no_backup_of_ours_stays(tmp_path: Path) -> None:
+def test_files_that_are_no_backups_stay(tmp_path: Path) -> None:
     for name in ("wvr-before.db", "notes.txt"):
         (tmp_path / name).touch()
     rotate(tmp_path)
@@ -45,9 +45,7 @@ def test_what_is_no_backup_of_ours_stays(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_a_copy_made_while_minutes_are_written_is_of_one_instant(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_backup_made_during_writes_is_of_one_instant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backups, "PAGES_PER_STEP", 2)
     recorder = Recorder(tmp_path / "wvr.db", SEOUL, (0,))
     recorder.write([reading(minute) for minute in range(3000)])
@@ -71,12 +69,12 @@ def test_a_copy_made_while_minutes_are_written_is_of_one_instant(
     assert not failed
     assert len(steps) > 10
     (made,) = list_backups(tmp_path / "backup").values()
-    found = History(made, SEOUL, "site1").readings("001", 0, T0 + 10**9)
-    assert 3000 <= len(found) < minute
+    readings = History(made, SEOUL, "site1").readings("001", 0, T0 + 10**9)
+    assert 3000 <= len(readings) < minute
     assert [path.name for path in (tmp_path / "backup").glob("*.part*")] == []
 
 
-def test_a_copy_that_is_not_sound_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_corrupt_copy_is_discarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Recorder(tmp_path / "wvr.db", SEOUL, (0,)).close()
     monkeypatch.setattr(backups, "integrity_error", lambda _: "page 7 is torn")
     with pytest.raises(BackupError, match="page 7 is torn"):
@@ -84,7 +82,7 @@ def test_a_copy_that_is_not_sound_is_not_kept(tmp_path: Path, monkeypatch: pytes
     assert not list_backups(tmp_path / "backup")
 
 
-def test_what_a_power_cut_left_of_a_copy_goes_with_the_next(tmp_path: Path) -> None:
+def test_leftover_of_an_interrupted_backup_is_deleted_by_the_next(tmp_path: Path) -> None:
     Recorder(tmp_path / "wvr.db", SEOUL, (0,)).close()
     (tmp_path / "backup").mkdir()
     for name in (".wvr-20251231T023000.db.part", ".wvr-20251231T023000.db.part-journal"):

@@ -1,4 +1,4 @@
-"""What is written is there once, whole, and can be read back."""
+"""What is written is stored once and can be read back."""
 
 from __future__ import annotations
 
@@ -50,16 +50,16 @@ def test_writing_the_same_messages_again_changes_nothing(recorder: Recorder, tmp
     before = [rows(tmp_path, f"SELECT * FROM {table}") for table in tables]
     recorder.write(messages)
     assert [rows(tmp_path, f"SELECT * FROM {table}") for table in tables] == before
-    assert [len(found) for found in before] == [2, 2, 2 * 169, 1, 1]
+    assert [len(counts) for counts in before] == [2, 2, 2 * 169, 1, 1]
 
 
-def test_of_two_readings_for_one_minute_the_first_stays(recorder: Recorder, history: History) -> None:
+def test_first_of_two_readings_of_a_minute_stays(recorder: Recorder, history: History) -> None:
     recorder.write([reading(0, 1.0)])
     recorder.write([reading(0, 2.0)])
     assert history.readings("001", T0, T0 + 60).flow_rate.tolist() == [1.0]
 
 
-def test_history_gives_back_what_was_stored(recorder: Recorder, history: History) -> None:
+def test_history_returns_what_was_stored(recorder: Recorder, history: History) -> None:
     text = LocalizedText("누수", "leak")
     leak = Anomaly(
         "site1",
@@ -85,7 +85,7 @@ def test_history_gives_back_what_was_stored(recorder: Recorder, history: History
     series = history.readings("001", T0, T0 + 600)
     assert series.at.tolist() == [T0, T0 + 60]
     assert np.isnan(series.flow_rate).tolist() == [False, True]
-    assert [one.at for one in history.readings_without_verdict("001", T0, T0 + 600)] == [minute_at(1)]
+    assert [item.at for item in history.readings_without_verdict("001", T0, T0 + 600)] == [minute_at(1)]
     assert history.anomalies("001", T0 + 600) == [leak]
     assert history.criteria("001") == [criteria]
     assert history.prediction_at("001") == prediction(0)
@@ -97,30 +97,28 @@ def test_history_gives_back_what_was_stored(recorder: Recorder, history: History
     assert history.anomaly_spans("001", T0, T0 + 600) == [(T0 + 120, T0 + 600)]
 
 
-def test_history_is_empty_before_there_is_a_database(history: History) -> None:
+def test_history_is_empty_without_a_database(history: History) -> None:
     assert history.sensors() == []
     assert history.reading_range("001") is None
     assert len(history.readings("001", 0, T0)) == 0
     assert history.criteria("001") == []
 
 
-def test_of_older_forecasts_only_the_horizons_are_kept(recorder: Recorder, tmp_path: Path) -> None:
+def test_older_forecasts_keep_only_the_horizons(recorder: Recorder, tmp_path: Path) -> None:
     recorder.write([prediction(0), prediction(60)])
     recorder.write([prediction(120)])
-    found = rows(tmp_path, "SELECT issued_at, count(*) FROM PRED_VAL_TB WHERE channel = 'pressure' GROUP BY 1")
-    assert found == [(T0, 4), (T0 + 3600, 4), (T0 + 7200, 169)]
+    counts = rows(tmp_path, "SELECT issued_at, count(*) FROM PRED_VAL_TB WHERE channel = 'pressure' GROUP BY 1")
+    assert counts == [(T0, 4), (T0 + 3600, 4), (T0 + 7200, 169)]
 
 
-def test_forecasts_that_are_made_up_for_come_thin_and_leave_the_newest_whole(
-    recorder: Recorder, tmp_path: Path
-) -> None:
+def test_backfilled_forecasts_are_thin_and_the_newest_is_complete(recorder: Recorder, tmp_path: Path) -> None:
     recorder.write([prediction(0)])
     recorder.write([prediction(180), prediction(60), prediction(120)])
-    found = rows(tmp_path, "SELECT issued_at, count(*) FROM PRED_VAL_TB WHERE channel = 'pressure' GROUP BY 1")
-    assert found == [(T0, 4), (T0 + 3600, 4), (T0 + 7200, 4), (T0 + 10_800, 169)]
+    counts = rows(tmp_path, "SELECT issued_at, count(*) FROM PRED_VAL_TB WHERE channel = 'pressure' GROUP BY 1")
+    assert counts == [(T0, 4), (T0 + 3600, 4), (T0 + 7200, 4), (T0 + 10_800, 169)]
 
 
-def test_scores_come_back_with_their_prediction_and_by_their_hours(recorder: Recorder, history: History) -> None:
+def test_scores_are_returned_with_their_prediction_and_by_hour(recorder: Recorder, history: History) -> None:
     first, second = (
         Score(minute_at(minute), "flow_rate", 24, "m-1", -0.5, True, 0.75, 12, 0.4, 0.83, None) for minute in (0, 60)
     )
@@ -132,20 +130,20 @@ def test_scores_come_back_with_their_prediction_and_by_their_hours(recorder: Rec
     assert newest.scores == (second,)
 
 
-def test_stored_forecasts_of_an_hour_are_those_that_are_scored(recorder: Recorder, history: History) -> None:
+def test_stored_forecasts_of_an_hour_are_the_scored_ones(recorder: Recorder, history: History) -> None:
     recorder.write([prediction(0), prediction(60)])
-    found = list(history.forecasts_for_hours("001", T0 + 24 * 3600, T0 + 26 * 3600))
-    told = [(one.channel, (one.at - one.issued_at) // 3600, one.p10, one.p50, one.p90) for one in found]
-    assert told == [("flow_rate", 24, 23, 24, 25), ("pressure", 24, 3.5, 4, 4.5)] * 2
+    forecasts = list(history.forecasts_for_hours("001", T0 + 24 * 3600, T0 + 26 * 3600))
+    values = [(item.channel, (item.at - item.issued_at) // 3600, item.p10, item.p50, item.p90) for item in forecasts]
+    assert values == [("flow_rate", 24, 23, 24, 25), ("pressure", 24, 3.5, 4, 4.5)] * 2
 
 
 @pytest.mark.usefixtures("recorder")
-def test_a_second_writer_is_impossible(tmp_path: Path) -> None:
+def test_second_writer_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WriterLockHeld, match="already writes"):
         Recorder(tmp_path / "wvr.db", SEOUL, HORIZONS)
 
 
-def test_a_foreign_lock_is_told_and_nothing_is_lost(recorder: Recorder, history: History, tmp_path: Path) -> None:
+def test_foreign_lock_is_reported_and_nothing_is_lost(recorder: Recorder, history: History, tmp_path: Path) -> None:
     recorder.write([reading(0)])
     foreign = sqlite3.connect(tmp_path / "wvr.db", isolation_level=None)
     foreign.execute("BEGIN IMMEDIATE")
@@ -157,7 +155,7 @@ def test_a_foreign_lock_is_told_and_nothing_is_lost(recorder: Recorder, history:
     assert len(history.readings("001", T0, T0 + 600)) == 2
 
 
-def test_minutes_older_than_a_year_go_in_small_steps_and_hours_stay(recorder: Recorder, tmp_path: Path) -> None:
+def test_expired_minutes_are_deleted_in_small_steps_and_hours_stay(recorder: Recorder, tmp_path: Path) -> None:
     year = 365 * 24 * 60
     minutes = (*range(0, 4 * 24 * 60, 10), *range(4 * 24 * 60, year + 2 * 24 * 60 + 1, 60))
     past = tuple((minute_at(minute), 1.0, None) for minute in minutes)
@@ -171,7 +169,7 @@ def test_minutes_older_than_a_year_go_in_small_steps_and_hours_stay(recorder: Re
     assert rows(tmp_path, "SELECT count(*) FROM HOURLY_VAL_TB") == hours
 
 
-def test_neither_clock_years_ahead_deletes_anything_nor_both(recorder: Recorder, tmp_path: Path) -> None:
+def test_no_clock_years_ahead_deletes_anything(recorder: Recorder, tmp_path: Path) -> None:
     year = 365 * 24 * 60
     past = tuple((minute_at(minute), 1.0, None) for minute in range(0, year, 60))
     recorder.write([Past("site1", "001", "import", 1, 1, past)])
@@ -183,7 +181,7 @@ def test_neither_clock_years_ahead_deletes_anything_nor_both(recorder: Recorder,
     assert rows(tmp_path, "SELECT count(*) FROM REAL_VAL_TB") == [(365 * 24,)]
 
 
-def test_readings_of_a_stopped_meter_clock_are_not_old(recorder: Recorder, tmp_path: Path) -> None:
+def test_readings_of_a_stopped_meter_clock_do_not_expire(recorder: Recorder, tmp_path: Path) -> None:
     year = 365 * 24 * 60
     past = tuple((minute_at(minute), 1.0, None) for minute in range(0, 2 * year, 60))
     stopped = replace(reading(0), at=datetime.fromisoformat("1970-01-01T09:30+09:00"))
@@ -199,7 +197,7 @@ def test_views_show_local_time(recorder: Recorder, tmp_path: Path) -> None:
     assert {"OUTLIER_VAL_VIEW", "PRED_VAL_VIEW", "NIGHT_FLOW_VAL_VIEW", "MODEL_VIEW", "CRITERIA_VIEW"} <= views
 
 
-def test_views_follow_daylight_saving(tmp_path: Path) -> None:
+def test_views_follow_dst(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "wvr.db", ZoneInfo("Europe/Berlin"), HORIZONS)
     recorder.write(
         [reading(0), Past("site1", "001", "import", 1, 1, ((minute_at(0) - timedelta(days=150), 1.0, None),))]
@@ -208,7 +206,7 @@ def test_views_follow_daylight_saving(tmp_path: Path) -> None:
     assert rows(tmp_path, "SELECT at FROM REAL_VAL_VIEW") == [("2026-06-26 16:00:00",), ("2026-11-23 15:00:00",)]
 
 
-def test_hourly_and_night_values_follow_from_the_minutes(recorder: Recorder, tmp_path: Path) -> None:
+def test_hourly_and_night_values_match_the_minutes(recorder: Recorder, tmp_path: Path) -> None:
     recorder.write([reading(minute, float(minute), None) for minute in range(20)])
     hourly = rows(
         tmp_path, "SELECT minutes, flow_rate_min, flow_rate_mean, flow_rate_max, pressure_mean FROM HOURLY_VAL_TB"
@@ -219,15 +217,13 @@ def test_hourly_and_night_values_follow_from_the_minutes(recorder: Recorder, tmp
     assert len(rows(tmp_path, "SELECT * FROM NIGHT_FLOW_VAL_TB")) == 2
 
 
-def test_the_database_gives_space_back_and_survives_a_power_cut(recorder: Recorder, tmp_path: Path) -> None:
+def test_database_returns_space_and_survives_a_power_cut(recorder: Recorder, tmp_path: Path) -> None:
     recorder.write([reading(0)])
     assert rows(tmp_path, "PRAGMA auto_vacuum") == [(2,)]
     assert rows(tmp_path, "PRAGMA journal_mode") == [("wal",)]
 
 
-def test_an_hour_without_a_prediction_is_known_and_an_empty_prediction_is_one(
-    recorder: Recorder, history: History
-) -> None:
+def test_hour_without_prediction_is_found_and_an_empty_prediction_counts(recorder: Recorder, history: History) -> None:
     recorder.write([reading(minute) for minute in (0, 60, 120)])
     recorder.write([prediction(0), replace(prediction(120), flow_rate=Forecast("none"), pressure=Forecast("none"))])
     recorder.write([Past("site1", "001", "import", 1, 1, ((minute_at(180), 1.0, None),))])
@@ -238,15 +234,15 @@ def test_an_hour_without_a_prediction_is_known_and_an_empty_prediction_is_one(
     assert history.current_hour_forecasts("001", T0, T0 + DAY).keys() == {T0, T0 + 7200}
 
 
-def test_what_a_verdict_called_a_fault_is_not_sound(recorder: Recorder, history: History) -> None:
+def test_fault_free_readings_exclude_meter_faults(recorder: Recorder, history: History) -> None:
     faulty = replace(verdict(1).flow_rate, system=Check(1, 2.0, 1.0))
     recorder.write([reading(0), reading(1), reading(2), verdict(0), replace(verdict(1), flow_rate=faulty)])
-    sound = history.fault_free_readings("001", T0, T0 + DAY)
-    assert np.isnan(sound.flow_rate).tolist() == [False, True, False]
-    assert sound.pressure.tolist() == [4.11] * 3
+    readings = history.fault_free_readings("001", T0, T0 + DAY)
+    assert np.isnan(readings.flow_rate).tolist() == [False, True, False]
+    assert readings.pressure.tolist() == [4.11] * 3
 
 
-def test_a_snapshot_is_of_one_instant(recorder: Recorder, history: History) -> None:
+def test_snapshot_is_of_one_instant(recorder: Recorder, history: History) -> None:
     recorder.write([reading(0)])
     with history.snapshot():
         assert history.reading_range("001") == (T0, T0)
@@ -255,7 +251,7 @@ def test_a_snapshot_is_of_one_instant(recorder: Recorder, history: History) -> N
     assert history.reading_range("001") == (T0, T0 + 60)
 
 
-def test_a_snapshot_of_nothing_or_of_what_is_replaced_meanwhile_does_no_harm(tmp_path: Path) -> None:
+def test_snapshot_of_a_missing_or_replaced_database_is_harmless(tmp_path: Path) -> None:
     past = History(tmp_path / "wvr.db", SEOUL, "site1")
     with past.snapshot():
         assert past.sensors() == []
@@ -268,7 +264,7 @@ def test_a_snapshot_of_nothing_or_of_what_is_replaced_meanwhile_does_no_harm(tmp
         assert past.sensors() == []
 
 
-def test_a_few_readings_of_another_year_are_not_the_newest(recorder: Recorder, history: History) -> None:
+def test_stray_readings_of_another_year_are_not_the_newest(recorder: Recorder, history: History) -> None:
     assert history.reading_range("001") is None
     recorder.write([reading(minute) for minute in (*range(10), 600_000, 600_001)])
     assert history.reading_range("001") == (T0, T0 + 540)

@@ -29,7 +29,7 @@ def open_recorder(folder: Path) -> Recorder:
 
 
 def stored(folder: Path) -> int:
-    """Readings that a service would find."""
+    """Return the number of readings that a service would find."""
     return len(History(folder / "wvr.db", SEOUL, "site1").readings("001", 0, T0 + 10**9))
 
 
@@ -39,14 +39,14 @@ def back_up(folder: Path, day: int = 1) -> Path:
 
 
 def spoil(path: Path, offset: int = 4096) -> None:
-    """Writes nonsense over all pages but the first."""
+    """Overwrite all pages except the first."""
     content = bytearray(path.read_bytes())
     content[offset:] = b"\xa5" * (len(content) - offset)
     path.write_bytes(content)
 
 
 def lose_power_while_writing(folder: Path) -> None:
-    """Leaves database and -wal as they are in the middle of the work."""
+    """Leave database and -wal as they are during a write."""
     recorder = open_recorder(folder)
     recorder.write([reading(300)])
     left = {path: path.read_bytes() for path in (folder / "wvr.db", folder / "wvr.db-wal")}
@@ -62,14 +62,14 @@ def filled(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("offset", [0, 4096])
-def test_a_damaged_database_is_set_aside_and_the_newest_sound_backup_restored(tmp_path: Path, offset: int) -> None:
+def test_damaged_database_is_kept_aside_and_the_newest_valid_backup_restored(tmp_path: Path, offset: int) -> None:
     filled(tmp_path)
-    sound = back_up(tmp_path, 1)
+    backup = back_up(tmp_path, 1)
     spoil(back_up(tmp_path, 2))
     lose_power_while_writing(tmp_path)
     spoil(tmp_path / "wvr.db", offset)
     recorder = open_recorder(tmp_path)
-    assert f"the backup {sound.name} was restored" in recorder.repair_text
+    assert f"the backup {backup.name} was restored" in recorder.repair_text
     assert "wvr.db was damaged" in recorder.repair_text
     assert stored(tmp_path) == 300
     assert [path for path in tmp_path.glob("wvr.db.corrupt-*-wal") if path.stat().st_size]
@@ -77,17 +77,17 @@ def test_a_damaged_database_is_set_aside_and_the_newest_sound_backup_restored(tm
     recorder.close()
 
 
-def test_without_a_backup_a_new_database_is_begun(tmp_path: Path) -> None:
+def test_database_without_a_backup_is_created_anew(tmp_path: Path) -> None:
     filled(tmp_path)
     spoil(tmp_path / "wvr.db")
     recorder = open_recorder(tmp_path)
-    assert "there was no sound backup" in recorder.repair_text
+    assert "there was no valid backup" in recorder.repair_text
     recorder.write([reading(0)])
     recorder.close()
     assert stored(tmp_path) == 1
 
 
-def test_an_emptied_file_is_replaced(tmp_path: Path) -> None:
+def test_emptied_file_is_replaced(tmp_path: Path) -> None:
     filled(tmp_path)
     back_up(tmp_path)
     (tmp_path / "wvr.db").write_bytes(b"")
@@ -95,14 +95,14 @@ def test_an_emptied_file_is_replaced(tmp_path: Path) -> None:
     assert stored(tmp_path) == 300
 
 
-def test_a_sound_database_needs_no_note(tmp_path: Path) -> None:
+def test_valid_database_has_no_repair_text(tmp_path: Path) -> None:
     filled(tmp_path)
     recorder = open_recorder(tmp_path)
     assert recorder.repair_text == ""
     recorder.close()
 
 
-def test_a_restore_cut_off_by_a_power_loss_is_ended_at_the_next_start(tmp_path: Path) -> None:
+def test_interrupted_restore_is_finished_at_the_next_start(tmp_path: Path) -> None:
     filled(tmp_path)
     (tmp_path / "wvr.db").replace(tmp_path / "wvr.db.restored")
     (tmp_path / "wvr.db-wal").write_bytes(b"of the old one")
@@ -110,7 +110,7 @@ def test_a_restore_cut_off_by_a_power_loss_is_ended_at_the_next_start(tmp_path: 
     assert stored(tmp_path) == 300
 
 
-def test_damage_while_it_runs_is_mended_and_readers_follow(tmp_path: Path) -> None:
+def test_database_damaged_while_running_is_repaired_and_readers_follow(tmp_path: Path) -> None:
     filled(tmp_path)
     back_up(tmp_path)
     recorder = open_recorder(tmp_path)
@@ -134,7 +134,7 @@ def write_until_it_ends(recorder: Recorder) -> None:
             recorder.write([reading(minute) for minute in range(290, 310)])
 
 
-def test_a_reader_of_a_damaged_database_waits_for_its_repair(tmp_path: Path) -> None:
+def test_reader_of_a_damaged_database_waits_for_its_repair(tmp_path: Path) -> None:
     filled(tmp_path)
     back_up(tmp_path)
     history = History(tmp_path / "wvr.db", SEOUL, "site1")
@@ -146,7 +146,7 @@ def test_a_reader_of_a_damaged_database_waits_for_its_repair(tmp_path: Path) -> 
     assert len(history.readings("001", 0, T0 + 10**9)) == 300
 
 
-def test_a_full_database_keeps_what_it_has_and_goes_on_when_there_is_space(tmp_path: Path) -> None:
+def test_full_database_keeps_its_rows_and_continues_when_there_is_space(tmp_path: Path) -> None:
     recorder = open_recorder(tmp_path)
     recorder.write([reading(0)])
     pages = recorder._database.execute_sql("PRAGMA page_count").fetchone()[0]
@@ -169,7 +169,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield folder
 
 
-def test_a_full_disk_stops_writing_and_ends_by_itself(small_disk: Path) -> None:
+def test_full_disk_stops_writing_until_there_is_space(small_disk: Path) -> None:
     recorder = open_recorder(small_disk)
     recorder.write([reading(0)])
     waste = small_disk / "waste"
@@ -189,7 +189,7 @@ def test_a_full_disk_stops_writing_and_ends_by_itself(small_disk: Path) -> None:
     assert not list((small_disk / "backup").glob("*"))
 
 
-def test_who_holds_the_lock_is_named(tmp_path: Path) -> None:
+def test_holder_of_the_lock_is_named(tmp_path: Path) -> None:
     filled(tmp_path)
     recorder = open_recorder(tmp_path)
     hold = (
@@ -197,19 +197,19 @@ def test_who_holds_the_lock_is_named(tmp_path: Path) -> None:
         "c.execute('BEGIN IMMEDIATE'); print(1, flush=True); sys.stdin.read()"
     )
     command = ["python3", "-c", hold, str(tmp_path / "wvr.db")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as editor:
-        assert editor.stdout
-        assert editor.stdout.readline() == b"1\n"
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other_process:
+        assert other_process.stdout
+        assert other_process.stdout.readline() == b"1\n"
         for _ in range(2):
-            with pytest.raises(Unavailable, match=rf"locked by another program: .* \(process {editor.pid}\)"):
+            with pytest.raises(Unavailable, match=rf"locked by another program: .* \(process {other_process.pid}\)"):
                 recorder.write([reading(300)])
-        editor.communicate()
+        other_process.communicate()
     recorder.write([reading(300)])
     recorder.close()
     assert stored(tmp_path) == 301
 
 
-def test_a_database_locked_at_the_start_is_opened_all_the_same(tmp_path: Path) -> None:
+def test_database_locked_at_the_start_is_opened_later(tmp_path: Path) -> None:
     filled(tmp_path)
     foreign = sqlite3.connect(tmp_path / "wvr.db", isolation_level=None)
     foreign.execute("BEGIN IMMEDIATE")
@@ -221,25 +221,25 @@ def test_a_database_locked_at_the_start_is_opened_all_the_same(tmp_path: Path) -
     assert stored(tmp_path) == 301
 
 
-def test_a_database_of_an_older_program_is_read_once_the_writer_has_brought_it_up_to_date(tmp_path: Path) -> None:
+def test_older_database_is_read_after_its_migration(tmp_path: Path) -> None:
     filled(tmp_path)
     with closing(sqlite3.connect(tmp_path / "wvr.db")) as older, older:
         older.execute("DELETE FROM schema_migration WHERE name = '0003_scores'")
         older.execute("DROP VIEW SCORE_VIEW")
         older.execute("DROP TABLE SCORE_TB")
-    with pytest.raises(Unavailable, match="of an older WVR"):
+    with pytest.raises(Unavailable, match="by an older WVR"):
         stored(tmp_path)
     recorder = open_recorder(tmp_path)
     assert stored(tmp_path) == 300
     recorder.close()
 
 
-def test_a_database_of_a_newer_program_is_left_alone_and_named(tmp_path: Path) -> None:
+def test_newer_database_is_left_alone_and_named(tmp_path: Path) -> None:
     filled(tmp_path)
     with closing(sqlite3.connect(tmp_path / "wvr.db")) as newer, newer:
         newer.execute("INSERT INTO schema_migration (name, applied) VALUES ('0002_pipes', '2027-01-01')")
     before = (tmp_path / "wvr.db").read_bytes()
-    named = "of a newer WVR (it has 0002_pipes)"
+    named = "by a newer WVR (migrations 0002_pipes)"
     with pytest.raises(Unavailable, match=re.escape(named)):
         open_recorder(tmp_path)
     with pytest.raises(Unavailable, match=re.escape(named)):

@@ -18,12 +18,12 @@ YEAR = 365
 EVERY = 10
 """Minutes between two readings: a tenth of the rows of a real site."""
 HOURS = (0, 12)
-"""Of a day, at which a forecast is made and what is old forgotten."""
+"""Hours of a day at which a forecast is issued and retention is applied."""
 AWAY = range(500, 540)
-"""Days on which nothing is forgotten: somebody's editor, a full disk, or a clock that was behind."""
+"""Days without retention: the database was locked, the disk full, or the clock behind."""
 
 
-def test_three_years_keep_the_size_of_the_file(tmp_path: Path) -> None:
+def test_three_years_keep_the_file_size(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "wvr.db", SEOUL, (0, 24, 168))
     sizes, aged = [], []
     for day in range(3 * YEAR):
@@ -44,15 +44,15 @@ def test_three_years_keep_the_size_of_the_file(tmp_path: Path) -> None:
 
 
 def live_a_day(recorder: Recorder, day: int) -> None:
-    """A day's messages with an anomaly a week, and as often as db_writer forgets."""
+    """Write a day's messages with one anomaly a week, and apply retention as often as db_writer does."""
     start = START + timedelta(days=day)
     minutes = range(day * 1440, (day + 1) * 1440, EVERY)
     past = tuple(
         (start + timedelta(minutes=minute), 12 + minute * 7919 % 1009 / 100, 4 + minute * 104_729 % 53 / 200)
         for minute in range(0, 1440, EVERY)
     )
-    found = [anomaly(day)] if day % 7 == 0 else []
-    recorder.write([HistoryBatch("site1", "001", "test", 1, 1, past), *map(verdict, minutes), *found])
+    anomalies = [anomaly(day)] if day % 7 == 0 else []
+    recorder.write([HistoryBatch("site1", "001", "test", 1, 1, past), *map(verdict, minutes), *anomalies])
     for hour in HOURS:
         recorder.write([prediction(day * 1440 + hour * 60)])
         if day not in AWAY:
@@ -60,7 +60,7 @@ def live_a_day(recorder: Recorder, day: int) -> None:
 
 
 def anomaly(day: int) -> Anomaly:
-    """One that was cleared within the hour."""
+    """Return an anomaly that was cleared within the hour."""
     opened, cleared = minute_at(day * 1440), minute_at(day * 1440 + 40)
     text = LocalizedText("유량이 평소보다 12.0 m³/h 높습니다.", "Flow is 12.0 m³/h above what is usual.")
     return Anomaly(
@@ -70,12 +70,12 @@ def anomaly(day: int) -> Anomaly:
 
 
 def count(folder: Path, tables: tuple[str, ...]) -> int:
-    """Rows in some tables."""
+    """Return the number of rows in some tables."""
     with sqlite3.connect(folder / "wvr.db") as database:
         return sum(database.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables)
 
 
 def pragma(folder: Path, name: str) -> int:
     with sqlite3.connect(folder / "wvr.db") as database:
-        found: int = database.execute(f"PRAGMA {name}").fetchone()[0]
-        return found
+        value: int = database.execute(f"PRAGMA {name}").fetchone()[0]
+        return value

@@ -27,7 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Attach the processor seconds of this phase to its report, which travels from an xdist worker to the controller."""
+    """Attach the processor seconds of this phase to its report, which xdist sends to the controller."""
     report = yield
     now = _processor_seconds()
     report.user_properties = [(PROCESSOR_SECONDS, now - item.config.stash[_last_seconds])]

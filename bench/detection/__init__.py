@@ -1,1 +1,1 @@
-"""How well WVR finds what matters and keeps quiet otherwise, on simulated and real records."""
+"""Detection benchmark: losses and faults found, and false alarms, on simulated and real records."""

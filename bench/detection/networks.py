@@ -1,6 +1,6 @@
-"""`python -m bench.detection.networks`: what EPANET says of the simulator's head loss, on networks that WNTR ships.
+"""`python -m bench.detection.networks`: the simulator's head loss against EPANET, on networks that WNTR ships.
 
-Each network's pipes are taken as one district: fed at the place of its largest tank or reservoir, from a constant head.
+Each network is taken as one district, fed with a constant head at the place of its largest tank or reservoir.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ import networkx as nx
 import numpy as np
 import wntr  # both need the bench lock
 
-from bench.detection.pipes import LOSS_EXPONENT
+from bench.detection.hydraulics import LOSS_EXPONENT
 from shared.domain.series import Floats
 
 NETWORKS = ("Net1", "Net2", "Net3", "ky4", "ky10")
-LEVELS = (0.4, 0.7, 1.0, 1.4)
-"""Demand in parts of the usual."""
-BURST = 0.10
-"""Share of the demand that runs out at one junction more."""
-BURSTS = 40
+DEMAND_LEVELS = (0.4, 0.7, 1.0, 1.4)
+"""Demand relative to the base demand."""
+BURST_SHARE = 0.10
+"""Share of the demand that runs out at one junction in addition."""
+BURST_COUNT = 40
 
 
 def main() -> None:
-    """Prints exponent of loss against flow, and how much more a burst lowers a gauge than the same flow as demand."""
+    """Print the exponent of head loss, and the pressure loss of a burst relative to the same flow as demand."""
     print(f"network | junctions | exponent ({LOSS_EXPONENT} here) | burst against demand: 10 %, 50 %, 90 %")
     for name in NETWORKS:
         district = District(name)
-        exponent, near = district.exponent(), district.near(np.random.default_rng(1))
-        felt = ", ".join(f"{value:.1f}" for value in np.quantile(near, (0.1, 0.5, 0.9)))
-        print(f"{name} | {len(district.base)} | {exponent:.3f} | {felt}", flush=True)
+        exponent, ratios = district.exponent(), district.burst_ratios(np.random.default_rng(1))
+        ratio_text = ", ".join(f"{value:.1f}" for value in np.quantile(ratios, (0.1, 0.5, 0.9)))
+        print(f"{name} | {len(district.base_demand)} | {exponent:.3f} | {ratio_text}", flush=True)
 
 
 class District:
@@ -39,14 +39,16 @@ class District:
         source = wntr.network.WaterNetworkModel(name)
         pipes = [(pipe.start_node_name, pipe.end_node_name, pipe) for _, pipe in source.pipes()]
         graph = nx.Graph([(start, end) for start, end, _ in pipes])
-        supplies = [one for one in [*source.tank_name_list, *source.reservoir_name_list] if one in graph]
-        self.inlet = max(supplies, key=lambda one: len(nx.node_connected_component(graph, one)))
-        fed = nx.node_connected_component(graph, self.inlet)
-        self.base = {one: max(source.get_node(one).base_demand, 0.0) for one in source.junction_name_list if one in fed}
-        self._pipes = [pipe for start, _, pipe in pipes if start in fed]
+        supplies = [node for node in [*source.tank_name_list, *source.reservoir_name_list] if node in graph]
+        self.inlet = max(supplies, key=lambda node: len(nx.node_connected_component(graph, node)))
+        connected = nx.node_connected_component(graph, self.inlet)
+        self.base_demand = {
+            node: max(source.get_node(node).base_demand, 0.0) for node in source.junction_name_list if node in connected
+        }
+        self._pipes = [pipe for start, _, pipe in pipes if start in connected]
 
     def heads(self, demands: dict[str, float]) -> Floats:
-        """(junctions,) head in m at these demands, m³/s; 1000 m at the inlet."""
+        """Return (junctions,) head in m at these demands (m³/s); 1000 m at the inlet."""
         model: Any = wntr.network.WaterNetworkModel()
         model.add_reservoir(self.inlet, 1000.0)
         for name, demand in demands.items():
@@ -56,29 +58,31 @@ class District:
             if all(end == self.inlet or end in demands for end in ends):
                 model.add_pipe(pipe.name, *ends, pipe.length, pipe.diameter, pipe.roughness)
         results = wntr.sim.EpanetSimulator(model).run_sim()
-        found: Floats = results.node["head"].loc[0, list(demands)].to_numpy(dtype=float)
-        return found
+        heads: Floats = results.node["head"].loc[0, list(demands)].to_numpy(dtype=float)
+        return heads
 
     def exponent(self) -> float:
-        """Of the loss of the median junction against the flow."""
-        losses = [1000.0 - np.median(self.heads(self._times(level))) for level in LEVELS]
-        return float(np.polyfit(np.log(LEVELS), np.log(losses), 1)[0])
+        """Return the exponent of the head loss of the median junction against the flow."""
+        losses = [1000.0 - np.median(self.heads(self._scaled_demand(level))) for level in DEMAND_LEVELS]
+        return float(np.polyfit(np.log(DEMAND_LEVELS), np.log(losses), 1)[0])
 
-    def near(self, rng: np.random.Generator) -> Floats:
-        """How much more bursts at random junctions lower random gauges than the same flow spread as demand."""
-        usual = self.heads(self.base)
-        spread = usual - self.heads(self._times(1 + BURST))
-        places = [name for name, demand in self.base.items() if demand > 0]
-        found = []
-        for place in rng.choice(places, BURSTS):
-            burst = self.base | {str(place): self.base[str(place)] + BURST * sum(self.base.values())}
-            gauge = rng.integers(len(usual))
-            if spread[gauge] > 0:
-                found.append((usual - self.heads(burst))[gauge] / spread[gauge])
-        return np.array(found)
+    def burst_ratios(self, rng: np.random.Generator) -> Floats:
+        """Return the pressure loss of bursts at random junctions and gauges, relative to the same flow as demand."""
+        base_heads = self.heads(self.base_demand)
+        spread_loss = base_heads - self.heads(self._scaled_demand(1 + BURST_SHARE))
+        junctions = [name for name, demand in self.base_demand.items() if demand > 0]
+        ratios = []
+        for junction in rng.choice(junctions, BURST_COUNT):
+            burst = self.base_demand | {
+                str(junction): self.base_demand[str(junction)] + BURST_SHARE * sum(self.base_demand.values())
+            }
+            gauge = rng.integers(len(base_heads))
+            if spread_loss[gauge] > 0:
+                ratios.append((base_heads - self.heads(burst))[gauge] / spread_loss[gauge])
+        return np.array(ratios)
 
-    def _times(self, level: float) -> dict[str, float]:
-        return {name: level * demand for name, demand in self.base.items()}
+    def _scaled_demand(self, level: float) -> dict[str, float]:
+        return {name: level * demand for name, demand in self.base_demand.items()}
 
 
 if __name__ == "__main__":

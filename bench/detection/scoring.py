@@ -1,4 +1,4 @@
-"""Event-level score of alarms against labelled events; pure, so that any detector's alarms can be scored."""
+"""Event-level score of alarms against labelled events; independent of the detector."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from bench.detection.events import FAULTS, LEGITIMATE, LOSSES, Event
 from shared.domain.series import DAY, WEEK
 
 SYSTEM_KINDS = ("silence", "stuck", "out_of_range", "clock")
-"""Kinds of alarm that speak of the meter: they find a fault, never a loss of water."""
+"""Kinds of alarm about the meter: they find a fault, never a loss."""
 LOSS_KINDS = ("burst", "leak")
-WITHIN = {"leak": 14 * DAY}
-"""A loss of this kind counts as found only so soon after its onset; others while they last."""
-EARLY = 300
-"""Seconds before an event's onset in which an alarm belongs to it: a clock that goes wrong shows a while before."""
+MAX_DELAY_SECONDS = {"leak": 14 * DAY}
+"""Maximum seconds after the onset in which a loss of this kind counts as found; others count while they last."""
+EARLY_SECONDS = 300
+"""Seconds before an event's onset in which an alarm belongs to it: a wrong clock shows earlier."""
 BURST_SIZES = (0.02, 0.05, 0.10, 0.20)
-LARGE = 0.10
-"""Bursts of this share of the mean flow and more are counted apart, too."""
+LARGE_BURST = 0.10
+"""Bursts of at least this share of the mean flow are also counted separately."""
 
-LUCKY = 0.9
-"""With a greater chance of a lucky hit nothing can be said of recall."""
+MAX_CHANCE_HIT = 0.9
+"""Chance of a hit by a false alarm above which no recall is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,59 +36,62 @@ class Alarm:
     stop: int
     channel: str = "flow_rate"
 
-    def moments(self) -> Iterable[int]:
-        """When an operator is bothered: at the start and once a day while it lasts."""
+    def reminder_times(self) -> Iterable[int]:
+        """Times at which an operator is disturbed: at the start and once a day while it lasts."""
         return range(self.start, max(self.stop, self.start + 1), DAY)
 
 
 @dataclass
 class Score:
-    """Counts over one or more sites; add them up with `+`."""
+    """Counts over one or more sites; add them with `+`."""
 
     weeks: float = 0.0
-    """Of record outside any event and its settling time, after the first days that no one judges."""
-    false: int = 0
-    false_kinds: Counter[str] = field(default_factory=Counter)
+    """Weeks of record outside any event and its settling time, after the learning days."""
+    false_alarms: int = 0
+    false_alarms_by_kind: Counter[str] = field(default_factory=Counter)
     events: Counter[str] = field(default_factory=Counter)
     hits: Counter[str] = field(default_factory=Counter)
-    luck: dict[str, float] = field(default_factory=dict)
-    """Sum over the events of the chance that alarms at the false ones' rate would hit it."""
+    chance_hits: dict[str, float] = field(default_factory=dict)
+    """Sum over the events of the chance that false alarms at their rate would hit it."""
     delays: dict[str, list[float]] = field(default_factory=dict)
     """Minutes from onset to the first alarm, by kind."""
-    named: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """(event's kind, alarm's kind): events with such an alarm."""
+    alarm_kinds: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(event's kind, alarm's kind): number of events with such an alarm."""
     called_loss: int = 0
-    """Legitimate events during which an alarm was called leak or burst."""
+    """Legitimate events with an alarm called leak or burst."""
 
     def __add__(self, other: Score) -> Score:
         return Score(
             self.weeks + other.weeks,
-            self.false + other.false,
-            self.false_kinds + other.false_kinds,
+            self.false_alarms + other.false_alarms,
+            self.false_alarms_by_kind + other.false_alarms_by_kind,
             self.events + other.events,
             self.hits + other.hits,
-            {kind: self.luck.get(kind, 0.0) + other.luck.get(kind, 0.0) for kind in self.luck | other.luck},
+            {
+                kind: self.chance_hits.get(kind, 0.0) + other.chance_hits.get(kind, 0.0)
+                for kind in self.chance_hits | other.chance_hits
+            },
             {kind: self.delays.get(kind, []) + other.delays.get(kind, []) for kind in self.delays | other.delays},
-            self.named + other.named,
+            self.alarm_kinds + other.alarm_kinds,
             self.called_loss + other.called_loss,
         )
 
     def recall(self, *kinds: str) -> float:
-        """Share of the events of these kinds that were found, corrected for lucky hits.
+        """Return the share of the events of these kinds that were found, corrected for hits by chance.
 
-        NaN without events, and where so many alarms are false that most finds are luck.
+        NaN without events, and where most hits may be chance.
         """
         number = sum(self.events[kind] for kind in kinds)
         if not number:
             return math.nan
         hit = sum(self.hits[kind] for kind in kinds) / number
-        chance = sum(self.luck.get(kind, 0.0) for kind in kinds) / number
-        return max(0.0, (hit - chance) / (1 - chance)) if chance < LUCKY else math.nan
+        chance = sum(self.chance_hits.get(kind, 0.0) for kind in kinds) / number
+        return max(0.0, (hit - chance) / (1 - chance)) if chance < MAX_CHANCE_HIT else math.nan
 
     @property
     def false_per_week(self) -> float:
-        """Alarms outside any event, a week of such time."""
-        return self.false / self.weeks if self.weeks else math.nan
+        """Alarms outside any event, per week of such time."""
+        return self.false_alarms / self.weeks if self.weeks else math.nan
 
     @property
     def legitimate_called_loss(self) -> float:
@@ -98,21 +101,21 @@ class Score:
 
     @property
     def precision(self) -> float:
-        """Found events among found events and false alarms."""
-        found = sum(self.hits[kind] for kind in LOSSES + FAULTS)
-        return found / (found + self.false) if found + self.false else math.nan
+        """Share of found events among found events and false alarms."""
+        hits = sum(self.hits[kind] for kind in LOSSES + FAULTS)
+        return hits / (hits + self.false_alarms) if hits + self.false_alarms else math.nan
 
     def delay(self, kind: str) -> float:
-        """Median minutes from onset to the first alarm of the found events of a kind."""
+        """Return the median minutes from onset to the first alarm of the found events of a kind."""
         return statistics.median(self.delays[kind]) if self.delays.get(kind) else math.nan
 
 
-def names_of(event: Event) -> list[str]:
-    """What an event is counted as: its kind; bursts also by size, and those of 10 % of the mean flow and more."""
+def labels_of(event: Event) -> list[str]:
+    """Return what an event is counted as: its kind; bursts also by size, and as large ones."""
     if event.kind != "burst":
         return [event.kind]
-    lower = max(size for size in BURST_SIZES if size <= max(event.size, BURST_SIZES[0]))
-    return ["burst", f"burst_{100 * lower:.0f}", *(["large_burst"] if event.size >= LARGE else [])]
+    lower = max(lower_bound for lower_bound in BURST_SIZES if lower_bound <= max(event.size, BURST_SIZES[0]))
+    return ["burst", f"burst_{100 * lower:.0f}", *(["large_burst"] if event.size >= LARGE_BURST else [])]
 
 
 def score(
@@ -120,64 +123,66 @@ def score(
     events: Sequence[Event],
     start: int,
     stop: int,
-    names: Callable[[Event], list[str]] = names_of,
+    names: Callable[[Event], list[str]] = labels_of,
 ) -> Score:
-    """Scores one site's alarms from `start` (where the limits have been set) up to `stop`, epoch seconds.
+    """Score one site's alarms from `start` (where the limits are fitted) up to `stop`, epoch seconds.
 
-    Events that begin before `start` only excuse alarms. An event is found when an alarm of a kind that can mean it
-    bothers someone in its window. `names`: what an event is counted as.
+    Events that begin before `start` only excuse alarms. An event is found when an alarm of a suitable kind is raised in
+    its window. names: what an event is counted as.
     """
-    found = Score()
-    found.weeks = _clean_seconds(events, start, stop) / WEEK
-    moments = sorted((at, alarm.kind) for alarm in alarms for at in alarm.moments() if start <= at < stop)
+    total = Score()
+    total.weeks = _clean_seconds(events, start, stop) / WEEK
+    moments = sorted((at, alarm.kind) for alarm in alarms for at in alarm.reminder_times() if start <= at < stop)
     for at, kind in moments:
-        if not any(event.start - EARLY <= at < event.settled for event in events):
-            found.false += 1
-            found.false_kinds[kind] += 1
+        if not any(event.start - EARLY_SECONDS <= at < event.settled_at for event in events):
+            total.false_alarms += 1
+            total.false_alarms_by_kind[kind] += 1
     losses = [event for event in events if event.kind in LOSSES]
     for event in (event for event in events if start <= event.start < stop):
         window = _window(event)
-        during = [(at, kind) for at, kind in moments if -EARLY <= at - event.start < window]
+        during = [(at, kind) for at, kind in moments if -EARLY_SECONDS <= at - event.start < window]
         if event.kind not in LEGITIMATE:
-            _count_found(found, event, during, names(event))
-        elif not any(loss.start < event.stop and event.start < loss.settled for loss in losses):
-            found.events[event.kind] += 1
-            found.called_loss += any(kind in LOSS_KINDS for _, kind in during)
-            found.named.update({(event.kind, kind) for _, kind in during})
-    return found
+            _count_found(total, event, during, names(event))
+        elif not any(loss.start < event.stop and event.start < loss.settled_at for loss in losses):
+            total.events[event.kind] += 1
+            total.called_loss += any(kind in LOSS_KINDS for _, kind in during)
+            total.alarm_kinds.update({(event.kind, kind) for _, kind in during})
+    return total
 
 
-def _count_found(found: Score, event: Event, during: Sequence[tuple[int, str]], names: Iterable[str]) -> None:
+def _count_found(total: Score, event: Event, during: Sequence[tuple[int, str]], names: Iterable[str]) -> None:
     fitting = [at for at, kind in during if event.kind not in LOSSES or kind not in SYSTEM_KINDS]
-    luck = 1 - math.exp(-_rate(found, event) * _window(event))
+    luck = 1 - math.exp(-_false_alarm_rate(total, event) * _window(event))
     for name in names:
-        found.named.update({(name, kind) for _, kind in during})
-        found.events[name] += 1
-        found.luck[name] = found.luck.get(name, 0.0) + luck
+        total.alarm_kinds.update({(name, kind) for _, kind in during})
+        total.events[name] += 1
+        total.chance_hits[name] = total.chance_hits.get(name, 0.0) + luck
         if fitting:
-            found.hits[name] += 1
-            found.delays.setdefault(name, []).append(max(0, fitting[0] - event.start) / 60)
+            total.hits[name] += 1
+            total.delays.setdefault(name, []).append(max(0, fitting[0] - event.start) / 60)
 
 
-def _rate(found: Score, event: Event) -> float:
-    """False alarms of kinds that would count as finding the event, a second."""
+def _false_alarm_rate(total: Score, event: Event) -> float:
+    """Return the false alarms a second of kinds that would count as finding the event."""
     fitting = sum(
-        number for kind, number in found.false_kinds.items() if event.kind not in LOSSES or kind not in SYSTEM_KINDS
+        number
+        for kind, number in total.false_alarms_by_kind.items()
+        if event.kind not in LOSSES or kind not in SYSTEM_KINDS
     )
-    return fitting / (found.weeks * WEEK) if found.weeks else 0.0
+    return fitting / (total.weeks * WEEK) if total.weeks else 0.0
 
 
 def _window(event: Event) -> int:
-    """Seconds from onset in which an alarm finds an event: the end of a fault shows, too, and silence is told late."""
-    if event.kind in WITHIN:
-        return min(event.stop - event.start, WITHIN[event.kind])
+    """Return the seconds from onset in which an alarm finds an event; the end of a fault shows, too."""
+    if event.kind in MAX_DELAY_SECONDS:
+        return min(event.stop - event.start, MAX_DELAY_SECONDS[event.kind])
     return event.stop - event.start + (1800 if event.kind in LOSSES else 3600)
 
 
 def _clean_seconds(events: Iterable[Event], start: int, stop: int) -> int:
-    """Seconds of [start, stop) outside any event and its settling time."""
-    clean, at = 0, start
+    """Return the seconds of [start, stop) outside any event and its settling time."""
+    seconds, at = 0, start
     for event in sorted(chain(events, [Event("end", stop, stop)]), key=lambda event: event.start):
-        clean += max(0, min(event.start, stop) - at)
-        at = max(at, min(event.settled, stop))
-    return clean
+        seconds += max(0, min(event.start, stop) - at)
+        at = max(at, min(event.settled_at, stop))
+    return seconds

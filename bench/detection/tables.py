@@ -1,4 +1,4 @@
-"""What the scores say, as rows of Markdown tables."""
+"""Scores as rows of Markdown tables."""
 
 from __future__ import annotations
 
@@ -11,50 +11,58 @@ from bench.detection.simulator import Grade
 
 Pooled = Mapping[tuple[str, Grade], Score]
 """Detector and grade to the sum of its scores."""
-METHODS = (
-    "method", "bursts found", "of 10 % of mean flow and more", "leaks found in 14 days", "faults found", "precision",
-    "false alarms a week", "legitimate called leak", "burst delay, median min", "leak delay, median days",
-)  # fmt: skip
-MUST = ("must", "45 / 20 %", "80 / 45 %", "75 / 45 %", "96 / 94 %", "", "1.0 / 1.0", "8 / 8 %", "120 / 360", "")
-KINDS = ("what happened", "grade", "times", "found", "alarms that it had, and at how many of them")
+METHOD_HEADER = (
+    "method",
+    "bursts found",
+    "of 10 % of mean flow and more",
+    "leaks found in 14 days",
+    "faults found",
+    "precision",
+    "false alarms a week",
+    "legitimate called leak",
+    "burst delay, median min",
+    "leak delay, median days",
+)
+REQUIRED = ("must", "45 / 20 %", "80 / 45 %", "75 / 45 %", "96 / 94 %", "", "1.0 / 1.0", "8 / 8 %", "120 / 360", "")
+KIND_HEADER = ("event", "grade", "events", "found", "alarms, and number of events that had one")
 
 
 def method_rows(pooled: Pooled, grades: Sequence[Grade]) -> list[tuple[str, ...]]:
-    """A row for each detector, grades side by side."""
+    """Return one row per detector, grades side by side."""
     rows: list[tuple[str, ...]] = []
     for name in dict.fromkeys(name for name, _ in pooled):
-        found = [pooled[name, grade] for grade in grades]
+        scores = [pooled[name, grade] for grade in grades]
         rows.append(
             (
                 name,
-                _percents([one.recall("burst") for one in found]),
-                _percents([one.recall("large_burst") for one in found]),
-                _percents([one.recall("leak") for one in found]),
-                _percents([one.recall(*FAULTS) for one in found]),
-                _percents([one.precision for one in found]),
-                " / ".join(f"{one.false_per_week:.1f}" for one in found),
-                _percents([one.legitimate_called_loss for one in found]),
-                _numbers([one.delay("burst") for one in found]),
-                _numbers([one.delay("leak") / 1440 for one in found]),
+                _percents([score.recall("burst") for score in scores]),
+                _percents([score.recall("large_burst") for score in scores]),
+                _percents([score.recall("leak") for score in scores]),
+                _percents([score.recall(*FAULTS) for score in scores]),
+                _percents([score.precision for score in scores]),
+                " / ".join(f"{score.false_per_week:.1f}" for score in scores),
+                _percents([score.legitimate_called_loss for score in scores]),
+                _numbers([score.delay("burst") for score in scores]),
+                _numbers([score.delay("leak") / 1440 for score in scores]),
             )
         )
     return rows
 
 
 def kind_rows(pooled: Pooled, detector: str, grades: Sequence[Grade]) -> list[tuple[str, ...]]:
-    """What one detector made of each kind of event, and its false alarms by kind."""
+    """Return one detector's results for each kind of event, and its false alarms by kind."""
     rows: list[tuple[str, ...]] = []
     bursts = [f"burst_{100 * size:.0f}" for size in BURST_SIZES]
     for kind in (*bursts, "leak", *FAULTS, *HARMLESS, *LEGITIMATE):
         for grade in grades:
-            one = pooled[detector, grade]
-            if one.events[kind]:
-                found = "" if kind in LEGITIMATE else f"{one.hits[kind]}"
-                rows.append((_title(kind), grade, str(one.events[kind]), found, _names(one, kind)))
+            score = pooled[detector, grade]
+            if score.events[kind]:
+                hits = "" if kind in LEGITIMATE else f"{score.hits[kind]}"
+                rows.append((_title(kind), grade, str(score.events[kind]), hits, _names(score, kind)))
     for grade in grades:
-        one = pooled[detector, grade]
-        kinds = ", ".join(f"{kind} {number}" for kind, number in one.false_kinds.most_common())
-        rows.append(("nothing", grade, f"{one.weeks:.0f} weeks", "", kinds))
+        score = pooled[detector, grade]
+        kinds = ", ".join(f"{kind} {number}" for kind, number in score.false_alarms_by_kind.most_common())
+        rows.append(("nothing", grade, f"{score.weeks:.0f} weeks", "", kinds))
     return rows
 
 
@@ -63,8 +71,10 @@ def _title(kind: str) -> str:
     return f"burst of {size} % and more" if size and not name else kind.replace("_", " ")
 
 
-def _names(one: Score, kind: str) -> str:
-    named = sorted(((number, name) for (event, name), number in one.named.items() if event == kind), reverse=True)
+def _names(score: Score, kind: str) -> str:
+    named = sorted(
+        ((number, name) for (event, name), number in score.alarm_kinds.items() if event == kind), reverse=True
+    )
     return ", ".join(f"{name} {number}" for number, name in named)
 
 

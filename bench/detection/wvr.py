@@ -1,4 +1,4 @@
-"""WVR's own alarms on a record: by the command, or faster by the same services without what stores and reports."""
+"""WVR's alarms on a record: through the command line, or faster in one process without storage and reports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
-from bench.detection.faults import Lines
+from bench.detection.faults import LoggerLines
 from bench.detection.scoring import Alarm
 from cli.bootstrap import ROOT
 from services.detector.service import Detector
@@ -32,8 +32,8 @@ from shared.store.recorder import Recorder
 SITE = "site.toml"
 
 
-def by_command(lines: Lines, folder: Path) -> list[Alarm]:
-    """Alarms as `./wvr replay` and `./wvr export anomalies` give them, by the settings in the folder, which it fills.
+def by_command(lines: LoggerLines, folder: Path) -> list[Alarm]:
+    """Return alarms from `./wvr replay` and `./wvr export anomalies`, with the settings in the folder, which it fills.
 
     Raises CalledProcessError.
     """
@@ -45,23 +45,23 @@ def by_command(lines: Lines, folder: Path) -> list[Alarm]:
         return sorted((_alarm(row, end) for row in csv.DictReader(file)), key=lambda alarm: alarm.start)
 
 
-def in_process(lines: Lines, folder: Path) -> list[Alarm]:
-    """The same alarms in less time: nothing is stored, so nothing can be exported."""
+def in_process(lines: LoggerLines, folder: Path) -> list[Alarm]:
+    """Return the same alarms in less time, without storing anything."""
     lines.write(folder / "record.csv")
     logging.disable(logging.INFO)
     settings = load_settings(folder / SITE).model_copy(update={"data": folder})
     Recorder(settings.database, settings.zone, settings.store.horizons).close()
-    listener = Listener()
+    collector = AnomalyCollector()
     ingest, forecaster, detector = _services(settings)
-    stage = Replay([ingest, forecaster, detector], listener)
+    replay = Replay([ingest, forecaster, detector], collector)
     for items, minute in group_by_minute(read_measurements(folder / "record.csv", settings.zone)):
-        stage.feed(ingest, [*items, *([] if minute is None else [Tick(settings.site.name, minute)])])
-    stage.store()
-    return listener.alarms(int(lines.at.max()) + 60)
+        replay.feed(ingest, [*items, *([] if minute is None else [Tick(settings.site.name, minute)])])
+    replay.store()
+    return collector.alarms(int(lines.at.max()) + 60)
 
 
-class Listener:
-    """Hears the anomalies, in the place of db_writer."""
+class AnomalyCollector:
+    """Service that collects the anomalies, in place of db_writer."""
 
     name: ClassVar[str] = "listener"
     consumes: ClassVar[tuple[type[Message], ...]] = (Anomaly,)
@@ -69,31 +69,31 @@ class Listener:
     commands: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self) -> None:
-        self._heard: dict[str, Anomaly] = {}
+        self._anomalies: dict[str, Anomaly] = {}
 
     def start(self) -> Iterator[Message]:
         return iter(())
 
     def handle(self, message: Message) -> Iterator[Message]:
         if isinstance(message, Anomaly):
-            self._heard[message.id] = message
+            self._anomalies[message.id] = message
         return iter(())
 
     def end_batch(self) -> Iterator[Message]:
         return iter(())
 
     def alarms(self, end: int) -> list[Alarm]:
-        """What was heard, in order of time; what is still open lasts until `end`, epoch seconds."""
-        found = [
+        """Return the anomalies as alarms, in order of time; an open one ends at `end`, epoch seconds."""
+        alarms = [
             Alarm(
-                said.kind,
-                int(said.opened_at.timestamp()),
-                int(said.cleared_at.timestamp()) if said.cleared_at else end,
-                said.channel,
+                anomaly.kind,
+                int(anomaly.opened_at.timestamp()),
+                int(anomaly.cleared_at.timestamp()) if anomaly.cleared_at else end,
+                anomaly.channel,
             )
-            for said in self._heard.values()
+            for anomaly in self._anomalies.values()
         ]
-        return sorted(found, key=lambda alarm: alarm.start)
+        return sorted(alarms, key=lambda alarm: alarm.start)
 
 
 def _services(settings: Settings) -> tuple[Ingest, Forecaster, Detector]:

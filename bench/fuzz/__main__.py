@@ -1,4 +1,4 @@
-"""`python -m bench.fuzz`: coverage-guided fuzz of everything that comes from outside; its table is docs/results/fuzz.md."""
+"""`python -m bench.fuzz`: coverage-guided fuzz of all external input; writes docs/results/fuzz.md."""
 
 from __future__ import annotations
 

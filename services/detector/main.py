@@ -1,4 +1,4 @@
-"""Wires detector to the broker and, read-only, to stored history."""
+"""Entry point: connects the detector to the broker and, read-only, to stored history."""
 
 from services.detector.service import Detector
 from shared.runtime.gap_recovery import with_gap_recovery

@@ -1,4 +1,4 @@
-"""Judges every reading with four methods and keeps the alarms that follow from them."""
+"""Detector service: evaluates every reading with four methods and maintains the resulting alarms."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-from services.detector.archive import UNJUDGED_DAYS, Archive, Rebuild, foresee
-from services.detector.methods.prediction import first_hours
-from services.detector.watch import Watch
+from services.detector.methods.forecast_deviation import current_hour_quantiles
+from services.detector.recovery import BACKFILL_DAYS, HistoryReader, StateRecovery, load_forecasts
+from services.detector.sensor_monitor import SensorMonitor
 from shared.contract.messages import (
     Anomaly,
     Command,
@@ -26,208 +26,220 @@ from shared.domain.holiday_calendar import NO_HOLIDAYS, HolidayCalendar
 from shared.domain.series import DAY
 from shared.settings import Settings
 
-MOST_HELD = 20_000
-"""Readings of a sensor that wait for predictions; ingest sends no more ahead."""
-MOST_HOURS = 24 * 60
-"""Predictions that are remembered ahead of the readings."""
-PATIENCE, BACKLOG_PATIENCE = 2, 10
-"""Ticks that readings wait for the prediction of their hour: those of now, and those of a backlog.
+MAX_PENDING = 20_000
+"""Maximum readings of a sensor that wait for forecasts; ingest sends no more ahead."""
+MAX_FORECAST_HOURS = 24 * 60
+"""Maximum forecasts kept ahead of the readings."""
+FORECAST_TIMEOUT_TICKS, BACKLOG_FORECAST_TIMEOUT_TICKS = 2, 10
+"""Ticks that live and backlog readings wait for the forecast of their hour.
 
-There ticks may come at once, and a forecaster that lost something needs several to find it.
+In a backlog ticks may come at once, and a forecaster that backfills needs several of them.
 """
-BACKLOG = timedelta(hours=1)
-"""From a tick's time; readings farther from it are no longer live."""
+LIVE_WINDOW = timedelta(hours=1)
+"""Readings within this time of a tick are live."""
 
-LONGEST_WORKS = 7 * 1440
-"""Minutes that works may last; they may be announced again."""
+MAX_MAINTENANCE_MINUTES = 7 * 1440
+"""Maximum length of a maintenance window; it may be scheduled again."""
 
 
-class Post:
-    """A watch, and the readings that wait for the prediction of their hour."""
+class PendingReadings:
+    """A sensor's monitor, and its readings that wait for the forecast of their hour."""
 
-    def __init__(self, watch: Watch) -> None:
-        self.watch = watch
-        self.held: deque[Reading] = deque()
-        self.hour = -1
-        """The hour since the epoch whose readings may pass."""
-        self.waited = 0
-        self.silent = 0
+    def __init__(self, monitor: SensorMonitor) -> None:
+        self.monitor = monitor
+        self.pending: deque[Reading] = deque()
+        self.released_through = -1
+        """Hour since the epoch up to which readings pass without waiting."""
+        self.ticks_waited = 0
+        self.ticks_without_reading = 0
         """Ticks since the last reading."""
-        self.judged = 0
+        self.verdicts_complete_before = 0
         """Epoch seconds before which history has every verdict."""
 
-    def come_back(self) -> None:
-        """Forgets the hour of a reading that leapt ahead and was passed: predictions of hours before it are awaited."""
-        if not self.held and self.watch.order.newest is not None:
-            self.hour = min(self.hour, self.watch.order.newest // 60)
+    def reopen_hours(self) -> None:
+        """Undo the release of hours by a rejected jump ahead: readings before it wait for their forecasts again."""
+        if not self.pending and self.monitor.sequencer.newest_minute is not None:
+            self.released_through = min(self.released_through, self.monitor.sequencer.newest_minute // 60)
 
 
 class Detector:
-    """Consumes readings, predictions and ticks; a verdict says only what readings and predictions give."""
+    """Consumes readings, forecasts and ticks; verdicts depend on readings and forecasts only."""
 
     name: ClassVar[str] = "detector"
     consumes: ClassVar[tuple[type[Message], ...]] = (Reading, Tick, Prediction, Progress, Command)
     produces: ClassVar[tuple[type[Message], ...]] = (Verdict, Anomaly, Criteria, Response)
     commands: ClassVar[tuple[str, ...]] = ("acknowledge", "silence")
 
-    def __init__(self, settings: Settings, archive: Archive, calendar: HolidayCalendar = NO_HOLIDAYS) -> None:
-        self._settings, self._archive, self._calendar = settings, archive, calendar
-        self._posts: dict[str, Post] = {}
-        self._last: datetime | None = None
+    def __init__(self, settings: Settings, history: HistoryReader, calendar: HolidayCalendar = NO_HOLIDAYS) -> None:
+        self._settings, self._history, self._calendar = settings, history, calendar
+        self._queues: dict[str, PendingReadings] = {}
+        self._last_tick_at: datetime | None = None
 
     def start(self) -> Iterator[Message]:
-        """Rebuilds each sensor from stored history; yields criteria, open anomalies and the verdicts that are owed."""
-        yield from self._rebuild(afresh=False)
+        """Recover each sensor from stored history; yield criteria, open anomalies and missing verdicts."""
+        yield from self._recover(relearn=False)
 
     def handle(self, message: Message) -> Iterator[Message]:
         if isinstance(message, Reading):
-            return self._take(message)
+            return self._on_reading(message)
         if isinstance(message, Prediction):
-            return self._foresee(message)
+            return self._on_prediction(message)
         if isinstance(message, Tick):
-            return self._tick(message.at)
+            return self._on_tick(message.at)
         if isinstance(message, Command):
-            return self._silence(message) if message.name == "silence" else self._acknowledge(message)
+            return (
+                self._on_silence_command(message)
+                if message.name == "silence"
+                else self._on_acknowledge_command(message)
+            )
         if isinstance(message, Progress) and message.job == "import" and message.step == message.of > 0:
-            return self._rebuild(afresh=True)
+            return self._recover(relearn=True)
         return iter(())
 
     def end_batch(self) -> Iterator[Message]:
         return iter(())
 
     def oldest_missing_output(self) -> str:
-        """The oldest stored reading without a verdict, or an anomaly that history takes for open; empty: nothing."""
-        for sensor, post in self._posts.items():
-            if span := self._archive.reading_range(sensor):
-                since = max(span[1] - UNJUDGED_DAYS * DAY, post.judged)
-                for reading in self._archive.readings_without_verdict(sensor, since, span[1] + 1):
+        """Return the oldest stored reading without a verdict, or an anomaly wrongly open in history; empty for none."""
+        for sensor, queue in self._queues.items():
+            if stored_range := self._history.reading_range(sensor):
+                start = max(stored_range[1] - BACKFILL_DAYS * DAY, queue.verdicts_complete_before)
+                for reading in self._history.readings_without_verdict(sensor, start, stored_range[1] + 1):
                     return f"{sensor} {reading.at.isoformat()}"
-                post.judged = span[1] - DAY
-                known = {alarm.said.id for alarm in post.watch.alarms.open.values()}
-                known |= {works.id for works in post.watch.works.spans}
-                for anomaly in self._archive.anomalies(sensor, span[1]):
-                    if anomaly.state != "cleared" and anomaly.id not in known:
+                queue.verdicts_complete_before = stored_range[1] - DAY
+                open_ids = {alarm.anomaly.id for alarm in queue.monitor.alarms.open.values()}
+                open_ids |= {window.id for window in queue.monitor.maintenance.windows}
+                for anomaly in self._history.anomalies(sensor, stored_range[1]):
+                    if anomaly.state != "cleared" and anomaly.id not in open_ids:
                         return anomaly.id
         return ""
 
-    def _rebuild(self, afresh: bool) -> Iterator[Message]:
-        for sensor in self._archive.sensors():
+    def _recover(self, relearn: bool) -> Iterator[Message]:
+        for sensor in self._history.sensors():
             if self._settings.accepts_sensor(sensor):
-                held = self._unstored(self._posts[sensor]) if sensor in self._posts else []
-                post = self._posts[sensor] = Post(Watch(self._settings, sensor, self._calendar))
-                rebuild = Rebuild(self._archive, self._settings.zone, post.watch)
-                yield from rebuild.messages(afresh)
-                for reading in (*rebuild.left, *held):
-                    yield from self._take(reading)
+                pending = self._pending_not_stored(self._queues[sensor]) if sensor in self._queues else []
+                queue = self._queues[sensor] = PendingReadings(SensorMonitor(self._settings, sensor, self._calendar))
+                recovery = StateRecovery(self._history, self._settings.zone, queue.monitor)
+                yield from recovery.recover(relearn)
+                for reading in (*recovery.not_yet_evaluable, *pending):
+                    yield from self._on_reading(reading)
 
-    def _unstored(self, post: Post) -> list[Reading]:
-        """What waits and is not in history: the rebuild judges what is, and taken once more it would be late."""
-        if not post.held:
+    def _pending_not_stored(self, queue: PendingReadings) -> list[Reading]:
+        """Return the waiting readings that history lacks: recovery evaluates the stored ones."""
+        if not queue.pending:
             return []
-        stored = set(self._archive.readings(post.watch.sensor, *_span(post.held)).at.tolist())
-        return [one for one in post.held if int(one.at.timestamp()) not in stored]
+        stored = set(self._history.readings(queue.monitor.sensor, *_time_range(queue.pending)).at.tolist())
+        return [reading for reading in queue.pending if int(reading.at.timestamp()) not in stored]
 
-    def _take(self, reading: Reading) -> Iterator[Message]:
-        post = self._posts.get(reading.sensor)
-        if post is None:
-            post = self._posts[reading.sensor] = Post(Watch(self._settings, reading.sensor, self._calendar))
-        post.watch.silent_minutes, post.silent = post.silent or post.watch.silent_minutes, 0
-        if post.held:
-            post.held.append(reading)
-            return self._too_many(post) if len(post.held) > MOST_HELD else iter(())
-        post.come_back()
+    def _on_reading(self, reading: Reading) -> Iterator[Message]:
+        queue = self._queues.get(reading.sensor)
+        if queue is None:
+            queue = self._queues[reading.sensor] = PendingReadings(
+                SensorMonitor(self._settings, reading.sensor, self._calendar)
+            )
+        queue.monitor.silent_minutes = queue.ticks_without_reading or queue.monitor.silent_minutes
+        queue.ticks_without_reading = 0
+        if queue.pending:
+            queue.pending.append(reading)
+            return self._drop_wait(queue) if len(queue.pending) > MAX_PENDING else iter(())
+        queue.reopen_hours()
         minute = int(reading.at.timestamp()) // 60
         hour = minute // 60
-        if hour <= post.hour or hour in post.watch.station.predictions:
-            post.hour = max(hour, post.hour)
-            return post.watch.take(reading, minute)
-        post.held.append(reading)
-        post.waited = 0
+        if hour <= queue.released_through or hour in queue.monitor.model.forecasts:
+            queue.released_through = max(hour, queue.released_through)
+            return queue.monitor.process(reading, minute)
+        queue.pending.append(reading)
+        queue.ticks_waited = 0
         return iter(())
 
-    def _release(self, post: Post) -> Iterator[Message]:
-        """Lets pass what waits, up to the first reading whose hour has no prediction yet."""
-        while post.held:
-            minute = int(post.held[0].at.timestamp()) // 60
+    def _drain(self, queue: PendingReadings) -> Iterator[Message]:
+        """Evaluate waiting readings up to the first one whose hour has no forecast yet."""
+        while queue.pending:
+            minute = int(queue.pending[0].at.timestamp()) // 60
             hour = minute // 60
-            if hour > post.hour and hour not in post.watch.station.predictions:
+            if hour > queue.released_through and hour not in queue.monitor.model.forecasts:
                 return
-            if hour > post.hour:
-                post.hour, post.waited = hour, 0
-            yield from post.watch.take(post.held.popleft(), minute)
+            if hour > queue.released_through:
+                queue.released_through, queue.ticks_waited = hour, 0
+            yield from queue.monitor.process(queue.pending.popleft(), minute)
 
-    def _too_many(self, post: Post) -> Iterator[Message]:
-        """Readings don't wait for their predictions without limit."""
-        post.hour = self._given_up(post, whole=False)
-        return self._release(post)
+    def _drop_wait(self, queue: PendingReadings) -> Iterator[Message]:
+        """Release the oldest hour when too many readings wait."""
+        queue.released_through = self._hour_to_release(queue, whole_backlog=False)
+        return self._drain(queue)
 
-    def _foresee(self, prediction: Prediction) -> Iterator[Message]:
-        post = self._posts.get(prediction.sensor)
-        if post is None:
-            post = self._posts[prediction.sensor] = Post(Watch(self._settings, prediction.sensor, self._calendar))
-        post.come_back()
+    def _on_prediction(self, prediction: Prediction) -> Iterator[Message]:
+        queue = self._queues.get(prediction.sensor)
+        if queue is None:
+            queue = self._queues[prediction.sensor] = PendingReadings(
+                SensorMonitor(self._settings, prediction.sensor, self._calendar)
+            )
+        queue.reopen_hours()
         hour = int(prediction.issued_at.timestamp()) // 3600
-        if hour > post.hour:
-            foreseen = post.watch.station.predictions
-            foreseen[hour] = first_hours(prediction)
-            if len(foreseen) > MOST_HOURS:
-                del foreseen[next(iter(foreseen))]
-        return self._release(post)
+        if hour > queue.released_through:
+            forecasts = queue.monitor.model.forecasts
+            forecasts[hour] = current_hour_quantiles(prediction)
+            if len(forecasts) > MAX_FORECAST_HOURS:
+                del forecasts[next(iter(forecasts))]
+        return self._drain(queue)
 
-    def _tick(self, at: datetime) -> Iterator[Message]:
-        self._last = at
-        for post in self._posts.values():
-            post.silent += 1
-            if post.held:
-                post.waited += 1
-                foresee(self._archive, post.watch, *_span(post.held))
-                yield from self._release(post)
-                is_backlog = bool(post.held) and abs(at - post.held[0].at) > BACKLOG
-                if post.held and post.waited >= (BACKLOG_PATIENCE if is_backlog else PATIENCE):
-                    post.hour = self._given_up(post, whole=is_backlog)
-                    yield from self._release(post)
-            if post.silent == self._settings.detection.silence_minutes:
-                yield from post.watch.silent(at)
+    def _on_tick(self, at: datetime) -> Iterator[Message]:
+        self._last_tick_at = at
+        for queue in self._queues.values():
+            queue.ticks_without_reading += 1
+            if queue.pending:
+                queue.ticks_waited += 1
+                load_forecasts(self._history, queue.monitor, *_time_range(queue.pending))
+                yield from self._drain(queue)
+                is_backlog = bool(queue.pending) and abs(at - queue.pending[0].at) > LIVE_WINDOW
+                if queue.pending and queue.ticks_waited >= (
+                    BACKLOG_FORECAST_TIMEOUT_TICKS if is_backlog else FORECAST_TIMEOUT_TICKS
+                ):
+                    queue.released_through = self._hour_to_release(queue, whole_backlog=is_backlog)
+                    yield from self._drain(queue)
+            if queue.ticks_without_reading == self._settings.detection.silence_minutes:
+                yield from queue.monitor.on_silence(at)
 
-    def _given_up(self, post: Post, whole: bool) -> int:
-        """The last hour that goes without a prediction: all before one that has its own, since they come in order;
+    def _hour_to_release(self, queue: PendingReadings, whole_backlog: bool) -> int:
+        """Return the last hour to release without a forecast.
 
-        without such a one the first that waits, or all that wait.
+        Forecasts come in order, so every hour before one with a forecast is released. Without such an hour it is the
+        first waiting hour, or the last one for a whole backlog.
         """
-        first, last = (int(reading.at.timestamp()) // 3600 for reading in (post.held[0], post.held[-1]))
-        later = [hour for hour in post.watch.station.predictions if first < hour <= last]
-        return max(first, min(later) - 1 if later else last if whole else first)
+        first, last = (int(reading.at.timestamp()) // 3600 for reading in (queue.pending[0], queue.pending[-1]))
+        hours_with_forecast = [hour for hour in queue.monitor.model.forecasts if first < hour <= last]
+        return max(first, min(hours_with_forecast) - 1 if hours_with_forecast else last if whole_backlog else first)
 
-    def _acknowledge(self, command: Command) -> Iterator[Message]:
-        wanted = command.arguments.get("id", "")
-        for post in self._posts.values():
-            if self._last and (anomaly := post.watch.alarms.acknowledge(wanted, self._last)):
+    def _on_acknowledge_command(self, command: Command) -> Iterator[Message]:
+        anomaly_id = command.arguments.get("id", "")
+        for queue in self._queues.values():
+            if self._last_tick_at and (anomaly := queue.monitor.alarms.acknowledge(anomaly_id, self._last_tick_at)):
                 yield anomaly
-                yield Response(command.site, command.name, command.transaction, True, f"{wanted}: acknowledged")
+                yield Response(command.site, command.name, command.transaction, True, f"{anomaly_id}: acknowledged")
                 return
-        text = f"no open anomaly has the id {wanted!r}"
+        text = f"no open anomaly has the id {anomaly_id!r}"
         yield Response(command.site, command.name, command.transaction, False, text)
 
-    def _silence(self, command: Command) -> Iterator[Message]:
-        """Opens no anomaly for so many minutes, at one sensor or at all."""
+    def _on_silence_command(self, command: Command) -> Iterator[Message]:
+        """Start a maintenance window of so many minutes at one sensor, or at all."""
         sensor, minutes = command.arguments.get("sensor", ""), command.arguments.get("minutes", "")
-        posts = [post for name, post in self._posts.items() if sensor in ("", name)]
-        text = ""
-        if not (minutes.isascii() and minutes.isdigit() and int(minutes) <= LONGEST_WORKS):
-            text = f"minutes must be 0 to {LONGEST_WORKS}, not {minutes!r}"
-        elif not posts or self._last is None:
-            text = f"no readings have come yet from {sensor or 'any sensor'}"
+        queues = [queue for name, queue in self._queues.items() if sensor in ("", name)]
+        error = ""
+        if not (minutes.isascii() and minutes.isdigit() and int(minutes) <= MAX_MAINTENANCE_MINUTES):
+            error = f"minutes must be 0 to {MAX_MAINTENANCE_MINUTES}, not {minutes!r}"
+        elif not queues or self._last_tick_at is None:
+            error = f"no reading received yet from {sensor or 'any sensor'}"
         else:
-            until = self._last + timedelta(minutes=int(minutes))
-            for post in posts:
-                yield from post.watch.announce(self._last, until)
-            said = f"no alarm is opened until {until:%Y-%m-%d %H:%M}" if int(minutes) else "alarms are opened again"
-            yield Response(command.site, command.name, command.transaction, True, said)
+            until = self._last_tick_at + timedelta(minutes=int(minutes))
+            for queue in queues:
+                yield from queue.monitor.schedule_maintenance(self._last_tick_at, until)
+            text = f"alarms are suppressed until {until:%Y-%m-%d %H:%M}" if int(minutes) else "alarms are enabled again"
+            yield Response(command.site, command.name, command.transaction, True, text)
             return
-        yield Response(command.site, command.name, command.transaction, False, text)
+        yield Response(command.site, command.name, command.transaction, False, error)
 
 
-def _span(held: Iterable[Reading]) -> tuple[int, int]:
-    """Epoch seconds of the first of some readings and behind the last."""
-    minutes = [int(reading.at.timestamp()) for reading in held]
-    return min(minutes), max(minutes) + 1
+def _time_range(readings: Iterable[Reading]) -> tuple[int, int]:
+    """Return the epoch seconds of the first reading and just after the last."""
+    times = [int(reading.at.timestamp()) for reading in readings]
+    return min(times), max(times) + 1

@@ -57,10 +57,12 @@ class HistoryLookup:
         It is not final while a reading there has no verdict, or no reading of the other block is stored.
         """
         stop = self._seconds_at(f"{block}0")
-        span = (max(self._end_of(sent), stop - self._days * DAY), stop)
+        reading_range = (max(self._end_of(sent), stop - self._days * DAY), stop)
         sensors = self._history.sensors()
-        verdicts = [verdict for sensor in sensors for verdict in self._history.verdicts(sensor, *span)]
-        missing_verdict = any(True for sensor in sensors for _ in self._history.readings_without_verdict(sensor, *span))
+        verdicts = [verdict for sensor in sensors for verdict in self._history.verdicts(sensor, *reading_range)]
+        missing_verdict = any(
+            True for sensor in sensors for _ in self._history.readings_without_verdict(sensor, *reading_range)
+        )
         reached = any(
             stored_range[1] >= stop for sensor in sensors if (stored_range := self._history.reading_range(sensor))
         )

@@ -29,7 +29,8 @@ def alert_line(verdict: Verdict) -> str:
 def missing_line(sensor: str, at: str, silent: bool) -> str:
     """Return the eleven columns of a minute without a reading; the system flags are 1 while the sensor is silent."""
     system = "1" if silent else NULL
-    return f"{sensor}  {at.replace(DST_REPEAT_MARK, ':')}  {NULL}  {NULL}  {system} {NULL} {NULL} {NULL}  {system} {NULL} {NULL}"
+    minute = at.replace(DST_REPEAT_MARK, ":")
+    return f"{sensor}  {minute}  {NULL}  {NULL}  {system} {NULL} {NULL} {NULL}  {system} {NULL} {NULL}"
 
 
 def forecast_columns(prediction: Prediction | None, hours: Sequence[int]) -> str:

@@ -37,7 +37,7 @@ class ReportClock:
         self._event_clock.on_reading(at)
 
     def on_tick(self, tick: datetime) -> None:
-        """Advance to the resolve_tick of a tick."""
+        """Advance to the minute of a tick."""
         self.at = self._event_clock.resolve_tick(int(tick.timestamp()))
         self.oldest_open_block, self.prune_before = (
             self.block_key(-self._outbox_seconds),
@@ -46,7 +46,7 @@ class ReportClock:
         self.latest_plausible = self.minute_key(MAX_AHEAD_SECONDS)
 
     def is_set_back(self, sent: str) -> bool:
-        """Whether is_live readings returned from a future day whose blocks were closed; call once after each tick."""
+        """Whether live readings returned from a future day whose blocks were closed; call once after each tick."""
         is_set_back = self._event_clock.is_live and sent > self.block_key(self._live_time - self.at + DAY)
         self._setback_ticks = self._setback_ticks + 1 if is_set_back else 0
         return self._setback_ticks >= SETBACK_TICKS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.detection.faults import Lines
+from bench.detection.faults import LoggerLines
 from bench.detection.simulator import make_record
 from bench.detection.wvr import SITE, by_command, in_process
 
@@ -27,7 +27,7 @@ def test_services_in_one_process_give_the_alarms_that_replay_exports(tmp_path: P
     assert len(quick) >= 3
 
 
-def _with_burst_spike_and_silence(lines: Lines) -> Lines:
+def _with_burst_spike_and_silence(lines: LoggerLines) -> LoggerLines:
     flow = lines.flow.copy()
     flow[13 * MINUTES_A_DAY : 13 * MINUTES_A_DAY + 600] += np.nanmean(flow)
     flow[15 * MINUTES_A_DAY - 60] = -1.0

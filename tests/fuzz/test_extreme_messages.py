@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from bench.fuzz.message_generator import message
 from bench.fuzz.services import ServiceHarness, items, make
-from services.detector.service import MOST_HELD, MOST_HOURS, Detector
-from services.detector.watch import Watch
+from services.detector.sensor_monitor import SensorMonitor
+from services.detector.service import MAX_FORECAST_HOURS, MAX_PENDING, Detector
 from services.forecaster.service import MAX_HOURS_PER_TICK
 from services.ingest.service import MAX_SEQ_JUMP
 from services.reporter.blocks import MAX_OPEN_LINES
@@ -46,9 +46,9 @@ from shared.contract.topics import topic_of
 from shared.runtime.gap_recovery import MAX_HELD_READINGS as MOST_BEHIND_A_GAP
 from shared.settings import Settings
 from tests.unit.factories import minute_at, prediction, reading, tick, verdict
-from tests.unit.services.detector.fakes import EmptyArchive, Forecasts, KeptArchive, replay
-from tests.unit.services.detector.fakes import detector as fresh_detector
-from tests.unit.services.detector.site import SHAPES, make_site
+from tests.unit.services.detector.fakes import FakeEmptyHistory, FakeForecaster, FakeHistory, replay
+from tests.unit.services.detector.fakes import make_detector as fresh_detector
+from tests.unit.services.detector.synthetic_site import SHAPES, make_site
 from tests.unit.services.reporter.test_reporter import HOURS
 
 SERVICES = ("ingest", "detector", "forecaster", "trainer", "db_writer", "reporter")
@@ -169,26 +169,26 @@ def test_a_leap_to_the_year_2099_is_forecast_in_parts(tmp_path: Path) -> None:
 
 
 def detector() -> Detector:
-    return Detector(Settings(), EmptyArchive())
+    return Detector(Settings(), FakeEmptyHistory())
 
 
-def post_of(one: Detector, messages: Iterable[Message]) -> tuple[Watch, int]:
+def post_of(one: Detector, messages: Iterable[Message]) -> tuple[SensorMonitor, int]:
     """The watch over sensor 001 after messages, and how many readings wait."""
     for said in messages:
         list(one.handle(said))
-    return one._posts["001"].watch, len(one._posts["001"].held)
+    return one._queues["001"].monitor, len(one._queues["001"].pending)
 
 
 def test_predictions_of_ever_new_hours_are_forgotten() -> None:
-    hours = (replace(prediction(0), issued_at=FIRST + timedelta(hours=hour)) for hour in range(2 * MOST_HOURS))
+    hours = (replace(prediction(0), issued_at=FIRST + timedelta(hours=hour)) for hour in range(2 * MAX_FORECAST_HOURS))
     watch, _ = post_of(detector(), hours)
-    assert len(watch.station.predictions) <= MOST_HOURS
+    assert len(watch.model.forecasts) <= MAX_FORECAST_HOURS
 
 
 def test_readings_do_not_wait_for_predictions_without_limit() -> None:
-    hours = (replace(reading(minute), at=minute_at(60 * minute)) for minute in range(MOST_HELD + 500))
+    hours = (replace(reading(minute), at=minute_at(60 * minute)) for minute in range(MAX_PENDING + 500))
     _, waiting = post_of(detector(), hours)
-    assert waiting <= MOST_HELD
+    assert waiting <= MAX_PENDING
 
 
 def test_a_clock_that_jumps_about_does_not_fill_the_memory() -> None:
@@ -201,17 +201,17 @@ def test_a_clock_that_jumps_about_does_not_fill_the_memory() -> None:
         list(one.handle(hour))
         for _ in range(2):
             list(one.handle(tick(0)))
-    watch = one._posts["001"].watch
-    assert len(watch.order._seen) <= 10_000
-    assert len(watch.station.memory.days) <= 151
+    watch = one._queues["001"].monitor
+    assert len(watch.sequencer._seen_minutes) <= 10_000
+    assert len(watch.model.history.days) <= 151
 
 
 def test_a_day_that_turns_to_and_fro_is_kept_once() -> None:
-    watch = Watch(Settings(), "001")
+    watch = SensorMonitor(Settings(), "001")
     for number in range(50):
         moment = minute_at(number).astimezone(minute_at(0).tzinfo if number % 2 else UTC)
-        list(watch.take(replace(reading(number), at=moment), int(moment.timestamp()) // 60))
-    assert len(watch.station.memory.days) <= 2
+        list(watch.process(replace(reading(number), at=moment), int(moment.timestamp()) // 60))
+    assert len(watch.model.history.days) <= 2
 
 
 def test_a_gap_that_never_closes_does_not_fill_the_memory(tmp_path: Path) -> None:
@@ -268,7 +268,7 @@ def test_a_prediction_of_an_unknown_sensor_is_refused_where_readings_are_heard(t
     assert "nobody" not in str(one.service._service._posts)  # type: ignore[attr-defined]
 
 
-class FakeArchive(KeptArchive):
+class FakeArchive(FakeHistory):
     """History with criteria that somebody has changed."""
 
     def __init__(self, readings: list[Reading], said: Iterable[Message], found: Criteria) -> None:
@@ -282,7 +282,7 @@ class FakeArchive(KeptArchive):
 @pytest.mark.parametrize("change", ["no limits", "no curves", "zero spread", "short curve", "zero limit"])
 def test_criteria_that_somebody_has_changed_are_learned_anew(change: str) -> None:
     readings = [*make_site(SHAPES["homes"], 4, seed=4).readings()]
-    said = list(replay(fresh_detector(), readings, Forecasts()))
+    said = list(replay(fresh_detector(), readings, FakeForecaster()))
     learned = [one for one in said if isinstance(one, Criteria)][-1]
     curves = {name: curve for name, curve in learned.profiles.items() if "spread" in name}
     changed = {

@@ -4,43 +4,43 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.detection.baselines.grid import Shown, alarms_of, limit_for, means, meter_alarms
+from bench.detection.baselines.grid import ObservedRecord, group_alarms, limit_for_rate, meter_alarms, ten_minute_means
 from bench.detection.scoring import Alarm
 from shared.domain.series import HOUR, Floats
 
-DAYS = 14
-PER_DAY = 144
+LOOKBACK_DAYS = 14
+SLOTS_PER_DAY = 144
 
 
-def alarms(record: Shown) -> list[Alarm]:
-    """Alarms of a record."""
-    found = meter_alarms(record)
+def alarms(record: ObservedRecord) -> list[Alarm]:
+    """Return the alarms of a record."""
+    alarms_ = meter_alarms(record)
     at = record.at[::10][: len(record.at) // 10]
     for channel, values in (("flow_rate", record.flow), ("pressure", record.pressure)):
-        scores = deviations(means(values))
-        limit = limit_for(np.abs(scores)[: record.learned // 10], at[: record.learned // 10])
+        scores = deviations(ten_minute_means(values))
+        limit = limit_for_rate(np.abs(scores)[: record.learning_minutes // 10], at[: record.learning_minutes // 10])
         up = "burst" if channel == "flow_rate" else "step"
-        found += alarms_of(at, scores > limit, up, channel, 2 * HOUR)
-        found += alarms_of(at, scores < -limit, "step", channel, 2 * HOUR)
-    return found
+        alarms_ += group_alarms(at, scores > limit, up, channel, 2 * HOUR)
+        alarms_ += group_alarms(at, scores < -limit, "step", channel, 2 * HOUR)
+    return alarms_
 
 
-def deviations(tens: Floats) -> Floats:
-    """(n,) how many spreads each mean is off, NaN in the first days."""
-    found = np.full(len(tens), np.nan)
-    rows = tens[: len(tens) // PER_DAY * PER_DAY].reshape(-1, PER_DAY)
-    for day in range(DAYS, len(rows)):
-        past = rows[day - DAYS : day]
-        middle = _median(past)
-        spread = 1.4826 * _median(np.abs(past - middle))
-        wide = np.maximum(spread, 0.5 * np.nanmedian(spread) + 1e-6)
-        found[day * PER_DAY : (day + 1) * PER_DAY] = (rows[day] - middle) / wide
-    return found
+def deviations(means: Floats) -> Floats:
+    """Return (n,) deviations of the means in standard deviations, NaN in the first days."""
+    scores = np.full(len(means), np.nan)
+    rows = means[: len(means) // SLOTS_PER_DAY * SLOTS_PER_DAY].reshape(-1, SLOTS_PER_DAY)
+    for day in range(LOOKBACK_DAYS, len(rows)):
+        previous = rows[day - LOOKBACK_DAYS : day]
+        median = _median(previous)
+        std = 1.4826 * _median(np.abs(previous - median))
+        std_floor = np.maximum(std, 0.5 * np.nanmedian(std) + 1e-6)
+        scores[day * SLOTS_PER_DAY : (day + 1) * SLOTS_PER_DAY] = (rows[day] - median) / std_floor
+    return scores
 
 
 def _median(rows: Floats) -> Floats:
-    """Median of each column; NaN for one without values."""
-    some = ~np.isnan(rows).all(axis=0)
-    found = np.full(rows.shape[1], np.nan)
-    found[some] = np.nanmedian(rows[:, some], axis=0)
-    return found
+    """Return the median of each column; NaN for one without values."""
+    has_values = ~np.isnan(rows).all(axis=0)
+    medians = np.full(rows.shape[1], np.nan)
+    medians[has_values] = np.nanmedian(rows[:, has_values], axis=0)
+    return medians

@@ -1,8 +1,13 @@
-"""The four methods, one file each: a `learn` over past days, and a running side that checks minute by minute."""
+"""The four methods: each module has `fit` for training days, and a class that checks minute by minute."""
 
-from services.detector.methods import night, prediction, system, value
+from services.detector.methods import forecast_deviation, level_shift, night_flow, sensor_health
 
-METHODS = {"system": system.System, "value": value.Value, "prediction": prediction.Prediction, "night": night.Night}
-"""Running side of each method, by the method's name in the messages."""
+METHODS = {
+    "system": sensor_health.SensorHealth,
+    "value": level_shift.LevelShiftDetector,
+    "prediction": forecast_deviation.ForecastDeviation,
+    "night": night_flow.NightFlowDetector,
+}
+"""Method name on the wire to the class that checks."""
 
-__all__ = ["METHODS", "night", "prediction", "system", "value"]
+__all__ = ["METHODS"]

@@ -1,24 +1,21 @@
-"""Whether a value looks as if it came in another unit: a logger was set up anew, or a meter exchanged."""
+"""Unit changes: a logger was reconfigured or a meter exchanged."""
 
 from __future__ import annotations
 
 from shared.contract.messages import Channel
 
-FACTORS: dict[Channel, tuple[float, ...]] = {
+UNIT_FACTORS: dict[Channel, tuple[float, ...]] = {
     "flow_rate": (3.6, 60.0 / 3.6, 60.0, 10.0, 100.0, 1000.0),
     "pressure": (10.197, 14.504, 100.0),
 }
-"""m³/h in l/s, l/s in l/min, m³/h in m³/min, pulses of another weight; bar in mH2O, psi, kPa.
-
-The other way round, too.
-"""
-NEAR = 1.15
-"""So many times off such a factor at most."""
+"""m³/h to l/s, l/s to l/min, m³/h to m³/min, other pulse weights; bar to mH2O, psi, kPa; and their inverses."""
+TOLERANCE_FACTOR = 1.15
+"""Maximum deviation from such a factor, as a ratio."""
 
 
-def looks_converted(channel: Channel, value: float, usual: float) -> bool:
-    """Whether a value is such a multiple or fraction of what is usual; both in the channel's unit."""
-    if value <= 0.0 or usual <= 0.0:
+def looks_like_unit_change(channel: Channel, value: float, expected: float) -> bool:
+    """Whether a value is a unit factor above or below the expected one; both in the channel's unit."""
+    if value <= 0.0 or expected <= 0.0:
         return False
-    times = max(value / usual, usual / value)
-    return any(factor / NEAR <= times <= factor * NEAR for factor in FACTORS[channel])
+    ratio = max(value / expected, expected / value)
+    return any(factor / TOLERANCE_FACTOR <= ratio <= factor * TOLERANCE_FACTOR for factor in UNIT_FACTORS[channel])

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import ClassVar
 
-from services.detector.methods.prediction import first_hours
+from services.detector.methods.forecast_deviation import current_hour_quantiles
 from services.detector.service import Detector
 from services.reporter.history_lookup import NullHistoryLookup
 from services.reporter.service import Reporter, outbox_name
@@ -15,7 +15,7 @@ from shared.domain.series import HOUR
 from shared.runtime.replay import Replay
 from shared.settings import Settings
 from tests.unit.factories import START, minute_at, reading, tick
-from tests.unit.services.detector.fakes import EmptyArchive
+from tests.unit.services.detector.fakes import FakeEmptyHistory
 from tests.unit.services.forecaster.test_forecaster import NOW, flow, make_forecaster
 from tests.unit.services.trainer.test_model_monitor import NullService, RecordingService
 
@@ -48,26 +48,26 @@ class FakeFolder:
 
 def test_report_columns_check_and_scores_use_the_same_prediction() -> None:
     recorder, folder = VerdictRecordingService(), FakeFolder()
-    detector = Detector(Settings(), EmptyArchive())
+    detector = Detector(Settings(), FakeEmptyHistory())
     reporter = Reporter(folder, ZONE, HORIZONS, 30, NullHistoryLookup())
     replay = Replay([make_forecaster(), detector, reporter, recorder], NullService())
     checked = {}
     for minute in range(DAYS * 1440 + 70):
         replay.publish(reading(minute, flow(minute), 4 + 0.01 * (minute % 7)))
         if minute % 60 == 0:
-            checked[minute // 60] = detector._posts["001"].watch.station.predictions.get(NOW // HOUR + minute // 60)
+            checked[minute // 60] = detector._queues["001"].monitor.model.forecasts.get(NOW // HOUR + minute // 60)
         replay.publish(tick(minute))
-    predictions = {message.issued_at: message for message in recorder.messages if isinstance(message, Prediction)}
+    forecasts = {message.issued_at: message for message in recorder.messages if isinstance(message, Prediction)}
     for hour in range(4, DAYS * 24):
-        prediction = predictions[minute_at(60 * hour)]
-        assert checked[hour] == first_hours(prediction)
+        prediction = forecasts[minute_at(60 * hour)]
+        assert checked[hour] == current_hour_quantiles(prediction)
         assert columns(folder, hour) == [f"{p50[k]:.2f}" for p50 in p50_of(prediction) for k in HORIZONS]
-    for score in predictions[minute_at(60 * DAYS * 24)].scores:
-        issued = predictions[score.at - timedelta(hours=score.horizon)]
+    for score in forecasts[minute_at(60 * DAYS * 24)].scores:
+        issued = forecasts[score.at - timedelta(hours=score.horizon)]
         forecast = getattr(issued, score.channel)
         actual = forecast.p50[score.horizon] - score.error
         assert score.inside == (forecast.p10[score.horizon] <= round(actual, 4) <= forecast.p90[score.horizon])
-    scored = {(score.channel, score.horizon) for score in predictions[minute_at(60 * DAYS * 24)].scores}
+    scored = {(score.channel, score.horizon) for score in forecasts[minute_at(60 * DAYS * 24)].scores}
     assert scored == {(channel, horizon) for channel in CHANNELS for horizon in SCORED_HORIZONS}
 
 

@@ -1,4 +1,4 @@
-"""Hand-written stand-ins for what surrounds the detector."""
+"""Fakes for the detector's surroundings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from services.detector.methods.prediction import Quantiles, first_hours
+from services.detector.methods.forecast_deviation import Quantiles, current_hour_quantiles
 from services.detector.service import Detector
 from shared.contract.messages import CHANNELS, Anomaly, Criteria, Forecast, Message, Prediction, Reading, Tick, Verdict
 from shared.domain.series import Series
@@ -17,8 +17,8 @@ MINUTE = timedelta(minutes=1)
 NO_FORECAST = Forecast("none")
 
 
-class EmptyArchive:
-    """History of a site that has none."""
+class FakeEmptyHistory:
+    """Empty stored history."""
 
     def sensors(self) -> list[str]:
         return []
@@ -48,87 +48,107 @@ class EmptyArchive:
         return []
 
 
-class KeptArchive(EmptyArchive):
-    """History as db_writer would have stored it from what was said so far."""
+class FakeHistory(FakeEmptyHistory):
+    """History as db_writer would have stored it from the messages so far."""
 
-    def __init__(self, readings: list[Reading], said: Iterable[Message], judged: bool = True) -> None:
-        self.kept, self._said, self._judged = readings, list(said), judged
-        self._predictions = {int(one.issued_at.timestamp()): one for one in self._said if isinstance(one, Prediction)}
-        self._verdicts = {one.at for one in self._said if isinstance(one, Verdict)}
+    def __init__(self, readings: list[Reading], messages: Iterable[Message], with_verdicts: bool = True) -> None:
+        self.stored_readings, self._said, self._judged = readings, list(messages), with_verdicts
+        self._predictions = {
+            int(message.issued_at.timestamp()): message for message in self._said if isinstance(message, Prediction)
+        }
+        self._verdicts = {message.at for message in self._said if isinstance(message, Verdict)}
 
-    def foretell(self, *predictions: Prediction) -> None:
-        """Stores predictions too."""
-        self._predictions |= {int(one.issued_at.timestamp()): one for one in predictions}
+    def add_predictions(self, *predictions: Prediction) -> None:
+        """Add stored predictions."""
+        self._predictions |= {int(prediction.issued_at.timestamp()): prediction for prediction in predictions}
 
     def sensors(self) -> list[str]:
-        return sorted({one.sensor for one in self.kept})
+        return sorted({reading.sensor for reading in self.stored_readings})
 
     def reading_range(self, sensor: str) -> tuple[int, int] | None:  # noqa: ARG002
-        return int(self.kept[0].at.timestamp()), int(self.kept[-1].at.timestamp())
+        return int(self.stored_readings[0].at.timestamp()), int(self.stored_readings[-1].at.timestamp())
 
     def readings(self, sensor: str, start: int, stop: int) -> Series:  # noqa: ARG002
-        rows = [(int(one.at.timestamp()), one.flow_rate, one.pressure) for one in self.kept]
+        rows = [(int(reading.at.timestamp()), reading.flow_rate, reading.pressure) for reading in self.stored_readings]
         table = np.array([row for row in rows if start <= row[0] < stop], dtype=np.float64).reshape(-1, 3)
         return Series(table[:, 0].astype(np.int64), table[:, 1], table[:, 2])
 
     def readings_without_verdict(self, sensor: str, start: int, stop: int) -> Iterator[Reading]:  # noqa: ARG002
-        owed = [one for one in self.kept if one.at not in self._verdicts] if self._judged else []
-        return (one for one in owed if start <= one.at.timestamp() < stop)
+        missing = (
+            [reading for reading in self.stored_readings if reading.at not in self._verdicts] if self._judged else []
+        )
+        return (reading for reading in missing if start <= reading.at.timestamp() < stop)
 
     def fault_free_readings(self, sensor: str, start: int, stop: int) -> Series:
-        found = self.readings(sensor, start, stop)
-        flow, pressure = found.flow_rate.copy(), found.pressure.copy()
-        flow[np.isin(found.at, self._faults("flow_rate"))] = np.nan
-        pressure[np.isin(found.at, self._faults("pressure"))] = np.nan
-        return Series(found.at, flow, pressure)
+        series = self.readings(sensor, start, stop)
+        flow, pressure = series.flow_rate.copy(), series.pressure.copy()
+        flow[np.isin(series.at, self._faults("flow_rate"))] = np.nan
+        pressure[np.isin(series.at, self._faults("pressure"))] = np.nan
+        return Series(series.at, flow, pressure)
 
     def _faults(self, channel: str) -> list[int]:
-        found = [one for one in self._said if isinstance(one, Verdict) and getattr(one, channel).system.flag]
-        return [int(one.at.timestamp()) for one in found]
+        faulty = [
+            message for message in self._said if isinstance(message, Verdict) and getattr(message, channel).system.flag
+        ]
+        return [int(message.at.timestamp()) for message in faulty]
 
     def current_hour_forecasts(self, sensor: str, start: int, stop: int) -> dict[int, dict[str, Quantiles]]:  # noqa: ARG002
-        issued = {at: first_hours(one) for at, one in self._predictions.items() if start <= at < stop}
+        issued = {
+            at: current_hour_quantiles(prediction) for at, prediction in self._predictions.items() if start <= at < stop
+        }
         return {
-            at: {channel: known for channel, known in zip(CHANNELS, both, strict=True) if known}
-            for at, both in issued.items()
+            at: {
+                channel: channel_quantiles
+                for channel, channel_quantiles in zip(CHANNELS, quantiles, strict=True)
+                if channel_quantiles
+            }
+            for at, quantiles in issued.items()
         }
 
     def criteria(self, sensor: str) -> list[Criteria]:  # noqa: ARG002
-        return [one for one in self._said if isinstance(one, Criteria)]
+        return [message for message in self._said if isinstance(message, Criteria)]
 
     def anomalies(self, sensor: str, start: int) -> list[Anomaly]:  # noqa: ARG002
-        newest = {one.id: one for one in self._said if isinstance(one, Anomaly)}
-        return [one for one in newest.values() if one.cleared_at is None or one.cleared_at.timestamp() >= start]
+        newest = {anomaly.id: anomaly for anomaly in self._said if isinstance(anomaly, Anomaly)}
+        return [
+            anomaly
+            for anomaly in newest.values()
+            if anomaly.cleared_at is None or anomaly.cleared_at.timestamp() >= start
+        ]
 
     def anomaly_spans(self, sensor: str, start: int, stop: int) -> list[tuple[int, int]]:
-        found = [(one.opened_at.timestamp(), one.cleared_at) for one in self.anomalies(sensor, start)]
-        return [(int(since), int(until.timestamp()) if until else stop) for since, until in found if since < stop]
+        spans = [(anomaly.opened_at.timestamp(), anomaly.cleared_at) for anomaly in self.anomalies(sensor, start)]
+        return [
+            (int(opened_at), int(cleared_at.timestamp()) if cleared_at else stop)
+            for opened_at, cleared_at in spans
+            if opened_at < stop
+        ]
 
 
-def foretold(at: datetime, flow: float | None = None, pressure: float | None = None) -> Prediction:
-    """A prediction of an hour whose p50 are these, ten per cent wide; without them an empty one."""
+def make_prediction(at: datetime, flow: float | None = None, pressure: float | None = None) -> Prediction:
+    """Return a prediction of an hour with these p50, ten per cent wide; an empty one without values."""
     return Prediction("site1", "001", at, _forecast(flow), _forecast(pressure))
 
 
-def _forecast(middle: float | None) -> Forecast:
-    return NO_FORECAST if middle is None else Forecast("test", (0.9 * middle,), (middle,), (1.1 * middle,))
+def _forecast(p50: float | None) -> Forecast:
+    return NO_FORECAST if p50 is None else Forecast("test", (0.9 * p50,), (p50,), (1.1 * p50,))
 
 
-class Forecasts:
-    """Foretells each hour as the mean of the same hour of the day on the days before; a plain, honest forecaster."""
+class FakeForecaster:
+    """Forecasts each hour as the mean of the same hour on the days before."""
 
     def __init__(self) -> None:
         self._hours: dict[int, list[tuple[float, float]]] = {}
         self._sums, self._hour = [0.0, 0.0, 0.0], -1
 
-    def before(self, reading: Reading) -> Prediction:
-        """The prediction of the reading's hour."""
-        past = self._hours.get(reading.at.hour, [])[-7:]
-        flow, pressure = (sum(row[place] for row in past) / len(past) if past else None for place in (0, 1))
-        return foretold(reading.at.replace(minute=0), flow, pressure or None)
+    def forecast_for(self, reading: Reading) -> Prediction:
+        """Return the prediction of the reading's hour."""
+        previous = self._hours.get(reading.at.hour, [])[-7:]
+        flow, pressure = (sum(row[index] for row in previous) / len(previous) if previous else None for index in (0, 1))
+        return make_prediction(reading.at.replace(minute=0), flow, pressure or None)
 
-    def learn(self, reading: Reading) -> None:
-        """Takes a reading; closes the hour before with the first of an hour."""
+    def observe(self, reading: Reading) -> None:
+        """Add a reading; the first of an hour finishes the hour before."""
         if reading.at.hour != self._hour:
             flow, pressure, count = self._sums
             if count:
@@ -140,47 +160,47 @@ class Forecasts:
 
 
 def replay(
-    detector: Detector, readings: Iterable[Reading], forecasts: Forecasts | None = None, ticks: bool = False
+    detector: Detector, readings: Iterable[Reading], forecasts: FakeForecaster | None = None, ticks: bool = False
 ) -> list[Message]:
-    """All that is said of readings in order, each hour's prediction before it; the predictions too."""
-    said: list[Message] = []
+    """Return all messages for readings in order, each hour's prediction first; predictions included."""
+    messages: list[Message] = []
     hour = None
     for reading in readings:
         if (now := int(reading.at.timestamp()) // 3600) != hour:
             hour = now
-            prediction = forecasts.before(reading) if forecasts else foretold(reading.at.replace(minute=0))
-            said.append(prediction)
-            said += detector.handle(prediction)
-        said += detector.handle(reading)
+            prediction = forecasts.forecast_for(reading) if forecasts else make_prediction(reading.at.replace(minute=0))
+            messages.append(prediction)
+            messages += detector.handle(prediction)
+        messages += detector.handle(reading)
         if forecasts:
-            forecasts.learn(reading)
+            forecasts.observe(reading)
         if ticks:
-            said += detector.handle(Tick("site1", reading.at))
-    return said
+            messages += detector.handle(Tick("site1", reading.at))
+    return messages
 
 
-def verdicts(said: Iterable[Message]) -> list[Verdict]:
-    """The verdicts among messages."""
-    return [one for one in said if isinstance(one, Verdict)]
+def verdicts(messages: Iterable[Message]) -> list[Verdict]:
+    """Return the verdicts among messages."""
+    return [message for message in messages if isinstance(message, Verdict)]
 
 
-def anomalies(said: Iterable[Message]) -> list[Anomaly]:
-    """The anomalies among messages."""
-    return [one for one in said if isinstance(one, Anomaly)]
+def anomalies(messages: Iterable[Message]) -> list[Anomaly]:
+    """Return the anomalies among messages."""
+    return [message for message in messages if isinstance(message, Anomaly)]
 
 
-def opened(said: Iterable[Message]) -> list[Anomaly]:
-    """The anomalies at their opening."""
-    return [one for one in anomalies(said) if one.state == "opened"]
+def opened(messages: Iterable[Message]) -> list[Anomaly]:
+    """Return the opened anomalies among messages."""
+    return [anomaly for anomaly in anomalies(messages) if anomaly.state == "opened"]
 
 
-def detector(archive: EmptyArchive | None = None, settings: Settings | None = None) -> Detector:
-    """A detector with default settings and no past."""
-    return Detector(settings or Settings(), archive or EmptyArchive())
+def make_detector(archive: FakeEmptyHistory | None = None, settings: Settings | None = None) -> Detector:
+    """Return a detector with default settings and empty history."""
+    return Detector(settings or Settings(), archive or FakeEmptyHistory())
 
 
 def time_of(message: Message) -> datetime:
-    """When a message of the detector or a prediction holds from."""
+    """Return the time from which a message is valid."""
     if isinstance(message, Prediction):
         return message.issued_at
     if isinstance(message, Criteria):

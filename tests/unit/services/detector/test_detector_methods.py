@@ -1,4 +1,4 @@
-"""One suite on every method: what any of them must do whatever it looks for."""
+"""Tests that every detection method must pass."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from time import process_time
 import numpy as np
 import pytest
 
-from services.detector.criteria import Wish, learn
+from services.detector.calibration import CalibrationTargets, calibrate
 from services.detector.methods import METHODS
-from services.detector.station import Station
+from services.detector.sensor_model import SensorModel
 from shared.contract.messages import Check, Message, Prediction, Reading, Verdict
-from tests.unit.services.detector.fakes import Forecasts, KeptArchive, detector, replay, time_of, verdicts
-from tests.unit.services.detector.site import DAY, MONDAY, SHAPES, make_site
+from tests.unit.services.detector.fakes import FakeForecaster, FakeHistory, make_detector, replay, time_of, verdicts
+from tests.unit.services.detector.synthetic_site import DAY, MONDAY, SHAPES, make_site
 
 DAYS = 31
 CUT = MONDAY + timedelta(days=29, hours=13, minutes=7)
@@ -49,26 +49,26 @@ def readings(change: str) -> list[Reading]:
             values[rng.random(minutes) < 0.3] = np.nan
     elif change == "other unit":
         site.flow, site.pressure = site.flow / 3.6, site.pressure * 100
-    found = site.readings()
-    return [one for one in found if rng.random() < 0.7] if change == "gaps" else found
+    changed = site.readings()
+    return [reading for reading in changed if rng.random() < 0.7] if change == "gaps" else changed
 
 
 @cache
-def said(change: str) -> tuple[Message, ...]:
-    return tuple(replay(detector(), readings(change), Forecasts()))
+def messages_for(change: str) -> tuple[Message, ...]:
+    return tuple(replay(make_detector(), readings(change), FakeForecaster()))
 
 
-def checks(change: str, look: Callable[[Verdict], Check], since: int = 0) -> list[Check]:
+def checks(change: str, select: Callable[[Verdict], Check], since: int = 0) -> list[Check]:
     begin = MONDAY + timedelta(minutes=since)
-    return [look(verdict) for verdict in verdicts(said(change)) if verdict.at >= begin]
+    return [select(verdict) for verdict in verdicts(messages_for(change)) if verdict.at >= begin]
 
 
-def test_the_suite_knows_every_method() -> None:
+def test_suite_covers_every_method() -> None:
     assert {name.split(".")[1] for name in LOOKS} == set(METHODS)
 
 
 @every_method
-def test_it_evaluates_a_known_site(look: Callable[[Verdict], Check]) -> None:
+def test_known_site_is_evaluated(look: Callable[[Verdict], Check]) -> None:
     flags = [check.flag for check in checks("", look, since=28 * DAY)]
     assert 0 in flags
     assert flags.count(1) < 0.02 * len(flags)
@@ -76,120 +76,124 @@ def test_it_evaluates_a_known_site(look: Callable[[Verdict], Check]) -> None:
 
 @every_method
 @pytest.mark.parametrize("change", ["gaps", "holes"])
-def test_gaps_and_holes_are_no_anomaly_of_the_water(look: Callable[[Verdict], Check], change: str) -> None:
+def test_gaps_and_missing_values_raise_no_flow_or_pressure_flag(look: Callable[[Verdict], Check], change: str) -> None:
     flags = [check.flag for check in checks(change, look, since=28 * DAY)]
     assert 0 in flags
     assert flags.count(1) < 0.03 * len(flags)
 
 
 @every_method
-def test_without_any_value_it_says_nothing(look: Callable[[Verdict], Check]) -> None:
+def test_channel_without_values_is_not_evaluated(look: Callable[[Verdict], Check]) -> None:
     assert {check.flag for check in checks("no values", look)} == {None}
 
 
 @every_method
 @pytest.mark.parametrize("change", ["constant", "zero"])
-def test_a_constant_value_is_only_a_matter_for_the_system_method(look: Callable[[Verdict], Check], change: str) -> None:
+def test_constant_value_is_flagged_only_by_system(look: Callable[[Verdict], Check], change: str) -> None:
     flags = {check.flag for check in checks(change, look)}
     assert flags <= ({None, 0, 1} if look.__code__.co_names[-1] == "system" else {None, 0})
 
 
 @every_method
-def test_a_single_reading_is_not_abnormal(look: Callable[[Verdict], Check]) -> None:
-    (verdict,) = verdicts(replay(detector(), readings("")[:1]))
+def test_single_reading_is_not_flagged(look: Callable[[Verdict], Check]) -> None:
+    (verdict,) = verdicts(replay(make_detector(), readings("")[:1]))
     assert look(verdict).flag in (None, 0)
 
 
 @every_method
 def test_nan_counts_as_missing(look: Callable[[Verdict], Check]) -> None:
     first, *_ = readings("")
-    (verdict,) = verdicts(replay(detector(), [replace(first, flow_rate=float("nan"), pressure=float("nan"))]))
+    (verdict,) = verdicts(replay(make_detector(), [replace(first, flow_rate=float("nan"), pressure=float("nan"))]))
     assert look(verdict).flag is None
 
 
 @every_method
-def test_the_unit_of_the_meter_does_not_matter(look: Callable[[Verdict], Check]) -> None:
+def test_verdicts_do_not_depend_on_unit(look: Callable[[Verdict], Check]) -> None:
     pairs = list(zip(checks("burst", look), checks_in_other_unit(look), strict=True))
-    same = sum(one.flag == other.flag for one, other in pairs)
+    same = sum(reading.flag == other.flag for reading, other in pairs)
     assert same > 0.998 * len(pairs)
 
 
-def checks_in_other_unit(look: Callable[[Verdict], Check]) -> list[Check]:
+def checks_in_other_unit(select: Callable[[Verdict], Check]) -> list[Check]:
     scaled = [
-        replace(one, flow_rate=(one.flow_rate or 0.0) / 3.6, pressure=(one.pressure or 0.0) * 100)
-        for one in readings("burst")
+        replace(reading, flow_rate=(reading.flow_rate or 0.0) / 3.6, pressure=(reading.pressure or 0.0) * 100)
+        for reading in readings("burst")
     ]
-    return [look(verdict) for verdict in verdicts(_said_of(tuple(scaled)))]
+    return [select(verdict) for verdict in verdicts(_messages_for(tuple(scaled)))]
 
 
 @cache
-def _said_of(scaled: tuple[Reading, ...]) -> tuple[Message, ...]:
-    return tuple(replay(detector(), scaled, Forecasts()))
+def _messages_for(scaled: tuple[Reading, ...]) -> tuple[Message, ...]:
+    return tuple(replay(make_detector(), scaled, FakeForecaster()))
 
 
 @every_method
-def test_after_a_restart_it_says_the_same(look: Callable[[Verdict], Check]) -> None:
-    undisturbed = [look(one) for one in verdicts(said("burst")) if one.at >= CUT]
-    assert [look(one) for one in verdicts(_said_after_a_restart())] == undisturbed
+def test_verdicts_after_restart_are_the_same(look: Callable[[Verdict], Check]) -> None:
+    undisturbed = [look(reading) for reading in verdicts(messages_for("burst")) if reading.at >= CUT]
+    assert [look(reading) for reading in verdicts(_messages_after_restart())] == undisturbed
 
 
 @cache
-def _said_after_a_restart() -> tuple[Message, ...]:
-    past = [one for one in readings("burst") if one.at < CUT]
-    watch = detector(KeptArchive(past, [one for one in said("burst") if time_of(one) < CUT]))
-    assert verdicts(watch.start()) == []
-    predictions = {one.issued_at: one for one in said("burst") if isinstance(one, Prediction)}
-    found: list[Message] = []
-    for reading in readings("burst")[len(past) :]:
+def _messages_after_restart() -> tuple[Message, ...]:
+    earlier = [item for item in readings("burst") if item.at < CUT]
+    detector = make_detector(FakeHistory(earlier, [item for item in messages_for("burst") if time_of(item) < CUT]))
+    assert verdicts(detector.start()) == []
+    predictions = {item.issued_at: item for item in messages_for("burst") if isinstance(item, Prediction)}
+    messages: list[Message] = []
+    for reading in readings("burst")[len(earlier) :]:
         if reading.at.minute == 0:
-            found += watch.handle(predictions[reading.at])
-        found += watch.handle(reading)
-    return tuple(found)
+            messages += detector.handle(predictions[reading.at])
+        messages += detector.handle(reading)
+    return tuple(messages)
 
 
-def test_a_reading_costs_little_and_no_method_remembers_more_each_day() -> None:
-    watch, some = detector(), readings("")[: 16 * DAY]
-    replay(watch, some[: 14 * DAY])
-    watching = watch._posts["001"].watch
-    station = watching.station
-    before = _remembered(station)
+def test_reading_is_fast_and_state_does_not_grow() -> None:
+    detector, readings_ = make_detector(), readings("")[: 16 * DAY]
+    replay(detector, readings_[: 14 * DAY])
+    watching = detector._queues["001"].monitor
+    station = watching.model
+    before = _state_lengths(station)
     began = process_time()
-    replay(watch, some[14 * DAY :])
+    replay(detector, readings_[14 * DAY :])
     assert (process_time() - began) / (2 * DAY) < 200e-6, (
         "seconds a reading, five times what is allowed where it counts"
     )
-    assert _remembered(station) == before
+    assert _state_lengths(station) == before
 
 
-def _remembered(station: Station) -> list[int]:
-    """Numbers that the running sides keep, at the end of a day."""
-    gauges = (station.flow, station.pressure)
-    return [len(side.scales.sums) for gauge in gauges for side in (gauge.value, gauge.prediction)]
+def _state_lengths(model: SensorModel) -> list[int]:
+    """Return the lengths of the cumulative sums at the end of a day."""
+    channels = (model.flow, model.pressure)
+    return [
+        len(side.window_scores.cumulative)
+        for channel in channels
+        for side in (channel.level_shift, channel.forecast_deviation)
+    ]
 
 
 @every_method
-def test_a_flag_says_that_the_score_has_reached_the_limit(look: Callable[[Verdict], Check]) -> None:
+def test_flag_is_set_when_score_reaches_limit(look: Callable[[Verdict], Check]) -> None:
     for check in checks("burst", look):
         if check.flag is not None and check.limit is not None and check.score is not None:
             assert (check.score >= check.limit) == (check.flag == 1)
 
 
 @pytest.mark.parametrize("name", list(LOOKS))
-def test_whoever_bears_more_false_alarms_gets_lower_limits(name: str) -> None:
+def test_higher_false_alarm_rate_gives_lower_limits(name: str) -> None:
     strict, easy = (_limits(name, false_alarms) for false_alarms in (0.1, 5.0))
     assert strict.keys() == easy.keys() != set()
     assert all(easy[key] <= strict[key] for key in easy if key.startswith(("up_", "down_", "joint_", "rise_", "run")))
 
 
 @cache
-def _month() -> Station:
-    """What is learned from, the same for every wish."""
-    watch = detector()
-    replay(watch, readings(""), Forecasts())
-    return watch._posts["001"].watch.station
+def _month_model() -> SensorModel:
+    """Return a model with a month of history, to calibrate with any target."""
+    model = make_detector()
+    replay(model, readings(""), FakeForecaster())
+    return model._queues["001"].monitor.model
 
 
 def _limits(name: str, false_alarms: float) -> dict[str, float]:
     midnight = MONDAY + timedelta(days=DAYS - 1)
-    limits = learn(_month().memory, "site1", "001", midnight, Wish(false_alarms, 180)).limits
+    limits = calibrate(_month_model().history, "site1", "001", midnight, CalibrationTargets(false_alarms, 180)).limits
     return {key.removeprefix(f"{name}."): limit for key, limit in limits.items() if key.startswith(f"{name}.")}

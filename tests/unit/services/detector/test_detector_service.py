@@ -1,4 +1,4 @@
-"""What the detector says as a service: once per reading, driven by readings alone."""
+"""Detector service: one verdict per reading, driven by readings alone."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from shared.contract.topics import topic_of
 from shared.settings import Settings
 from tests.unit.services.detector.fakes import (
     MINUTE,
-    Forecasts,
-    KeptArchive,
+    FakeForecaster,
+    FakeHistory,
     anomalies,
-    detector,
-    foretold,
+    make_detector,
+    make_prediction,
     opened,
     replay,
     time_of,
     verdicts,
 )
-from tests.unit.services.detector.site import DAY, MONDAY, SHAPES, make_site
+from tests.unit.services.detector.synthetic_site import DAY, MONDAY, SHAPES, make_site
 
 FAR_AHEAD = MONDAY + timedelta(days=900)
 
@@ -43,208 +43,220 @@ FAR_AHEAD = MONDAY + timedelta(days=900)
 def readings() -> tuple[Reading, ...]:
     site = make_site(SHAPES["homes"], 24, seed=4)
     site.burst(21 * DAY + 600, 700, 0.6)
-    site.wild("spike", 19 * DAY + 300, 1, 6.0)
+    site.scale("spike", 19 * DAY + 300, 1, 6.0)
     return tuple(site.readings())
 
 
 @cache
 def undisturbed() -> tuple[Message, ...]:
-    return tuple(replay(detector(), readings(), Forecasts(), ticks=True))
+    return tuple(replay(make_detector(), readings(), FakeForecaster(), ticks=True))
 
 
-def test_every_reading_gets_exactly_one_verdict_even_when_it_comes_twice() -> None:
-    watch = detector()
-    some = list(readings()[:200])
-    found = verdicts(replay(watch, some + some))
-    assert [one.reading for one in found] == some
+def test_duplicate_reading_gets_no_second_verdict() -> None:
+    detector = make_detector()
+    first_readings = list(readings()[:200])
+    verdicts_ = verdicts(replay(detector, first_readings + first_readings))
+    assert [verdict.reading for verdict in verdicts_] == first_readings
 
 
-def test_a_late_reading_gets_a_verdict_and_disturbs_nothing() -> None:
+def test_late_reading_gets_verdict_and_changes_no_other() -> None:
     plain = list(readings()[: 9 * DAY])
     late = plain.pop(8 * DAY + 100)
     shuffled = [*plain[: 8 * DAY + 130], late, *plain[8 * DAY + 130 :]]
-    without, found = verdicts(replay(detector(), plain)), verdicts(replay(detector(), shuffled))
-    assert len(found) == len(without) + 1
-    assert [one for one in found if one.at != late.at] == without
+    in_order, with_late = verdicts(replay(make_detector(), plain)), verdicts(replay(make_detector(), shuffled))
+    assert len(with_late) == len(in_order) + 1
+    assert [verdict for verdict in with_late if verdict.at != late.at] == in_order
 
 
-def test_a_channel_that_was_never_measured_is_not_evaluated() -> None:
+def test_never_measured_channel_is_not_evaluated() -> None:
     site = make_site(SHAPES["main"], 6, seed=1)
-    assert {check.flag for one in verdicts(replay(detector(), site.readings())) for check in (
-        one.pressure.system, one.pressure.value, one.pressure.prediction)} == {None}  # fmt: skip
+    pressure = [verdict.pressure for verdict in verdicts(replay(make_detector(), site.readings()))]
+    assert {check.flag for checks in pressure for check in (checks.system, checks.value, checks.prediction)} == {None}
 
 
-def test_a_reading_waits_for_the_prediction_of_its_hour() -> None:
-    watch = detector()
+def test_reading_waits_for_forecast_of_its_hour() -> None:
+    detector = make_detector()
     first = readings()[0]
-    assert list(watch.handle(first)) == []
-    assert [one.reading for one in verdicts(watch.handle(foretold(first.at)))] == [first]
+    assert list(detector.handle(first)) == []
+    assert [verdict.reading for verdict in verdicts(detector.handle(make_prediction(first.at)))] == [first]
 
 
-def test_a_reading_waits_no_longer_than_two_ticks() -> None:
-    watch = detector()
+def test_reading_waits_at_most_two_ticks() -> None:
+    detector = make_detector()
     first, second, *_ = readings()
-    said = [list(watch.handle(one)) for one in (first, Tick("site1", first.at), second, Tick("site1", second.at))]
-    assert [len(verdicts(one)) for one in said] == [0, 0, 0, 2]
+    answers = [
+        list(detector.handle(message)) for message in (first, Tick("site1", first.at), second, Tick("site1", second.at))
+    ]
+    assert [len(verdicts(message)) for message in answers] == [0, 0, 0, 2]
 
 
-def test_a_backlog_waits_longer_since_its_ticks_may_come_at_once_and_then_no_more_for_any_hour() -> None:
-    watch = detector()
-    some = list(readings()[: 3 * 60])
-    now = some[-1].at + timedelta(hours=5)
-    said = [message for one in some for message in watch.handle(one)]
+def test_backlog_waits_ten_ticks_and_is_then_released() -> None:
+    detector = make_detector()
+    backlog = list(readings()[: 3 * 60])
+    now = backlog[-1].at + timedelta(hours=5)
+    messages = [message for item in backlog for message in detector.handle(item)]
     for minute in range(9):
-        said += watch.handle(Tick("site1", now + minute * MINUTE))
-    assert verdicts(said) == []
-    assert [one.reading for one in verdicts(watch.handle(Tick("site1", now + 9 * MINUTE)))] == some
+        messages += detector.handle(Tick("site1", now + minute * MINUTE))
+    assert verdicts(messages) == []
+    assert [item.reading for item in verdicts(detector.handle(Tick("site1", now + 9 * MINUTE)))] == backlog
 
 
-def test_a_prediction_that_comes_too_late_changes_nothing() -> None:
-    watch = detector()
+def test_late_forecast_is_not_used() -> None:
+    detector = make_detector()
     first, second, third, *_ = readings()
-    for message in (first, Tick("site1", first.at), second, Tick("site1", second.at), foretold(first.at, 1.0, 1.0)):
-        list(watch.handle(message))
-    (verdict,) = verdicts(watch.handle(third))
+    for message in (
+        first,
+        Tick("site1", first.at),
+        second,
+        Tick("site1", second.at),
+        make_prediction(first.at, 1.0, 1.0),
+    ):
+        list(detector.handle(message))
+    (verdict,) = verdicts(detector.handle(third))
     assert verdict.flow_rate.prediction.flag is None
 
 
-def test_a_backlog_under_a_far_ahead_clock_gives_the_verdicts_of_its_own_time() -> None:
-    watch, forecasts, found = detector(), Forecasts(), list[Message]()
-    for place, reading in enumerate(readings()):
+def test_backlog_with_tick_clock_far_ahead_gives_same_verdicts() -> None:
+    detector, forecasts, messages = make_detector(), FakeForecaster(), list[Message]()
+    for index, reading in enumerate(readings()):
         if reading.at.minute == 0:
-            found += watch.handle(forecasts.before(reading))
-        found += watch.handle(reading)
-        forecasts.learn(reading)
-        if place % 4000 == 0:
-            found += watch.handle(Tick("site1", FAR_AHEAD + place * MINUTE))
-    assert verdicts(found) == verdicts(undisturbed())
-    assert anomalies(found) == anomalies(undisturbed())
+            messages += detector.handle(forecasts.forecast_for(reading))
+        messages += detector.handle(reading)
+        forecasts.observe(reading)
+        if index % 4000 == 0:
+            messages += detector.handle(Tick("site1", FAR_AHEAD + index * MINUTE))
+    assert verdicts(messages) == verdicts(undisturbed())
+    assert anomalies(messages) == anomalies(undisturbed())
 
 
 CUTS = [15 * DAY + 707, 19 * DAY + 301, 21 * DAY + 601, 21 * DAY + 630, 21 * DAY + 900, 22 * DAY, 23 * DAY + 2]
 
 
 @pytest.mark.parametrize("cut", CUTS)
-def test_after_a_restart_it_goes_on_as_if_nothing_had_been(cut: int) -> None:
+def test_restart_changes_no_verdict_or_anomaly(cut: int) -> None:
     until = readings()[cut].at
-    before = [one for one in undisturbed() if time_of(one) < until]
-    archive = KeptArchive(list(readings()[:cut]), before)
-    watch = detector(archive)
-    restored = list(watch.start())
+    before = [message for message in undisturbed() if time_of(message) < until]
+    history = FakeHistory(list(readings()[:cut]), before)
+    detector = make_detector(history)
+    restored = list(detector.start())
     assert verdicts(restored) == []
-    after = replay_with(watch, cut)
-    assert verdicts(after) == verdicts(one for one in undisturbed() if time_of(one) >= until)
-    assert anomalies(after) == [one for one in anomalies(undisturbed()) if time_of(one) >= until]
+    after = replay_with(detector, cut)
+    assert verdicts(after) == verdicts(message for message in undisturbed() if time_of(message) >= until)
+    assert anomalies(after) == [message for message in anomalies(undisturbed()) if time_of(message) >= until]
 
 
-def test_an_anomaly_that_history_never_heard_of_is_said_again() -> None:
+def test_anomaly_missing_in_history_is_published_again() -> None:
     cut, until = 21 * DAY + 900, readings()[21 * DAY + 900].at
-    before = [one for one in undisturbed() if time_of(one) < until]
-    heard = [one for one in before if not isinstance(one, Anomaly) or one.at < readings()[21 * DAY + 600].at]
-    assert len(heard) < len(before)
-    watch = detector(KeptArchive(list(readings()[:cut]), heard))
-    list(watch.start())
-    assert watch.oldest_missing_output() == ""
-    newest = {one.id: one for one in anomalies(before)}
-    found = {one.id: one for one in anomalies(detector(KeptArchive(list(readings()[:cut]), heard)).start())}
-    assert found.keys() == {one.id for one in newest.values() if one.state != "cleared"}
+    before = [message for message in undisturbed() if time_of(message) < until]
+    stored = [
+        message for message in before if not isinstance(message, Anomaly) or message.at < readings()[21 * DAY + 600].at
+    ]
+    assert len(stored) < len(before)
+    detector = make_detector(FakeHistory(list(readings()[:cut]), stored))
+    list(detector.start())
+    assert detector.oldest_missing_output() == ""
+    newest = {message.id: message for message in anomalies(before)}
+    published = {
+        message.id: message for message in anomalies(make_detector(FakeHistory(list(readings()[:cut]), stored)).start())
+    }
+    assert published.keys() == {message.id for message in newest.values() if message.state != "cleared"}
 
 
-def replay_with(watch: Detector, cut: int) -> list[Message]:
-    """The readings from cut on, with the predictions that the undisturbed run had."""
-    predictions = {one.issued_at: one for one in undisturbed() if isinstance(one, Prediction)}
-    found: list[Message] = []
-    for place, reading in enumerate(readings()[cut:]):
-        if place == 0 or reading.at.minute == 0:
-            found += watch.handle(predictions[reading.at.replace(minute=0)])
-        found += watch.handle(reading)
-        found += watch.handle(Tick("site1", reading.at))
-    return found
+def replay_with(detector: Detector, cut: int) -> list[Message]:
+    """Replay the readings from `cut` on, with the predictions of the undisturbed run."""
+    predictions = {message.issued_at: message for message in undisturbed() if isinstance(message, Prediction)}
+    messages: list[Message] = []
+    for index, reading in enumerate(readings()[cut:]):
+        if index == 0 or reading.at.minute == 0:
+            messages += detector.handle(predictions[reading.at.replace(minute=0)])
+        messages += detector.handle(reading)
+        messages += detector.handle(Tick("site1", reading.at))
+    return messages
 
 
-def test_stored_readings_without_a_verdict_are_judged_at_the_start() -> None:
+def test_stored_readings_without_verdict_are_evaluated_at_start() -> None:
     cut, until = 21 * DAY + 640, readings()[21 * DAY + 600].at
-    before = [one for one in undisturbed() if time_of(one) < until]
-    predictions = [one for one in undisturbed() if isinstance(one, Prediction) and one not in before]
-    archive = KeptArchive(list(readings()[:cut]), [*before, *predictions])
-    found = verdicts(detector(archive).start())
-    assert found == [one for one in verdicts(undisturbed()) if until <= one.at < readings()[cut].at]
+    before = [message for message in undisturbed() if time_of(message) < until]
+    predictions = [message for message in undisturbed() if isinstance(message, Prediction) and message not in before]
+    history = FakeHistory(list(readings()[:cut]), [*before, *predictions])
+    evaluated = verdicts(make_detector(history).start())
+    assert evaluated == [message for message in verdicts(undisturbed()) if until <= message.at < readings()[cut].at]
 
 
-@pytest.mark.parametrize("part", [0.3, 0.5, 0.7, 0.9])
-def test_what_a_kill_cuts_off_while_it_makes_up_for_days_is_made_up_for_by_the_next_start(part: float) -> None:
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.7, 0.9])
+def test_interrupted_backfill_is_completed_by_next_start(share: float) -> None:
     until = readings()[19 * DAY].at
-    stored = [one for one in undisturbed() if isinstance(one, Prediction) or time_of(one) < until]
-    first = list(detector(KeptArchive(list(readings()), stored)).start())
-    heard = [*stored, *first[: int(len(first) * part)]]
-    second = detector(KeptArchive(list(readings()), heard)).start()
-    newest = {one.id: one for one in anomalies([*heard, *second])}
-    assert newest == {one.id: one for one in anomalies(undisturbed())}
+    stored = [message for message in undisturbed() if isinstance(message, Prediction) or time_of(message) < until]
+    first = list(make_detector(FakeHistory(list(readings()), stored)).start())
+    published = [*stored, *first[: int(len(first) * share)]]
+    second = make_detector(FakeHistory(list(readings()), published)).start()
+    newest = {message.id: message for message in anomalies([*published, *second])}
+    assert newest == {message.id: message for message in anomalies(undisturbed())}
 
 
-def test_a_start_judges_once_what_waited_and_has_been_stored_meanwhile() -> None:
-    some = readings()[: 10 * DAY]
-    watch = detector()
-    assert verdicts(message for one in some for message in watch.handle(one)) == []
-    archive = watch._archive = KeptArchive(list(some), [])
-    archive.foretell(*(foretold(one.at, 20.0, 4.0) for one in some[::60]))
-    found = [*watch.start(), *watch.handle(Tick("site1", some[-1].at))]
-    assert [one.reading.at for one in verdicts(found)] == [one.at for one in some]
-    assert not [one for one in anomalies(found) if one.kind == "clock"]
+def test_start_evaluates_pending_and_stored_readings_once() -> None:
+    stored = readings()[: 10 * DAY]
+    detector = make_detector()
+    assert verdicts(message for item in stored for message in detector.handle(item)) == []
+    history = detector._history = FakeHistory(list(stored), [])
+    history.add_predictions(*(make_prediction(item.at, 20.0, 4.0) for item in stored[::60]))
+    messages = [*detector.start(), *detector.handle(Tick("site1", stored[-1].at))]
+    assert [item.reading.at for item in verdicts(messages)] == [item.at for item in stored]
+    assert not [item for item in anomalies(messages) if item.kind == "clock"]
 
 
-def test_a_first_start_with_a_stored_past_learns_at_once() -> None:
-    archive = KeptArchive(list(readings()[: 20 * DAY]), [], judged=False)
-    (criteria,) = [one for one in detector(archive).start() if isinstance(one, Criteria)]
+def test_first_start_with_history_calibrates() -> None:
+    history = FakeHistory(list(readings()[: 20 * DAY]), [], with_verdicts=False)
+    (criteria,) = [message for message in make_detector(history).start() if isinstance(message, Criteria)]
     assert criteria.days >= 8
     assert "flow_rate.value.limit" in criteria.limits
     assert len(criteria.profiles["flow_rate.usual"]) == 168
 
 
-def test_criteria_say_for_which_rate_of_false_alarms_each_method_was_set() -> None:
-    (*_, criteria) = [one for one in undisturbed() if isinstance(one, Criteria)]
+def test_criteria_contain_false_alarm_rate_of_each_method() -> None:
+    (*_, criteria) = [message for message in undisturbed() if isinstance(message, Criteria)]
     rates = {name: rate for name, rate in criteria.limits.items() if name.endswith("false_alarms_per_week")}
     assert {name.rsplit(".", 1)[0] for name in rates} == {name.rsplit(".", 1)[0] for name in criteria.limits}
     assert rates["flow_rate.value.false_alarms_per_week"] == 0.25 * Settings().detection.false_alarms_per_week
     assert sum(rates.values()) <= Settings().detection.false_alarms_per_week
 
 
-def test_an_import_makes_it_learn_anew() -> None:
-    archive = KeptArchive(list(readings()[: 20 * DAY]), [], judged=False)
-    watch = detector(archive)
+def test_import_triggers_calibration() -> None:
+    history = FakeHistory(list(readings()[: 20 * DAY]), [], with_verdicts=False)
+    detector = make_detector(history)
     done = Progress("site1", MONDAY, "import", 5, 5, None, "")
-    assert [type(one) for one in watch.handle(done)] == [Criteria]
+    assert [type(message) for message in detector.handle(done)] == [Criteria]
 
 
-def test_an_operator_can_acknowledge_an_open_anomaly() -> None:
-    watch = detector()
-    replay(watch, readings()[: 21 * DAY + 900], ticks=True)
-    (alarm, *_) = watch._posts["001"].watch.alarms.open.values()
-    command = Command("site1", "acknowledge", "t1", {"id": alarm.said.id})
-    anomaly, response = watch.handle(command)
+def test_open_anomaly_can_be_acknowledged() -> None:
+    detector = make_detector()
+    replay(detector, readings()[: 21 * DAY + 900], ticks=True)
+    (alarm, *_) = detector._queues["001"].monitor.alarms.open.values()
+    command = Command("site1", "acknowledge", "t1", {"id": alarm.anomaly.id})
+    anomaly, response = detector.handle(command)
     assert isinstance(anomaly, Anomaly)
     assert anomaly.acknowledged
     assert anomaly.state == "updated"
-    assert response == Response("site1", "acknowledge", "t1", True, f"{alarm.said.id}: acknowledged")
-    (refused,) = watch.handle(Command("site1", "acknowledge", "t2", {"id": "none"}))
+    assert response == Response("site1", "acknowledge", "t1", True, f"{alarm.anomaly.id}: acknowledged")
+    (refused,) = detector.handle(Command("site1", "acknowledge", "t2", {"id": "none"}))
     assert isinstance(refused, Response)
     assert not refused.ok
 
 
-def test_all_that_is_said_can_go_over_the_wire() -> None:
-    some: list[Message] = [*opened(undisturbed()), *verdicts(undisturbed())[-5:]]
-    for message in some:
+def test_messages_survive_encoding() -> None:
+    examples: list[Message] = [*opened(undisturbed()), *verdicts(undisturbed())[-5:]]
+    for message in examples:
         assert codec.decode(topic_of(message), codec.encode(message)) == message
-    (*_, criteria) = [one for one in undisturbed() if isinstance(one, Criteria)]
+    (*_, criteria) = [item for item in undisturbed() if isinstance(item, Criteria)]
     assert codec.decode(topic_of(criteria), codec.encode(criteria)) == criteria
 
 
-def test_a_stored_prediction_that_got_lost_on_its_way_is_found() -> None:
-    some = list(readings()[: 3 * 60])
-    archive = KeptArchive([], [])
-    watch = detector(archive)
-    said = [message for one in some for message in watch.handle(one)]
-    assert verdicts(said) == []
-    archive.foretell(*(foretold(one.at, 20.0, 4.0) for one in some[::60]))
-    found = verdicts(watch.handle(Tick("site1", some[-1].at)))
-    assert [one.reading for one in found] == some
+def test_forecast_lost_on_the_way_is_read_from_history() -> None:
+    waiting = list(readings()[: 3 * 60])
+    history = FakeHistory([], [])
+    detector = make_detector(history)
+    messages = [message for item in waiting for message in detector.handle(item)]
+    assert verdicts(messages) == []
+    history.add_predictions(*(make_prediction(item.at, 20.0, 4.0) for item in waiting[::60]))
+    evaluated = verdicts(detector.handle(Tick("site1", waiting[-1].at)))
+    assert [item.reading for item in evaluated] == waiting

@@ -1,0 +1,298 @@
+"""Lifecycle of alarms: opened, updated every hour or when they get worse, cleared after enough normal minutes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from services.detector.alarm_text import TEXT_VARIANTS, LossEstimate, TextVariant, render_text
+from services.detector.classification import SEVERITIES, Detection, incident_key
+from shared.contract.messages import Anomaly, Kind, LocalizedText
+
+UPDATE_INTERVAL = timedelta(hours=1)
+DEVIATION_DELAY_MINUTES = 60
+"""Minutes that a deviation from the forecast waits before it opens: a clearer detection may replace it meanwhile."""
+MINUTES_TO_CLEAR: dict[Kind, int] = {
+    "silence": 1,
+    "stuck": 5,
+    "out_of_range": 10,
+    "clock": 60,
+    "spike": 30,
+    "step": 90,
+    "burst": 90,
+    "pressure_drop": 90,
+    "deviation": 90,
+    "leak": 1,
+}
+"""Normal minutes (nights, for a leak) after which an anomaly is cleared."""
+CERTAIN_RATIO = 3.0
+"""Excess flow over the half width of its interval from which on a leak is certain."""
+MIN_BURST_DURATION = timedelta(hours=8)
+"""Flushing, firefighting, filling pools and irrigation end within this time."""
+BURST_SHARE_AT_NIGHT = 0.6
+"""Share of its mean flow so far (m³/h) that a shift must keep at night to be called a burst.
+
+A broken main loses as much at night; a higher demand falls.
+"""
+PROMOTABLE_KINDS = ("step", "pressure_drop")
+DELAYED_KINDS = ("deviation",)
+SIMILAR_FACTOR = 2.0
+"""Two flows within this factor are taken for the same water."""
+DAILY_KEYS = ("night", "last_night", "flow_rate.drift", "pressure.drift")
+"""Keys of the anomalies that are evaluated once a day, not every minute."""
+
+
+@dataclass
+class OpenAlarm:
+    """An open anomaly as last published, and what has been seen since."""
+
+    anomaly: Anomaly
+    key: str
+    excess: float | None = None
+    normal_minutes: int = 0
+    flow_samples: int = 0
+    flow_sum: float = 0.0
+    interval_half_width: float | None = None
+    minutes_since_onset: int = 0
+    text_variant: TextVariant | None = None
+    lost_volume: float | None = None
+    is_certain: bool = False
+    """Whether the leak is beyond doubt: one more normal night must then confirm its end."""
+    seen_at_night: bool = False
+    """Whether the shift was there in full in the hours of lowest demand."""
+
+
+class AlarmBook:
+    """Open anomalies of one sensor."""
+
+    def __init__(self, site: str, sensor: str) -> None:
+        self.site, self.sensor = site, sensor
+        self.open: dict[str, OpenAlarm] = {}
+        self._delayed: dict[str, tuple[Detection, int]] = {}
+        self.suppressed = False
+        """A maintenance window is active: nothing is opened."""
+
+    @property
+    def has_unclassified_shift(self) -> bool:
+        """Whether an open shift may still be promoted to a burst."""
+        alarm = self.open.get("shift")
+        return alarm is not None and alarm.anomaly.kind in PROMOTABLE_KINDS
+
+    def promote_to_burst(self, at: datetime, excess: float, is_deepest_hour: bool) -> Iterator[Anomaly]:
+        """Count a minute in which the shift still exists; yield it as a burst after a night and MIN_BURST_DURATION.
+
+        excess: m³/h above the level before.
+        """
+        alarm = self.open["shift"]
+        if excess * max(alarm.flow_samples, 1) < BURST_SHARE_AT_NIGHT * alarm.flow_sum:
+            return
+        alarm.seen_at_night = alarm.seen_at_night or is_deepest_hour
+        if not alarm.seen_at_night or at - alarm.anomaly.opened_at < MIN_BURST_DURATION:
+            return
+        alarm.anomaly, alarm.text_variant = replace(alarm.anomaly, kind="burst", severity="critical"), None
+        alarm.anomaly = self._refreshed(alarm, at)
+        yield alarm.anomaly
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether a minute without detections changes nothing."""
+        return not self.open and not self._delayed
+
+    def restore(self, stored: Anomaly) -> None:
+        """Restore an anomaly that was open before a restart."""
+        id_part = stored.id.removeprefix(f"{self.sensor}-{stored.channel}-").split("-")[0]
+        variant = next((name for name in TEXT_VARIANTS if name == id_part and stored.kind == "step"), None)
+        key = incident_key(stored.channel, variant or stored.kind)
+        self.open[key] = OpenAlarm(stored, key, flow_sum=stored.excess_m3h or 0.0, flow_samples=1, text_variant=variant)
+
+    def update(self, at: datetime, detections: list[Detection], is_near: bool) -> Iterator[Anomaly]:
+        """Process a minute's detections; is_near: scores close to their limits, so the minute is not normal."""
+        detections = [detection for detection in detections if not self._explained_by_leak(detection)]
+        keys = {detection.key for detection in detections}
+        if self.suppressed:
+            self._delayed.clear()
+        for detection in detections:
+            yield from self.raise_or_continue(at, detection)
+        for key in [key for key in self._delayed if key not in keys]:
+            if not is_near:
+                del self._delayed[key]
+        for key in [key for key in self.open if key not in keys and key not in DAILY_KEYS]:
+            if key != "shift" or not is_near:
+                yield from self.count_normal(at, key)
+
+    def raise_or_continue(self, at: datetime, detection: Detection) -> Iterator[Anomaly]:
+        """Open or continue the anomaly of a detection."""
+        alarm = self.open.get(detection.key)
+        if (
+            alarm
+            and alarm.anomaly.kind in DELAYED_KINDS
+            and detection.kind not in DELAYED_KINDS
+            and at > alarm.anomaly.opened_at
+        ):
+            del self.open[detection.key]
+            yield self._cleared(alarm, at)
+            alarm = None
+        if alarm is None and self.suppressed:
+            return
+        if alarm is None:
+            strongest, minutes = self._delayed.get(detection.key, (detection, 0))
+            if detection.kind in DELAYED_KINDS and minutes < DEVIATION_DELAY_MINUTES:
+                self._delayed[detection.key] = (_stronger(strongest, detection), minutes + 1)
+                return
+            self._delayed.pop(detection.key, None)
+            yield self._open_alarm(at, detection)
+        elif at > alarm.anomaly.opened_at:
+            yield from self._continue_alarm(at, alarm, detection)
+
+    def count_normal(self, at: datetime, key: str) -> Iterator[Anomaly]:
+        """Count a normal minute (night, for a leak) of an open anomaly; clear it after enough of them."""
+        alarm = self.open[key]
+        alarm.normal_minutes += at >= alarm.anomaly.opened_at or alarm.anomaly.kind == "silence"
+        if alarm.normal_minutes >= MINUTES_TO_CLEAR[alarm.anomaly.kind] + alarm.is_certain:
+            del self.open[key]
+            yield self._cleared(alarm, max(at, alarm.anomaly.opened_at))
+
+    def clear(self, at: datetime, key: str) -> Iterator[Anomaly]:
+        """Clear an anomaly at once, if it is open."""
+        if alarm := self.open.pop(key, None):
+            yield self._cleared(alarm, max(at, alarm.anomaly.opened_at))
+
+    def absorb_night_step(self, opened: Anomaly) -> Iterator[Anomaly]:
+        """Clear last night's anomaly when another one explains the same water (half to twice the flow)."""
+        night_step, flow = self.open.get("last_night"), opened.excess_m3h or 0.0
+        if night_step and _similar_size(night_step.anomaly.excess_m3h or 0.0, flow):
+            yield from self.clear(opened.at, "last_night")
+
+    def raise_leak(self, at: datetime, leak: Detection) -> Iterator[Anomaly]:
+        """Open or continue a leak.
+
+        A leak replaces a step of similar size and waits until any other shift has ended.
+        """
+        shift = None if self.suppressed else self.open.get("shift")
+        if (
+            shift
+            and shift.anomaly.kind == "step"
+            and _similar_size(shift.anomaly.excess_m3h or 0.0, leak.excess_flow or 0.0)
+        ):
+            yield from self.clear(at, "shift")
+        if leak.key in self.open or "shift" not in self.open:
+            yield from self.raise_or_continue(at, leak)
+        if alarm := self.open.get(leak.key):
+            alarm.is_certain = alarm.is_certain or (leak.excess_flow or 0.0) >= CERTAIN_RATIO * (
+                leak.interval_half_width or math.inf
+            )
+
+    def _explained_by_leak(self, detection: Detection) -> bool:
+        """Whether the excess flow is at most what an open leak may have grown to."""
+        leak, flow = self.open.get("night"), detection.excess_flow or 0.0
+        if leak is None or detection.key != "shift" or detection.channel != "flow_rate" or detection.key in self.open:
+            return False
+        return 0.0 < flow <= (leak.anomaly.excess_m3h or 0.0) * SIMILAR_FACTOR
+
+    def clear_opened_after(self, at: datetime) -> Iterator[Anomaly]:
+        """Clear what was opened after `at`, to which the meter's clock went back."""
+        for key in [key for key, alarm in self.open.items() if alarm.anomaly.opened_at > at]:
+            alarm = self.open.pop(key)
+            yield self._cleared(alarm, alarm.anomaly.opened_at)
+
+    def clear_opened_between(self, first: datetime, last: datetime) -> Iterator[Anomaly]:
+        """Clear what was opened in a span of wrong meter time, at its end: the clock has returned from there."""
+        for key in [key for key, alarm in self.open.items() if first <= alarm.anomaly.opened_at <= last]:
+            yield self._cleared(self.open.pop(key), last)
+
+    def acknowledge(self, id_: str, at: datetime) -> Anomaly | None:
+        """Mark an open anomaly as acknowledged by an operator; return None when no open anomaly has this id."""
+        for alarm in self.open.values():
+            if alarm.anomaly.id == id_:
+                alarm.anomaly = replace(self._refreshed(alarm, at), acknowledged=True)
+                return alarm.anomaly
+        return None
+
+    def _cleared(self, alarm: OpenAlarm, at: datetime) -> Anomaly:
+        return replace(self._refreshed(alarm, at), state="cleared", cleared_at=at)
+
+    def _open_alarm(self, at: datetime, detection: Detection) -> Anomaly:
+        id_ = f"{self.sensor}-{detection.channel}-{detection.text_variant or detection.kind}-{at:%Y%m%dT%H%M}"
+        anomaly = Anomaly(
+            site=self.site,
+            sensor=self.sensor,
+            id=id_[-64:],
+            at=at,
+            channel=detection.channel,
+            method=detection.method,
+            kind=detection.kind,
+            state="opened",
+            acknowledged=False,
+            severity=detection.severity,
+            opened_at=at,
+            cleared_at=None,
+            peak=detection.value,
+            excess_m3h=detection.excess_flow,
+            text=LocalizedText("", ""),
+        )
+        alarm = OpenAlarm(
+            anomaly,
+            detection.key,
+            excess=detection.excess,
+            flow_samples=1,
+            flow_sum=detection.excess_flow or 0.0,
+            interval_half_width=detection.interval_half_width,
+            minutes_since_onset=detection.minutes_since_onset,
+            text_variant=detection.text_variant,
+            lost_volume=detection.lost_volume,
+        )
+        alarm.anomaly = replace(anomaly, text=self._render_text(alarm, anomaly))
+        self.open[detection.key] = alarm
+        return alarm.anomaly
+
+    def _continue_alarm(self, at: datetime, alarm: OpenAlarm, detection: Detection) -> Iterator[Anomaly]:
+        anomaly = alarm.anomaly
+        alarm.normal_minutes = 0
+        if detection.lost_volume is not None:
+            alarm.flow_samples, alarm.flow_sum = 1, detection.excess_flow or 0.0
+            alarm.lost_volume = detection.lost_volume
+        elif detection.excess_flow is not None:
+            alarm.flow_samples += 1
+            alarm.flow_sum += detection.excess_flow
+        if detection.channel == anomaly.channel:
+            alarm.excess = detection.excess
+            if _is_more_extreme(detection.value, anomaly.peak, detection.excess):
+                alarm.anomaly = anomaly = replace(anomaly, peak=detection.value)
+        is_worse = SEVERITIES.index(detection.severity) > SEVERITIES.index(anomaly.severity)
+        if is_worse or at - anomaly.at >= UPDATE_INTERVAL:
+            alarm.anomaly = replace(
+                self._refreshed(alarm, at), severity=detection.severity if is_worse else anomaly.severity
+            )
+            yield alarm.anomaly
+
+    def _refreshed(self, alarm: OpenAlarm, at: datetime) -> Anomaly:
+        flow = None if alarm.anomaly.excess_m3h is None else round(alarm.flow_sum / max(alarm.flow_samples, 1), 4)
+        anomaly = replace(alarm.anomaly, at=at, state="updated", excess_m3h=flow)
+        return replace(anomaly, text=self._render_text(alarm, anomaly))
+
+    def _render_text(self, alarm: OpenAlarm, anomaly: Anomaly) -> LocalizedText:
+        if anomaly.kind == "clock" and alarm.excess is None:
+            return anomaly.text
+        onset_at = anomaly.opened_at - timedelta(minutes=alarm.minutes_since_onset)
+        loss = LossEstimate(anomaly.excess_m3h, alarm.interval_half_width, onset_at, anomaly.at, alarm.lost_volume)
+        return render_text(
+            alarm.text_variant or anomaly.kind, self.sensor, anomaly.channel, anomaly.peak, alarm.excess, loss
+        )
+
+
+def _similar_size(first: float, second: float) -> bool:
+    """Whether two flows (m³/h) are taken for the same water."""
+    return second / SIMILAR_FACTOR <= first <= second * SIMILAR_FACTOR
+
+
+def _stronger(first: Detection, now: Detection) -> Detection:
+    """Return the detection with the greater excess; the first one decides the kind."""
+    return now if abs(now.excess or 0.0) > abs(first.excess or 0.0) and now.kind == first.kind else first
+
+
+def _is_more_extreme(value: float | None, peak: float | None, excess: float | None) -> bool:
+    if value is None or excess is None:
+        return False
+    return peak is None or (value > peak if excess > 0 else value < peak)

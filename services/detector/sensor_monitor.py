@@ -1,0 +1,283 @@
+"""Monitor of one sensor: sequences its readings, evaluates each, and maintains its alarms."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from services.detector.alarm_lifecycle import AlarmBook
+from services.detector.classification import (
+    Detection,
+    classify,
+    drift_detection,
+    incident_key,
+    leak_detection,
+    near_threshold,
+    night_step_detection,
+)
+from services.detector.day_history import MINUTES_PER_DAY
+from services.detector.maintenance import MaintenanceWindows
+from services.detector.methods.night_flow import NIGHT_END_MINUTE
+from services.detector.reading_sequencer import ReadingSequencer
+from services.detector.sensor_model import SensorModel
+from shared.contract.messages import (
+    NOT_EVALUATED,
+    Anomaly,
+    Check,
+    FlowChecks,
+    Message,
+    PressureChecks,
+    Reading,
+    Verdict,
+)
+from shared.domain.holiday_calendar import NO_HOLIDAYS, HolidayCalendar
+from shared.settings import Settings
+
+MINUTE = timedelta(minutes=1)
+SHIFT_ACCEPTED_AFTER, LOSS_ACCEPTED_AFTER = timedelta(hours=12), timedelta(days=3)
+"""After this time a shift is accepted as the new level; a loss takes longer, until the nights have confirmed it."""
+TICK_CLOCK_TOLERANCE = timedelta(days=1)
+"""If a tick is farther from the last reading than this, the tick's clock is not used for a silence."""
+
+
+class SensorMonitor:
+    """Evaluates one sensor's readings and maintains its alarms."""
+
+    def __init__(self, settings: Settings, sensor: str, calendar: HolidayCalendar = NO_HOLIDAYS) -> None:
+        self.site, self.sensor = settings.site.name, sensor
+        self._silence_minutes = settings.detection.silence_minutes
+        self.model = SensorModel(settings, sensor, calendar)
+        self.alarms = AlarmBook(self.site, sensor)
+        self.maintenance = MaintenanceWindows(self.site, sensor)
+        self.sequencer = ReadingSequencer()
+        self._recently_cleared: deque[Anomaly] = deque(maxlen=8)
+        """Newest cleared anomalies: when the meter's clock returns from a jump, they ended sooner."""
+        self.silent_minutes = 0
+        """Ticks of the newest silence: it does not last as long as a jump of the meter's clock in it."""
+        self._clock_set_back_at: datetime | None = None
+        """Time at which the meter's clock was set back."""
+
+    def process(self, reading: Reading, epoch_minute: int) -> Iterator[Message]:
+        """Yield a reading's Verdict, and the anomalies that open, change or clear with it; nothing for a duplicate.
+
+        epoch_minute: the reading's minute since the epoch.
+        """
+        at = reading.at
+        last_at = self.sequencer.last_at
+        was_set_back = self._clock_set_back_at is not None and self.sequencer.is_behind_maximum
+        step = self.sequencer.classify(reading, epoch_minute)
+        if step < 1:
+            yield from self._on_out_of_order(reading, step)
+            return
+        if was_set_back and not self.sequencer.is_behind_maximum and last_at and self._clock_set_back_at:
+            yield from self._recorded(self.alarms.clear_opened_between(self._clock_set_back_at, last_at))
+        if self.alarms.suppressed or self.maintenance.is_relevant(at):
+            yield from self._update_maintenance(at)
+        model = self.model
+        if step > 1:
+            model.flow.health.skip()
+            model.pressure.health.skip()
+        if at.toordinal() != model.day_ordinal:
+            if criteria := model.roll_day(at):
+                yield criteria
+            yield from self._evaluate_drift(at)
+        elif step > 1:
+            model.flow.skip(step - 1)
+            model.pressure.skip(step - 1)
+        minute = at.hour * 60 + at.minute
+        if at.hour != model.hour_of_day or at.minute < step:
+            model.start_hour(at)
+        if minute >= NIGHT_END_MINUTE and not model.night_finished:
+            yield from self._evaluate_night(at)
+        yield from self._evaluate(reading, minute)
+        if self.sequencer.jump_rejected:
+            self.sequencer.jump_rejected = False
+            yield from self._update_alarms(at, [clock_detection(self.sequencer.jump_minutes)], True)
+
+    def _evaluate(self, reading: Reading, minute: int) -> Iterator[Message]:
+        flow, pressure, model = reading.flow_rate, reading.pressure, self.model
+        pressure_checks = model.pressure.check(minute, pressure)
+        flow_checks = model.flow.check(minute, flow)
+        night_check = model.night_flow.check(minute, flow)
+        yield Verdict(
+            self.site,
+            self.sensor,
+            reading.at,
+            reading,
+            FlowChecks(flow_checks[0], flow_checks[1], flow_checks[2], night_check),
+            PressureChecks(*pressure_checks),
+        )
+        is_shifted = model.flow.level_shift.is_shifted or model.pressure.level_shift.is_shifted
+        if (
+            is_shifted
+            or flow_checks[0].flag
+            or flow_checks[1].flag
+            or flow_checks[2].flag
+            or pressure_checks[0].flag
+            or pressure_checks[1].flag
+            or pressure_checks[2].flag
+        ):
+            detections = classify(model.flow, model.pressure, flow_checks, pressure_checks, self._silence_minutes)
+            yield from self._update_alarms(reading.at, detections, bool(detections) or self.shift_persists(reading.at))
+        elif not self.alarms.is_idle:
+            yield from self._update_alarms(
+                reading.at,
+                [],
+                near_threshold(flow_checks[1], flow_checks[2], pressure_checks[1], pressure_checks[2])
+                or self.shift_persists(reading.at),
+            )
+        if self.alarms.has_unclassified_shift and model.flow.level_shift.persists_in_full():
+            excess, is_deepest_hour = model.flow.level_shift.excess(), model.night_flow.is_deepest_hour(minute)
+            yield from self._recorded(self.alarms.promote_to_burst(reading.at, excess, is_deepest_hour))
+
+    def schedule_maintenance(self, at: datetime, until: datetime) -> Iterator[Anomaly]:
+        """Schedule a maintenance window from now until then."""
+        yield from self._recorded(self.maintenance.schedule(at, until))
+
+    def _update_maintenance(self, at: datetime) -> Iterator[Anomaly]:
+        self.alarms.suppressed = self.maintenance.is_active(at)
+        yield from self._recorded(self.maintenance.expire(at))
+
+    def shift_persists(self, at: datetime) -> bool:
+        """Whether the shift that opened the alarm still exists and is not yet accepted as the new level."""
+        alarm = self.alarms.open.get("shift")
+        if alarm is None:
+            return False
+        is_loss = alarm.anomaly.channel == "flow_rate" and (alarm.excess or 0.0) > 0.0
+        channel_model = self.model.pressure if alarm.anomaly.channel == "pressure" else self.model.flow
+        return (
+            at - alarm.anomaly.opened_at < (LOSS_ACCEPTED_AFTER if is_loss else SHIFT_ACCEPTED_AFTER)
+            and channel_model.level_shift.persists()
+        )
+
+    def _recorded(self, anomalies: Iterable[Anomaly]) -> Iterator[Anomaly]:
+        for anomaly in anomalies:
+            self.record_anomaly_span(anomaly)
+            yield anomaly
+
+    def _update_alarms(self, at: datetime, detections: list[Detection], is_near: bool) -> Iterator[Anomaly]:
+        for anomaly in self.alarms.update(at, detections, is_near):
+            self.record_anomaly_span(anomaly)
+            if incident_key(anomaly.channel, anomaly.kind) == "shift":
+                self._freeze_baseline(anomaly)
+            yield anomaly
+            if anomaly.state == "opened" and anomaly.method == "value":
+                yield from self._recorded(self.alarms.absorb_night_step(anomaly))
+
+    def _freeze_baseline(self, anomaly: Anomaly) -> None:
+        """Freeze the level before an alarm; `record_anomaly_span` releases it with the alarm."""
+        if anomaly.state == "opened" and anomaly.method == "value":
+            for channel_model in (self.model.flow, self.model.pressure):
+                channel_model.level_shift.freeze_level()
+
+    def record_anomaly_span(self, anomaly: Anomaly) -> None:
+        """Store when an anomaly lasted, so that fitting leaves its days out; release the level without an alarm."""
+        opened = local_minute(anomaly.opened_at)
+        if anomaly.state == "opened":
+            self.model.history.anomaly_spans.append((opened, None))
+        elif anomaly.state == "cleared":
+            if anomaly.kind != "works":
+                self._recently_cleared.append(anomaly)
+            cleared = local_minute(anomaly.at)
+            spans = self.model.history.anomaly_spans
+            spans[:] = [(start, cleared if start == opened and end is None else end) for start, end in spans]
+            if "shift" not in self.alarms.open:
+                self.model.flow.level_shift.baseline = self.model.pressure.level_shift.baseline = None
+
+    def on_silence(self, at: datetime) -> Iterator[Anomaly]:
+        """Open the anomaly of a silent sensor; `at` is a tick's time."""
+        last = self.sequencer.last_at
+        if last and abs(at - last) > TICK_CLOCK_TOLERANCE and not self.sequencer.is_behind_maximum:
+            at = last + timedelta(minutes=self._silence_minutes)
+        yield from self._update_maintenance(at)
+        flow, pressure = self.model.flow, self.model.pressure
+        channel = flow.channel if flow.health.is_measured else pressure.channel
+        if f"{channel}.silence" not in self.alarms.open:
+            detection = Detection(f"{channel}.silence", channel, "system", "silence", "warning")
+            for anomaly in self.alarms.raise_or_continue(at, detection):
+                self.record_anomaly_span(anomaly)
+                yield anomaly
+
+    def _clear_silence(self, at: datetime) -> Iterator[Anomaly]:
+        for key in [key for key in self.alarms.open if key.endswith(".silence")]:
+            opened, lasted = self.alarms.open[key].anomaly.opened_at, self.silent_minutes * MINUTE
+            for anomaly in self.alarms.count_normal(
+                opened + lasted if at - opened > lasted + TICK_CLOCK_TOLERANCE else at, key
+            ):
+                self.record_anomaly_span(anomaly)
+                yield anomaly
+
+    def _on_out_of_order(self, reading: Reading, step: int) -> Iterator[Message]:
+        """Evaluate an unconfirmed jump ahead, a late reading, or a duplicate."""
+        if not self.sequencer.is_duplicate:
+            minutes = float(self.sequencer.jump_minutes or -step)
+            check = Check(
+                1 if minutes >= self.sequencer.LATE_MINUTES else 0, minutes, float(self.sequencer.LATE_MINUTES)
+            )
+            flow = check if reading.flow_rate is not None else NOT_EVALUATED
+            pressure = check if reading.pressure is not None else NOT_EVALUATED
+            yield Verdict(self.site, self.sensor, reading.at, reading, FlowChecks(flow), PressureChecks(pressure))
+        if self.sequencer.jump_minutes:
+            yield from self._clear_silence(reading.at)
+        if self.sequencer.clock_suspect:
+            yield from self._raise_clock_anomaly(reading.at)
+        if self.sequencer.clock_set_back:
+            self.model.history.quarantine(reading.at.toordinal())
+            self.model.day_ordinal = 0
+            self._clock_set_back_at = reading.at
+            for ended in self._recently_cleared:
+                if ended.at > reading.at:
+                    yield replace(ended, at=reading.at, cleared_at=min(ended.at, max(ended.opened_at, reading.at)))
+            for anomaly in self.alarms.clear_opened_after(reading.at):
+                self.record_anomaly_span(anomaly)
+                yield anomaly
+            self._recently_cleared.clear()
+
+    def _raise_clock_anomaly(self, at: datetime) -> Iterator[Anomaly]:
+        """Open the clock anomaly: at the reading's time after a returned jump, else after the last time before it."""
+        last, returned_jump = self.sequencer.last_at, self.sequencer.returned_jump_minutes
+        if returned_jump or last is None:
+            yield from self._update_alarms(
+                at, [clock_detection(returned_jump or -self.sequencer.setback_minutes)], True
+            )
+        else:
+            yield from self._update_alarms(last + MINUTE, [clock_detection(-self.sequencer.setback_minutes)], True)
+
+    def _evaluate_drift(self, at: datetime) -> Iterator[Anomaly]:
+        """Update the drift anomalies at the change of day; a shift that another open alarm explains opens none."""
+        for channel_model, shift in self.model.drift_results:
+            key = f"{channel_model.channel}.drift"
+            is_explained = key not in self.alarms.open and self.alarms.open.keys() & {"shift", "night", "last_night"}
+            if shift is None or is_explained:
+                anomalies = self.alarms.clear(at, key)
+            else:
+                anomalies = self.alarms.raise_or_continue(at, drift_detection(channel_model, shift))
+            yield from self._recorded(anomalies)
+
+    def _evaluate_night(self, at: datetime) -> Iterator[Anomaly]:
+        model, leak_alarm = self.model, self.alarms.open.get("night")
+        model.finish_night(leak_alarm.anomaly.opened_at.toordinal() if leak_alarm else 0)
+        night_flow = model.night_flow
+        if leak_alarm and night_flow.is_resolved:
+            yield from self._recorded(self.alarms.count_normal(at, "night"))
+        elif night_flow.is_leaking:
+            yield from self._recorded(self.alarms.raise_leak(at, leak_detection(night_flow, model.flow.expected_mean)))
+        is_explained = bool(self.alarms.open.keys() & {"shift", "night"})
+        if night_flow.night_step and not is_explained:
+            yield from self._recorded(
+                self.alarms.raise_or_continue(at, night_step_detection(night_flow, night_flow.night_step))
+            )
+        elif is_explained or not night_flow.is_unknown:
+            yield from self._recorded(self.alarms.clear(at, "last_night"))
+
+
+def clock_detection(minutes: int) -> Detection:
+    """Return the detection of a clock set back by so many minutes (negative), or of a jump ahead that has returned."""
+    return Detection("clock", "flow_rate", "system", "clock", "warning", excess=float(minutes))
+
+
+def local_minute(at: datetime) -> int:
+    """Return local minutes since ordinal 0."""
+    return at.toordinal() * MINUTES_PER_DAY + at.hour * 60 + at.minute

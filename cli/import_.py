@@ -57,7 +57,7 @@ def in_batches(minutes: dict[str, list[HistoryMinute]], site: str) -> Iterator[H
         for at in range(0, len(rows), BATCH_MINUTES)
     ]
     for number, (sensor, rows) in enumerate(slices, 1):
-        yield HistoryBatch(site, sensor, "import", number, len(slices), tuple(rows))
+        yield HistoryBatch(site=site, sensor=sensor, source="import", part=number, of=len(slices), minutes=tuple(rows))
 
 
 def _read(file: Path, settings: Settings) -> tuple[dict[str, list[HistoryMinute]], list[BadLine]]:

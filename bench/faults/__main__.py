@@ -39,8 +39,13 @@ def main() -> int:
     rows += [(f"kept: {one.name}", str(one.expected), str(one.missing), str(one.differ)) for one in outcome]
     pace = f"{campaign.readings} readings in {took:.0f} s, {minutes * 60 / took:.0f} times as fast as life"
     title = f"{wanted.faults} faults, seed {wanted.seed}: {pace}; all there {waited} after the last"
-    publish("faults", "Fault campaign", f"python -m bench.faults --faults {wanted.faults} --seed {wanted.seed}",
-            (title, "count", "missing", "different"), rows)  # fmt: skip
+    publish(
+        "faults",
+        "Fault campaign",
+        f"python -m bench.faults --faults {wanted.faults} --seed {wanted.seed}",
+        (title, "count", "missing", "different"),
+        rows,
+    )
     for one in outcome:
         if not one.equal:
             print(f"{one.name}: {one.first}", file=sys.stderr)

@@ -44,7 +44,18 @@ def _serial(data: bytes) -> None:
 
 
 def _may_be_said(item: Measurement) -> None:
-    validate(Reading("site1", item.sensor, item.at, item.flow_rate, item.pressure, "boot", 0, "file"))
+    validate(
+        Reading(
+            site="site1",
+            sensor=item.sensor,
+            at=item.at,
+            flow_rate=item.flow_rate,
+            pressure=item.pressure,
+            boot_id="boot",
+            seq=0,
+            source="file",
+        )
+    )
 
 
 def seeds(name: str) -> Iterator[bytes]:

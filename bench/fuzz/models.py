@@ -81,10 +81,21 @@ def _manifest(draw: BytesSource, checksum: str) -> dict[str, Any]:
         draw.text(20),
     ]
     fields: dict[str, Any] = {
-        "id": "m", "checksum": checksum, "features": FEATURES_VERSION, "scaler": dict(SCALER), "sensor": "001",
-        "channel": "flow_rate", "at": 0, "path": "output", "trained_from": 0, "trained_to": 0, "promoted": True,
-        "reason": "better", "metrics": {}, "checksums": {"model.tflite": checksum},
-    }  # fmt: skip
+        "id": "m",
+        "checksum": checksum,
+        "features": FEATURES_VERSION,
+        "scaler": dict(SCALER),
+        "sensor": "001",
+        "channel": "flow_rate",
+        "at": 0,
+        "path": "output",
+        "trained_from": 0,
+        "trained_to": 0,
+        "promoted": True,
+        "reason": "better",
+        "metrics": {},
+        "checksums": {"model.tflite": checksum},
+    }
     names = sorted(fields)
     for _ in range(draw.integer(0, 3)):
         fields[names[draw.integer(0, len(names) - 1)]] = odd[draw.integer(0, len(odd) - 1)]

@@ -54,8 +54,12 @@ def open_target(_: str, __: Path) -> FuzzInput:
 
 def _verdict(minute: int) -> Verdict:
     at = START + timedelta(minutes=minute)
-    reading = Reading("site1", "001", at, 12.34, None, "boot", minute, "file")
-    found = Verdict("site1", "001", at, reading, FlowChecks(Check(0)), PressureChecks())
+    reading = Reading(
+        site="site1", sensor="001", at=at, flow_rate=12.34, pressure=None, boot_id="boot", seq=minute, source="file"
+    )
+    found = Verdict(
+        site="site1", sensor="001", at=at, reading=reading, flow_rate=FlowChecks(Check(0)), pressure=PressureChecks()
+    )
     return replace(found, pressure=PressureChecks(Check(1)))
 
 

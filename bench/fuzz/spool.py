@@ -29,7 +29,16 @@ def open_target(_: str, folder: Path) -> FuzzInput:
             (folder / name).write_bytes(_segment(draw))
         spool = Spool(folder, "site1", 2.0, 10.0)
         first = spool.next_seq
-        reading = Reading("site1", "001", START, 1.0, None, spool.boot_id, min(first, 10**12 - 1), "file")
+        reading = Reading(
+            site="site1",
+            sensor="001",
+            at=START,
+            flow_rate=1.0,
+            pressure=None,
+            boot_id=spool.boot_id,
+            seq=min(first, 10**12 - 1),
+            source="file",
+        )
         spool.append(reading)
         spool.mark_stored(draw.integer(-1, 10))
         spool.on_position_committed()
@@ -48,7 +57,16 @@ def _segment(draw: BytesSource) -> bytes:
 
 
 def _reading(seq: int) -> Reading:
-    return Reading("site1", "001", START + timedelta(minutes=seq), 12.5, None, BOOT, seq, "file")
+    return Reading(
+        site="site1",
+        sensor="001",
+        at=START + timedelta(minutes=seq),
+        flow_rate=12.5,
+        pressure=None,
+        boot_id=BOOT,
+        seq=seq,
+        source="file",
+    )
 
 
 def seeds(_: str) -> Iterator[bytes]:

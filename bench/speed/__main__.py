@@ -82,8 +82,12 @@ def _replayed_day(history: History, site: str, start: int) -> Iterator[Message]:
         local = datetime.fromtimestamp(at, ZONE)
         if at in forecasts:
             flow_forecast, pressure_forecast = [_forecast(forecasts[at].get(channel)) for channel in CHANNELS]
-            yield Prediction(site, "001", local, flow_forecast, pressure_forecast)
-        yield Reading(site, "001", local, flow, pressure, "bench", 0, "bench")
+            yield Prediction(
+                site=site, sensor="001", issued_at=local, flow_rate=flow_forecast, pressure=pressure_forecast
+            )
+        yield Reading(
+            site=site, sensor="001", at=local, flow_rate=flow, pressure=pressure, boot_id="bench", seq=0, source="bench"
+        )
 
 
 def _forecast(quantiles: tuple[float, float, float] | None) -> Forecast:

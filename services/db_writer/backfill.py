@@ -83,7 +83,9 @@ class Backfill:
             if self._count:
                 text = f"{self._count} minutes were backfilled from the reporter's blocks"
                 log("db_writer", "backfill_completed", minutes=self._count)
-                self._completed = Progress(self._site, self._tick.at, "import", 1, 1, None, text)
+                self._completed = Progress(
+                    site=self._site, at=self._tick.at, job="import", step=1, of=1, eta=None, text=text
+                )
             return
         self._unsaved_batch = batch
         self._count += self._store.insert_missing(batch)

@@ -87,10 +87,20 @@ class BackupScheduler:
     def poll(self) -> Iterator[Message]:
         """Yield progress messages, and at the end the responses."""
         for progress in self._runner.poll():
-            yield Progress(self._site, progress.at, "backup", progress.done, progress.of, None, progress.text)
+            yield Progress(
+                site=self._site,
+                at=progress.at,
+                job="backup",
+                step=progress.done,
+                of=progress.of,
+                eta=None,
+                text=progress.text,
+            )
             if progress.ok is False:
                 self._last_nightly = None
             if progress.ok is not None:
                 transactions, self._transactions = self._transactions, []
                 for transaction in transactions:
-                    yield Response(self._site, "backup", transaction, progress.ok, progress.text)
+                    yield Response(
+                        site=self._site, name="backup", transaction=transaction, ok=progress.ok, text=progress.text
+                    )

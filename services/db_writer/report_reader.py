@@ -59,9 +59,18 @@ class ReportReader:
         checks = [FLAG_CHECKS[flag] for flag in flags]
         flow_checks, pressure_checks = FlowChecks(*checks[:4]), PressureChecks(*checks[4:])
         reading = Reading(
-            self._site, sensor, at, _parse_value(flow_rate), _parse_value(pressure), BACKFILL_SOURCE, 0, BACKFILL_SOURCE
+            site=self._site,
+            sensor=sensor,
+            at=at,
+            flow_rate=_parse_value(flow_rate),
+            pressure=_parse_value(pressure),
+            boot_id=BACKFILL_SOURCE,
+            seq=0,
+            source=BACKFILL_SOURCE,
         )
-        return Verdict(self._site, sensor, at, reading, flow_checks, pressure_checks)
+        return Verdict(
+            site=self._site, sensor=sensor, at=at, reading=reading, flow_rate=flow_checks, pressure=pressure_checks
+        )
 
 
 def _parse_value(text: str) -> float | None:

@@ -141,7 +141,15 @@ class DbWriter:
     def _stored(self, mark: HighWaterMark) -> Stored:
         self._last_published = mark
         at = self._to_local(mark.at)
-        return Stored(self._site, mark.boot_id, mark.seq, at, self._last_verdict_seq, len(self._batch), mark.newest_seq)
+        return Stored(
+            site=self._site,
+            boot_id=mark.boot_id,
+            seq=mark.seq,
+            at=at,
+            judged=self._last_verdict_seq,
+            waiting=len(self._batch),
+            seen=mark.newest_seq,
+        )
 
 
 def _verdicts(messages: Sequence[Message]) -> Iterator[Verdict]:
@@ -152,4 +160,4 @@ def import_progress(history: HistoryBatch) -> Progress:
     """Return the progress of an import after this batch is stored."""
     last = history.minutes[-1][0]
     text = f"{history.sensor}: stored up to {last:%Y-%m-%d %H:%M}"
-    return Progress(history.site, last, "import", history.part, history.of, None, text)
+    return Progress(site=history.site, at=last, job="import", step=history.part, of=history.of, eta=None, text=text)

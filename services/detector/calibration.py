@@ -83,7 +83,16 @@ def calibrate(history: DayHistory, site: str, sensor: str, midnight: datetime, t
     )
     oldest = history.days[0].ordinal
     learned_from = _local_midnight(max(oldest, ordinal - CALIBRATION_DAYS), midnight)
-    return Criteria(site, sensor, midnight, learned_from, midnight, int(anomaly_free.sum()), limits, profiles)
+    return Criteria(
+        site=site,
+        sensor=sensor,
+        valid_from=midnight,
+        learned_from=learned_from,
+        learned_to=midnight,
+        days=int(anomaly_free.sum()),
+        limits=limits,
+        profiles=profiles,
+    )
 
 
 def _local_midnight(ordinal: int, midnight: datetime) -> datetime:

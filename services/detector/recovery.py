@@ -190,14 +190,14 @@ class StateRecovery:
         for at, flow_rate, pressure in zip(*columns, strict=True):
             local = datetime.fromtimestamp(at, self._zone)
             yield Reading(
-                monitor.site,
-                monitor.sensor,
-                local,
-                _none_if_nan(flow_rate),
-                _none_if_nan(pressure),
-                "stored",
-                0,
-                "stored",
+                site=monitor.site,
+                sensor=monitor.sensor,
+                at=local,
+                flow_rate=_none_if_nan(flow_rate),
+                pressure=_none_if_nan(pressure),
+                boot_id="stored",
+                seq=0,
+                source="stored",
             )
 
     def _load_days(self, stop: int) -> None:

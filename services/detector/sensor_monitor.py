@@ -102,12 +102,12 @@ class SensorMonitor:
         flow_checks = model.flow.check(minute, flow)
         night_check = model.night_flow.check(minute, flow)
         yield Verdict(
-            self.site,
-            self.sensor,
-            reading.at,
-            reading,
-            FlowChecks(flow_checks[0], flow_checks[1], flow_checks[2], night_check),
-            PressureChecks(*pressure_checks),
+            site=self.site,
+            sensor=self.sensor,
+            at=reading.at,
+            reading=reading,
+            flow_rate=FlowChecks(flow_checks[0], flow_checks[1], flow_checks[2], night_check),
+            pressure=PressureChecks(*pressure_checks),
         )
         is_shifted = model.flow.level_shift.is_shifted or model.pressure.level_shift.is_shifted
         if (
@@ -218,7 +218,14 @@ class SensorMonitor:
             )
             flow = check if reading.flow_rate is not None else NOT_EVALUATED
             pressure = check if reading.pressure is not None else NOT_EVALUATED
-            yield Verdict(self.site, self.sensor, reading.at, reading, FlowChecks(flow), PressureChecks(pressure))
+            yield Verdict(
+                site=self.site,
+                sensor=self.sensor,
+                at=reading.at,
+                reading=reading,
+                flow_rate=FlowChecks(flow),
+                pressure=PressureChecks(pressure),
+            )
         if self.sequencer.jump_minutes:
             yield from self._clear_silence(reading.at)
         if self.sequencer.clock_suspect:

@@ -215,10 +215,16 @@ class Detector:
         for queue in self._queues.values():
             if self._last_tick_at and (anomaly := queue.monitor.alarms.acknowledge(anomaly_id, self._last_tick_at)):
                 yield anomaly
-                yield Response(command.site, command.name, command.transaction, True, f"{anomaly_id}: acknowledged")
+                yield Response(
+                    site=command.site,
+                    name=command.name,
+                    transaction=command.transaction,
+                    ok=True,
+                    text=f"{anomaly_id}: acknowledged",
+                )
                 return
         text = f"no open anomaly has the id {anomaly_id!r}"
-        yield Response(command.site, command.name, command.transaction, False, text)
+        yield Response(site=command.site, name=command.name, transaction=command.transaction, ok=False, text=text)
 
     def _on_silence_command(self, command: Command) -> Iterator[Message]:
         """Start a maintenance window of so many minutes at one sensor, or at all."""
@@ -234,9 +240,9 @@ class Detector:
             for queue in queues:
                 yield from queue.monitor.schedule_maintenance(self._last_tick_at, until)
             text = f"alarms are suppressed until {until:%Y-%m-%d %H:%M}" if int(minutes) else "alarms are enabled again"
-            yield Response(command.site, command.name, command.transaction, True, text)
+            yield Response(site=command.site, name=command.name, transaction=command.transaction, ok=True, text=text)
             return
-        yield Response(command.site, command.name, command.transaction, False, error)
+        yield Response(site=command.site, name=command.name, transaction=command.transaction, ok=False, text=error)
 
 
 def _time_range(readings: Iterable[Reading]) -> tuple[int, int]:

@@ -198,7 +198,14 @@ class Forecaster:
         scores = tuple(scorer.score_due(hour))
         for channel, week in zip(CHANNELS, (flow_rate, pressure), strict=True):
             scorer.add_forecast(hour, channel, week)
-        return Prediction(self.site, sensor, self._local_time(hour * HOUR), flow_rate, pressure, scores)
+        return Prediction(
+            site=self.site,
+            sensor=sensor,
+            issued_at=self._local_time(hour * HOUR),
+            flow_rate=flow_rate,
+            pressure=pressure,
+            scores=scores,
+        )
 
     def _profile_forecast(self, hourly: HourlyHistory, hour: int, channel: Channel) -> Forecast:
         """Return the profile's forecast at the start of an hour of the last two weeks."""

@@ -54,7 +54,9 @@ class SimulatedHistory:
         ]
         for number, (sensor, start) in enumerate(chunks, 1):
             minutes = tuple(self._chunk(sensor, start, min(start + CHUNK_MINUTES * MINUTE, self._stop)))
-            yield HistoryBatch(self._name, sensor, "history", number, len(chunks), minutes)
+            yield HistoryBatch(
+                site=self._name, sensor=sensor, source="history", part=number, of=len(chunks), minutes=minutes
+            )
 
     def mark_sent(self) -> None:
         if self._pending:

@@ -133,7 +133,14 @@ class Ingest:
         elif not self._spool.is_duplicate(measurement):
             spool = self._spool
             reading = Reading(
-                self._site, sensor, measurement.at, flow_rate, pressure, spool.boot_id, spool.next_seq, self._source
+                site=self._site,
+                sensor=sensor,
+                at=measurement.at,
+                flow_rate=flow_rate,
+                pressure=pressure,
+                boot_id=spool.boot_id,
+                seq=spool.next_seq,
+                source=self._source,
             )
             spool.append(reading)
             yield reading

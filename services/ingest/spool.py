@@ -228,9 +228,16 @@ class Spool:
             if not line.endswith(b"\n") or int(checksum, 16) != zlib.crc32(body.encode("utf-8")):
                 return None
             seq, sensor, at, flow_rate, pressure, source = body.split(",")
-            values = (float(flow_rate) if flow_rate else None, float(pressure) if pressure else None)
-            moment, number = datetime.fromisoformat(at), int(seq)
-            reading = Reading(self._site, sensor, moment, *values, self.boot_id, number, source)
+            reading = Reading(
+                site=self._site,
+                sensor=sensor,
+                at=datetime.fromisoformat(at),
+                flow_rate=float(flow_rate) if flow_rate else None,
+                pressure=float(pressure) if pressure else None,
+                boot_id=self.boot_id,
+                seq=int(seq),
+                source=source,
+            )
             validate(reading)
         except ValueError:
             return None

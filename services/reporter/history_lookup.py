@@ -101,7 +101,14 @@ class HistoryLookup:
         for verdict in self._history.verdicts(sensor, at, at + MINUTE):
             return verdict, True
         for reading in self._history.readings_without_verdict(sensor, at, at + MINUTE):
-            return Verdict(reading.site, sensor, reading.at, reading, FlowChecks(), PressureChecks()), False
+            return Verdict(
+                site=reading.site,
+                sensor=sensor,
+                at=reading.at,
+                reading=reading,
+                flow_rate=FlowChecks(),
+                pressure=PressureChecks(),
+            ), False
         return None, True
 
     def forecast_at(self, sensor: str, minute: str) -> tuple[Prediction | None, bool]:

@@ -73,12 +73,20 @@ class ModelSelector:
             activated = self._registry.activate(version, at, OPERATOR_REASON, sensor, channel)
         except (ModelError, OSError) as error:
             log("trainer", "model_activation_failed", logging.ERROR, text=str(error))
-            yield Response(self._site, "use", command.transaction, False, str(error)[:4000])
+            yield Response(
+                site=self._site, name="use", transaction=command.transaction, ok=False, text=str(error)[:4000]
+            )
             return
         for result in activated:
             log("trainer", "model_activated", model=result.id, sensor=result.sensor, channel=result.channel)
             yield self.to_message(result)
-        yield Response(self._site, "use", command.transaction, True, activation_text(version, activated)[:4000])
+        yield Response(
+            site=self._site,
+            name="use",
+            transaction=command.transaction,
+            ok=True,
+            text=activation_text(version, activated)[:4000],
+        )
 
     def on_prediction(self, prediction: Prediction, busy: bool) -> Iterator[ModelTrained]:
         """Replace degraded models by the profile; while `busy`, this waits for the next night."""

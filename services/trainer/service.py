@@ -144,7 +144,7 @@ class Trainer:
         sensor, channel = command.arguments.get("sensor", ""), command.arguments.get("channel", "")
         if channel and channel not in CHANNELS:
             text = f"unknown channel {channel}: expected {' or '.join(CHANNELS)}"
-            return Response(self.site, "train", command.transaction, False, text)
+            return Response(site=self.site, name="train", transaction=command.transaction, ok=False, text=text)
         request = TrainingRequest(self._now_seconds(), (sensor,) if sensor else (), (channel,) if channel else ())
         if self.running:
             self.queued = request
@@ -152,7 +152,7 @@ class Trainer:
         else:
             self._start(request)
             text = "training has started"
-        return Response(self.site, "train", command.transaction, True, text)
+        return Response(site=self.site, name="train", transaction=command.transaction, ok=True, text=text)
 
     def _on_use_command(self, command: Command) -> Iterator[Message]:
         """Activate the operator's choice, after a running training, which may promote its own model."""
@@ -161,7 +161,7 @@ class Trainer:
             return
         self.pending_choices.append(command)
         text = f"{command.arguments.get('id', '')} will be in use when the running training has ended"
-        yield Response(self.site, "use", command.transaction, True, text)
+        yield Response(site=self.site, name="use", transaction=command.transaction, ok=True, text=text)
 
     def _on_prediction(self, prediction: Prediction) -> Iterator[Message]:
         """Report degraded models and request a training for each."""
@@ -200,7 +200,15 @@ class Trainer:
             case TrainingProgress():
                 left = record.seconds_left
                 eta = None if left is None else self.now + timedelta(seconds=round(left))
-                yield Progress(self.site, self.now, "training", record.step, record.of, eta, record.text[:4000])
+                yield Progress(
+                    site=self.site,
+                    at=self.now,
+                    job="training",
+                    step=record.step,
+                    of=record.of,
+                    eta=eta,
+                    text=record.text[:4000],
+                )
             case InsufficientData():
                 self.waiting_for_data = True
                 log(self.name, "data_insufficient", sensor=record.sensor, channel=record.channel, text=record.text)
@@ -218,7 +226,7 @@ class Trainer:
                 self.running = None
 
     def _waiting_message(self, text: str) -> Progress:
-        return Progress(self.site, self.now, "training", 0, 0, None, text[:4000])
+        return Progress(site=self.site, at=self.now, job="training", step=0, of=0, eta=None, text=text[:4000])
 
     def _now_seconds(self) -> int:
         return int(self.now.timestamp())

@@ -47,7 +47,15 @@ class StatusFactory:
     def status(self, state: Literal["online", "stopping", "offline"], lag: int = 0, note: str = "") -> Status:
         """Return the present status."""
         return Status(
-            self.site, self.name, state, VERSION, self.since, self._now(), resident_megabytes(), lag, note[:1000]
+            site=self.site,
+            name=self.name,
+            state=state,
+            version=VERSION,
+            since=self.since,
+            at=self._now(),
+            memory_mb=resident_megabytes(),
+            lag=lag,
+            note=note[:1000],
         )
 
     def _now(self) -> datetime:

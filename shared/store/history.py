@@ -80,7 +80,16 @@ class History(ReadConnection):
             WHERE r.site = ? AND r.sensor = ? AND r.at >= ? AND r.at < ? AND v.at IS NULL ORDER BY r.at"""
         for at, flow_rate, pressure, source in self._rows(sql, sensor, start, stop):
             if source not in HISTORY_SOURCES:
-                yield Reading(self._site, sensor, self._local(at), flow_rate, pressure, "stored", 0, source)
+                yield Reading(
+                    site=self._site,
+                    sensor=sensor,
+                    at=self._local(at),
+                    flow_rate=flow_rate,
+                    pressure=pressure,
+                    boot_id="stored",
+                    seq=0,
+                    source=source,
+                )
 
     def verdicts(self, sensor: str, start: int, stop: int) -> Iterator[Verdict]:
         """Yield the verdicts of [start, stop) in order of time; only the flags of their checks are stored."""
@@ -89,10 +98,26 @@ class History(ReadConnection):
             FROM OUTLIER_VAL_TB v JOIN REAL_VAL_TB r ON r.site = v.site AND r.sensor = v.sensor AND r.at = v.at
             WHERE v.site = ? AND v.sensor = ? AND v.at >= ? AND v.at < ? ORDER BY v.at"""
         for at, flow_rate, pressure, source, *flags in self._rows(sql, sensor, start, stop):
-            reading = Reading(self._site, sensor, self._local(at), flow_rate, pressure, "stored", 0, source)
+            reading = Reading(
+                site=self._site,
+                sensor=sensor,
+                at=self._local(at),
+                flow_rate=flow_rate,
+                pressure=pressure,
+                boot_id="stored",
+                seq=0,
+                source=source,
+            )
             checks = [Check(flag) for flag in flags]
             flow_checks, pressure_checks = FlowChecks(*checks[:4]), PressureChecks(*checks[4:])
-            yield Verdict(self._site, sensor, reading.at, reading, flow_checks, pressure_checks)
+            yield Verdict(
+                site=self._site,
+                sensor=sensor,
+                at=reading.at,
+                reading=reading,
+                flow_rate=flow_checks,
+                pressure=pressure_checks,
+            )
 
     def last_verdict(self, sensor: str) -> int | None:
         """Return the newest minute with a verdict."""
@@ -113,7 +138,18 @@ class History(ReadConnection):
         rows = list(self._rows(sql, sensor, hour))
         flow_rate, pressure = (_forecast([row for row in rows if row[0] == channel], hour) for channel in CHANNELS)
         scores = tuple(self.scores(sensor, hour - HOUR, hour))
-        return Prediction(self._site, sensor, self._local(hour), flow_rate, pressure, scores) if rows else None
+        return (
+            Prediction(
+                site=self._site,
+                sensor=sensor,
+                issued_at=self._local(hour),
+                flow_rate=flow_rate,
+                pressure=pressure,
+                scores=scores,
+            )
+            if rows
+            else None
+        )
 
     def scores(self, sensor: str, start: int, stop: int) -> list[Score]:
         """Return the forecast scores of the hours in [start, stop), by channel, time and horizon."""
@@ -121,8 +157,8 @@ class History(ReadConnection):
             FROM SCORE_TB WHERE site = ? AND sensor = ? AND channel IN ('flow_rate', 'pressure')
             AND at >= ? AND at < ? ORDER BY channel, at, horizon"""
         return [
-            Score(self._local(at), channel, horizon, model, error, bool(inside), *errors)
-            for channel, at, horizon, model, error, inside, *errors in self._rows(sql, sensor, start, stop)
+            Score(**(row | {"at": self._local(row["at"]), "inside": bool(row["inside"])}))
+            for row in self._named_rows(sql, sensor, start, stop)
         ]
 
     def last_scored(self, sensor: str) -> int | None:
@@ -188,7 +224,16 @@ class History(ReadConnection):
         *times, days, limits, profiles = row
         curves = {name: tuple(curve) for name, curve in json.loads(profiles).items()}
         valid_from, start, stop = (self._local(at) for at in times)
-        return Criteria(self._site, sensor, valid_from, start, stop, days, json.loads(limits), curves)
+        return Criteria(
+            site=self._site,
+            sensor=sensor,
+            valid_from=valid_from,
+            learned_from=start,
+            learned_to=stop,
+            days=days,
+            limits=json.loads(limits),
+            profiles=curves,
+        )
 
     def _anomaly(self, sensor: str, *row: Any) -> Anomaly:
         id_, at, channel, method, kind, state, acknowledged, severity, opened, cleared, peak, excess, ko, en = row

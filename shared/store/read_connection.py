@@ -56,6 +56,16 @@ class ReadConnection:
             database = self._open()
             return iter(database.execute_sql(sql, (self._site, *keys)).fetchall()) if database else iter(())
 
+    def _named_rows(self, sql: str, *keys: Any) -> Iterator[dict[str, Any]]:
+        """Yield each row as column name to value."""
+        with self._translate_errors():
+            database = self._open()
+            if database is None:
+                return
+            cursor = database.execute_sql(sql, (self._site, *keys))
+            rows, names = cursor.fetchall(), [column[0] for column in cursor.description]
+        yield from (dict(zip(names, row, strict=True)) for row in rows)
+
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
         """Translate transient database errors to Unavailable; the next read opens a new connection."""

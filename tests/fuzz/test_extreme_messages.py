@@ -99,9 +99,22 @@ def test_any_sequence_of_valid_messages_is_handled(name: str, tmp_path: Path) ->
 
 def anomaly(sensor: str = "nobody") -> Anomaly:
     return Anomaly(
-        "site1", sensor, "a1", minute_at(0), "pressure", "value", "silence", "opened", False, "critical", minute_at(0), None, 1.0,
-        None, LocalizedText("", ""),
-    )  # fmt: skip
+        site="site1",
+        sensor=sensor,
+        id="a1",
+        at=minute_at(0),
+        channel="pressure",
+        method="value",
+        kind="silence",
+        state="opened",
+        acknowledged=False,
+        severity="critical",
+        opened_at=minute_at(0),
+        cleared_at=None,
+        peak=1.0,
+        excess_m3h=None,
+        text=LocalizedText("", ""),
+    )
 
 
 def absurdities() -> list[Message]:
@@ -109,22 +122,55 @@ def absurdities() -> list[Message]:
     late, early = replace(reading(0), at=FIRST), replace(reading(1), at=LAST)
     unordered = tuple((minute_at(minute), 1e9, -1e9) for minute in (5, 3, 9, 3, -50_000))
     trained = ModelTrained(
-        "site1", "nobody", minute_at(0), "pressure", "m", "output/Learning_lstm/x", "0" * 64, FIRST, LAST, {}, True, ""
+        site="site1",
+        sensor="nobody",
+        at=minute_at(0),
+        channel="pressure",
+        id="m",
+        path="output/Learning_lstm/x",
+        checksum="0" * 64,
+        trained_from=FIRST,
+        trained_to=LAST,
+        metrics={},
+        promoted=True,
+        reason="",
     )
     return [
-        tick(0), Tick("site1", LAST, "boot", 999_999_999_999), Tick("site1", FIRST), tick(1),
-        anomaly(), prediction(0, "nobody"), trained,
-        late, early, late, replace(reading(2), seq=999_999_999_999), reading(3), reading(3),
-        replace(reading(4), boot_id="other", seq=5, after=-1), replace(reading(5), flow_rate=-0.0, pressure=1e-300),
-        HistoryBatch("site1", "001", "import", 7, 3, unordered),
-        replace(verdict(0), at=LAST), replace(verdict(0), at=FIRST), prediction(0),
-        replace(prediction(0), issued_at=LAST), replace(prediction(0), issued_at=FIRST),
-        Progress("site1", LAST, "import", 1, 1, None, ""),
+        tick(0),
+        Tick("site1", LAST, "boot", 999_999_999_999),
+        Tick("site1", FIRST),
+        tick(1),
+        anomaly(),
+        prediction(0, "nobody"),
+        trained,
+        late,
+        early,
+        late,
+        replace(reading(2), seq=999_999_999_999),
+        reading(3),
+        reading(3),
+        replace(reading(4), boot_id="other", seq=5, after=-1),
+        replace(reading(5), flow_rate=-0.0, pressure=1e-300),
+        HistoryBatch(site="site1", sensor="001", source="import", part=7, of=3, minutes=unordered),
+        replace(verdict(0), at=LAST),
+        replace(verdict(0), at=FIRST),
+        prediction(0),
+        replace(prediction(0), issued_at=LAST),
+        replace(prediction(0), issued_at=FIRST),
+        Progress(site="site1", at=LAST, job="import", step=1, of=1, eta=None, text=""),
         Command("site1", "acknowledge", "t", {str(number): "x" * 200 for number in range(16)}),
         Command("site1", "train", "t", {"sensor": "../../etc", "channel": "\x00"}),
         Command("site1", "train", "t", {"sensor": "x" * 200}),
-        Stored("site1", "001", 999_999_999_999, LAST, 999_999_999_999, 0, 999_999_999_999),
-    ]  # fmt: skip
+        Stored(
+            site="site1",
+            boot_id="001",
+            seq=999_999_999_999,
+            at=LAST,
+            judged=999_999_999_999,
+            waiting=0,
+            seen=999_999_999_999,
+        ),
+    ]
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -155,7 +201,9 @@ def test_ten_thousand_new_names_are_not_ten_thousand_sensors(name: str, tmp_path
 
 def test_ingest_does_not_believe_what_its_spool_can_not_have_given(tmp_path: Path) -> None:
     one = stage("ingest", tmp_path)
-    said = one.process([Stored("site1", "001", MAX_SEQ_JUMP + 1, minute_at(0), -1, 0)])
+    said = one.process(
+        [Stored(site="site1", boot_id="001", seq=MAX_SEQ_JUMP + 1, at=minute_at(0), judged=-1, waiting=0)]
+    )
     assert [type(message) for message in said] == [Rejected]
     assert one.service._spool.next == 0  # type: ignore[attr-defined]
 
@@ -254,7 +302,7 @@ def test_a_command_for_nobody_is_answered() -> None:
 def test_unordered_minutes_are_stored_each_once(tmp_path: Path) -> None:
     one = stage("db_writer", tmp_path)
     minutes = tuple((minute_at(minute), float(minute), None) for minute in (5, 3, 9, 3))
-    one.process([HistoryBatch("site1", "001", "import", 1, 1, minutes)])
+    one.process([HistoryBatch(site="site1", sensor="001", source="import", part=1, of=1, minutes=minutes)])
     from shared.store.history import History as Stored_
 
     kept = Stored_(tmp_path / "wvr.db", Settings().zone, "site1").readings("001", 0, 2**40)

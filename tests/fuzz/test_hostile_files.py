@@ -140,9 +140,16 @@ def test_more_files_than_a_site_can_have_are_told_and_left(tmp_path: Path, monke
 
 
 PLACE = {
-    "name": "a.csv", "inode": 1, "offset": 0, "lines": 0, "header": "", "head_bytes": 0, "head": "",
-    "seen": [0, 0], "ended": [0, 0],
-}  # fmt: skip
+    "name": "a.csv",
+    "inode": 1,
+    "offset": 0,
+    "lines": 0,
+    "header": "",
+    "head_bytes": 0,
+    "head": "",
+    "seen": [0, 0],
+    "ended": [0, 0],
+}
 
 
 @pytest.mark.parametrize(

@@ -55,10 +55,21 @@ def lay(data: Path, network: bytes, **changed: Any) -> Path:
     folder.mkdir(parents=True)
     (folder / "model.tflite").write_bytes(network)
     fields = {
-        "id": "m1", "checksum": sha256(network), "features": FEATURES_VERSION, "scaler": asdict(Scaler(10.0, 5.0)),
-        "sensor": "001", "channel": "flow_rate", "at": 0, "path": PLACE, "trained_from": 0, "trained_to": 0,
-        "promoted": True, "reason": "better", "metrics": {"mae": 1.0}, **changed,
-    }  # fmt: skip
+        "id": "m1",
+        "checksum": sha256(network),
+        "features": FEATURES_VERSION,
+        "scaler": asdict(Scaler(10.0, 5.0)),
+        "sensor": "001",
+        "channel": "flow_rate",
+        "at": 0,
+        "path": PLACE,
+        "trained_from": 0,
+        "trained_to": 0,
+        "promoted": True,
+        "reason": "better",
+        "metrics": {"mae": 1.0},
+        **changed,
+    }
     (folder / "manifest.json").write_text(json.dumps(fields))
     return folder
 
@@ -97,7 +108,18 @@ def test_a_model_elsewhere_than_in_data_output_does_not_serve(tmp_path: Path, ma
 @pytest.mark.parametrize("path", ["../../etc", "/etc", "output/../../x", "a\nb"])
 def test_a_path_that_leads_out_of_the_data_folder_is_refused_at_the_broker(path: str) -> None:
     trained = ModelTrained(
-        "site1", "001", minute_at(0), "flow_rate", "m1", PLACE, "0" * 64, minute_at(0), minute_at(0), {}, True, "better"
+        site="site1",
+        sensor="001",
+        at=minute_at(0),
+        channel="flow_rate",
+        id="m1",
+        path=PLACE,
+        checksum="0" * 64,
+        trained_from=minute_at(0),
+        trained_to=minute_at(0),
+        metrics={},
+        promoted=True,
+        reason="better",
     )
     with pytest.raises(ContractError, match="stays_below"):
         encode(replace(trained, path=path))
@@ -117,15 +139,23 @@ def test_a_network_of_a_gigabyte_is_not_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"id": 5}, {"id": "../.."}, {"id": ""}, {"id": None}, {"checksum": None}, {"checksum": 7}, {"features": "1"},
-        {"scaler": None}, {"scaler": {}}, {"scaler": {"center": "a", "spread": 1}},
+        {"id": 5},
+        {"id": "../.."},
+        {"id": ""},
+        {"id": None},
+        {"checksum": None},
+        {"checksum": 7},
+        {"features": "1"},
+        {"scaler": None},
+        {"scaler": {}},
+        {"scaler": {"center": "a", "spread": 1}},
         {"scaler": {"center": 0, "spread": 0}},
         {"scaler": {"center": 0, "spread": 1e400}},
         {"scaler": {"center": float("nan"), "spread": 1}},
         {"scaler": {"center": 10**400, "spread": 1}},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_a_manifest_that_makes_no_sense_is_named_and_nothing_else_happens(
     changed: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -138,12 +168,22 @@ def test_a_manifest_that_makes_no_sense_is_named_and_nothing_else_happens(
 @pytest.mark.parametrize(
     "changed",
     [
-        {"sensor": "002"}, {"channel": "depth"}, {"at": "now"}, {"at": 10**20}, {"trained_to": None}, {"path": 1},
-        {"promoted": "yes"}, {"checksums": {"../../x": ""}}, {"checksums": [1]}, {"reason": None},
-        {"metrics": {"mae": "much"}}, {"metrics": None}, {"id": "profile", "scaler": None},
+        {"sensor": "002"},
+        {"channel": "depth"},
+        {"at": "now"},
+        {"at": 10**20},
+        {"trained_to": None},
+        {"path": 1},
+        {"promoted": "yes"},
+        {"checksums": {"../../x": ""}},
+        {"checksums": [1]},
+        {"reason": None},
+        {"metrics": {"mae": "much"}},
+        {"metrics": None},
+        {"id": "profile", "scaler": None},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_the_trainer_starts_and_mends_whatever_a_manifest_says(changed: dict[str, Any], tmp_path: Path) -> None:
     folder = lay(tmp_path, b"network", **changed)
     (folder / "versions").mkdir()

@@ -28,13 +28,29 @@ def minute_at(minutes: float) -> datetime:
 def reading(
     minute: float, flow_rate: float | None = 12.34, pressure: float | None = 4.11, sensor: str = "001"
 ) -> Reading:
-    return Reading("site1", sensor, minute_at(minute), flow_rate, pressure, "boot", int(minute), "test")
+    return Reading(
+        site="site1",
+        sensor=sensor,
+        at=minute_at(minute),
+        flow_rate=flow_rate,
+        pressure=pressure,
+        boot_id="boot",
+        seq=int(minute),
+        source="test",
+    )
 
 
 def verdict(minute: float, flow_rate: float | None = 12.34, sensor: str = "001", night: int = 0) -> Verdict:
     flow = FlowChecks(NORMAL, NORMAL, NORMAL, Check(night, 1.0, 1.0))  # type: ignore[arg-type]
     source = reading(minute, flow_rate, sensor=sensor)
-    return Verdict("site1", sensor, minute_at(minute), source, flow, PressureChecks(NORMAL, NORMAL))
+    return Verdict(
+        site="site1",
+        sensor=sensor,
+        at=minute_at(minute),
+        reading=source,
+        flow_rate=flow,
+        pressure=PressureChecks(NORMAL, NORMAL),
+    )
 
 
 def tick(minute: float) -> Tick:
@@ -45,4 +61,4 @@ def prediction(minute: float = 0, sensor: str = "001", model: str = "profile") -
     """Flow rate k and pressure 4 at k hours ahead."""
     flow = Forecast(model, *(tuple(float(k) + shift for k in range(169)) for shift in (-1, 0, 1)))
     pressure = Forecast(model, (3.5,) * 169, (4.0,) * 169, (4.5,) * 169)
-    return Prediction("site1", sensor, minute_at(minute), flow, pressure)
+    return Prediction(site="site1", sensor=sensor, issued_at=minute_at(minute), flow_rate=flow, pressure=pressure)

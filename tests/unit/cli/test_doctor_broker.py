@@ -21,7 +21,17 @@ NOW = minute_at(30)
 
 
 def test_what_a_status_means() -> None:
-    well = Status("site1", "detector", "online", VERSION, minute_at(0), minute_at(30), 80.0, 0, "")
+    well = Status(
+        site="site1",
+        name="detector",
+        state="online",
+        version=VERSION,
+        since=minute_at(0),
+        at=minute_at(30),
+        memory_mb=80.0,
+        lag=0,
+        note="",
+    )
     assert not wrongs(services.check_service("detector", well, NOW))
     assert "never published a status" in wrongs(services.check_service("detector", None, NOW))
     assert "is offline since" in wrongs(services.check_service("detector", replace(well, state="offline"), NOW))
@@ -54,7 +64,17 @@ def test_an_operator_whose_password_is_missing(settings: Settings) -> None:
 
 
 def test_a_service_of_another_version() -> None:
-    old = Status("site1", "detector", "online", "0.0.1", minute_at(0), minute_at(30), 80.0, 0, "")
+    old = Status(
+        site="site1",
+        name="detector",
+        state="online",
+        version="0.0.1",
+        since=minute_at(0),
+        at=minute_at(30),
+        memory_mb=80.0,
+        lag=0,
+        note="",
+    )
     assert "detector is version 0.0.1" in wrongs(services.check_service("detector", old, NOW))
     slow = replace(old, version=VERSION, lag=5000)
     assert "5000 messages waiting" in notes(services.check_service("detector", slow, NOW))
@@ -62,7 +82,17 @@ def test_a_service_of_another_version() -> None:
 
 def test_a_service_that_waits_for_new_tables_is_not_ill() -> None:
     """The first seconds of an update, until db_writer has made them."""
-    waits = Status("site1", "reporter", "online", VERSION, minute_at(0), minute_at(30), 80.0, 0, STATUS_SCHEMA_OLDER)
+    waits = Status(
+        site="site1",
+        name="reporter",
+        state="online",
+        version=VERSION,
+        since=minute_at(0),
+        at=minute_at(30),
+        memory_mb=80.0,
+        lag=0,
+        note=STATUS_SCHEMA_OLDER,
+    )
     assert STATUS_SCHEMA_OLDER in notes(services.check_service("reporter", waits, NOW))
     assert not wrongs(services.check_service("reporter", waits, NOW))
 
@@ -87,7 +117,7 @@ def test_readings_that_wait_in_the_spool(site: Settings) -> None:
 
 
 def test_readings_that_are_missing_on_their_way() -> None:
-    stored = Stored("site1", "abc", 10, minute_at(10), 10, 0, 17)
+    stored = Stored(site="site1", boot_id="abc", seq=10, at=minute_at(10), judged=10, waiting=0, seen=17)
     assert "7 readings are missing" in notes(backlog.check_store(stored))
     assert not notes(backlog.check_store(replace(stored, seen=10)))
     assert "has not reported" in notes(backlog.check_store(None))

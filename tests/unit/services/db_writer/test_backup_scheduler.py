@@ -102,7 +102,9 @@ def test_backup_command_is_answered_when_it_is_done() -> None:
     for ok in (True, False):
         messages = handle_batch(db_writer(FakeBackupRunner(ok=ok)), Command("site1", "backup", "t1"))
         assert [type(message) for message in messages] == [Progress, Response]
-        assert messages[-1] == Response("site1", "backup", "t1", ok, "made" if ok else "no space")
+        assert messages[-1] == Response(
+            site="site1", name="backup", transaction="t1", ok=ok, text="made" if ok else "no space"
+        )
 
 
 def test_real_backup_is_made_while_readings_are_stored(tmp_path: Path) -> None:

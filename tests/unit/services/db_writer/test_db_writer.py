@@ -62,25 +62,37 @@ def handle_batch(service: DbWriter, *messages: Message) -> list[Message]:
 def test_stored_reports_readings_and_verdicts() -> None:
     store = FakeStore()
     service = db_writer(store)
-    assert handle_batch(service, reading(0), reading(1)) == [Stored("site1", "boot", 1, minute_at(1), -1, 0, 1)]
-    assert handle_batch(service, verdict(0)) == [Stored("site1", "boot", 1, minute_at(1), 0, 0, 1)]
-    assert list(db_writer(store).start()) == [Stored("site1", "boot", 1, minute_at(1), 1, 0, 1)]
+    assert handle_batch(service, reading(0), reading(1)) == [
+        Stored(site="site1", boot_id="boot", seq=1, at=minute_at(1), judged=-1, waiting=0, seen=1)
+    ]
+    assert handle_batch(service, verdict(0)) == [
+        Stored(site="site1", boot_id="boot", seq=1, at=minute_at(1), judged=0, waiting=0, seen=1)
+    ]
+    assert list(db_writer(store).start()) == [
+        Stored(site="site1", boot_id="boot", seq=1, at=minute_at(1), judged=1, waiting=0, seen=1)
+    ]
 
 
 def test_high_water_mark_stops_at_a_missing_reading() -> None:
     service = db_writer(FakeStore())
-    assert handle_batch(service, reading(0), reading(2)) == [Stored("site1", "boot", 0, minute_at(0), -1, 0, 2)]
-    assert handle_batch(service, reading(3)) == [Stored("site1", "boot", 0, minute_at(0), -1, 0, 3)]
-    assert handle_batch(service, reading(1)) == [Stored("site1", "boot", 3, minute_at(3), -1, 0, 3)]
+    assert handle_batch(service, reading(0), reading(2)) == [
+        Stored(site="site1", boot_id="boot", seq=0, at=minute_at(0), judged=-1, waiting=0, seen=2)
+    ]
+    assert handle_batch(service, reading(3)) == [
+        Stored(site="site1", boot_id="boot", seq=0, at=minute_at(0), judged=-1, waiting=0, seen=3)
+    ]
+    assert handle_batch(service, reading(1)) == [
+        Stored(site="site1", boot_id="boot", seq=3, at=minute_at(3), judged=-1, waiting=0, seen=3)
+    ]
 
 
 def test_tick_reveals_readings_that_the_broker_lost() -> None:
     service = db_writer(FakeStore())
     assert handle_batch(service, replace(tick(2), boot_id="boot", seq=2)) == [
-        Stored("site1", "boot", -1, minute_at(2), -1, 0, 2)
+        Stored(site="site1", boot_id="boot", seq=-1, at=minute_at(2), judged=-1, waiting=0, seen=2)
     ]
     messages = handle_batch(service, *(reading(minute) for minute in range(3)))
-    assert messages == [Stored("site1", "boot", 2, minute_at(2), -1, 0, 2)]
+    assert messages == [Stored(site="site1", boot_id="boot", seq=2, at=minute_at(2), judged=-1, waiting=0, seen=2)]
     assert not handle_batch(service, replace(tick(3), boot_id="boot", seq=2))
 
 
@@ -88,14 +100,14 @@ def test_high_water_mark_passes_readings_that_ingest_lost() -> None:
     service = db_writer(FakeStore())
     handle_batch(service, reading(0), reading(7))
     messages = handle_batch(service, replace(reading(5), after=0), replace(reading(6), after=5))
-    assert messages == [Stored("site1", "boot", 7, minute_at(7), -1, 0, 7)]
+    assert messages == [Stored(site="site1", boot_id="boot", seq=7, at=minute_at(7), judged=-1, waiting=0, seen=7)]
 
 
 def test_new_spool_resets_the_high_water_mark() -> None:
     service = db_writer(FakeStore())
     handle_batch(service, reading(0), reading(1))
     messages = handle_batch(service, replace(reading(2), boot_id="next", seq=0))
-    assert messages == [Stored("site1", "next", 0, minute_at(2), -1, 0, 0)]
+    assert messages == [Stored(site="site1", boot_id="next", seq=0, at=minute_at(2), judged=-1, waiting=0, seen=0)]
 
 
 def test_locked_database_keeps_the_batch() -> None:
@@ -105,7 +117,9 @@ def test_locked_database_keeps_the_batch() -> None:
     with pytest.raises(Unavailable):
         handle_batch(service, reading(0))
     store.locked = False
-    assert handle_batch(service) == [Stored("site1", "boot", 0, minute_at(0), -1, 0, 0)]
+    assert handle_batch(service) == [
+        Stored(site="site1", boot_id="boot", seq=0, at=minute_at(0), judged=-1, waiting=0, seen=0)
+    ]
     assert store.stored == [reading(0)]
 
 
@@ -118,7 +132,12 @@ def test_bad_message_is_rejected_and_the_others_are_stored() -> None:
 
 
 def test_import_reports_progress_per_batch() -> None:
-    parts = [HistoryBatch("site1", "001", "import", part, 2, ((minute_at(part), 1.0, None),)) for part in (1, 2)]
+    parts = [
+        HistoryBatch(
+            site="site1", sensor="001", source="import", part=part, of=2, minutes=((minute_at(part), 1.0, None),)
+        )
+        for part in (1, 2)
+    ]
     messages = handle_batch(db_writer(FakeStore()), *parts)
     assert [(message.step, message.of) for message in messages if isinstance(message, Progress)] == [(1, 2), (2, 2)]
 

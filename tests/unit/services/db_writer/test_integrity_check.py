@@ -37,7 +37,17 @@ class FakeIntegrityCheck:
 
 
 def status(note: str) -> Status:
-    return Status("site1", "detector", "online", "1", minute_at(0), minute_at(0), 1.0, 0, note)
+    return Status(
+        site="site1",
+        name="detector",
+        state="online",
+        version="1",
+        since=minute_at(0),
+        at=minute_at(0),
+        memory_mb=1.0,
+        lag=0,
+        note=note,
+    )
 
 
 def db_writer(look: FakeIntegrityCheck | BackgroundIntegrityCheck, store: FakeStore | Recorder) -> DbWriter:

@@ -127,7 +127,7 @@ class FakeHistory(FakeEmptyHistory):
 
 def make_prediction(at: datetime, flow: float | None = None, pressure: float | None = None) -> Prediction:
     """Return a prediction of an hour with these p50, ten per cent wide; an empty one without values."""
-    return Prediction("site1", "001", at, _forecast(flow), _forecast(pressure))
+    return Prediction(site="site1", sensor="001", issued_at=at, flow_rate=_forecast(flow), pressure=_forecast(pressure))
 
 
 def _forecast(p50: float | None) -> Forecast:

@@ -101,14 +101,14 @@ class SyntheticSite:
         pairs = zip(self.flow[start:stop].tolist(), self.pressure[start:stop].tolist(), strict=True)
         return [
             Reading(
-                "site1",
-                sensor,
-                MONDAY + timedelta(minutes=start + k),
-                _known(flow),
-                _known(bar),
-                "b",
-                start + k,
-                "test",
+                site="site1",
+                sensor=sensor,
+                at=MONDAY + timedelta(minutes=start + k),
+                flow_rate=_known(flow),
+                pressure=_known(bar),
+                boot_id="b",
+                seq=start + k,
+                source="test",
             )
             for k, (flow, bar) in enumerate(pairs)
         ]

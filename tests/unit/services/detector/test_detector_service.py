@@ -224,7 +224,7 @@ def test_criteria_contain_false_alarm_rate_of_each_method() -> None:
 def test_import_triggers_calibration() -> None:
     history = FakeHistory(list(readings()[: 20 * DAY]), [], with_verdicts=False)
     detector = make_detector(history)
-    done = Progress("site1", MONDAY, "import", 5, 5, None, "")
+    done = Progress(site="site1", at=MONDAY, job="import", step=5, of=5, eta=None, text="")
     assert [type(message) for message in detector.handle(done)] == [Criteria]
 
 
@@ -237,7 +237,9 @@ def test_open_anomaly_can_be_acknowledged() -> None:
     assert isinstance(anomaly, Anomaly)
     assert anomaly.acknowledged
     assert anomaly.state == "updated"
-    assert response == Response("site1", "acknowledge", "t1", True, f"{alarm.anomaly.id}: acknowledged")
+    assert response == Response(
+        site="site1", name="acknowledge", transaction="t1", ok=True, text=f"{alarm.anomaly.id}: acknowledged"
+    )
     (refused,) = detector.handle(Command("site1", "acknowledge", "t2", {"id": "none"}))
     assert isinstance(refused, Response)
     assert not refused.ok

@@ -139,7 +139,20 @@ def in_event_time(readings: Iterable[Reading], last: int) -> list[Message]:
 
 def trained(promoted: bool = True, channel: Channel = "flow_rate") -> ModelTrained:
     path = "output/Learning_lstm/flow_rate/001"
-    return ModelTrained("site1", "001", START, channel, "model-1", path, "0" * 64, START, START, {}, promoted, "")
+    return ModelTrained(
+        site="site1",
+        sensor="001",
+        at=START,
+        channel=channel,
+        id="model-1",
+        path=path,
+        checksum="0" * 64,
+        trained_from=START,
+        trained_to=START,
+        metrics={},
+        promoted=promoted,
+        reason="",
+    )
 
 
 def test_first_reading_gets_an_empty_forecast_of_its_hour() -> None:
@@ -317,7 +330,7 @@ def test_imported_history_is_used_after_the_import() -> None:
     service = make_forecaster(history)
     handle_all(service, minutes(9000, 9030))
     history.series = series(minutes(0, 9000))
-    handle_all(service, [Progress("site1", START, "import", 3, 3, None, "")])
+    handle_all(service, [Progress(site="site1", at=START, job="import", step=3, of=3, eta=None, text="")])
     (first,) = handle_all(service, [*minutes(9030, 9060), tick(9059)])
     assert [value or 0.0 for value in first.flow_rate.p50[:24]] == pytest.approx(
         [flow(9060 + 60 * hour + 29.5) for hour in range(24)], abs=0.2

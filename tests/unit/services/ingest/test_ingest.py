@@ -40,8 +40,26 @@ def measurement(minute: int, flow_rate: float | None = 1.0, sensor: str = "001")
 def test_measurement_becomes_a_reading_with_the_next_seq() -> None:
     messages = handle_all(ingest(), measurement(0), measurement(1, None))
     assert messages == [
-        Reading("site1", "001", minute_at(0), 1.0, 4.0, "boot", 0, "file"),
-        Reading("site1", "001", minute_at(1), None, 4.0, "boot", 1, "file"),
+        Reading(
+            site="site1",
+            sensor="001",
+            at=minute_at(0),
+            flow_rate=1.0,
+            pressure=4.0,
+            boot_id="boot",
+            seq=0,
+            source="file",
+        ),
+        Reading(
+            site="site1",
+            sensor="001",
+            at=minute_at(1),
+            flow_rate=None,
+            pressure=4.0,
+            boot_id="boot",
+            seq=1,
+            source="file",
+        ),
     ]
 
 
@@ -87,7 +105,9 @@ def test_in_flight_counts_readings_without_stored_verdict() -> None:
     handle_all(service, *(measurement(minute) for minute in range(10)))
     assert service.in_flight == 10
     handle_all(
-        service, Stored("site1", "boot", 7, minute_at(7), 5, 0), Stored("site1", "another run", 9, minute_at(9), 9, 0)
+        service,
+        Stored(site="site1", boot_id="boot", seq=7, at=minute_at(7), judged=5, waiting=0),
+        Stored(site="site1", boot_id="another run", seq=9, at=minute_at(9), judged=9, waiting=0),
     )
     assert service.in_flight == 4
 

@@ -37,7 +37,7 @@ def accept(service: Ingest, *minutes: int) -> list[Reading]:
 
 
 def stored(own_spool: Spool, seq: int, seen: int) -> Stored:
-    return Stored("site1", own_spool.boot_id, seq, START, seq, 0, seen)
+    return Stored(site="site1", boot_id=own_spool.boot_id, seq=seq, at=START, judged=seq, waiting=0, seen=seen)
 
 
 def resent(service: Ingest, message: Message) -> list[Reading]:

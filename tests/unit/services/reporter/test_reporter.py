@@ -91,9 +91,22 @@ def test_missing_reading_gets_its_line_when_the_next_minute_closed(tmp_path: Pat
 def test_silent_sensor_has_system_flags(tmp_path: Path) -> None:
     service = reporter(tmp_path)
     silence = Anomaly(
-        "site1", "001", "a", minute_at(6), "flow_rate", "system", "silence", "opened", False, "critical", minute_at(6), None, None,
-        None, LocalizedText("", ""),
-    )  # fmt: skip
+        site="site1",
+        sensor="001",
+        id="a",
+        at=minute_at(6),
+        channel="flow_rate",
+        method="system",
+        kind="silence",
+        state="opened",
+        acknowledged=False,
+        severity="critical",
+        opened_at=minute_at(6),
+        cleared_at=None,
+        peak=None,
+        excess_m3h=None,
+        text=LocalizedText("", ""),
+    )
     handle_all(service, verdict(5), silence, tick(7))
     expected = "001  2026-11-23T23:06  NULL  NULL  1 NULL NULL NULL  1 NULL NULL\n"
     assert (tmp_path / "alert.txt").read_text() == expected

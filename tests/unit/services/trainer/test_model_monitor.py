@@ -60,7 +60,14 @@ def _predictions(
             )
             for k, horizon in enumerate(SCORED_HORIZONS)
         )
-        yield Prediction("site1", "001", at + timedelta(hours=1), Forecast(model), EMPTY, scores)
+        yield Prediction(
+            site="site1",
+            sensor="001",
+            issued_at=at + timedelta(hours=1),
+            flow_rate=Forecast(model),
+            pressure=EMPTY,
+            scores=scores,
+        )
 
 
 def _error(

@@ -101,7 +101,9 @@ def train_command(**arguments: str) -> Command:
 
 
 def import_progress(minutes: float = 5, step: int = 3) -> Progress:
-    return Progress("site1", START + timedelta(minutes=minutes), "import", step, 3, None, "")
+    return Progress(
+        site="site1", at=START + timedelta(minutes=minutes), job="import", step=step, of=3, eta=None, text=""
+    )
 
 
 def tick_at(text: str) -> Tick:
@@ -138,7 +140,7 @@ def test_train_command_is_answered_and_may_name_sensor_and_channel() -> None:
     runner = FakeRunner()
     service = started_trainer(runner)
     assert handle_all(service, train_command(sensor="002", channel="pressure")) == [
-        Response("site1", "train", "t-7", True, "training has started")
+        Response(site="site1", name="train", transaction="t-7", ok=True, text="training has started")
     ]
     assert (runner.requests[-1].sensors, runner.requests[-1].channels) == (("002",), ("pressure",))
 
@@ -171,7 +173,9 @@ def test_progress_has_step_and_eta_in_tick_time() -> None:
     runner.records = [TrainingProgress(4, 62, 90.4, "epoch 4")]
     (message,) = handle_all(service, tick_at("2026-11-23 23:05"))
     now = START + timedelta(minutes=6)
-    assert message == Progress("site1", now, "training", 4, 62, now + timedelta(seconds=90), "epoch 4")
+    assert message == Progress(
+        site="site1", at=now, job="training", step=4, of=62, eta=now + timedelta(seconds=90), text="epoch 4"
+    )
 
 
 def test_ticks_during_a_training_send_no_message() -> None:
@@ -294,12 +298,14 @@ def test_operators_choice_is_published_before_the_response() -> None:
     assert [type(message) for message in messages] == [ModelTrained, Response]
     assert isinstance(messages[0], ModelTrained)
     assert (messages[0].id, messages[0].channel, messages[0].promoted) == ("old", "flow_rate", True)
-    assert messages[1] == Response("site1", "use", "t-8", True, "old is in use: 001 flow_rate")
+    assert messages[1] == Response(
+        site="site1", name="use", transaction="t-8", ok=True, text="old is in use: 001 flow_rate"
+    )
 
 
 def test_unknown_choice_is_refused_with_the_reason() -> None:
     assert handle_all(started_trainer(FakeRunner()), use_command("unknown")) == [
-        Response("site1", "use", "t-8", False, "there is no model unknown")
+        Response(site="site1", name="use", transaction="t-8", ok=False, text="there is no model unknown")
     ]
 
 

@@ -32,7 +32,7 @@ class FakeService:
         until = time.monotonic() + LONG_SECONDS
         while message.at.minute == ENDLESS or (message.at.minute == LONG and time.monotonic() < until):
             pass
-        yield Progress("site1", message.at, "training", message.at.minute, 60, None, "")
+        yield Progress(site="site1", at=message.at, job="training", step=message.at.minute, of=60, eta=None, text="")
 
     def end_batch(self) -> Iterable[Message]:
         return ()

@@ -130,10 +130,10 @@ class TestEveryBus:
     def test_retained_message_reaches_a_later_subscriber(self, connect: Connect) -> None:
         speaker = connect(FakePublisher())
         for step in (1, 2):
-            speaker.publish(Progress("site1", NOON, "training", step, 2, None, "epoch"))
+            speaker.publish(Progress(site="site1", at=NOON, job="training", step=step, of=2, eta=None, text="epoch"))
         speaker.confirm()
         assert receive_messages(connect(FakeListener()), 1) == [
-            Progress("site1", NOON, "training", 2, 2, None, "epoch")
+            Progress(site="site1", at=NOON, job="training", step=2, of=2, eta=None, text="epoch")
         ]
 
     def test_cleared_anomaly_is_delivered_but_not_retained(self, connect: Connect) -> None:

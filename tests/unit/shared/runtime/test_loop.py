@@ -37,7 +37,7 @@ class FakeService:
         if message.at.minute == 3 and self.failures:
             self.failures -= 1
             raise ValueError("minute three")
-        yield Progress("site1", message.at, "training", message.at.minute, 9, None, "")
+        yield Progress(site="site1", at=message.at, job="training", step=message.at.minute, of=9, eta=None, text="")
 
     def end_batch(self) -> Iterable[Message]:
         if self.locked:

@@ -55,7 +55,7 @@ def ticks(first: int, last: int) -> list[Tick]:
 
 
 def step(number: int) -> Progress:
-    return Progress("site1", NOON, "training", number, 9999, None, "")
+    return Progress(site="site1", at=NOON, job="training", step=number, of=9999, eta=None, text="")
 
 
 def publish_all(bus: MqttBus, *messages: Message) -> None:

@@ -45,7 +45,7 @@ def test_service_continues_after_the_broker_was_away(settings: Settings, mosquit
     listener, speaker = MqttBus("listener", settings), MqttBus("speaker", settings)
     listener.open(FakeListener())
     speaker.open(FakePublisher())
-    speaker.publish(Progress("site1", NOON, "training", 1, 2, None, "epoch"))
+    speaker.publish(Progress(site="site1", at=NOON, job="training", step=1, of=2, eta=None, text="epoch"))
     speaker.confirm()
     assert len(receive_messages(listener, 1)) == 1
     mosquitto.stop()

@@ -62,24 +62,31 @@ def test_first_of_two_readings_of_a_minute_stays(recorder: Recorder, history: Hi
 def test_history_returns_what_was_stored(recorder: Recorder, history: History) -> None:
     text = LocalizedText("누수", "leak")
     leak = Anomaly(
-        "site1",
-        "001",
-        "a1",
-        minute_at(3),
-        "flow_rate",
-        "night",
-        "leak",
-        "opened",
-        False,
-        "warning",
-        minute_at(2),
-        None,
-        9.0,
-        1.5,
-        text,
+        site="site1",
+        sensor="001",
+        id="a1",
+        at=minute_at(3),
+        channel="flow_rate",
+        method="night",
+        kind="leak",
+        state="opened",
+        acknowledged=False,
+        severity="warning",
+        opened_at=minute_at(2),
+        cleared_at=None,
+        peak=9.0,
+        excess_m3h=1.5,
+        text=text,
     )
     criteria = Criteria(
-        "site1", "001", minute_at(0), minute_at(-99), minute_at(0), 3, {"flow_rate.value.spike": 4.5}, {"x": (1.0, 2.0)}
+        site="site1",
+        sensor="001",
+        valid_from=minute_at(0),
+        learned_from=minute_at(-99),
+        learned_to=minute_at(0),
+        days=3,
+        limits={"flow_rate.value.spike": 4.5},
+        profiles={"x": (1.0, 2.0)},
     )
     recorder.write([reading(0), reading(1, None), verdict(0), leak, criteria, prediction(0)])
     series = history.readings("001", T0, T0 + 600)
@@ -120,7 +127,20 @@ def test_backfilled_forecasts_are_thin_and_the_newest_is_complete(recorder: Reco
 
 def test_scores_are_returned_with_their_prediction_and_by_hour(recorder: Recorder, history: History) -> None:
     first, second = (
-        Score(minute_at(minute), "flow_rate", 24, "m-1", -0.5, True, 0.75, 12, 0.4, 0.83, None) for minute in (0, 60)
+        Score(
+            at=minute_at(minute),
+            channel="flow_rate",
+            horizon=24,
+            model="m-1",
+            error=-0.5,
+            inside=True,
+            profile_error=0.75,
+            hours=12,
+            mae=0.4,
+            coverage=0.83,
+            profile_mae=None,
+        )
+        for minute in (0, 60)
     )
     recorder.write([replace(prediction(60), scores=(first,)), replace(prediction(120), scores=(second,))])
     assert history.scores("001", T0, T0 + 7200) == [first, second]
@@ -159,7 +179,7 @@ def test_expired_minutes_are_deleted_in_small_steps_and_hours_stay(recorder: Rec
     year = 365 * 24 * 60
     minutes = (*range(0, 4 * 24 * 60, 10), *range(4 * 24 * 60, year + 2 * 24 * 60 + 1, 60))
     past = tuple((minute_at(minute), 1.0, None) for minute in minutes)
-    recorder.write([Past("site1", "001", "import", 1, 1, past)])
+    recorder.write([Past(site="site1", sensor="001", source="import", part=1, of=1, minutes=past)])
     hours = rows(tmp_path, "SELECT count(*) FROM HOURLY_VAL_TB")
     now = T0 + (year + 2 * 24 * 60) * 60
     assert recorder.apply_retention(now, 365 * DAY) == 144
@@ -172,7 +192,7 @@ def test_expired_minutes_are_deleted_in_small_steps_and_hours_stay(recorder: Rec
 def test_no_clock_years_ahead_deletes_anything(recorder: Recorder, tmp_path: Path) -> None:
     year = 365 * 24 * 60
     past = tuple((minute_at(minute), 1.0, None) for minute in range(0, year, 60))
-    recorder.write([Past("site1", "001", "import", 1, 1, past)])
+    recorder.write([Past(site="site1", sensor="001", source="import", part=1, of=1, minutes=past)])
     assert recorder.apply_retention(T0 + 9 * 365 * DAY, 365 * DAY) == 0
     recorder.write([reading(9 * year + minute) for minute in range(0, 24 * 60, 60)])
     assert recorder.apply_retention(T0 + 60 * year, 365 * DAY) == 0
@@ -185,7 +205,7 @@ def test_readings_of_a_stopped_meter_clock_do_not_expire(recorder: Recorder, tmp
     year = 365 * 24 * 60
     past = tuple((minute_at(minute), 1.0, None) for minute in range(0, 2 * year, 60))
     stopped = replace(reading(0), at=datetime.fromisoformat("1970-01-01T09:30+09:00"))
-    recorder.write([Past("site1", "001", "import", 1, 1, past), stopped])
+    recorder.write([Past(site="site1", sensor="001", source="import", part=1, of=1, minutes=past), stopped])
     assert recorder.apply_retention(T0 + 60 * 2 * year, 365 * DAY) == 24
     assert rows(tmp_path, "SELECT min(at) FROM REAL_VAL_TB") == [(30 * 60,)]
 
@@ -200,7 +220,17 @@ def test_views_show_local_time(recorder: Recorder, tmp_path: Path) -> None:
 def test_views_follow_dst(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "wvr.db", ZoneInfo("Europe/Berlin"), HORIZONS)
     recorder.write(
-        [reading(0), Past("site1", "001", "import", 1, 1, ((minute_at(0) - timedelta(days=150), 1.0, None),))]
+        [
+            reading(0),
+            Past(
+                site="site1",
+                sensor="001",
+                source="import",
+                part=1,
+                of=1,
+                minutes=((minute_at(0) - timedelta(days=150), 1.0, None),),
+            ),
+        ]
     )
     recorder.close()
     assert rows(tmp_path, "SELECT at FROM REAL_VAL_VIEW") == [("2026-06-26 16:00:00",), ("2026-11-23 15:00:00",)]
@@ -226,7 +256,9 @@ def test_database_returns_space_and_survives_a_power_cut(recorder: Recorder, tmp
 def test_hour_without_prediction_is_found_and_an_empty_prediction_counts(recorder: Recorder, history: History) -> None:
     recorder.write([reading(minute) for minute in (0, 60, 120)])
     recorder.write([prediction(0), replace(prediction(120), flow_rate=Forecast("none"), pressure=Forecast("none"))])
-    recorder.write([Past("site1", "001", "import", 1, 1, ((minute_at(180), 1.0, None),))])
+    recorder.write(
+        [Past(site="site1", sensor="001", source="import", part=1, of=1, minutes=((minute_at(180), 1.0, None),))]
+    )
     assert history.hours_without_forecast("001", T0, T0 + DAY) == [T0 + 3600]
     empty = history.prediction_at("001", T0 + 7200)
     assert empty is not None

@@ -52,7 +52,13 @@ def live_a_day(recorder: Recorder, day: int) -> None:
         for minute in range(0, 1440, EVERY)
     )
     anomalies = [anomaly(day)] if day % 7 == 0 else []
-    recorder.write([HistoryBatch("site1", "001", "test", 1, 1, past), *map(verdict, minutes), *anomalies])
+    recorder.write(
+        [
+            HistoryBatch(site="site1", sensor="001", source="test", part=1, of=1, minutes=past),
+            *map(verdict, minutes),
+            *anomalies,
+        ]
+    )
     for hour in HOURS:
         recorder.write([prediction(day * 1440 + hour * 60)])
         if day not in AWAY:
@@ -64,9 +70,22 @@ def anomaly(day: int) -> Anomaly:
     opened, cleared = minute_at(day * 1440), minute_at(day * 1440 + 40)
     text = LocalizedText("유량이 평소보다 12.0 m³/h 높습니다.", "Flow is 12.0 m³/h above what is usual.")
     return Anomaly(
-        "site1", "001", f"a{day}", cleared, "flow_rate", "value", "burst", "cleared", False, "critical", opened,
-        cleared, 9.5, 12.0, text,
-    )  # fmt: skip
+        site="site1",
+        sensor="001",
+        id=f"a{day}",
+        at=cleared,
+        channel="flow_rate",
+        method="value",
+        kind="burst",
+        state="cleared",
+        acknowledged=False,
+        severity="critical",
+        opened_at=opened,
+        cleared_at=cleared,
+        peak=9.5,
+        excess_m3h=12.0,
+        text=text,
+    )
 
 
 def count(folder: Path, tables: tuple[str, ...]) -> int:

@@ -27,8 +27,8 @@ from shared.contract.messages import (
 )
 from shared.contract.service import Unavailable
 from shared.contract.texts import localized, technical
+from shared.domain.high_water_mark import HighWaterMark, SiteMark
 from shared.domain.series import DAY
-from shared.store.recorder import HighWaterMark, SiteMark
 
 
 class Store(RepairableStore, Protocol):

@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from peewee import SqliteDatabase
@@ -24,6 +23,7 @@ from shared.contract.messages import (
     Verdict,
 )
 from shared.contract.status_codes import Problem
+from shared.domain.high_water_mark import HighWaterMark, SiteMark
 from shared.store import rows, writer_lock
 from shared.store.retention import delete_expired
 from shared.store.rollups import Rollups
@@ -47,22 +47,6 @@ _INSERT_MINUTE = (
     f"{insert_sql(Readings, 'ABORT')} ON CONFLICT DO UPDATE SET flow_rate = excluded.flow_rate, "
     f"pressure = excluded.pressure, source = excluded.source WHERE REAL_VAL_TB.source = '{BACKFILL_SOURCE}'"
 )
-
-
-class HighWaterMark(NamedTuple):
-    """How far the readings of one spool are stored."""
-
-    boot_id: str
-    seq: int
-    """The last reading without a gap before it."""
-    at: int
-    """Its minute, epoch seconds."""
-    newest_seq: int
-    """The newest reading that is known; more than `seq` if there is a gap."""
-
-
-SiteMark = tuple[str, tuple[str, int, int, int]]
-"""Site and high-water mark."""
 
 
 class Recorder:

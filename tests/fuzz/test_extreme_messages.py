@@ -42,6 +42,7 @@ from shared.contract.messages import (
     Tick,
     Verdict,
 )
+from shared.contract.texts import technical
 from shared.contract.topics import topic_of
 from shared.runtime.gap_recovery import MAX_HELD_READINGS as MOST_BEHIND_A_GAP
 from shared.settings import Settings
@@ -103,13 +104,15 @@ def anomaly(sensor: str = "nobody") -> Anomaly:
         sensor=sensor,
         id="a1",
         at=minute_at(0),
-        channel="pressure",
-        method="value",
+        channels=("pressure",),
+        methods=("value",),
         kind="silence",
+        trigger="silence",
         state="opened",
         acknowledged=False,
         severity="critical",
         opened_at=minute_at(0),
+        onset_at=minute_at(0),
         cleared_at=None,
         peak=1.0,
         excess_m3h=None,
@@ -133,7 +136,7 @@ def absurdities() -> list[Message]:
         trained_to=LAST,
         metrics={},
         promoted=True,
-        reason="",
+        reason=technical(""),
     )
     return [
         tick(0),
@@ -157,7 +160,7 @@ def absurdities() -> list[Message]:
         prediction(0),
         replace(prediction(0), issued_at=LAST),
         replace(prediction(0), issued_at=FIRST),
-        Progress(site="site1", at=LAST, job="import", step=1, of=1, eta=None, text=""),
+        Progress(site="site1", at=LAST, job="import", step=1, of=1, eta=None, text=technical("")),
         Command("site1", "acknowledge", "t", {str(number): "x" * 200 for number in range(16)}),
         Command("site1", "train", "t", {"sensor": "../../etc", "channel": "\x00"}),
         Command("site1", "train", "t", {"sensor": "x" * 200}),
@@ -195,8 +198,9 @@ def test_ten_thousand_new_names_are_not_ten_thousand_sensors(name: str, tmp_path
     strangers = [replace(reading(0), sensor=f"s{number}", seq=number, boot_id="b") for number in range(10_000)]
     one.process(strangers)
     refusals = [one.register.rejection_reason(stranger.sensor) for stranger in strangers]
-    assert refusals.count("") == MAX_SENSORS
-    assert "name those of this site in site.toml" in refusals[-1]
+    assert refusals.count(None) == MAX_SENSORS
+    assert refusals[-1]
+    assert "list those of this site in site.toml" in refusals[-1].en
 
 
 def test_ingest_does_not_believe_what_its_spool_can_not_have_given(tmp_path: Path) -> None:

@@ -25,12 +25,13 @@ from services.reporter.history_lookup import HistoryLookup, NullHistoryLookup
 from services.reporter.output_folder import OutputFolder
 from services.reporter.service import Reporter
 from shared.contract.service import Unavailable
+from shared.contract.texts import technical
 from shared.runtime.safe_files import open_regular_file, read_limited
 from shared.settings import SettingsError, load_settings
 from shared.store.backups import list_backups, rotate
 from shared.store.history import History
 from shared.store.recorder import Recorder
-from shared.store.repair import last_repair_text
+from shared.store.repair import last_repair
 from tests.unit.factories import START, reading, tick, verdict
 
 SEOUL = ZoneInfo("Asia/Seoul")
@@ -67,7 +68,7 @@ def test_a_gigabyte_without_a_line_end_is_one_bad_line(tmp_path: Path) -> None:
         file.truncate(1_000_000_000)
     with bounded():
         found = [item for _ in range(5) for item in polled(one)]
-    assert [item.reason for item in found if isinstance(item, BadLine)] == ["longer than 65536 bytes"]
+    assert [item.reason.en for item in found if isinstance(item, BadLine)] == ["line is longer than 65536 bytes"]
 
 
 def test_a_gz_that_unpacks_to_gigabytes_holds_up_no_poll(tmp_path: Path) -> None:
@@ -86,7 +87,7 @@ def test_a_gz_beyond_all_measure_is_given_up_and_named(tmp_path: Path, monkeypat
     (tmp_path / "sensor/a.csv.gz").write_bytes(gzip.compress(LINE * 50))
     found = polled(one) + polled(one)
     assert isinstance(found[-1], BadLine)
-    assert "unpacks to more than 300 bytes" in found[-1].reason
+    assert "uncompressed size exceeds 300 bytes" in found[-1].reason.en
     assert polled(one) == []
 
 
@@ -124,7 +125,7 @@ def test_names_that_can_not_be_printed_are_told_once(tmp_path: Path) -> None:
     found = polled(one) + polled(one)
     assert len(found) == 1
     assert isinstance(found[0], BadLine)
-    assert "name can't be printed" in found[0].reason
+    assert "its name is not printable" in found[0].reason.en
 
 
 def test_more_files_than_a_site_can_have_are_told_and_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,8 +135,8 @@ def test_more_files_than_a_site_can_have_are_told_and_left(tmp_path: Path, monke
         (tmp_path / "sensor" / f"{number}.csv").write_bytes(LINE)
     found = polled(one)
     assert sum(isinstance(item, Measurement) for item in found) == 3
-    assert [item.reason for item in found if isinstance(item, BadLine)] == [
-        "there are more than 3 files; the rest is not read"
+    assert [item.reason.en for item in found if isinstance(item, BadLine)] == [
+        "there are more than 3 files; the others are not read"
     ]
 
 
@@ -188,7 +189,7 @@ def test_rejected_lines_do_not_fill_the_disk(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(dead_letters, "MAX_FILE_BYTES", 10_000)
     keep = DeadLetterFiles(tmp_path)
     for number in range(2000):
-        keep(BadLine(f"{number % 300:03}{'x' * 200}.csv", number, "9" * 4000, "no number"))
+        keep(BadLine(f"{number % 300:03}{'x' * 200}.csv", number, "9" * 4000, technical("no number")))
     files = list(tmp_path.iterdir())
     assert len(files) <= 2 * (dead_letters.MAX_FILES + 1)
     assert sum(path.stat().st_size for path in files) <= len(files) * 15_000
@@ -305,10 +306,14 @@ def test_the_outbox_does_not_grow_with_blocks_of_days_to_come(tmp_path: Path, mo
 def test_what_was_said_of_a_repair_is_read_whatever_it_is(tmp_path: Path) -> None:
     note = tmp_path / "wvr.db.corrupt-20260101T000000.txt"
     note.write_bytes(b"\xff" * 9000)
-    assert len(last_repair_text(tmp_path / "wvr.db")) == 1000
+    repair = last_repair(tmp_path / "wvr.db")
+    assert repair
+    assert len(repair.text.en) == 1000
     note.unlink()
     note.mkdir()
-    assert "can't be read" in last_repair_text(tmp_path / "wvr.db")
+    repair = last_repair(tmp_path / "wvr.db")
+    assert repair
+    assert "cannot be read" in repair.text.en
 
 
 def test_strange_names_among_the_backups_are_left_alone(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def test_how_old_verdicts_are(site: Settings) -> None:
 def test_a_database_of_a_newer_version(site: Settings) -> None:
     with sqlite3.connect(site.database) as source:
         source.execute("INSERT INTO schema_migration (name, applied) VALUES ('0099_tomorrow', '2030-01-01')")
-    assert "wvr.db is of a newer WVR (it has 0099_tomorrow)" in wrongs(versions.check(site))
+    assert "wvr.db was written by a newer WVR (migrations 0099_tomorrow)" in wrongs(versions.check(site))
 
 
 def test_a_mosquitto_that_is_too_old() -> None:

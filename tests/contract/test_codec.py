@@ -109,7 +109,7 @@ EXAMPLES: list[Message] = [
 
 
 @pytest.mark.parametrize("message", EXAMPLES, ids=lambda message: type(message).__name__)
-def test_every_message_comes_back_as_it_was_sent(message: Message) -> None:
+def test_every_message_survives_encoding(message: Message) -> None:
     assert decode(topic_of(message), encode(message)) == message
 
 
@@ -118,7 +118,7 @@ def test_there_is_an_example_of_every_message() -> None:
 
 
 @pytest.mark.parametrize("kind", MESSAGES)
-def test_a_topic_tells_its_message(kind: type[Message]) -> None:
+def test_topic_determines_the_message_type(kind: type[Message]) -> None:
     assert message_type_of(topic_filter(kind).replace("+", "any")) is kind
 
 
@@ -136,7 +136,7 @@ def test_a_topic_tells_its_message(kind: type[Message]) -> None:
     ],
     ids=str,
 )
-def test_our_own_producers_can_not_send_what_is_wrong(wrong: dict[str, Any]) -> None:
+def test_invalid_message_is_not_encoded(wrong: dict[str, Any]) -> None:
     with pytest.raises(ContractError, match=next(iter(wrong))):
         encode(replace(reading(0), **wrong))
 

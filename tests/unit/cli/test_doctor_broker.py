@@ -85,7 +85,7 @@ def test_a_service_of_another_version() -> None:
     assert "5000 messages waiting" in notes(services.check_service("detector", slow, NOW))
 
 
-def test_a_service_that_waits_for_new_tables_is_not_ill() -> None:
+def test_service_that_waits_for_a_migration_is_only_noted() -> None:
     """The first seconds of an update, until db_writer has made them."""
     waits = Status(
         site="site1",

@@ -44,7 +44,7 @@ def test_an_error_in_the_environment_names_the_variable(tmp_path: Path, monkeypa
     assert wrong(tmp_path / "site.toml", "").startswith("environment: WVR_BROKER__PORT: ")
 
 
-def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "site.toml").write_text('[site]\nname = "file"\n', encoding="utf-8")
     monkeypatch.setenv("WVR_SITE__NAME", "environment")
     assert load_settings(tmp_path / "site.toml").site.name == "environment"
@@ -66,7 +66,7 @@ def test_the_environment_sets_lists_and_single_keys_of_tables(tmp_path: Path, mo
     assert (settings.training.automatic, settings.site.name) == (False, "file")
 
 
-def test_a_wrong_list_or_key_in_the_environment_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_list_or_key_in_the_environment_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WVR_STORE__HORIZONS", "[1, 24")
     monkeypatch.setenv("WVR_SITE__NMAE", "x")
     told = wrong(tmp_path / "site.toml", "").splitlines()
@@ -74,7 +74,7 @@ def test_a_wrong_list_or_key_in_the_environment_is_told(tmp_path: Path, monkeypa
     assert [line for line in told if "write it as JSON" in line] == [line for line in told if "HORIZONS" in line]
 
 
-def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
+def test_missing_settings_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="file not found"):
         load_settings(tmp_path / "none.toml")
 

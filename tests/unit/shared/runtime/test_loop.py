@@ -131,5 +131,5 @@ def test_invalid_outgoing_message_is_rejected_and_the_service_continues() -> Non
     received = [delivery.message for delivery in watcher.receive(9)]
     assert [type(message) for message in received] == [Progress, Progress, Rejected, Progress, Progress]
     assert received[2].source == "echo: Progress"
-    assert "message violates the contract: text" in received[2].reason
+    assert "message violates the contract: text" in received[2].reason.en
     assert not bus.receive(9)

@@ -70,8 +70,8 @@ def test_no_password_is_anywhere_but_in_its_owners_folder(site: RunningSite) -> 
     for user, password in (("viewer", "wrong"), ("operator", known["viewer"]), (known["reporter"], known["ingest"])):
         with pytest.raises(PermissionError), connected(site, user, password):
             pass
-    said = [site.wvr(*command.split()) for command in ("up", "status", "doctor", "logs", "logs broker", "validate")]
-    output = "".join(one.stdout + one.stderr for one in said)
+    runs = [site.wvr(*command.split()) for command in ("up", "status", "doctor", "logs", "logs broker", "validate")]
+    output = "".join(one.stdout + one.stderr for one in runs)
     assert not [user for user, password in known.items() if password in output]
     own = {f"secrets/{user}/password" for user in USERS} | {"secrets/viewer/mosquitto_sub"}
     broker = {"run/broker/password", "run/broker/mosquitto_rr"}

@@ -55,10 +55,10 @@ def test_running_site_is_restored_without_loss(fed: FedSite, tmp_path: Path) -> 
     with closing(sqlite3.connect(backup)) as database, database:
         for table in ("REAL_VAL_TB", "OUTLIER_VAL_TB"):
             database.execute(f"DELETE FROM {table} WHERE at >= ? AND at < ?", (first, last))
-    # Nor does ingest say again what it has said within the last two minutes: it is a new one.
-    told = fed.site.process("ingest")
-    os.kill(told, signal.SIGKILL)
-    wait_for(lambda: fed.site.process("ingest") not in (0, told), 30, "ingest runs again")
+    # A new process: ingest publishes again what the broker confirmed within the last two minutes.
+    process = fed.site.process("ingest")
+    os.kill(process, signal.SIGKILL)
+    wait_for(lambda: fed.site.process("ingest") not in (0, process), 30, "ingest runs again")
     wait_for(lambda: fed.site.wvr("status").returncode == 0, 60, "all is healthy again")
 
     restored = fed.site.wvr("restore", str(backup))

@@ -25,6 +25,8 @@ from services.trainer.service import Trainer
 from shared.contract.codec import encode
 from shared.contract.messages import Command, HistoryBatch, Message, Reading, Rejected
 from shared.contract.service import Service
+from shared.contract.status_codes import Problem
+from shared.contract.texts import technical
 from shared.domain.holiday_calendar import NO_HOLIDAYS
 from shared.models.loader import make_model_loader
 from shared.models.registry import ModelRegistry
@@ -52,7 +54,7 @@ class ValidatingBus:
         self.said.append(said)
 
     def confirm(self) -> None: ...
-    def heartbeat(self, note: str) -> None: ...
+    def heartbeat(self, problems: Sequence[Problem]) -> None: ...
     def close(self) -> None: ...
 
 
@@ -114,7 +116,9 @@ def items(draw: ValueSource, service: Service, number: int) -> list[Message | Me
     for _ in range(number):
         choice = draw.integer(0, 9)
         if service.name == "ingest" and choice < 7:
-            found.append(_read(draw) if choice else BadLine(draw.text(40), draw.integer(0, 9), draw.text(40), "bad"))
+            found.append(
+                _read(draw) if choice else BadLine(draw.text(40), draw.integer(0, 9), draw.text(40), technical("bad"))
+            )
         else:
             found.append(message(draw, kinds))
     return found

@@ -99,8 +99,8 @@ STATUS_TEXTS: dict[str, tuple[StatusCode, str, str]] = {
     "database_created": (
         "database_restored",
         "{at}: wvr.db가 손상되어({corruption}) {damaged}(으)로 옮겼습니다. 유효한 백업이 없어 새로 만들었습니다",
-        "{at}: wvr.db was damaged ({corruption}) and is now {damaged}; there was no valid backup, so a new database was "
-        "created",
+        "{at}: wvr.db was damaged ({corruption}) and is now {damaged}; no valid backup was found, so a new database "
+        "was created",
     ),
     "repair_text_not_readable": (
         "database_restored",
@@ -326,8 +326,8 @@ STATUS_CODES: dict[StatusCode, StatusInfo] = {
         ),
         LocalizedText(
             "시계를 맞추세요(sudo timedatectl set-ntp true). 맞다면 하루마다 10분 또는 다음 계측값까지 기다리세요",
-            "set the clock (sudo timedatectl set-ntp true); if it is right, wait ten minutes for each day of the jump, or "
-            "for a current reading",
+            "set the clock (sudo timedatectl set-ntp true); if it is right, wait ten minutes for each day of the jump, "
+            "or for a current reading",
         ),
     ),
     "clock_set_back": StatusInfo(

@@ -116,7 +116,7 @@ def court(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
 
 
 @pytest.mark.parametrize("user", ALL)
-def test_a_user_says_what_it_produces_and_nothing_else(court: RunningSite, user: str) -> None:
+def test_user_publishes_only_what_it_produces(court: RunningSite, user: str) -> None:
     expected = {place.topic for place in PLACES if may_say(user, place)}
     with connected(court, OBSERVER) as judge, connected(court, user) as someone:
         judge.subscribe("#", "$SYS/#")
@@ -128,7 +128,7 @@ def test_a_user_says_what_it_produces_and_nothing_else(court: RunningSite, user:
 
 
 @pytest.mark.parametrize("shared", ["", "$share/{user}/"], ids=["plain", "shared subscription"])
-def test_a_user_hears_what_it_consumes_and_nothing_else(court: RunningSite, shared: str) -> None:
+def test_user_receives_only_what_it_consumes(court: RunningSite, shared: str) -> None:
     round_ = f"{shared}live"
     with ExitStack() as stack:
         judge = stack.enter_context(connected(court, OBSERVER))
@@ -152,19 +152,19 @@ def test_a_user_hears_what_it_consumes_and_nothing_else(court: RunningSite, shar
         assert all(also(user, Place(topic), 1) for topic in besides), user
 
 
-def test_the_judge_hears_what_users_may_not(court: RunningSite) -> None:
+def test_observer_receives_everything(court: RunningSite) -> None:
     with connected(court, OBSERVER) as judge:
         judge.subscribe("$SYS/#")
         wait_for(lambda: "$SYS/broker/version" in dict(judge.heard), what="the broker's own topics")
 
 
 @pytest.mark.parametrize("user", [*ALL, None, "unknown"])
-def test_nobody_comes_in_without_the_right_password(court: RunningSite, user: str | None) -> None:
+def test_login_needs_the_right_password(court: RunningSite, user: str | None) -> None:
     with pytest.raises(PermissionError, match="Not authorized"), connected(court, user, "wrong"):
         pass
 
 
-def test_a_last_will_is_no_way_around(court: RunningSite) -> None:
+def test_last_will_is_subject_to_the_access_list(court: RunningSite) -> None:
     own, other = "wvr/v1/site1/service/reporter", "wvr/v1/site1/service/detector"
     with connected(court, OBSERVER) as judge:
         judge.subscribe("#")

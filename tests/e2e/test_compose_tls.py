@@ -68,7 +68,7 @@ def test_the_viewer_comes_in_by_tls_and_plain_stays_on_loopback(
 
 
 @pytest.mark.usefixtures("with_tls")
-def test_a_certificate_that_can_not_be_used_keeps_the_broker_from_starting(site: RunningSite) -> None:
+def test_invalid_certificate_prevents_a_start(site: RunningSite) -> None:
     (folder(site.data) / "server.key").write_text("water", encoding="ascii")
     code, said = start(site)
     assert code
@@ -76,7 +76,7 @@ def test_a_certificate_that_can_not_be_used_keeps_the_broker_from_starting(site:
     assert not site.listens()
 
 
-def test_certificates_without_a_tls_port_keep_the_broker_from_starting(site: RunningSite) -> None:
+def test_certificates_without_a_tls_port_prevent_a_start(site: RunningSite) -> None:
     code, said = start(site)
     assert code
     assert "docker-compose.tls.yml must be used together" in said
@@ -84,7 +84,7 @@ def test_certificates_without_a_tls_port_keep_the_broker_from_starting(site: Run
 
 
 @pytest.mark.usefixtures("with_tls")
-def test_a_deleted_password_is_made_anew_and_the_old_one_is_worth_nothing(site: RunningSite) -> None:
+def test_deleted_password_is_replaced_and_the_old_one_is_refused(site: RunningSite) -> None:
     assert start(site)[0] == 0
     old = site.password("viewer")
     site.compose("down", "--timeout", "5")

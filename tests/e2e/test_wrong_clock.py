@@ -87,7 +87,7 @@ class Machine:
         wait_for(lambda: len(self.times("Tick")) >= wanted, 60, f"{more} more ticks")
 
 
-def test_no_leap_of_the_machines_clock_turns_ticks_back_or_stops_them(tmp_path: Path, library: str) -> None:
+def test_no_clock_jump_sets_ticks_back_or_stops_them(tmp_path: Path, library: str) -> None:
     machine = Machine(tmp_path, library)
     machine.set_clock("+0")
     with machine.running():

@@ -90,7 +90,7 @@ def test_in_docker_it_is_the_engine_that_starts(
     assert not (data / "run").exists()
 
 
-def test_without_systemd_it_says_so_and_what_else_to_do(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_systemd_an_alternative_is_shown(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(autostart, "runs_systemd", lambda: False)
     with pytest.raises(CommandError, match=rf"systemd does not run here.*WVR_DATA={data} .*/wvr up --local"):
         autostart.main(["on"])

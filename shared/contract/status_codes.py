@@ -162,7 +162,7 @@ STATUS_TEXTS: dict[str, tuple[StatusCode, str, str]] = {
     ),
     "model_deactivated": (
         "model_deactivated",
-        "{sensor} {channel} 예측은 프로파일을 사용합니다: 모델이 2주 동안 프로파일보다 나빴습니다",
+        "{sensor} {channel_ko} 예측에 프로파일을 사용합니다: 모델이 2주 동안 프로파일보다 나빴습니다",
         "the forecasts of {sensor} {channel} follow the profile: their model was worse for two weeks",
     ),
     "clock_unconfirmed": (

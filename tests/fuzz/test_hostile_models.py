@@ -16,6 +16,7 @@ from bench.fuzz.models import MAKE
 from bench.fuzz.services import make
 from shared.contract.codec import ContractError, decode, encode
 from shared.contract.messages import ModelTrained
+from shared.contract.texts import technical
 from shared.domain.features import FEATURES_VERSION, Scaler
 from shared.models.litert import load_litert_model
 from shared.models.loader import make_model_loader
@@ -119,7 +120,7 @@ def test_a_path_that_leads_out_of_the_data_folder_is_refused_at_the_broker(path:
         trained_to=minute_at(0),
         metrics={},
         promoted=True,
-        reason="better",
+        reason=technical("better"),
     )
     with pytest.raises(ContractError, match="stays_below"):
         encode(replace(trained, path=path))
@@ -176,6 +177,8 @@ def test_invalid_manifest_is_reported(changed: dict[str, Any], tmp_path: Path) -
         {"checksums": {"../../x": ""}},
         {"checksums": [1]},
         {"reason": None},
+        {"reason_ko": 5},
+        {"demotion": "yes"},
         {"metrics": {"mae": "much"}},
         {"metrics": None},
         {"id": "profile", "scaler": None},

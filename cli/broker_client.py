@@ -69,7 +69,7 @@ def publish_and_wait(settings: Settings, messages: Iterable[Message], is_last: C
         idle.reset()
         while not any(is_last(message) for message in _received(bus, idle)):
             idle.check(REPLY_TIMEOUT_SECONDS, "the site does not answer")
-            bus.heartbeat("")
+            bus.heartbeat(())
     finally:
         bus.close()
 
@@ -81,13 +81,13 @@ def send_command(settings: Settings, name: CommandName, job: str = "", **argumen
 
     def is_last(message: Message) -> bool:
         if isinstance(message, Progress) and message.job == job:
-            print(f"{message.step}/{message.of} {message.text}", flush=True)
+            print(f"{message.step}/{message.of} {message.text.en}", flush=True)
         if isinstance(message, Response) and message.transaction == transaction:
             responses.append(message)
         return bool(responses)
 
     publish_and_wait(settings, [Command(settings.site.name, name, transaction, arguments)], is_last)
-    print(responses[-1].text)
+    print(responses[-1].text.en)
     return 0 if responses[-1].ok else 1
 
 

@@ -6,7 +6,7 @@ import argparse
 
 from cli.bootstrap import ROOT
 from cli.broker_client import Operator
-from cli.reference import commands_page, settings_page, topics_page
+from cli.reference import anomaly_kinds_page, commands_page, settings_page, topics_page
 from services.db_writer.service import DbWriter
 from services.detector.service import Detector
 from services.forecaster.service import Forecaster
@@ -25,6 +25,7 @@ def contents() -> dict[str, str]:
     services = {service.name: service for service in DECLARING_SERVICES}
     return {
         "broker/acl": access_list({**services, Operator.name: Operator}),
+        "docs/reference/anomaly-kinds.md": anomaly_kinds_page(),
         "docs/reference/asyncapi.json": document(services),
         "docs/reference/commands.md": commands_page(),
         "docs/reference/settings.md": settings_page(),

@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
     rows = sum(len(part.minutes) for part in parts)
     print(f"{rows} readings {outcome} in {time.perf_counter() - began:.2f} s, {len(bad)} lines rejected")
     for line in bad[:20]:
-        print(f"{line.file}:{line.number}: {line.reason}", file=sys.stderr)
+        print(f"{line.file}:{line.number}: {line.reason.en}", file=sys.stderr)
     return 1 if bad else 0
 
 

@@ -64,7 +64,7 @@ def _use(settings: Settings, model_id: str, sensor: str, channel: str) -> int:
         recorder.write([to_model_trained(trained, settings.site.name, settings.zone) for trained in used])
     finally:
         recorder.close()
-    print(activation_text(model_id, used))
+    print(activation_text(model_id, used).en)
     return 0
 
 
@@ -85,7 +85,7 @@ def _row(settings: Settings, kept: RegisteredModel) -> tuple[str, ...]:
     if one.id == PROFILE_MODEL_ID:
         span = ["", ""]
     used = f"since {datetime.fromtimestamp(one.at, settings.zone):%Y-%m-%d %H:%M}" if kept.active else ""
-    return (one.sensor, one.channel, one.id, *span, used, " ".join(_ratios(one.metrics)), one.reason)
+    return (one.sensor, one.channel, one.id, *span, used, " ".join(_ratios(one.metrics)), one.reason.en)
 
 
 def _ratios(metrics: dict[str, float]) -> Iterator[str]:

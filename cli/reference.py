@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from cli.__main__ import COMMANDS
 from shared import settings
+from shared.contract.anomaly_kinds import ANOMALY_KINDS, AnomalyKind
 from shared.contract.messages import MESSAGES
 from shared.contract.topics import PREFIX
 
@@ -116,6 +117,39 @@ def topics_page() -> str:
             *rows,
         ]
     return "\n".join(lines) + "\n"
+
+
+def anomaly_kinds_page() -> str:
+    """Return docs/reference/anomaly-kinds.md."""
+    lines = [
+        "# Anomaly kinds",
+        "",
+        NOTICE,
+        "",
+        "Field `trigger` of an anomaly says which rule raised it, `kind` what it is, `method` which method found it.",
+        "A unit change that shows as a lasting shift has the kind `step`, and is found and cleared like one. A burst",
+        "begins as a `step` or `pressure_drop` and becomes one after a night. A leak that is beyond doubt needs one",
+        "more normal night. Names in braces are filled in.",
+        "",
+        "| trigger | kind | method | channels | meter fault | cleared after | Korean | English | text |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for trigger, row in ANOMALY_KINDS.items():
+        kinds = " or ".join(f"`{kind}`" for kind in (row.kind, row.shift_kind) if kind)
+        channels = ", ".join(f"`{channel}`" for channel in row.channels)
+        fault = "yes" if row.is_meter_fault else "no"
+        texts = "<br>".join(_one_line(text) for template in row.texts for text in (template.ko, template.en))
+        cells = [kinds, f"`{row.method}`", channels, fault, _clears_after(row), row.label.ko, row.label.en, texts]
+        lines.append(f"| `{trigger}` | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _clears_after(row: AnomalyKind) -> str:
+    if not row.minutes_to_clear:
+        return "its planned end"
+    unit = "minute" if not row.once_a_day else "night" if row.method == "night" else "day"
+    plural = "" if row.minutes_to_clear == 1 else "s"
+    return f"{row.minutes_to_clear} normal {unit}{plural}"
 
 
 def _setting_rows(section: type[BaseModel]) -> Iterator[str]:

@@ -8,11 +8,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import get_args
 
 from bench.detection.events import FAULTS, LEGITIMATE, LOSSES, Event
+from shared.contract.anomaly_kinds import ANOMALY_KINDS
+from shared.contract.messages import Kind
 from shared.domain.series import DAY, WEEK
 
-SYSTEM_KINDS = ("silence", "stuck", "out_of_range", "clock")
+SYSTEM_KINDS = tuple(kind for kind in get_args(Kind) if ANOMALY_KINDS[kind].is_meter_fault)
 """Kinds of alarm about the meter: they find a fault, never a loss."""
 LOSS_KINDS = ("burst", "leak")
 MAX_DELAY_SECONDS = {"leak": 14 * DAY}

@@ -25,6 +25,8 @@ from services.trainer.service import Trainer
 from shared.contract.codec import encode
 from shared.contract.messages import Command, HistoryBatch, Message, Reading, Rejected
 from shared.contract.service import Service
+from shared.contract.status_codes import Problem
+from shared.contract.texts import technical
 from shared.domain.holiday_calendar import NO_HOLIDAYS
 from shared.models.loader import make_model_loader
 from shared.models.registry import ModelRegistry
@@ -41,18 +43,18 @@ class ValidatingBus:
     """The side of the broker that checks what is said."""
 
     def __init__(self) -> None:
-        self.said: list[Message] = []
+        self.messages: list[Message] = []
 
     def open(self, service: Service, while_disconnected: Callable[[], None] = ...) -> None: ...
     def receive(self, max_messages: int, wait_seconds: float) -> list[Delivery]:  # noqa: ARG002
         return []
 
-    def publish(self, said: Message) -> None:
-        encode(said)
-        self.said.append(said)
+    def publish(self, message: Message) -> None:
+        encode(message)
+        self.messages.append(message)
 
     def confirm(self) -> None: ...
-    def heartbeat(self, note: str) -> None: ...
+    def heartbeat(self, problems: Sequence[Problem]) -> None: ...
     def close(self) -> None: ...
 
 
@@ -67,10 +69,10 @@ class ServiceHarness:
     def process(self, items: Sequence[Message | Measurement | BadLine]) -> list[Message]:
         """What was said; fails when a handler did."""
         process_batch(self.service, self.bus, [Delivery(item, lambda: None) for item in items if self._admitted(item)])
-        said, self.bus.said = self.bus.said, []
-        for one in said:
+        messages, self.bus.messages = self.bus.messages, []
+        for one in messages:
             assert not (isinstance(one, Rejected) and one.source.startswith(self.service.name)), one
-        return said
+        return messages
 
     def _admitted(self, item: Message | Measurement | BadLine) -> bool:
         sensor = getattr(item, "sensor", None)
@@ -114,7 +116,9 @@ def items(draw: ValueSource, service: Service, number: int) -> list[Message | Me
     for _ in range(number):
         choice = draw.integer(0, 9)
         if service.name == "ingest" and choice < 7:
-            found.append(_read(draw) if choice else BadLine(draw.text(40), draw.integer(0, 9), draw.text(40), "bad"))
+            found.append(
+                _read(draw) if choice else BadLine(draw.text(40), draw.integer(0, 9), draw.text(40), technical("bad"))
+            )
         else:
             found.append(message(draw, kinds))
     return found

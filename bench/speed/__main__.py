@@ -110,7 +110,7 @@ def forecasting_rows(folder: Path) -> Iterator[tuple[str, ...]]:
     )
     for record in job.train(TrainingRequest(START_SECONDS + YEAR_MINUTES * MINUTE)):
         if isinstance(record, TrainingFailed):
-            sys.exit(record.text)
+            sys.exit(record.text.en)
     yield "training of both channels on a year", f"{time.perf_counter() - started:.0f} s", "600 s", "180 s"
     forecaster = Forecaster(
         settings.site.name, ZONE, history, make_model_loader(settings.data), make_calendar(settings.site.country)

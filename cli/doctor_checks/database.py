@@ -28,7 +28,7 @@ def check(settings: Settings, now: datetime) -> Iterator[Finding]:
     for path in sorted(settings.data.glob("wvr.db.corrupt-*[0-9]")):
         yield note(
             f"{path.name} is a damaged database that was set aside",
-            "delete it if nobody needs it; see docs/operations.md",
+            "delete it if nobody needs it; see docs/reference/tables.md",
         )
 
 

@@ -51,7 +51,7 @@ def _clock(now: datetime, newest: Path) -> Finding:
         return wrong(text, "set it: sudo timedatectl set-ntp true; check the battery of the clock")
     if ahead > MAX_CLOCK_AHEAD:
         return wrong(
-            f"{text}, but was {format_duration(ahead)} ahead before", "docs/operations.md, When the clock is wrong"
+            f"{text}, but was {format_duration(ahead)} ahead before", "docs/how-to/troubleshoot.md, The clock is wrong"
         )
     return ok(text)
 

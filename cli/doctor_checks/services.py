@@ -14,11 +14,10 @@ from cli.init_site import SERVICES
 from cli.local_site import supervisor_pid
 from shared.contract.codec import ContractError, decode
 from shared.contract.messages import Message, Status, Stored
+from shared.contract.status_codes import STATUS_CODES
 from shared.contract.topics import topic_filter
 from shared.runtime.broker_probe import BrokerRefused, retained_messages
-from shared.runtime.mqtt_bus import WAITING_TEXT
 from shared.settings import Settings
-from shared.store.schema import STATUS_SCHEMA_OLDER
 from shared.version import VERSION
 
 MAX_STATUS_AGE = 120
@@ -109,11 +108,11 @@ def check_service(name: str, status: Status | None, now: datetime) -> Iterator[F
         yield wrong(
             f"{name} has published no status for {format_duration(silent)}", f"{logs}; ./wvr down, then ./wvr up"
         )
-    has_problem = status.note not in ("", WAITING_TEXT)  # A message through the broker ends that state.
-    if status.note == STATUS_SCHEMA_OLDER:  # It passes, or db_writer reports the cause.
-        yield note(f"{name}: {status.note}", "./wvr doctor, once more in a minute")
+    has_problem = status.code not in ("ok", "waiting_for_broker")  # A message through the broker ends that state.
+    if status.code == "schema_older":  # It passes, or db_writer reports the cause.
+        yield note(f"{name}: {status.note.en}", "./wvr doctor, once more in a minute")
     elif has_problem:
-        yield wrong(f"{name}: {status.note}", "docs/operations.md, the table of status texts")
+        yield wrong(f"{name}: {status.note.en} [{status.code}]", STATUS_CODES[status.code].action.en)
     if status.version != VERSION:
         yield wrong(f"{name} is version {status.version}, this is {VERSION}", "./wvr down, then ./wvr up")
     if status.lag > backlog.LONG_QUEUE:

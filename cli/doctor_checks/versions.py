@@ -36,7 +36,7 @@ def check(settings: Settings) -> Iterator[Finding]:
     elif not engine.is_available:
         yield note("neither Mosquitto nor a Docker engine is installed", "./wvr up --local installs Mosquitto")
     if newer := _newer_schema(settings.database):
-        yield wrong(newer.partition(": ")[0], f"{newer.partition(': ')[2]}: docs/operations.md, Rollback")
+        yield wrong(newer.partition(": ")[0], f"{newer.partition(': ')[2]}: docs/how-to/update-and-roll-back.md")
 
 
 def check_mosquitto(text: str) -> Finding:
@@ -51,7 +51,8 @@ def _newer_schema(database: Path) -> str:
     """Return why the schema is newer than this WVR, or an empty text. Another check reports an unreadable file."""
     try:
         with closing(sqlite3.connect(f"file:{database.resolve()}?mode=ro", uri=True)) as source:
-            return schema.newer_schema_error([name for (name,) in source.execute(schema.APPLIED_SQL)])
+            newer = schema.newer_schema_problem([name for (name,) in source.execute(schema.APPLIED_SQL)])
+            return newer.text.en if newer else ""
     except sqlite3.Error:
         return ""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from shared.contract.messages import Message, Progress, Tick, Verdict
+from shared.contract.texts import localized
 from shared.runtime.log import log
 
 
@@ -81,7 +82,11 @@ class Backfill:
             self._source.mark_complete()
             self._batches = None
             if self._count:
-                text = f"{self._count} minutes were backfilled from the reporter's blocks"
+                text = localized(
+                    "보관된 블록에서 {count}분의 계측값을 채웠습니다",
+                    "{count} minutes were backfilled from the reporter's blocks",
+                    count=self._count,
+                )
                 log("db_writer", "backfill_completed", minutes=self._count)
                 self._completed = Progress(
                     site=self._site, at=self._tick.at, job="import", step=1, of=1, eta=None, text=text

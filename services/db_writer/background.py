@@ -11,7 +11,10 @@ from functools import partial
 from pathlib import Path
 
 from services.db_writer.backup_scheduler import BackupProgress
+from shared.contract.messages import LocalizedText
 from shared.contract.service import Unavailable
+from shared.contract.status_codes import Problem, problem
+from shared.contract.texts import localized
 from shared.runtime.log import log
 from shared.store import backups
 from shared.store.repair import find_corruption
@@ -40,8 +43,8 @@ class BackgroundBackup:
         self._database, self._folder, self._clock = database, folder, clock
         self._progress: queue.SimpleQueue[BackupProgress] = queue.SimpleQueue()
         self._worker = _Worker("backup")
-        self.failure = ""
-        """Why the last backup failed; empty if it succeeded."""
+        self.failure: Problem | None = None
+        """Why the last backup failed; None if it succeeded."""
 
     def has_backup(self, day: date) -> bool:
         return backups.has_backup(self._folder, day)
@@ -59,20 +62,24 @@ class BackgroundBackup:
             nonlocal step
             if PROGRESS_STEPS * done // max(of, 1) > step and done < of:
                 step = PROGRESS_STEPS * done // of
-                self._report(step, f"{done} of {of} pages copied")
+                text = localized("{of}쪽 중 {done}쪽 복사", "{done} of {of} pages copied", done=done, of=of)
+                self._report(step, text)
 
         try:
             path = backups.create_backup(self._database, self._folder, at, report_progress)
         except Exception as error:
-            self.failure = str(error)
-            log("db_writer", "backup_failed", logging.ERROR, reason=self.failure)
-            self._report(step, self.failure, ok=False)
+            self.failure = problem("backup_failed", reason=error)
+            log("db_writer", "backup_failed", logging.ERROR, reason=str(error))
+            self._report(step, self.failure.text, ok=False)
         else:
-            self.failure = ""
+            self.failure = None
             log("db_writer", "backup_created", file=path.name)
-            self._report(PROGRESS_STEPS, f"backup/{path.name} is complete and valid", ok=True)
+            text = localized(
+                "backup/{name} 백업을 완료하고 검사했습니다", "backup/{name} is complete and valid", name=path.name
+            )
+            self._report(PROGRESS_STEPS, text, ok=True)
 
-    def _report(self, step: int, text: str, ok: bool | None = None) -> None:
+    def _report(self, step: int, text: LocalizedText, ok: bool | None = None) -> None:
         self._progress.put(BackupProgress(self._clock(), step, PROGRESS_STEPS, text, ok))
 
 

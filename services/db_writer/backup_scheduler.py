@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Protocol
 
-from shared.contract.messages import Command, Message, Progress, Response, Tick
+from shared.contract.messages import Command, LocalizedText, Message, Progress, Response, Tick
 
 NIGHTLY_BACKUP_TIME = time(2, 30)
 """Local time; a missed backup is made at minute 30 of a later hour."""
@@ -20,7 +20,7 @@ class BackupProgress:
     at: datetime
     done: int
     of: int
-    text: str
+    text: LocalizedText
     ok: bool | None = None
     """None while the backup runs."""
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Protocol
 
 from shared.contract.messages import Status, Tick
-from shared.contract.service import STATUS_DATABASE_DAMAGED
 
 CHECK_AT_MINUTE = 15
 """Minute of each hour; backups start at minute 30."""
@@ -44,11 +43,11 @@ class IntegrityMonitor:
 
     def on_message(self, message: Tick | Status) -> None:
         """Start a check at its minute, or when a service reports a damaged database."""
-        if (
-            STATUS_DATABASE_DAMAGED in message.note
-            if isinstance(message, Status)
-            else message.at.minute == CHECK_AT_MINUTE
-        ):
+        if isinstance(message, Status):
+            is_due = message.code == "database_corrupt" and message.name != "db_writer"
+        else:
+            is_due = message.at.minute == CHECK_AT_MINUTE
+        if is_due:
             self._check.start()
 
     def repair_if_damaged(self) -> None:

@@ -36,7 +36,7 @@ def main() -> None:
     )
     stored = History(settings.database, settings.zone, settings.site.name).sensors
     bus = MqttBus("db_writer", settings, stored)
-    run(service, bus, status_text=lambda: "; ".join(filter(None, (recorder.repair_text, backup.failure))))
+    run(service, bus, problems=lambda: [problem for problem in (recorder.repair_problem, backup.failure) if problem])
     recorder.close()
 
 
@@ -49,8 +49,8 @@ def open_recorder_with_retry(settings: Settings) -> Recorder:
             log("db_writer", "database_unavailable", logging.ERROR, reason=str(reason))
             time.sleep(5)
         else:
-            if recorder.repair_text:
-                log("db_writer", "database_repaired", logging.ERROR, text=recorder.repair_text)
+            if recorder.repair_problem:
+                log("db_writer", "database_repaired", logging.ERROR, text=recorder.repair_problem.text.en)
             return recorder
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.contract.messages import Message, Reading, Tick
-from shared.store.recorder import HighWaterMark
+from shared.domain.high_water_mark import HighWaterMark
 
 MAX_OUT_OF_ORDER = 100_000
 """Readings after a gap that are remembered."""

@@ -26,8 +26,9 @@ from shared.contract.messages import (
     Verdict,
 )
 from shared.contract.service import Unavailable
+from shared.contract.texts import localized, technical
+from shared.domain.high_water_mark import HighWaterMark, SiteMark
 from shared.domain.series import DAY
-from shared.store.recorder import HighWaterMark, SiteMark
 
 
 class Store(RepairableStore, Protocol):
@@ -44,17 +45,6 @@ class DbWriter:
     """Collects a batch in `handle`, and stores it in one transaction in `end_batch`, before it is acknowledged."""
 
     name: ClassVar[str] = "db_writer"
-    consumes: ClassVar[tuple[type[Message], ...]] = (
-        Reading,
-        HistoryBatch,
-        Verdict,
-        Anomaly,
-        Criteria,
-        Prediction,
-        ModelTrained,
-        Tick,
-        Status,
-    )
     produces: ClassVar[tuple[type[Message], ...]] = (Stored, Progress, Rejected, Response)
     commands: ClassVar[tuple[str, ...]] = ("backup",)
 
@@ -83,13 +73,21 @@ class DbWriter:
 
     def handle(self, message: Message) -> Iterator[Message]:
         self._sequence.observe(message)
-        if isinstance(message, Tick | Status | Command):
-            self._maintenance.on_message(message)
-        else:
-            self._batch.append(message)
-        if isinstance(message, Tick):
-            self._tick = message
+        self.HANDLERS[type(message)](self, message)
         return iter(())
+
+    def _store_later(self, message: Message) -> None:
+        self._batch.append(message)
+
+    def _on_tick(self, tick: Tick) -> None:
+        self._maintenance.on_message(tick)
+        self._tick = tick
+
+    def _on_status(self, status: Status) -> None:
+        self._maintenance.on_message(status)
+
+    def _on_command(self, command: Command) -> None:
+        self._maintenance.on_message(command)
 
     def end_batch(self) -> Iterator[Message]:
         """Store the batch. Raises Unavailable and keeps the batch while the database cannot be written."""
@@ -135,7 +133,8 @@ class DbWriter:
                     raise
                 except Exception as error:
                     raw = str(message)[:4000]
-                    yield Rejected(self._site, f"db_writer: {type(message).__name__}", repr(error)[:4000], raw)
+                    source = f"db_writer: {type(message).__name__}"
+                    yield Rejected(self._site, source, technical(repr(error)), raw)
             self._store.write([], marks)
 
     def _stored(self, mark: HighWaterMark) -> Stored:
@@ -151,6 +150,20 @@ class DbWriter:
             seen=mark.newest_seq,
         )
 
+    HANDLERS: ClassVar[dict[type[Message], Callable[..., None]]] = {
+        Reading: _store_later,
+        HistoryBatch: _store_later,
+        Verdict: _store_later,
+        Anomaly: _store_later,
+        Criteria: _store_later,
+        Prediction: _store_later,
+        ModelTrained: _store_later,
+        Tick: _on_tick,
+        Status: _on_status,
+        Command: _on_command,
+    }
+    consumes: ClassVar[tuple[type[Message], ...]] = tuple(kind for kind in HANDLERS if kind is not Command)
+
 
 def _verdicts(messages: Sequence[Message]) -> Iterator[Verdict]:
     return (message for message in messages if isinstance(message, Verdict))
@@ -159,5 +172,10 @@ def _verdicts(messages: Sequence[Message]) -> Iterator[Verdict]:
 def import_progress(history: HistoryBatch) -> Progress:
     """Return the progress of an import after this batch is stored."""
     last = history.minutes[-1][0]
-    text = f"{history.sensor}: stored up to {last:%Y-%m-%d %H:%M}"
+    text = localized(
+        "{sensor}: {last:%Y-%m-%d %H:%M}까지 저장했습니다",
+        "{sensor}: stored up to {last:%Y-%m-%d %H:%M}",
+        sensor=history.sensor,
+        last=last,
+    )
     return Progress(site=history.site, at=last, job="import", step=history.part, of=history.of, eta=None, text=text)

@@ -7,26 +7,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from services.detector.alarm_text import TEXT_VARIANTS, LossEstimate, TextVariant, render_text
-from services.detector.classification import SEVERITIES, Detection, incident_key
-from shared.contract.messages import Anomaly, Kind, LocalizedText
+from services.detector.alarm_text import render_text, shows_loss
+from services.detector.classification import SEVERITIES, Detection
+from shared.contract.anomaly_kinds import (
+    LAST_NIGHT_KEY,
+    LEAK_KEY,
+    SHIFT_KEY,
+    AnomalyKind,
+    anomaly_kind,
+    incident_key,
+)
+from shared.contract.messages import Anomaly, Cause, is_aware_in_supported_years
+from shared.contract.status_codes import NO_TEXT
 
 UPDATE_INTERVAL = timedelta(hours=1)
 DEVIATION_DELAY_MINUTES = 60
 """Minutes that a deviation from the forecast waits before it opens: a clearer detection may replace it meanwhile."""
-MINUTES_TO_CLEAR: dict[Kind, int] = {
-    "silence": 1,
-    "stuck": 5,
-    "out_of_range": 10,
-    "clock": 60,
-    "spike": 30,
-    "step": 90,
-    "burst": 90,
-    "pressure_drop": 90,
-    "deviation": 90,
-    "leak": 1,
-}
-"""Normal minutes (nights, for a leak) after which an anomaly is cleared."""
 CERTAIN_RATIO = 3.0
 """Excess flow over the half width of its interval from which on a leak is certain."""
 MIN_BURST_DURATION = timedelta(hours=8)
@@ -40,8 +36,6 @@ PROMOTABLE_KINDS = ("step", "pressure_drop")
 DELAYED_KINDS = ("deviation",)
 SIMILAR_FACTOR = 2.0
 """Two flows within this factor are taken for the same water."""
-DAILY_KEYS = ("night", "last_night", "flow_rate.drift", "pressure.drift")
-"""Keys of the anomalies that are evaluated once a day, not every minute."""
 
 
 @dataclass
@@ -49,19 +43,28 @@ class OpenAlarm:
     """An open anomaly as last published, and what has been seen since."""
 
     anomaly: Anomaly
-    key: str
     excess: float | None = None
+    """Newest difference from the expected value, in the unit of the first channel; None after a restart if unknown."""
     normal_minutes: int = 0
     flow_samples: int = 0
     flow_sum: float = 0.0
     interval_half_width: float | None = None
-    minutes_since_onset: int = 0
-    text_variant: TextVariant | None = None
+    """Half width of the 90 % interval of the excess flow, m³/h."""
     lost_volume: float | None = None
+    """m³ since the onset, where the excess flow was not constant."""
     is_certain: bool = False
     """Whether the leak is beyond doubt: one more normal night must then confirm its end."""
     seen_at_night: bool = False
     """Whether the shift was there in full in the hours of lowest demand."""
+
+    @property
+    def row(self) -> AnomalyKind:
+        """Row of the table of kinds that its life follows."""
+        return anomaly_kind(self.anomaly.trigger, self.anomaly.kind)
+
+    @property
+    def key(self) -> str:
+        return incident_key(self.anomaly.trigger, self.anomaly.channel, self.anomaly.kind)
 
 
 class AlarmBook:
@@ -77,7 +80,7 @@ class AlarmBook:
     @property
     def has_unclassified_shift(self) -> bool:
         """Whether an open shift may still be promoted to a burst."""
-        alarm = self.open.get("shift")
+        alarm = self.open.get(SHIFT_KEY)
         return alarm is not None and alarm.anomaly.kind in PROMOTABLE_KINDS
 
     def promote_to_burst(self, at: datetime, excess: float, is_deepest_hour: bool) -> Iterator[Anomaly]:
@@ -85,14 +88,14 @@ class AlarmBook:
 
         excess: m³/h above the level before.
         """
-        alarm = self.open["shift"]
+        alarm = self.open[SHIFT_KEY]
         if excess * max(alarm.flow_samples, 1) < BURST_SHARE_AT_NIGHT * alarm.flow_sum:
             return
         alarm.seen_at_night = alarm.seen_at_night or is_deepest_hour
         if not alarm.seen_at_night or at - alarm.anomaly.opened_at < MIN_BURST_DURATION:
             return
-        alarm.anomaly, alarm.text_variant = replace(alarm.anomaly, kind="burst", severity="critical"), None
-        alarm.anomaly = self._refreshed(alarm, at)
+        alarm.anomaly = replace(alarm.anomaly, kind="burst", trigger="burst", severity="critical", text=NO_TEXT)
+        alarm.anomaly = _refreshed(alarm, at)
         yield alarm.anomaly
 
     @property
@@ -101,11 +104,20 @@ class AlarmBook:
         return not self.open and not self._delayed
 
     def restore(self, stored: Anomaly) -> None:
-        """Restore an anomaly that was open before a restart."""
-        id_part = stored.id.removeprefix(f"{self.sensor}-{stored.channel}-").split("-")[0]
-        variant = next((name for name in TEXT_VARIANTS if name == id_part and stored.kind == "step"), None)
-        key = incident_key(stored.channel, variant or stored.kind)
-        self.open[key] = OpenAlarm(stored, key, flow_sum=stored.excess_m3h or 0.0, flow_samples=1, text_variant=variant)
+        """Restore an anomaly that was open before a restart.
+
+        Raises ValueError if its trigger does not raise its kind.
+        """
+        alarm = OpenAlarm(stored, flow_sum=stored.excess_m3h or 0.0, flow_samples=1)
+        if stored.channel == "flow_rate":
+            alarm.excess = stored.excess_m3h
+        if stored.excess_interval_m3h is not None:
+            low, high = stored.excess_interval_m3h
+            alarm.interval_half_width = round((high - low) / 2, 4)
+        if stored.trigger == "leak":
+            alarm.lost_volume = stored.lost_m3
+            alarm.is_certain = _is_certain(stored.excess_m3h, alarm.interval_half_width)
+        self.open[alarm.key] = alarm
 
     def update(self, at: datetime, detections: list[Detection], is_near: bool) -> Iterator[Anomaly]:
         """Process a minute's detections; is_near: scores close to their limits, so the minute is not normal."""
@@ -118,8 +130,8 @@ class AlarmBook:
         for key in [key for key in self._delayed if key not in keys]:
             if not is_near:
                 del self._delayed[key]
-        for key in [key for key in self.open if key not in keys and key not in DAILY_KEYS]:
-            if key != "shift" or not is_near:
+        for key in [key for key, alarm in self.open.items() if key not in keys and not alarm.row.once_a_day]:
+            if key != SHIFT_KEY or not is_near:
                 yield from self.count_normal(at, key)
 
     def raise_or_continue(self, at: datetime, detection: Detection) -> Iterator[Anomaly]:
@@ -132,7 +144,7 @@ class AlarmBook:
             and at > alarm.anomaly.opened_at
         ):
             del self.open[detection.key]
-            yield self._cleared(alarm, at)
+            yield _cleared(alarm, at)
             alarm = None
         if alarm is None and self.suppressed:
             return
@@ -149,45 +161,43 @@ class AlarmBook:
     def count_normal(self, at: datetime, key: str) -> Iterator[Anomaly]:
         """Count a normal minute (night, for a leak) of an open anomaly; clear it after enough of them."""
         alarm = self.open[key]
-        alarm.normal_minutes += at >= alarm.anomaly.opened_at or alarm.anomaly.kind == "silence"
-        if alarm.normal_minutes >= MINUTES_TO_CLEAR[alarm.anomaly.kind] + alarm.is_certain:
+        alarm.normal_minutes += at >= alarm.anomaly.opened_at or alarm.anomaly.trigger == "silence"
+        if alarm.normal_minutes >= alarm.row.minutes_to_clear + alarm.is_certain:
             del self.open[key]
-            yield self._cleared(alarm, max(at, alarm.anomaly.opened_at))
+            yield _cleared(alarm, max(at, alarm.anomaly.opened_at))
 
     def clear(self, at: datetime, key: str) -> Iterator[Anomaly]:
         """Clear an anomaly at once, if it is open."""
         if alarm := self.open.pop(key, None):
-            yield self._cleared(alarm, max(at, alarm.anomaly.opened_at))
+            yield _cleared(alarm, max(at, alarm.anomaly.opened_at))
 
     def absorb_night_step(self, opened: Anomaly) -> Iterator[Anomaly]:
         """Clear last night's anomaly when another one explains the same water (half to twice the flow)."""
-        night_step, flow = self.open.get("last_night"), opened.excess_m3h or 0.0
+        night_step, flow = self.open.get(LAST_NIGHT_KEY), opened.excess_m3h or 0.0
         if night_step and _similar_size(night_step.anomaly.excess_m3h or 0.0, flow):
-            yield from self.clear(opened.at, "last_night")
+            yield from self.clear(opened.at, LAST_NIGHT_KEY)
 
     def raise_leak(self, at: datetime, leak: Detection) -> Iterator[Anomaly]:
         """Open or continue a leak.
 
         A leak replaces a step of similar size and waits until any other shift has ended.
         """
-        shift = None if self.suppressed else self.open.get("shift")
+        shift = None if self.suppressed else self.open.get(SHIFT_KEY)
         if (
             shift
             and shift.anomaly.kind == "step"
             and _similar_size(shift.anomaly.excess_m3h or 0.0, leak.excess_flow or 0.0)
         ):
-            yield from self.clear(at, "shift")
-        if leak.key in self.open or "shift" not in self.open:
+            yield from self.clear(at, SHIFT_KEY)
+        if leak.key in self.open or SHIFT_KEY not in self.open:
             yield from self.raise_or_continue(at, leak)
         if alarm := self.open.get(leak.key):
-            alarm.is_certain = alarm.is_certain or (leak.excess_flow or 0.0) >= CERTAIN_RATIO * (
-                leak.interval_half_width or math.inf
-            )
+            alarm.is_certain = alarm.is_certain or _is_certain(leak.excess_flow, leak.interval_half_width)
 
     def _explained_by_leak(self, detection: Detection) -> bool:
         """Whether the excess flow is at most what an open leak may have grown to."""
-        leak, flow = self.open.get("night"), detection.excess_flow or 0.0
-        if leak is None or detection.key != "shift" or detection.channel != "flow_rate" or detection.key in self.open:
+        leak, flow = self.open.get(LEAK_KEY), detection.excess_flow or 0.0
+        if leak is None or detection.key != SHIFT_KEY or detection.channel != "flow_rate" or detection.key in self.open:
             return False
         return 0.0 < flow <= (leak.anomaly.excess_m3h or 0.0) * SIMILAR_FACTOR
 
@@ -195,55 +205,64 @@ class AlarmBook:
         """Clear what was opened after `at`, to which the meter's clock went back."""
         for key in [key for key, alarm in self.open.items() if alarm.anomaly.opened_at > at]:
             alarm = self.open.pop(key)
-            yield self._cleared(alarm, alarm.anomaly.opened_at)
+            yield _cleared(alarm, alarm.anomaly.opened_at)
 
     def clear_opened_between(self, first: datetime, last: datetime) -> Iterator[Anomaly]:
         """Clear what was opened in a span of wrong meter time, at its end: the clock has returned from there."""
         for key in [key for key, alarm in self.open.items() if first <= alarm.anomaly.opened_at <= last]:
-            yield self._cleared(self.open.pop(key), last)
+            yield _cleared(self.open.pop(key), last)
 
-    def acknowledge(self, id_: str, at: datetime) -> Anomaly | None:
-        """Mark an open anomaly as acknowledged by an operator; return None when no open anomaly has this id."""
+    def acknowledge(
+        self, id_: str, at: datetime, by: str = "", note: str = "", cause: Cause | None = None
+    ) -> Anomaly | None:
+        """Mark an open anomaly as acknowledged; return None when no open anomaly has this id.
+
+        A name, note or cause that is not given stays as it was.
+        """
         for alarm in self.open.values():
             if alarm.anomaly.id == id_:
-                alarm.anomaly = replace(self._refreshed(alarm, at), acknowledged=True)
+                anomaly = _refreshed(alarm, at)
+                alarm.anomaly = replace(
+                    anomaly,
+                    acknowledged=True,
+                    by=by or anomaly.by,
+                    note=note or anomaly.note,
+                    confirmed_cause=cause or anomaly.confirmed_cause,
+                )
                 return alarm.anomaly
         return None
 
-    def _cleared(self, alarm: OpenAlarm, at: datetime) -> Anomaly:
-        return replace(self._refreshed(alarm, at), state="cleared", cleared_at=at)
-
     def _open_alarm(self, at: datetime, detection: Detection) -> Anomaly:
-        id_ = f"{self.sensor}-{detection.channel}-{detection.text_variant or detection.kind}-{at:%Y%m%dT%H%M}"
+        id_ = f"{self.sensor}-{detection.channel}-{detection.trigger}-{at:%Y%m%dT%H%M}"
+        onset_at = at - timedelta(minutes=detection.minutes_since_onset)
         anomaly = Anomaly(
             site=self.site,
             sensor=self.sensor,
             id=id_[-64:],
             at=at,
-            channel=detection.channel,
-            method=detection.method,
+            channels=(detection.channel,),
+            methods=(detection.method,),
             kind=detection.kind,
+            trigger=detection.trigger,
             state="opened",
             acknowledged=False,
             severity=detection.severity,
             opened_at=at,
+            onset_at=onset_at if is_aware_in_supported_years(onset_at) else at,
             cleared_at=None,
             peak=detection.value,
             excess_m3h=detection.excess_flow,
-            text=LocalizedText("", ""),
+            text=NO_TEXT,
         )
         alarm = OpenAlarm(
             anomaly,
-            detection.key,
             excess=detection.excess,
             flow_samples=1,
             flow_sum=detection.excess_flow or 0.0,
             interval_half_width=detection.interval_half_width,
-            minutes_since_onset=detection.minutes_since_onset,
-            text_variant=detection.text_variant,
             lost_volume=detection.lost_volume,
         )
-        alarm.anomaly = replace(anomaly, text=self._render_text(alarm, anomaly))
+        alarm.anomaly = _with_estimates(alarm, anomaly)
         self.open[detection.key] = alarm
         return alarm.anomaly
 
@@ -263,23 +282,46 @@ class AlarmBook:
         is_worse = SEVERITIES.index(detection.severity) > SEVERITIES.index(anomaly.severity)
         if is_worse or at - anomaly.at >= UPDATE_INTERVAL:
             alarm.anomaly = replace(
-                self._refreshed(alarm, at), severity=detection.severity if is_worse else anomaly.severity
+                _refreshed(alarm, at), severity=detection.severity if is_worse else anomaly.severity
             )
             yield alarm.anomaly
 
-    def _refreshed(self, alarm: OpenAlarm, at: datetime) -> Anomaly:
-        flow = None if alarm.anomaly.excess_m3h is None else round(alarm.flow_sum / max(alarm.flow_samples, 1), 4)
-        anomaly = replace(alarm.anomaly, at=at, state="updated", excess_m3h=flow)
-        return replace(anomaly, text=self._render_text(alarm, anomaly))
 
-    def _render_text(self, alarm: OpenAlarm, anomaly: Anomaly) -> LocalizedText:
-        if anomaly.kind == "clock" and alarm.excess is None:
-            return anomaly.text
-        onset_at = anomaly.opened_at - timedelta(minutes=alarm.minutes_since_onset)
-        loss = LossEstimate(anomaly.excess_m3h, alarm.interval_half_width, onset_at, anomaly.at, alarm.lost_volume)
-        return render_text(
-            alarm.text_variant or anomaly.kind, self.sensor, anomaly.channel, anomaly.peak, alarm.excess, loss
-        )
+def _cleared(alarm: OpenAlarm, at: datetime) -> Anomaly:
+    return replace(_refreshed(alarm, at), state="cleared", cleared_at=at)
+
+
+def _refreshed(alarm: OpenAlarm, at: datetime) -> Anomaly:
+    flow = None if alarm.anomaly.excess_m3h is None else round(alarm.flow_sum / max(alarm.flow_samples, 1), 4)
+    return _with_estimates(alarm, replace(alarm.anomaly, at=at, state="updated", excess_m3h=flow))
+
+
+def _with_estimates(alarm: OpenAlarm, anomaly: Anomaly) -> Anomaly:
+    """Return the anomaly with the interval of its excess flow, the lost volume, and the text that shows both.
+
+    Without a known excess, as after a restart, the text stays as it is.
+    """
+    flow, half_width, interval = anomaly.excess_m3h, alarm.interval_half_width, None
+    if flow is not None and half_width:
+        interval = round(flow - half_width, 4), round(flow + half_width, 4)
+    anomaly = replace(anomaly, excess_interval_m3h=interval, lost_m3=_lost_volume(alarm, anomaly))
+    if alarm.excess is None and anomaly.text != NO_TEXT:
+        return anomaly
+    return replace(anomaly, text=render_text(anomaly, alarm.excess))
+
+
+def _lost_volume(alarm: OpenAlarm, anomaly: Anomaly) -> float | None:
+    """Return the volume of the excess flow so far, m³; None where no water is lost."""
+    flow = anomaly.excess_m3h
+    if flow is None or flow <= 0.0 or not shows_loss(anomaly):
+        return None
+    hours = max((anomaly.at - anomaly.onset_at).total_seconds(), 0.0) / 3600
+    return round(flow * hours if alarm.lost_volume is None else alarm.lost_volume, 4)
+
+
+def _is_certain(flow: float | None, interval_half_width: float | None) -> bool:
+    """Whether a leak of this flow, m³/h, is beyond doubt."""
+    return (flow or 0.0) >= CERTAIN_RATIO * (interval_half_width or math.inf)
 
 
 def _similar_size(first: float, second: float) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from services.detector.alarm_text import TextVariant
 from services.detector.channel_model import ChannelModel, Checks
 from services.detector.day_history import MINUTES_PER_DAY
 from services.detector.methods.night_flow import NIGHT_END_MINUTE, NIGHT_START_MINUTE, NightExcess, NightFlowDetector
 from services.detector.methods.sensor_drift import SensorShift
 from services.detector.methods.units import looks_like_unit_change
-from shared.contract.messages import Channel, Check, Kind, Method
+from shared.contract.anomaly_kinds import ANOMALY_KINDS, anomaly_kind, incident_key
+from shared.contract.messages import Channel, Check, Kind, Method, Trigger
 
 CLEAR_BELOW = 0.7
 """Share of its limit below which a score counts as normal."""
@@ -26,15 +26,14 @@ Severity = Literal["info", "warning", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Detection:
     """An anomaly as seen in one minute."""
 
-    key: str
-    """Detections of one key belong to one anomaly."""
+    trigger: Trigger
+    as_kind: Kind | None = None
+    """Kind, if the trigger raises several; None means that of its row in ANOMALY_KINDS."""
     channel: Channel
-    method: Method
-    kind: Kind
     severity: Severity
     value: float | None = None
     """In the channel's unit."""
@@ -46,17 +45,21 @@ class Detection:
     """Half width of the 90 % interval of `excess_flow`, m³/h."""
     minutes_since_onset: int = 0
     """Minutes since the onset, as far as it is known."""
-    text_variant: TextVariant | None = None
-    """Text that replaces that of the kind."""
     lost_volume: float | None = None
     """m³ since the onset, where `excess_flow` was not constant."""
 
+    @property
+    def kind(self) -> Kind:
+        return self.as_kind or ANOMALY_KINDS[self.trigger].kind
 
-def incident_key(channel: Channel, name: Kind | TextVariant) -> str:
-    """Return the key of the anomaly that detections of this kind or text variant belong to."""
-    if name in ("silence", "stuck", "out_of_range", "spike", "drift"):
-        return f"{channel}.{name}"
-    return {"clock": "clock", "leak": "night", "last_night": "last_night"}.get(name, "shift")
+    @property
+    def key(self) -> str:
+        """Detections of one key belong to one anomaly."""
+        return incident_key(self.trigger, self.channel, self.as_kind)
+
+    @property
+    def method(self) -> Method:
+        return anomaly_kind(self.trigger, self.as_kind).method
 
 
 def classify(
@@ -68,9 +71,8 @@ def classify(
         fault = model.health.fault
         if fault and system.flag and model.health.should_alarm(silence):
             value = model.health.last_value if fault != "silence" else None
-            variant: TextVariant | None = "unit" if model.health.unit_change_minutes_left else None
-            key = f"{model.channel}.{fault}"
-            detections.append(Detection(key, model.channel, "system", fault, "warning", value, text_variant=variant))
+            trigger: Trigger = "unit" if model.health.unit_change_minutes_left else fault
+            detections.append(Detection(trigger=trigger, channel=model.channel, severity="warning", value=value))
         elif value_check.flag and model.level_shift.has_spike:
             detections.append(_spike_detection(model))
     if flow.level_shift.is_shifted or (pressure.level_shift.is_shifted and _flow_also_up(flow, flow_checks[1])):
@@ -89,15 +91,12 @@ def classify(
 def drift_detection(model: ChannelModel, shift: SensorShift) -> Detection:
     """Return the detection of a meter whose daily level departs from that of the other meter."""
     return Detection(
-        f"{model.channel}.drift",
-        model.channel,
-        "value",
-        "step",
-        "warning",
+        trigger="drift",
+        channel=model.channel,
+        severity="warning",
         value=model.health.last_value,
         excess=shift.size,
         minutes_since_onset=shift.minutes,
-        text_variant="drift",
     )
 
 
@@ -126,11 +125,9 @@ def leak_detection(night_flow: NightFlowDetector, mean_flow: float) -> Detection
     excess = night_flow.excess or NO_EXCESS
     severity: Severity = "critical" if excess.flow >= CRITICAL_FLOW_SHARE * abs(mean_flow) else "warning"
     return Detection(
-        "night",
-        "flow_rate",
-        "night",
-        "leak",
-        severity,
+        trigger="leak",
+        channel="flow_rate",
+        severity=severity,
         value=night_flow.minimum_flow,
         excess=excess.flow,
         excess_flow=excess.flow,
@@ -143,25 +140,26 @@ def leak_detection(night_flow: NightFlowDetector, mean_flow: float) -> Detection
 def night_step_detection(night_flow: NightFlowDetector, excess: NightExcess) -> Detection:
     """Return the detection of a single night above those before."""
     return Detection(
-        "last_night",
-        "flow_rate",
-        "night",
-        "step",
-        "warning",
+        trigger="last_night",
+        channel="flow_rate",
+        severity="warning",
         value=night_flow.minimum_flow,
         excess=excess.flow,
         excess_flow=excess.flow,
         interval_half_width=excess.interval_half_width,
         minutes_since_onset=MINUTES_PER_DAY - NIGHT_START_MINUTE + NIGHT_END_MINUTE,
-        text_variant="last_night",
     )
 
 
 def _spike_detection(model: ChannelModel) -> Detection:
     prominence = model.level_shift.spikes.prominence
-    value = (model.health.last_value or 0.0) + prominence
     return Detection(
-        f"{model.channel}.spike", model.channel, "value", "spike", "info", value, prominence, minutes_since_onset=1
+        trigger="spike",
+        channel=model.channel,
+        severity="info",
+        value=(model.health.last_value or 0.0) + prominence,
+        excess=prominence,
+        minutes_since_onset=1,
     )
 
 
@@ -169,17 +167,15 @@ def _flow_shift_detection(flow: ChannelModel, check: Check) -> Detection:
     shift = flow.level_shift
     excess = shift.excess()
     return Detection(
-        "shift",
-        "flow_rate",
-        "value",
-        "step",
-        _severity(flow, excess, (check.score or 0.0) / (check.limit or 1.0)),
+        trigger="unit" if _is_unit_change(flow) else "step",
+        as_kind="step",
+        channel="flow_rate",
+        severity=_severity(flow, excess, (check.score or 0.0) / (check.limit or 1.0)),
         value=flow.health.last_value,
         excess=excess,
         excess_flow=excess,
         interval_half_width=shift.interval_half_width(),
         minutes_since_onset=shift.minutes_since_onset(),
-        text_variant=_unit_change_variant(flow),
     )
 
 
@@ -187,34 +183,38 @@ def _pressure_shift_detection(flow: ChannelModel, pressure: ChannelModel, check:
     shift = pressure.level_shift
     excess = shift.excess()
     kind: Kind = "step" if excess > 0.0 else "pressure_drop"
+    trigger: Trigger = "unit" if kind == "step" and _is_unit_change(pressure) else kind
     ratio = (check.score or 0.0) / (check.limit or 1.0)
     excess_flow = flow.level_shift.excess() if flow.level_shift.residual == flow.level_shift.residual else None
     return Detection(
-        "shift",
-        "pressure",
-        "value",
-        kind,
-        _severity(flow, excess_flow or 0.0, ratio),
+        trigger=trigger,
+        as_kind=kind,
+        channel="pressure",
+        severity=_severity(flow, excess_flow or 0.0, ratio),
         value=pressure.health.last_value,
         excess=excess,
         excess_flow=excess_flow,
         interval_half_width=flow.level_shift.interval_half_width() if excess_flow is not None else None,
         minutes_since_onset=shift.minutes_since_onset(),
-        text_variant=_unit_change_variant(pressure) if kind == "step" else None,
     )
 
 
-def _unit_change_variant(model: ChannelModel) -> TextVariant | None:
+def _is_unit_change(model: ChannelModel) -> bool:
+    """Whether the shift of a level may be a change of the unit."""
     value, residual = model.health.last_value or 0.0, model.level_shift.residual
-    return "unit" if looks_like_unit_change(model.channel, value, value - residual) else None
+    return looks_like_unit_change(model.channel, value, value - residual)
 
 
 def _deviation_detection(model: ChannelModel) -> Detection:
     next(model.forecast_deviation.window_scores.exceeding_windows(), None)
     excess = model.forecast_deviation.excess()
-    excess_flow = excess if model.channel == "flow_rate" else None
     return Detection(
-        "shift", model.channel, "prediction", "deviation", "info", model.health.last_value, excess, excess_flow
+        trigger="deviation",
+        channel=model.channel,
+        severity="info",
+        value=model.health.last_value,
+        excess=excess,
+        excess_flow=excess if model.channel == "flow_rate" else None,
     )
 
 

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from shared.contract.messages import Anomaly, LocalizedText
+from services.detector.alarm_text import render_text
+from shared.contract.anomaly_kinds import ANOMALY_KINDS
+from shared.contract.messages import Anomaly
+from shared.contract.status_codes import NO_TEXT
 
 MAX_WINDOWS = 50
 """Newest windows kept, so that a recovered monitor suppresses the same alarms."""
@@ -27,7 +30,8 @@ class MaintenanceWindows:
         if active is None and until <= at:
             return
         new_window = self._new_window(at, until) if active is None else replace(active, at=at, state="updated")
-        new_window = replace(new_window, cleared_at=until, text=_window_text(self.sensor, until))
+        new_window = replace(new_window, cleared_at=until)
+        new_window = replace(new_window, text=render_text(new_window, None))
         if until <= at:
             new_window = replace(new_window, state="cleared")
         self.record(new_window)
@@ -63,22 +67,17 @@ class MaintenanceWindows:
             sensor=self.sensor,
             id=id_,
             at=at,
-            channel="flow_rate",
-            method="system",
+            channels=("flow_rate",),
+            methods=(ANOMALY_KINDS["works"].method,),
             kind="works",
+            trigger="works",
             state="opened",
             acknowledged=True,
             severity="info",
             opened_at=at,
+            onset_at=at,
             cleared_at=until,
             peak=None,
             excess_m3h=None,
-            text=LocalizedText("", ""),
+            text=NO_TEXT,
         )
-
-
-def _window_text(sensor: str, until: datetime) -> LocalizedText:
-    return LocalizedText(
-        f"{sensor} 작업 중입니다. {until:%Y-%m-%d %H:%M}까지 새 경보를 내지 않으며, 작업일의 값은 학습에서 제외합니다.",
-        f"Maintenance at {sensor} until {until:%Y-%m-%d %H:%M}: no alarm is opened; these days are not learned from.",
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -21,9 +22,11 @@ from services.detector.day_history import (
 from services.detector.expected_day import expected_day
 from services.detector.methods.forecast_deviation import Quantiles
 from services.detector.sensor_monitor import SensorMonitor
+from shared.contract.anomaly_kinds import anomaly_kind
 from shared.contract.messages import CHANNELS, Anomaly, Criteria, Message, Reading, Verdict
 from shared.domain.local_time import local_seconds, offset_seconds
 from shared.domain.series import DAY, HOUR, Series
+from shared.runtime.log import log
 
 EPOCH_ORDINAL = datetime(1970, 1, 1).toordinal()  # noqa: DTZ001
 BACKFILL_DAYS = 100
@@ -140,7 +143,7 @@ class StateRecovery:
             if anomaly.kind == "works":
                 self._restore_maintenance(anomaly, start)
             elif anomaly.opened_at.timestamp() < start and anomaly.state != "cleared":
-                monitor.alarms.restore(anomaly)
+                monitor.alarms.restore(_with_valid_trigger(anomaly))
             elif anomaly.kind == "silence":
                 monitor.record_anomaly_span(replace(anomaly, state="opened"))
                 monitor.record_anomaly_span(anomaly)
@@ -171,10 +174,10 @@ class StateRecovery:
                 if anomaly.kind == "works":
                     yield anomaly
                 else:
-                    alarms.restore(anomaly)
+                    alarms.restore(_with_valid_trigger(anomaly))
         for alarm in alarms.open.values():
             stored_anomaly = stored.get(alarm.anomaly.id)
-            alarm.anomaly = replace(alarm.anomaly, acknowledged=bool(stored_anomaly and stored_anomaly.acknowledged))
+            alarm.anomaly = _with_operator_fields(alarm.anomaly, stored_anomaly)
             yield alarm.anomaly
         for anomaly in published.values():
             if (
@@ -249,7 +252,30 @@ def _if_not_stored(anomaly: Anomaly, stored: Anomaly | None) -> Iterator[Anomaly
     backfilled.
     """
     if stored is None or stored.at < anomaly.at:
-        yield replace(anomaly, acknowledged=bool(stored and stored.acknowledged))
+        yield _with_operator_fields(anomaly, stored)
+
+
+def _with_operator_fields(anomaly: Anomaly, stored: Anomaly | None) -> Anomaly:
+    """Return an anomaly with what operators have entered in history."""
+    if stored is None:
+        return replace(anomaly, acknowledged=False, confirmed_cause=None, note="", by="")
+    return replace(
+        anomaly,
+        acknowledged=stored.acknowledged,
+        confirmed_cause=stored.confirmed_cause,
+        note=stored.note,
+        by=stored.by,
+    )
+
+
+def _with_valid_trigger(stored: Anomaly) -> Anomaly:
+    """Return a stored anomaly; if its trigger does not raise its kind, the trigger becomes that of the kind."""
+    try:
+        anomaly_kind(stored.trigger, stored.kind)
+    except ValueError as error:
+        log("detector", "anomaly_trigger_replaced", logging.ERROR, error, sensor=stored.sensor, id=stored.id)
+        return replace(stored, trigger=stored.kind)
+    return stored
 
 
 def load_forecasts(history: HistoryReader, monitor: SensorMonitor, start: int, stop: int) -> None:

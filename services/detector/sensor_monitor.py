@@ -12,7 +12,6 @@ from services.detector.classification import (
     Detection,
     classify,
     drift_detection,
-    incident_key,
     leak_detection,
     near_threshold,
     night_step_detection,
@@ -22,6 +21,7 @@ from services.detector.maintenance import MaintenanceWindows
 from services.detector.methods.night_flow import NIGHT_END_MINUTE
 from services.detector.reading_sequencer import ReadingSequencer
 from services.detector.sensor_model import SensorModel
+from shared.contract.anomaly_kinds import LAST_NIGHT_KEY, LEAK_KEY, SHIFT_KEY, incident_key
 from shared.contract.messages import (
     NOT_EVALUATED,
     Anomaly,
@@ -38,6 +38,8 @@ from shared.settings import Settings
 MINUTE = timedelta(minutes=1)
 SHIFT_ACCEPTED_AFTER, LOSS_ACCEPTED_AFTER = timedelta(hours=12), timedelta(days=3)
 """After this time a shift is accepted as the new level; a loss takes longer, until the nights have confirmed it."""
+EXPLAINING_KEYS = {SHIFT_KEY, LEAK_KEY, LAST_NIGHT_KEY}
+"""Keys of open anomalies that explain a drift."""
 TICK_CLOCK_TOLERANCE = timedelta(days=1)
 """If a tick is farther from the last reading than this, the tick's clock is not used for a silence."""
 
@@ -142,7 +144,7 @@ class SensorMonitor:
 
     def shift_persists(self, at: datetime) -> bool:
         """Whether the shift that opened the alarm still exists and is not yet accepted as the new level."""
-        alarm = self.alarms.open.get("shift")
+        alarm = self.alarms.open.get(SHIFT_KEY)
         if alarm is None:
             return False
         is_loss = alarm.anomaly.channel == "flow_rate" and (alarm.excess or 0.0) > 0.0
@@ -160,7 +162,7 @@ class SensorMonitor:
     def _update_alarms(self, at: datetime, detections: list[Detection], is_near: bool) -> Iterator[Anomaly]:
         for anomaly in self.alarms.update(at, detections, is_near):
             self.record_anomaly_span(anomaly)
-            if incident_key(anomaly.channel, anomaly.kind) == "shift":
+            if incident_key(anomaly.trigger, anomaly.channel, anomaly.kind) == SHIFT_KEY:
                 self._freeze_baseline(anomaly)
             yield anomaly
             if anomaly.state == "opened" and anomaly.method == "value":
@@ -183,7 +185,7 @@ class SensorMonitor:
             cleared = local_minute(anomaly.at)
             spans = self.model.history.anomaly_spans
             spans[:] = [(start, cleared if start == opened and end is None else end) for start, end in spans]
-            if "shift" not in self.alarms.open:
+            if SHIFT_KEY not in self.alarms.open:
                 self.model.flow.level_shift.baseline = self.model.pressure.level_shift.baseline = None
 
     def on_silence(self, at: datetime) -> Iterator[Anomaly]:
@@ -194,14 +196,14 @@ class SensorMonitor:
         yield from self._update_maintenance(at)
         flow, pressure = self.model.flow, self.model.pressure
         channel = flow.channel if flow.health.is_measured else pressure.channel
-        if f"{channel}.silence" not in self.alarms.open:
-            detection = Detection(f"{channel}.silence", channel, "system", "silence", "warning")
+        detection = Detection(trigger="silence", channel=channel, severity="warning")
+        if detection.key not in self.alarms.open:
             for anomaly in self.alarms.raise_or_continue(at, detection):
                 self.record_anomaly_span(anomaly)
                 yield anomaly
 
     def _clear_silence(self, at: datetime) -> Iterator[Anomaly]:
-        for key in [key for key in self.alarms.open if key.endswith(".silence")]:
+        for key in [key for key, alarm in self.alarms.open.items() if alarm.anomaly.trigger == "silence"]:
             opened, lasted = self.alarms.open[key].anomaly.opened_at, self.silent_minutes * MINUTE
             for anomaly in self.alarms.count_normal(
                 opened + lasted if at - opened > lasted + TICK_CLOCK_TOLERANCE else at, key
@@ -255,8 +257,8 @@ class SensorMonitor:
     def _evaluate_drift(self, at: datetime) -> Iterator[Anomaly]:
         """Update the drift anomalies at the change of day; a shift that another open alarm explains opens none."""
         for channel_model, shift in self.model.drift_results:
-            key = f"{channel_model.channel}.drift"
-            is_explained = key not in self.alarms.open and self.alarms.open.keys() & {"shift", "night", "last_night"}
+            key = incident_key("drift", channel_model.channel)
+            is_explained = key not in self.alarms.open and self.alarms.open.keys() & EXPLAINING_KEYS
             if shift is None or is_explained:
                 anomalies = self.alarms.clear(at, key)
             else:
@@ -264,25 +266,25 @@ class SensorMonitor:
             yield from self._recorded(anomalies)
 
     def _evaluate_night(self, at: datetime) -> Iterator[Anomaly]:
-        model, leak_alarm = self.model, self.alarms.open.get("night")
+        model, leak_alarm = self.model, self.alarms.open.get(LEAK_KEY)
         model.finish_night(leak_alarm.anomaly.opened_at.toordinal() if leak_alarm else 0)
         night_flow = model.night_flow
         if leak_alarm and night_flow.is_resolved:
-            yield from self._recorded(self.alarms.count_normal(at, "night"))
+            yield from self._recorded(self.alarms.count_normal(at, LEAK_KEY))
         elif night_flow.is_leaking:
             yield from self._recorded(self.alarms.raise_leak(at, leak_detection(night_flow, model.flow.expected_mean)))
-        is_explained = bool(self.alarms.open.keys() & {"shift", "night"})
+        is_explained = bool(self.alarms.open.keys() & {SHIFT_KEY, LEAK_KEY})
         if night_flow.night_step and not is_explained:
             yield from self._recorded(
                 self.alarms.raise_or_continue(at, night_step_detection(night_flow, night_flow.night_step))
             )
         elif is_explained or not night_flow.is_unknown:
-            yield from self._recorded(self.alarms.clear(at, "last_night"))
+            yield from self._recorded(self.alarms.clear(at, LAST_NIGHT_KEY))
 
 
 def clock_detection(minutes: int) -> Detection:
     """Return the detection of a clock set back by so many minutes (negative), or of a jump ahead that has returned."""
-    return Detection("clock", "flow_rate", "system", "clock", "warning", excess=float(minutes))
+    return Detection(trigger="clock", channel="flow_rate", severity="warning", excess=float(minutes))
 
 
 def local_minute(at: datetime) -> int:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 from services.detector.methods.forecast_deviation import current_hour_quantiles
 from services.detector.recovery import BACKFILL_DAYS, HistoryReader, StateRecovery, load_forecasts
 from services.detector.sensor_monitor import SensorMonitor
 from shared.contract.messages import (
     Anomaly,
+    Cause,
     Command,
     Criteria,
+    LocalizedText,
     Message,
     Prediction,
     Progress,
@@ -22,6 +24,7 @@ from shared.contract.messages import (
     Tick,
     Verdict,
 )
+from shared.contract.texts import localized
 from shared.domain.holiday_calendar import NO_HOLIDAYS, HolidayCalendar
 from shared.domain.series import DAY
 from shared.settings import Settings
@@ -40,6 +43,22 @@ LIVE_WINDOW = timedelta(hours=1)
 
 MAX_MAINTENANCE_MINUTES = 7 * 1440
 """Maximum length of a maintenance window; it may be scheduled again."""
+
+CAUSES: dict[str, Cause] = {cause: cause for cause in get_args(Cause)}
+
+ACKNOWLEDGED = LocalizedText("{id}: 확인했습니다", "{id}: acknowledged")
+UNKNOWN_ANOMALY = LocalizedText("ID가 {id!r}인 진행 중 이상이 없습니다", "no open anomaly has the id {id!r}")
+UNKNOWN_CAUSE = LocalizedText(
+    "원인 {cause!r}: 다음 중 하나를 지정하세요: {causes}", "unknown cause {cause!r}: expected one of {causes}"
+)
+INVALID_MINUTES = LocalizedText(
+    "minutes {minutes!r}: 0에서 {maximum} 사이의 정수를 지정하세요", "minutes must be 0 to {maximum}, not {minutes!r}"
+)
+UNKNOWN_SENSOR = LocalizedText("{sensor} 계측값이 아직 들어오지 않았습니다", "no reading received yet from {sensor}")
+NO_SENSOR = LocalizedText("아직 들어온 계측값이 없습니다", "no reading received yet from any sensor")
+MAINTENANCE_STARTED = LocalizedText("{until}까지 경보를 내지 않습니다", "alarms are suppressed until {until}")
+MAINTENANCE_ENDED = LocalizedText("경보를 다시 냅니다", "alarms are enabled again")
+"""Texts of responses."""
 
 
 class PendingReadings:
@@ -66,9 +85,7 @@ class Detector:
     """Consumes readings, forecasts and ticks; verdicts depend on readings and forecasts only."""
 
     name: ClassVar[str] = "detector"
-    consumes: ClassVar[tuple[type[Message], ...]] = (Reading, Tick, Prediction, Progress, Command)
     produces: ClassVar[tuple[type[Message], ...]] = (Verdict, Anomaly, Criteria, Response)
-    commands: ClassVar[tuple[str, ...]] = ("acknowledge", "silence")
 
     def __init__(self, settings: Settings, history: HistoryReader, calendar: HolidayCalendar = NO_HOLIDAYS) -> None:
         self._settings, self._history, self._calendar = settings, history, calendar
@@ -80,21 +97,7 @@ class Detector:
         yield from self._recover(relearn=False)
 
     def handle(self, message: Message) -> Iterator[Message]:
-        if isinstance(message, Reading):
-            return self._on_reading(message)
-        if isinstance(message, Prediction):
-            return self._on_prediction(message)
-        if isinstance(message, Tick):
-            return self._on_tick(message.at)
-        if isinstance(message, Command):
-            return (
-                self._on_silence_command(message)
-                if message.name == "silence"
-                else self._on_acknowledge_command(message)
-            )
-        if isinstance(message, Progress) and message.job == "import" and message.step == message.of > 0:
-            return self._recover(relearn=True)
-        return iter(())
+        return type(self).HANDLERS[type(message)](self, message)
 
     def end_batch(self) -> Iterator[Message]:
         return iter(())
@@ -183,8 +186,12 @@ class Detector:
                 del forecasts[next(iter(forecasts))]
         return self._drain(queue)
 
-    def _on_tick(self, at: datetime) -> Iterator[Message]:
-        self._last_tick_at = at
+    def _on_progress(self, progress: Progress) -> Iterator[Message]:
+        is_finished_import = progress.job == "import" and progress.step == progress.of > 0
+        return self._recover(relearn=True) if is_finished_import else iter(())
+
+    def _on_tick(self, tick: Tick) -> Iterator[Message]:
+        at = self._last_tick_at = tick.at
         for queue in self._queues.values():
             queue.ticks_without_reading += 1
             if queue.pending:
@@ -210,39 +217,70 @@ class Detector:
         hours_with_forecast = [hour for hour in queue.monitor.model.forecasts if first < hour <= last]
         return max(first, min(hours_with_forecast) - 1 if hours_with_forecast else last if whole_backlog else first)
 
+    def _on_command(self, command: Command) -> Iterator[Message]:
+        handler = type(self).COMMAND_HANDLERS.get(command.name)
+        return handler(self, command) if handler else iter(())
+
     def _on_acknowledge_command(self, command: Command) -> Iterator[Message]:
-        anomaly_id = command.arguments.get("id", "")
+        """Acknowledge an open anomaly, with the operator's name, note and confirmed cause if given."""
+        arguments = command.arguments
+        anomaly_id, cause = arguments.get("id", ""), arguments.get("cause", "")
+        if cause and cause not in CAUSES:
+            yield _response(command, False, UNKNOWN_CAUSE, cause=cause, causes=", ".join(CAUSES))
+            return
         for queue in self._queues.values():
-            if self._last_tick_at and (anomaly := queue.monitor.alarms.acknowledge(anomaly_id, self._last_tick_at)):
-                yield anomaly
-                yield Response(
-                    site=command.site,
-                    name=command.name,
-                    transaction=command.transaction,
-                    ok=True,
-                    text=f"{anomaly_id}: acknowledged",
+            if self._last_tick_at and (
+                anomaly := queue.monitor.alarms.acknowledge(
+                    anomaly_id,
+                    self._last_tick_at,
+                    by=arguments.get("by", ""),
+                    note=arguments.get("note", ""),
+                    cause=CAUSES.get(cause),
                 )
+            ):
+                yield anomaly
+                yield _response(command, True, ACKNOWLEDGED, id=anomaly_id)
                 return
-        text = f"no open anomaly has the id {anomaly_id!r}"
-        yield Response(site=command.site, name=command.name, transaction=command.transaction, ok=False, text=text)
+        yield _response(command, False, UNKNOWN_ANOMALY, id=anomaly_id)
 
     def _on_silence_command(self, command: Command) -> Iterator[Message]:
         """Start a maintenance window of so many minutes at one sensor, or at all."""
         sensor, minutes = command.arguments.get("sensor", ""), command.arguments.get("minutes", "")
         queues = [queue for name, queue in self._queues.items() if sensor in ("", name)]
-        error = ""
         if not (minutes.isascii() and minutes.isdigit() and int(minutes) <= MAX_MAINTENANCE_MINUTES):
-            error = f"minutes must be 0 to {MAX_MAINTENANCE_MINUTES}, not {minutes!r}"
+            yield _response(command, False, INVALID_MINUTES, maximum=MAX_MAINTENANCE_MINUTES, minutes=minutes)
         elif not queues or self._last_tick_at is None:
-            error = f"no reading received yet from {sensor or 'any sensor'}"
+            yield _response(command, False, UNKNOWN_SENSOR if sensor else NO_SENSOR, sensor=sensor)
         else:
             until = self._last_tick_at + timedelta(minutes=int(minutes))
             for queue in queues:
                 yield from queue.monitor.schedule_maintenance(self._last_tick_at, until)
-            text = f"alarms are suppressed until {until:%Y-%m-%d %H:%M}" if int(minutes) else "alarms are enabled again"
-            yield Response(site=command.site, name=command.name, transaction=command.transaction, ok=True, text=text)
-            return
-        yield Response(site=command.site, name=command.name, transaction=command.transaction, ok=False, text=error)
+            text = MAINTENANCE_STARTED if int(minutes) else MAINTENANCE_ENDED
+            yield _response(command, True, text, until=f"{until:%Y-%m-%d %H:%M}")
+
+    HANDLERS: ClassVar[dict[type[Message], Callable[..., Iterator[Message]]]] = {
+        Reading: _on_reading,
+        Tick: _on_tick,
+        Prediction: _on_prediction,
+        Progress: _on_progress,
+        Command: _on_command,
+    }
+    COMMAND_HANDLERS: ClassVar[dict[str, Callable[..., Iterator[Message]]]] = {
+        "acknowledge": _on_acknowledge_command,
+        "silence": _on_silence_command,
+    }
+    consumes: ClassVar[tuple[type[Message], ...]] = tuple(HANDLERS)
+    commands: ClassVar[tuple[str, ...]] = tuple(COMMAND_HANDLERS)
+
+
+def _response(command: Command, ok: bool, text: LocalizedText, **values: object) -> Response:
+    return Response(
+        site=command.site,
+        name=command.name,
+        transaction=command.transaction,
+        ok=ok,
+        text=localized(text.ko, text.en, **values),
+    )
 
 
 def _time_range(readings: Iterable[Reading]) -> tuple[int, int]:

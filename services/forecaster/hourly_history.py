@@ -62,6 +62,8 @@ class HourlyHistory:
         """Epoch seconds."""
         self.last_issued_hour: int | None = None
         """Newest hour with a forecast."""
+        self.is_last_forecast_empty = False
+        """Whether that forecast has no values."""
         self.jump_candidate: tuple[int, float | None, float | None] | None = None
         """A reading far ahead of all others, held until the next one arrives."""
         self.liveness, self.event_clock = SensorLiveness(), EventClock()
@@ -118,6 +120,14 @@ class HourlyHistory:
         """Return the mean of an hour; NaN with too few known minutes."""
         bucket = self.buckets.get(hour)
         return bucket.mean(CHANNELS.index(channel)) if bucket else np.nan
+
+    def has_values_before(self, hour: int) -> bool:
+        """Return whether the mean of any hour before an hour is known."""
+        return any(
+            number < hour and not np.isnan(bucket.mean(index))
+            for number, bucket in self.buckets.items()
+            for index in (0, 1)
+        )
 
     def window_before(self, hour: int) -> tuple[dict[Channel, Floats], NDArray[np.int64]]:
         """Return the means of the nine weeks before an hour by channel, newest last, and their local hours."""

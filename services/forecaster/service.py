@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from functools import partial
 from itertools import pairwise
@@ -64,7 +64,6 @@ class Forecaster:
     """Issues forecasts driven by a sensor's readings: the same ones whether ticks run ahead of them or not."""
 
     name: ClassVar[str] = "forecaster"
-    consumes: ClassVar[tuple[type[Message], ...]] = (Reading, Tick, ModelTrained, Progress)
     produces: ClassVar[tuple[type[Message], ...]] = (Prediction,)
     commands: ClassVar[tuple[str, ...]] = ()
 
@@ -79,6 +78,8 @@ class Forecaster:
         self.hourly_histories: dict[str, HourlyHistory] = {}
         self.models: dict[tuple[str, Channel], ForecastModel] = {}
         self.scorers: dict[str, ForecastScorer] = {}
+        self.last_import: Progress | None = None
+        """Newest progress of an import."""
 
     def start(self) -> Iterator[Message]:
         """Load stored history; yield the forecasts that are missing in it, and last the newest stored one."""
@@ -94,11 +95,10 @@ class Forecaster:
                 yield self._issue(sensor, hourly, hour)
             if issued is not None:
                 hourly.last_issued_hour = issued // HOUR
+                hourly.is_last_forecast_empty = newest is not None and _is_empty(newest)
             for previous, hour in pairwise([_last_hour_before(hourly, due), *due]):
                 yield from self._issue_until(sensor, hourly, hour, previous * HOUR)
-            if hourly.newest_reading is not None:
-                hourly.liveness.on_reading(hourly.newest_reading)
-                yield from self._issue_until(sensor, hourly, hourly.newest_reading // HOUR, None)
+            yield from self._issue_current_hour(sensor, hourly)
             if newest and issued is not None and hourly.last_issued_hour == issued // HOUR:
                 yield newest
 
@@ -125,16 +125,7 @@ class Forecaster:
         return [at // HOUR for at in self.history.hours_without_forecast(sensor, first, span[1] + HOUR)]
 
     def handle(self, message: Message) -> Iterator[Message]:
-        if isinstance(message, Reading):
-            return self._on_reading(message)
-        if isinstance(message, Tick):
-            return self._on_tick(int(message.at.timestamp()))
-        if isinstance(message, ModelTrained) and message.promoted:
-            self._activate_model(message)
-        elif isinstance(message, Progress) and message.job == "import" and message.step == message.of > 0:
-            for sensor in self.history.sensors():
-                self._load_history(sensor)
-        return iter(())
+        return type(self).HANDLERS[type(message)](self, message)
 
     def end_batch(self) -> Iterator[Message]:
         return iter(())
@@ -162,8 +153,31 @@ class Forecaster:
             yield from self._issue_until(sensor, hourly, at // HOUR, hourly.newest_reading)
         hourly.add(at, flow_rate, pressure)
 
-    def _on_tick(self, at: int) -> Iterator[Message]:
+    def _on_progress(self, progress: Progress) -> Iterator[Message]:
+        """Load imported history and issue the current hour; a retained message delivered again changes nothing."""
+        if progress.job != "import" or progress == self.last_import:
+            return
+        loaded = []
+        if progress.step == progress.of > 0:
+            loaded = [(sensor, self._load_history(sensor)) for sensor in self.history.sensors()]
+        self.last_import = progress  # only now: the queries may raise Unavailable and are then repeated
+        for sensor, hourly in loaded:
+            yield from self._issue_current_hour(sensor, hourly)
+
+    def _issue_current_hour(self, sensor: str, hourly: HourlyHistory) -> Iterator[Message]:
+        """Issue the forecast of the newest reading's hour, unless one with values was issued."""
+        if hourly.newest_reading is None:
+            return
+        hourly.liveness.on_reading(hourly.newest_reading)
+        hour = hourly.newest_reading // HOUR
+        if hourly.last_issued_hour == hour and hourly.is_last_forecast_empty and hourly.has_values_before(hour):
+            yield self._issue(sensor, hourly, hour)
+        else:
+            yield from self._issue_until(sensor, hourly, hour, None)
+
+    def _on_tick(self, tick: Tick) -> Iterator[Message]:
         """Issue forecasts of hours whose last minute has a reading, or whose sensor was silent since the last tick."""
+        at = int(tick.at.timestamp())
         for sensor, hourly in self.hourly_histories.items():
             hour = (hourly.on_tick(at) + MINUTE) // HOUR
             newest, issued = hourly.newest_reading, hourly.last_issued_hour
@@ -198,7 +212,7 @@ class Forecaster:
         scores = tuple(scorer.score_due(hour))
         for channel, week in zip(CHANNELS, (flow_rate, pressure), strict=True):
             scorer.add_forecast(hour, channel, week)
-        return Prediction(
+        issued = Prediction(
             site=self.site,
             sensor=sensor,
             issued_at=self._local_time(hour * HOUR),
@@ -206,6 +220,8 @@ class Forecaster:
             pressure=pressure,
             scores=scores,
         )
+        hourly.is_last_forecast_empty = _is_empty(issued)
+        return issued
 
     def _profile_forecast(self, hourly: HourlyHistory, hour: int, channel: Channel) -> Forecast:
         """Return the profile's forecast at the start of an hour of the last two weeks."""
@@ -215,7 +231,10 @@ class Forecaster:
     def _local_time(self, at: int) -> datetime:
         return datetime.fromtimestamp(at, self.zone)
 
-    def _activate_model(self, trained: ModelTrained) -> None:
+    def _on_model_trained(self, trained: ModelTrained) -> Iterator[Message]:
+        """Activate a promoted model, or the profile."""
+        if not trained.promoted:
+            return iter(())
         sensor, channel = trained.sensor, trained.channel
         model = self.load_model(trained.path, trained.checksum)
         if trained.id == PROFILE_MODEL_ID and model is None:
@@ -226,6 +245,7 @@ class Forecaster:
             log(self.name, "model_activated", sensor=sensor, channel=channel, model=model.id)
         else:
             log(self.name, "model_activation_failed", logging.ERROR, sensor=sensor, model=trained.id)
+        return iter(())
 
     def _add_sensor(self, sensor: str) -> HourlyHistory:
         hourly = self.hourly_histories[sensor] = HourlyHistory(self.zone)
@@ -257,7 +277,19 @@ class Forecaster:
         scores = self.history.scores(sensor, first - WINDOW_HOURS * HOUR, stop)
         return list(self.history.forecasts_for_hours(sensor, first, stop)), list(scores)
 
+    HANDLERS: ClassVar[dict[type[Message], Callable[..., Iterator[Message]]]] = {
+        Reading: _on_reading,
+        Tick: _on_tick,
+        ModelTrained: _on_model_trained,
+        Progress: _on_progress,
+    }
+    consumes: ClassVar[tuple[type[Message], ...]] = tuple(HANDLERS)
+
 
 def _last_hour_before(hourly: HourlyHistory, due: list[int]) -> int:
     """Return the last hour with readings before the first due hour."""
     return max((hour for hour in hourly.buckets if hour < due[0]), default=due[0] - 1) if due else 0
+
+
+def _is_empty(prediction: Prediction) -> bool:
+    return not prediction.flow_rate.p50 and not prediction.pressure.p50

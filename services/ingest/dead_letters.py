@@ -6,6 +6,7 @@ from pathlib import Path
 
 from services.ingest.sources.line_reader import BadLine
 from shared.contract.service import Unavailable
+from shared.contract.status_codes import problem
 
 MAX_FILE_BYTES = 2_000_000
 """Bytes; a larger file is renamed to .old.txt, which replaces the previous .old.txt."""
@@ -30,9 +31,9 @@ class DeadLetterFiles:
         path = self._folder / name
         try:
             with path.open("a", encoding="utf-8") as file:
-                file.write(f"{line.number}\t{line.reason}\t{line.raw.rstrip()}\n")
+                file.write(f"{line.number}\t{line.reason.en}\t{line.raw.rstrip()}\n")
                 full = file.tell() > MAX_FILE_BYTES
             if full:
                 path.replace(path.with_name(name.replace(".rejected.txt", ".rejected.old.txt")))
         except OSError as error:
-            raise Unavailable(f"{name} cannot be written; readings wait: {error.strerror}") from error
+            raise Unavailable(problem("rejected_not_writable", file=name, reason=error.strerror)) from error

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from shared.contract.messages import LocalizedText
+from shared.contract.texts import localized
+
 MAX_DUPLICATES_PER_TICK = 1000
 """Duplicate minutes of one sensor that are accepted between two ticks."""
 MAX_DAYS_REMEMBERED = 1000
@@ -18,8 +21,8 @@ class DuplicateLimiter:
         """Sensor to day since the epoch to a bit mask of its minutes."""
         self._duplicates: dict[str, int] = {}
 
-    def rejection_reason(self, sensor: str, at: datetime) -> str:
-        """Return why a reading is rejected; empty if it is accepted.
+    def rejection_reason(self, sensor: str, at: datetime) -> LocalizedText | None:
+        """Return why a reading is rejected; None if it is accepted.
 
         The sensor registry bounds the number of sensors before this check.
         """
@@ -30,11 +33,16 @@ class DuplicateLimiter:
             days[day] = seen | 1 << minute
             if len(days) > MAX_DAYS_REMEMBERED:
                 del days[next(iter(days))]
-            return ""
+            return None
         self._duplicates[sensor] = self._duplicates.get(sensor, 0) + 1
         if self._duplicates[sensor] <= MAX_DUPLICATES_PER_TICK:
-            return ""
-        return f"sensor {sensor}: more than {MAX_DUPLICATES_PER_TICK} duplicate readings between two ticks"
+            return None
+        return localized(
+            "센서 {sensor}: 1분 사이에 중복 계측값이 {limit}개를 넘었습니다",
+            "sensor {sensor}: more than {limit} duplicate readings between two ticks",
+            sensor=sensor,
+            limit=MAX_DUPLICATES_PER_TICK,
+        )
 
     def reset(self) -> None:
         """Reset the duplicate counters."""

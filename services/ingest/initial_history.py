@@ -10,6 +10,7 @@ from services.ingest.sources.simulator import Simulator, make_simulator
 from services.ingest.tick_clock import MIN_YEAR
 from shared.contract.messages import HistoryBatch, HistoryMinute
 from shared.contract.service import Unavailable
+from shared.contract.status_codes import problem
 from shared.domain.series import DAY, MINUTE
 from shared.runtime.safe_files import write_atomic
 from shared.settings import Settings
@@ -44,7 +45,7 @@ class SimulatedHistory:
         if not self._pending:
             return
         if (now := self._now()).year < MIN_YEAR:
-            raise Unavailable(f"this machine's clock says {now:%Y-%m-%d}; the simulator waits until it is set")
+            raise Unavailable(problem("clock_unset", date=f"{now:%Y-%m-%d}"))
         self._stop = int(now.timestamp()) // MINUTE * MINUTE
         self._start = self._stop - self._days * DAY
         chunks = [

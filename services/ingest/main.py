@@ -9,6 +9,7 @@ from services.ingest.source_poller import SourcePoller, TickFile
 from services.ingest.sources import SOURCES
 from services.ingest.spool import Spool
 from services.ingest.tick_clock import TickClock
+from shared.contract.status_codes import Problem
 from shared.runtime.loop import run
 from shared.runtime.mqtt_bus import MqttBus
 from shared.runtime.sensor_registry import SensorRegistry
@@ -47,10 +48,10 @@ def main() -> None:
     )
     bus = MqttBus("ingest", settings)
 
-    def status_text() -> str:
-        return "; ".join(filter(None, (service.warning, tick_clock.warning)))
+    def problems() -> list[Problem]:
+        return [problem for problem in (spool.problem, tick_clock.problem) if problem]
 
-    run(service, bus, poller, status_text, service.flush_minute)
+    run(service, bus, poller, problems, service.flush_minute)
 
 
 if __name__ == "__main__":

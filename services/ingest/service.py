@@ -10,6 +10,8 @@ from services.ingest.duplicate_limiter import DuplicateLimiter
 from services.ingest.retransmission import Retransmitter
 from services.ingest.sources.line_reader import BadLine, Measurement
 from shared.contract.messages import HistoryBatch, Message, Reading, Rejected, Stored, Tick
+from shared.contract.status_codes import Problem
+from shared.contract.texts import localized
 from shared.runtime.sensor_registry import SensorRegistry
 
 MAX_SEQ_JUMP = 1_000_000
@@ -31,7 +33,7 @@ class Spool(Protocol):
 
     boot_id: str
     next_seq: int
-    warning: str
+    problem: Problem | None
 
     def append(self, reading: Reading) -> None: ...
     def is_duplicate(self, measurement: Measurement) -> bool: ...
@@ -45,7 +47,6 @@ class Ingest:
     """Accepts measurements. `seq` numbers the readings of one spool, and `boot_id` identifies the spool."""
 
     name: ClassVar[str] = "ingest"
-    consumes: ClassVar[tuple[type[Message], ...]] = (Stored,)
     produces: ClassVar[tuple[type[Message], ...]] = (Reading, HistoryBatch, Tick, Rejected)
     commands: ClassVar[tuple[str, ...]] = ()
 
@@ -71,35 +72,39 @@ class Ingest:
         """Number of readings that are published but not yet stored with a verdict."""
         return self._spool.next_seq - 1 - self._completed_seq
 
-    @property
-    def warning(self) -> str:
-        """What the operator must know; empty if nothing."""
-        return self._spool.warning
-
     def start(self) -> Iterator[Message]:
         """Yield the initial history on a first start."""
         yield from self._initial_history
 
     def handle(self, message: Message | Measurement | BadLine) -> Iterator[Message]:
-        if isinstance(message, Measurement):
-            yield from self._accept(message)
-        elif isinstance(message, BadLine):
-            self._save_bad_line(message)
-            yield Rejected(self._site, f"{message.file}:{message.number}", message.reason, message.raw[:4000])
-        elif isinstance(message, Tick) and (self._tick is None or message.at > self._tick.at):
-            self._tick, self._minute_closed = message, True
+        return self.HANDLERS[type(message)](self, message)
+
+    def _on_bad_line(self, line: BadLine) -> Iterator[Message]:
+        self._save_bad_line(line)
+        yield Rejected(self._site, f"{line.file}:{line.number}", line.reason, line.raw[:4000])
+
+    def _on_tick(self, tick: Tick) -> Iterator[Message]:
+        """Publish a tick of the source with the position of the spool."""
+        if self._tick is None or tick.at > self._tick.at:
+            self._tick, self._minute_closed = tick, True
             self._duplicates.reset()
-            yield replace(message, boot_id=self._spool.boot_id, seq=self._spool.next_seq - 1)
-        elif isinstance(message, Stored) and message.boot_id == self._spool.boot_id:
-            if message.seq > self._spool.next_seq + MAX_SEQ_JUMP:
-                yield Rejected(
-                    self._site,
-                    "stored",
-                    f"seq is too far ahead of the spool, which is at {self._spool.next_seq}",
-                    f"{message}",
-                )
-            else:
-                self._on_stored(message)
+            yield replace(tick, boot_id=self._spool.boot_id, seq=self._spool.next_seq - 1)
+
+    def _on_stored(self, stored: Stored) -> Iterator[Message]:
+        if stored.boot_id != self._spool.boot_id:
+            return
+        if stored.seq > self._spool.next_seq + MAX_SEQ_JUMP:
+            reason = localized(
+                "일련번호가 스풀({seq})보다 너무 앞서 있습니다",
+                "seq is too far ahead of the spool, which is at {seq}",
+                seq=self._spool.next_seq,
+            )
+            yield Rejected(self._site, "stored", reason, f"{stored}")
+            return
+        self._spool.advance_to(stored.seq + 1)
+        self._spool.mark_stored(stored.seq)
+        self._completed_seq = min(stored.seq, stored.judged)
+        self._retransmitter.on_stored(stored)
 
     def end_batch(self) -> Iterator[Message]:
         """Flush the spool and retransmit missing readings.
@@ -117,13 +122,7 @@ class Ingest:
             self._spool.flush()
             self._retransmitter.on_minute()
 
-    def _on_stored(self, stored: Stored) -> None:
-        self._spool.advance_to(stored.seq + 1)
-        self._spool.mark_stored(stored.seq)
-        self._completed_seq = min(stored.seq, stored.judged)
-        self._retransmitter.on_stored(stored)
-
-    def _accept(self, measurement: Measurement) -> Iterator[Message]:
+    def _on_measurement(self, measurement: Measurement) -> Iterator[Message]:
         """Yield a Reading or a Rejected; nothing if the spool already has the measurement from before a restart."""
         sensor, flow_rate, pressure = measurement.sensor, measurement.flow_rate, measurement.pressure
         if reason := self._registry.rejection_reason(sensor) or self._duplicates.rejection_reason(
@@ -144,3 +143,12 @@ class Ingest:
             )
             spool.append(reading)
             yield reading
+
+    HANDLERS: ClassVar[dict[type, Callable[..., Iterator[Message]]]] = {
+        Measurement: _on_measurement,
+        BadLine: _on_bad_line,
+        Tick: _on_tick,
+        Stored: _on_stored,
+    }
+    consumes: ClassVar[tuple[type[Message], ...]] = (Stored,)
+    """From the broker; the other types come from the source."""

@@ -18,6 +18,7 @@ from services.ingest.sources.parser import Measurement
 from shared.contract.codec import validate
 from shared.contract.messages import Reading
 from shared.contract.service import Unavailable
+from shared.contract.status_codes import Problem, problem
 from shared.runtime.log import log
 from shared.runtime.safe_files import fsync_path, open_regular_file
 
@@ -59,8 +60,8 @@ class Spool:
         self.boot_id = _boot_id_of(segments[-1]) if segments else uuid.uuid4().hex[:12]
         self.next_seq = 0
         """seq of the next reading."""
-        self.warning = ""
-        """What the operator must know: readings that are about to be dropped, or were dropped."""
+        self.problem: Problem | None = None
+        """Readings that are about to be dropped, or were dropped."""
         self._stored_seq = -1
         self._minutes = 0
         self._possible_duplicates: set[MeasurementKey] = set()
@@ -86,7 +87,7 @@ class Spool:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             os.ftruncate(self._file, self._size)
-            raise Unavailable(f"the spool cannot be written; readings wait: {error.strerror}") from error
+            raise Unavailable(problem("spool_not_writable", reason=error.strerror)) from error
         self._size += len(line)
         self.next_seq = reading.seq + 1
 
@@ -104,7 +105,7 @@ class Spool:
         try:
             os.fsync(self._file)
         except OSError as error:
-            raise Unavailable(f"the spool cannot be flushed; readings wait: {error.strerror}") from error
+            raise Unavailable(problem("spool_not_flushable", reason=error.strerror)) from error
 
     def on_position_committed(self) -> None:
         """Start a new segment when it is due and drop old ones.
@@ -189,22 +190,20 @@ class Spool:
         sizes = {segment: segment.stat().st_size for segment in segments}
         ages = self._ages(segments)
         total = sum(sizes.values())
-        unstored_bytes, dropped = 0, self.warning.startswith(DROPPED_TEXT)
+        unstored_bytes, dropped = 0, self.problem is not None and self.problem.code == "readings_dropped"
         for segment, follower in pairwise(segments):
             is_stored = _first_seq_of(follower) - 1 <= self._stored_seq
             if (is_stored and ages[segment] >= self._retention_minutes) or total > self._max_bytes:
                 segment.unlink()
                 total -= sizes[segment]
                 if not is_stored:
-                    self.warning, dropped = f"{DROPPED_TEXT} up to number {_first_seq_of(follower) - 1}", True
+                    self.problem, dropped = problem("readings_dropped", seq=_first_seq_of(follower) - 1), True
             elif not is_stored:
                 unstored_bytes += sizes[segment]
         if not unstored_bytes:
-            self.warning = ""
+            self.problem = None
         elif unstored_bytes > WARN_SHARE * self._max_bytes and not dropped:
-            self.warning = (
-                f"{unstored_bytes / 1e6:.0f} MB of the spool are not stored by db_writer; readings will soon be dropped"
-            )
+            self.problem = problem("spool_filling", megabytes=round(unstored_bytes / 1e6))
 
     def _ages(self, segments: list[Path]) -> dict[Path, int]:
         """Return the minutes that ingest has run since each complete segment was closed."""
@@ -247,7 +246,7 @@ class Spool:
 class NullSpool:
     """Null object for a replay: nothing is kept, because a replay can be repeated."""
 
-    warning = ""
+    problem: Problem | None = None
 
     def __init__(self, boot_id: str) -> None:
         self.boot_id, self.next_seq = boot_id, 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from shared.contract.status_codes import Problem, problem
 from shared.domain.series import MINUTE
 
 JUMP_MINUTES = 60
@@ -20,8 +21,6 @@ MAX_PACE_MINUTES = 10
 """Largest advance of the newest reading within a minute for live readings; a backlog advances faster."""
 MISMATCH_MINUTES = 5
 """Consecutive minutes in which live readings and the clock differ before the status reports it."""
-
-ADVICE = "ticks continue without it; set the clock"
 
 
 class TickClock:
@@ -39,16 +38,15 @@ class TickClock:
         """Minute of the newest reading since the previous tick."""
         self._previous_reading: int | None = None
         self._mismatch_minutes, self._reading_offset = 0, 0
-        self._clock_warning = ""
+        self._clock_problem: Problem | None = None
 
     @property
-    def warning(self) -> str:
-        """What the operator must know about the clock; empty while it is plausible."""
-        if self._clock_warning or self._mismatch_minutes < MISMATCH_MINUTES:
-            return self._clock_warning
-        side = "ahead of" if self._reading_offset > 0 else "behind"
-        difference = humanise_minutes(abs(self._reading_offset))
-        return f"the meter's clock is {difference} {side} this machine's: correct the wrong clock"
+    def problem(self) -> Problem | None:
+        """Problem of the clock; None while it is plausible."""
+        if self._clock_problem or self._mismatch_minutes < MISMATCH_MINUTES:
+            return self._clock_problem
+        key = "meter_clock_ahead" if self._reading_offset > 0 else "meter_clock_behind"
+        return _span_problem(key, abs(self._reading_offset))
 
     def observe_reading(self, minute: int) -> None:
         """Record the minute of a reading."""
@@ -70,22 +68,17 @@ class TickClock:
     def _next_minute(self, clock: int, last: int) -> int | None:
         step = clock - last
         if 0 < step <= JUMP_MINUTES or (step > 0 and self._is_confirmed(clock, last)):
-            self._clock_warning, self._skipped_last = "", False
+            self._clock_problem, self._skipped_last = None, False
             return clock
         if step > 0:
-            self._clock_warning = (
-                f"this machine's clock jumped {humanise_minutes(step - 1)} ahead and nothing confirms it: {ADVICE}"
-            )
+            self._clock_problem = _span_problem("clock_unconfirmed", step - 1)
             return last + 1
         if step < -SLEW_LIMIT_MINUTES:
-            self._clock_warning = f"this machine's clock is {humanise_minutes(-step)} behind its earlier time: {ADVICE}"
+            self._clock_problem = _span_problem("clock_behind", -step)
             return last + 1
         self._skipped_last = not self._skipped_last
         if step < -2:
-            self._clock_warning = (
-                "this machine's clock was set back: ticks run at half pace until it has caught up "
-                f"{humanise_minutes(-step)}"
-            )
+            self._clock_problem = _span_problem("clock_set_back", -step)
         return None if self._skipped_last else last + 1
 
     def _is_confirmed(self, clock: int, last: int) -> bool:
@@ -105,9 +98,10 @@ class TickClock:
         self._mismatch_minutes = self._mismatch_minutes + 1 if live and abs(self._reading_offset) > JUMP_MINUTES else 0
 
 
-def humanise_minutes(minutes: int) -> str:
-    """Return a duration in words."""
-    for unit, length in (("days", 1440), ("hours", 60)):
+def _span_problem(key: str, minutes: int) -> Problem:
+    """Return a problem whose text contains a duration."""
+    for length, korean, english in ((1440, "일", "days"), (60, "시간", "hours")):
         if minutes >= 2 * length:
-            return f"{minutes / length:.0f} {unit}"
-    return f"{minutes} minutes"
+            number = f"{minutes / length:.0f}"
+            return problem(key, span=f"{number} {english}", span_ko=f"{number}{korean}")
+    return problem(key, span=f"{minutes} minutes", span_ko=f"{minutes}분")

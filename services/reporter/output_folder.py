@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from shared.contract.service import Unavailable
+from shared.contract.status_codes import problem
 from shared.runtime.log import log
 from shared.runtime.safe_files import read_limited, write_atomic
 
@@ -28,7 +29,7 @@ class OutputFolder:
         try:
             write_atomic(self._path / name, text)
         except OSError as error:
-            raise Unavailable(f"{name} cannot be written; lines wait: {error.strerror}") from error
+            raise Unavailable(problem("output_not_writable", file=name, reason=error.strerror)) from error
 
     def read(self, name: str) -> str:
         try:

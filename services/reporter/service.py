@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import ClassVar, Protocol
 from zoneinfo import ZoneInfo
 
@@ -73,7 +72,6 @@ class Reporter:
     """Collects the lines of each minute; a minute without a reading gets its line when the next minute has closed."""
 
     name: ClassVar[str] = "reporter"
-    consumes: ClassVar[tuple[type[Message], ...]] = (Verdict, Prediction, Anomaly, Tick)
     produces: ClassVar[tuple[type[Message], ...]] = ()
     commands: ClassVar[tuple[str, ...]] = ()
 
@@ -121,19 +119,23 @@ class Reporter:
         return iter(())
 
     def handle(self, message: Message) -> Iterator[Message]:
-        if isinstance(message, Verdict):
-            at = int(message.at.timestamp())
-            self._liveness[message.sensor].on_reading(at)
-            self._clock.on_verdict(at)
-            self._add_line(message.sensor, self._clock.minute_key_at(at), alert_line(message))
-        elif isinstance(message, Tick):
-            self._tick = message
-            self._on_tick(message.at)
-        elif isinstance(message, Prediction):
-            self._on_prediction(message)
-        elif isinstance(message, Anomaly) and message.kind == "silence":
-            (self._silent_sensors.discard if message.state == "cleared" else self._silent_sensors.add)(message.sensor)
+        self.HANDLERS[type(message)](self, message)
         return iter(())
+
+    def _on_verdict(self, verdict: Verdict) -> None:
+        at = int(verdict.at.timestamp())
+        self._liveness[verdict.sensor].on_reading(at)
+        self._clock.on_verdict(at)
+        self._add_line(verdict.sensor, self._clock.minute_key_at(at), alert_line(verdict))
+
+    def _on_anomaly(self, anomaly: Anomaly) -> None:
+        """Remember silent sensors: their lines show the system flags."""
+        if anomaly.kind != "silence":
+            return
+        if anomaly.state == "cleared":
+            self._silent_sensors.discard(anomaly.sensor)
+        else:
+            self._silent_sensors.add(anomaly.sensor)
 
     def end_batch(self) -> Iterator[Message]:
         """Write changed files. Raises Unavailable if it fails; the next call writes all of them."""
@@ -181,10 +183,11 @@ class Reporter:
         if line := self._blocks.line(hour, prediction.sensor):
             self._add_line(prediction.sensor, hour, alert_columns(line))
 
-    def _on_tick(self, tick: datetime) -> None:
+    def _on_tick(self, tick: Tick) -> None:
         """Add lines for missing readings of the previous minute and of every block that is over."""
+        self._tick = tick
         clock = self._clock
-        clock.on_tick(tick)
+        clock.on_tick(tick.at)
         if clock.is_set_back(self._blocks.last_closed):
             self._blocks.last_closed = clock.resume_block()
             self._first_blocks = {
@@ -313,6 +316,14 @@ class Reporter:
         lines = self._folder.read(name).split("\n")
         parsed = ((parse_line(line, len(self._hours)), line) for line in lines)
         return [(*key, line) for key, line in parsed if key and key[1] <= last]
+
+    HANDLERS: ClassVar[dict[type[Message], Callable[..., None]]] = {
+        Verdict: _on_verdict,
+        Prediction: _on_prediction,
+        Anomaly: _on_anomaly,
+        Tick: _on_tick,
+    }
+    consumes: ClassVar[tuple[type[Message], ...]] = tuple(HANDLERS)
 
 
 def outbox_name(block: str) -> str:

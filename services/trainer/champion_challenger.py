@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.trainer.diebold_mariano import diebold_mariano_p_value
-from shared.contract.messages import SCORED_HORIZONS
+from shared.contract.messages import SCORED_HORIZONS, LocalizedText
+from shared.contract.texts import localized
 from shared.domain.series import Floats, Ints
+from shared.models.model_messages import join_texts
 
 QUANTILE_LEVELS = np.array([0.1, 0.5, 0.9])
 SIGNIFICANCE, LIKELY_LEVEL = 0.05, 0.25
@@ -16,13 +18,15 @@ SIGNIFICANCE, LIKELY_LEVEL = 0.05, 0.25
 MIN_GAIN = 0.01
 """Overall gain that a candidate needs: the active model is known from its scores, a candidate is not."""
 
+PROFILE_NAME = LocalizedText("프로파일", "the profile")
+
 
 @dataclass(frozen=True)
 class Decision:
     """The outcome of champion against challenger."""
 
     promoted: bool
-    reason: str
+    reason: LocalizedText
     metrics: dict[str, float]
 
 
@@ -74,7 +78,12 @@ def compare(actuals: Floats, candidate: Floats, rival: Floats, days: Ints) -> Co
 
 
 def decide(
-    actuals: Floats, candidate: Floats, champion: Floats, champion_name: str, days: Ints, profile: Floats | None = None
+    actuals: Floats,
+    candidate: Floats,
+    champion: Floats,
+    champion_name: LocalizedText,
+    days: Ints,
+    profile: Floats | None = None,
 ) -> Decision:
     """Decide whether a candidate replaces the champion; `profile`: the profile's forecasts, where it is no champion.
 
@@ -87,25 +96,22 @@ def decide(
     ratios = [own[metric] / max(other[metric], 1e-12) for metric in ("pinball", "mae")]
     comparisons = {champion_name: compare(actuals, candidate, champion, days)}
     if profile is not None:
-        comparisons["the profile"] = compare(actuals, candidate, profile, days)
+        comparisons[PROFILE_NAME] = compare(actuals, candidate, profile, days)
     gain = 1.0 - sum(ratios) / len(ratios)
     refusals = [
-        f"surely worse than {rival} {_horizons_text(comparison.worse_horizons)}"
+        _worse_text(rival, comparison.worse_horizons)
         for rival, comparison in comparisons.items()
         if comparison.worse_horizons
     ]
     if gain < MIN_GAIN:
-        refusals.insert(0, f"gains less than {100 * MIN_GAIN:.0f} % as a whole" if gain > 0 else "not lower as a whole")
+        refusals.insert(0, _gain_text(gain))
     elif not comparisons[champion_name].is_better(SIGNIFICANCE if profile is not None else LIKELY_LEVEL):
-        refusals.append("what is better may be luck")
-    reason = (
-        f"{'not better' if refusals else 'better'} than {champion_name} on {len(actuals)} held-back hours: "
-        f"pinball {ratios[0]:.3f}, mean error {ratios[1]:.3f} of its"
-    )
-    reason = "; ".join([f"{reason}{_ratios_text(comparisons[champion_name])}", *refusals])
+        refusals.append(LocalizedText("개선이 우연일 수 있습니다", "what is better may be luck"))
+    result = _result_text(not refusals, champion_name, len(actuals), ratios)
+    reason = join_texts("; ", [result, _ratios_text(comparisons[champion_name]), *refusals])
     metrics = {**own, **_prefixed("used", other, comparisons[champion_name])}
     if profile is not None:
-        metrics |= _prefixed("profile", error_metrics(actuals, profile), comparisons["the profile"])
+        metrics |= _prefixed("profile", error_metrics(actuals, profile), comparisons[PROFILE_NAME])
     else:
         metrics |= _prefixed("profile", other, comparisons[champion_name])
     return Decision(not refusals, reason, metrics)
@@ -123,16 +129,54 @@ def _scored_horizons(errors: Floats) -> list[int]:
     return [horizon for horizon in SCORED_HORIZONS if not np.isnan(errors[:, horizon]).all()]
 
 
-def _ratios_text(comparison: Comparison) -> str:
-    parts = (
-        f"at {horizon} h {ratio:.3f} (chance {comparison.p_values[horizon]:.3f})"
-        for horizon, ratio in comparison.loss_ratios.items()
+def _result_text(is_better: bool, rival: LocalizedText, hours: int, ratios: list[float]) -> LocalizedText:
+    return localized(
+        "평가 기간 {hours}시간에서 {rival_ko}보다 {result_ko}: 핀볼 손실 {pinball:.3f}배, 평균 오차 {error:.3f}배",
+        "{result} than {rival} on {hours} held-back hours: pinball {pinball:.3f}, mean error {error:.3f} of its",
+        result_ko="낫습니다" if is_better else "낫지 않습니다",
+        result="better" if is_better else "not better",
+        rival_ko=rival.ko,
+        rival=rival.en,
+        hours=hours,
+        pinball=ratios[0],
+        error=ratios[1],
     )
-    return "; pinball " + ", ".join(parts)
 
 
-def _horizons_text(horizons: list[int]) -> str:
-    return "at " + ", ".join(f"{horizon} h" for horizon in horizons)
+def _ratios_text(comparison: Comparison) -> LocalizedText:
+    parts = [
+        localized(
+            "{horizon}시간 앞 {ratio:.3f}배(p값 {p_value:.3f})",
+            "at {horizon} h {ratio:.3f} (chance {p_value:.3f})",
+            horizon=horizon,
+            ratio=ratio,
+            p_value=comparison.p_values[horizon],
+        )
+        for horizon, ratio in comparison.loss_ratios.items()
+    ]
+    joined = join_texts(", ", parts)
+    return LocalizedText(f"핀볼 손실 {joined.ko}", f"pinball {joined.en}")
+
+
+def _worse_text(rival: LocalizedText, horizons: list[int]) -> LocalizedText:
+    return localized(
+        "{horizons_ko} 앞 예측은 {rival_ko}보다 유의하게 나쁩니다",
+        "surely worse than {rival} at {horizons}",
+        rival_ko=rival.ko,
+        rival=rival.en,
+        horizons_ko=", ".join(f"{horizon}시간" for horizon in horizons),
+        horizons=", ".join(f"{horizon} h" for horizon in horizons),
+    )
+
+
+def _gain_text(gain: float) -> LocalizedText:
+    if gain > 0:
+        return localized(
+            "전체 개선이 {percent:.0f} % 미만입니다",
+            "gains less than {percent:.0f} % as a whole",
+            percent=100 * MIN_GAIN,
+        )
+    return LocalizedText("전체 오차가 줄지 않았습니다", "not lower as a whole")
 
 
 def _prefixed(prefix: str, metrics: dict[str, float], comparison: Comparison) -> dict[str, float]:

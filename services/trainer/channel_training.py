@@ -14,10 +14,11 @@ import joblib
 import numpy as np
 
 from services.trainer import network
-from services.trainer.champion_challenger import Decision, decide
+from services.trainer.champion_challenger import PROFILE_NAME, Decision, decide
 from services.trainer.network import Epoch
 from services.trainer.samples import Dataset, split
 from services.trainer.training_data import HourlySeries
+from shared.contract.texts import technical
 from shared.domain.features import FEATURES_VERSION, ModelInputs, Scaler, to_quantiles
 from shared.domain.series import HOUR, Floats
 from shared.models import store
@@ -91,10 +92,10 @@ def compare_with_champion(series: HourlySeries, candidate: LiteRTModel, dataset:
     try:
         champion = load_litert_model(folder)
     except ModelError:
-        return decide(actuals, by_candidate, profile, "the profile", days)
+        return decide(actuals, by_candidate, profile, PROFILE_NAME, days)
     champion_inputs = (series.inputs_at(int(hour), champion.scaler) for hour in dataset.holdout_hours)
     by_champion = np.stack([_quantiles(champion, inputs) for inputs in champion_inputs if inputs])
-    return decide(actuals, by_candidate, by_champion, champion.id, days, profile)
+    return decide(actuals, by_candidate, by_champion, technical(champion.id), days, profile)
 
 
 def _quantiles(model: LiteRTModel, inputs: ModelInputs) -> Floats:
@@ -109,7 +110,7 @@ def _save(
     folder = data / model_folder(series)
     if not result.promoted:
         result = replace(result, path=f"{result.path}/versions/{result.id}")
-    manifest = {**asdict(result), "site": site, "features": FEATURES_VERSION, "scaler": asdict(scaler)}
+    manifest = {**result.to_manifest(), "site": site, "features": FEATURES_VERSION, "scaler": asdict(scaler)}
     with store.exclusive_lock(folder):
         store.recover(folder)
         store.save_version(folder, files, manifest)

@@ -28,9 +28,9 @@ def main() -> None:
     site, zone = settings.site.name, settings.zone
     history = History(settings.database, zone, site)
     selector = ModelSelector(site, zone, ModelRegistry(settings.data), history)
-    trainer = Trainer(site, zone, settings.training, runner, now, selector)
+    trainer = Trainer(site, zone, settings.training, runner, now, selector, lambda: bool(history.sensors()))
     try:
-        run(trainer, MqttBus("trainer", settings), status_text=lambda: selector.status_text)
+        run(trainer, MqttBus("trainer", settings), problems=selector.problems)
     finally:
         runner.stop()
 

@@ -9,7 +9,16 @@ from typing import NamedTuple
 import numpy as np
 
 from services.trainer.diebold_mariano import diebold_mariano_p_value
-from shared.contract.messages import CHANNELS, PROFILE_MODEL_ID, SCORED_HORIZONS, Channel, Prediction, Score
+from shared.contract.messages import (
+    CHANNELS,
+    PROFILE_MODEL_ID,
+    SCORED_HORIZONS,
+    Channel,
+    LocalizedText,
+    Prediction,
+    Score,
+)
+from shared.contract.texts import localized
 from shared.domain.series import DAY, HOUR, Floats
 
 WINDOW_SECONDS, KEPT_SECONDS = 14 * DAY, 15 * DAY
@@ -23,8 +32,6 @@ SIGNIFICANCE = 0.01
 """Significance level of a degradation; lower than a candidate's, since the test is repeated each night."""
 EVALUATION_HOUR = 3
 """Local hour of the evaluation, once a day: each further test adds a chance of a false result."""
-DEGRADED_REASON = "worse than the profile for two weeks"
-"""Part of the stored reason of a demotion."""
 
 
 class Degradation(NamedTuple):
@@ -32,7 +39,7 @@ class Degradation(NamedTuple):
 
     sensor: str
     channel: Channel
-    reason: str
+    reason: LocalizedText
 
 
 class ErrorPair(NamedTuple):
@@ -70,8 +77,8 @@ class ModelMonitor:
             ):
                 yield Degradation(prediction.sensor, channel, reason)
 
-    def _degradation_reason(self, sensor: str, channel: str, model: str, now: int) -> str:
-        """Return why a model counts as degraded: worse overall and significantly at one horizon; else ""."""
+    def _degradation_reason(self, sensor: str, channel: str, model: str, now: int) -> LocalizedText | None:
+        """Return why a model counts as degraded: worse overall and significantly at one horizon; else None."""
         ratios, p_values = {}, []
         for horizon in SCORED_HORIZONS:
             pairs = self._error_pairs[sensor, channel, horizon]
@@ -83,9 +90,14 @@ class ModelMonitor:
                 days = (now - HOUR - np.array(list(in_window))) // DAY
                 p_values.append(diebold_mariano_p_value(model_errors - profile_errors, days, horizon))
         if not ratios or sum(ratios.values()) <= len(ratios) or max(p_values) < 1 - SIGNIFICANCE / len(p_values):
-            return ""
-        ratios_text = ", ".join(f"{ratio:.2f} at {horizon} h" for horizon, ratio in ratios.items())
-        return f"{model} was {DEGRADED_REASON}: mean error {ratios_text} of its"
+            return None
+        return localized(
+            "{model} 모델이 2주 동안 프로파일보다 나빴습니다: 평균 오차 {ratios_ko}",
+            "{model} was worse than the profile for two weeks: mean error {ratios} of its",
+            model=model,
+            ratios_ko=", ".join(f"{horizon}시간 앞 {ratio:.2f}배" for horizon, ratio in ratios.items()),
+            ratios=", ".join(f"{ratio:.2f} at {horizon} h" for horizon, ratio in ratios.items()),
+        )
 
     def _drop_old(self, sensor: str, channel: str, now: int) -> None:
         for horizon in SCORED_HORIZONS:

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from services.trainer.model_monitor import DEGRADED_REASON, KEPT_SECONDS, ModelMonitor
-from shared.contract.messages import PROFILE_MODEL_ID, Command, Message, ModelTrained, Prediction, Response, Score
+from services.trainer.model_monitor import KEPT_SECONDS, ModelMonitor
+from shared.contract.messages import (
+    PROFILE_MODEL_ID,
+    Command,
+    LocalizedText,
+    Message,
+    ModelTrained,
+    Prediction,
+    Response,
+    Score,
+)
+from shared.contract.status_codes import Problem, problem
+from shared.contract.texts import technical
 from shared.models.manifest import ModelError
-from shared.models.model_messages import OPERATOR_REASON, activation_text, to_model_trained
+from shared.models.model_messages import (
+    KOREAN_CHANNEL_NAMES,
+    OPERATOR_REASON,
+    activation_text,
+    to_model_trained,
+)
 from shared.models.training_result import TrainingResult
 from shared.runtime.log import log
 
@@ -22,7 +38,16 @@ class Registry(Protocol):
         """Return the active models."""
         ...
 
-    def activate(self, version: str, at: int, reason: str, sensor: str = "", channel: str = "") -> list[TrainingResult]:
+    def activate(
+        self,
+        version: str,
+        at: int,
+        reason: LocalizedText,
+        sensor: str = "",
+        channel: str = "",
+        *,
+        demotion: bool = False,
+    ) -> list[TrainingResult]:
         """Activate a stored version, or "profile". Raises ModelError; then nothing has changed."""
         ...
 
@@ -44,13 +69,12 @@ class ModelSelector:
         self._demoted: set[tuple[str, str]] = set()
         """Sensors and channels whose degraded model was replaced by the profile."""
 
-    @property
-    def status_text(self) -> str:
-        """Names the forecasts that follow the profile because their model has degraded; empty when none does."""
-        if not self._demoted:
-            return ""
-        names = ", ".join(" ".join(channel) for channel in sorted(self._demoted))
-        return f"the forecasts of {names} follow the profile: their model was worse for two weeks"
+    def problems(self) -> Sequence[Problem]:
+        """Return a problem for each channel whose forecasts follow the profile because its model has degraded."""
+        return [
+            problem("model_deactivated", sensor=sensor, channel=channel, channel_ko=KOREAN_CHANNEL_NAMES[channel])
+            for sensor, channel in sorted(self._demoted)
+        ]
 
     def start(self) -> Iterator[Message]:
         """Load the scores of the last two weeks and report the active models."""
@@ -62,8 +86,7 @@ class ModelSelector:
     def to_message(self, result: TrainingResult) -> ModelTrained:
         """Return the message on a trained or activated model."""
         if result.promoted:
-            is_demotion = result.id == PROFILE_MODEL_ID and DEGRADED_REASON in result.reason
-            (self._demoted.add if is_demotion else self._demoted.discard)((result.sensor, result.channel))
+            (self._demoted.add if result.demotion else self._demoted.discard)((result.sensor, result.channel))
         return to_model_trained(result, self._site, self._zone)
 
     def on_use_command(self, command: Command, at: int) -> Iterator[Message]:
@@ -73,9 +96,8 @@ class ModelSelector:
             activated = self._registry.activate(version, at, OPERATOR_REASON, sensor, channel)
         except (ModelError, OSError) as error:
             log("trainer", "model_activation_failed", logging.ERROR, text=str(error))
-            yield Response(
-                site=self._site, name="use", transaction=command.transaction, ok=False, text=str(error)[:4000]
-            )
+            text = error.text if isinstance(error, ModelError) else technical(error)
+            yield Response(site=self._site, name="use", transaction=command.transaction, ok=False, text=text)
             return
         for result in activated:
             log("trainer", "model_activated", model=result.id, sensor=result.sensor, channel=result.channel)
@@ -85,7 +107,7 @@ class ModelSelector:
             name="use",
             transaction=command.transaction,
             ok=True,
-            text=activation_text(version, activated)[:4000],
+            text=activation_text(version, activated),
         )
 
     def on_prediction(self, prediction: Prediction, busy: bool) -> Iterator[ModelTrained]:
@@ -93,6 +115,7 @@ class ModelSelector:
         for degradation in self._monitor.on_prediction(prediction):
             sensor, channel, reason = degradation
             if not busy and (sensor, channel) not in self._demoted:
-                log("trainer", "model_demoted", logging.WARNING, sensor=sensor, text=reason)
+                log("trainer", "model_demoted", logging.WARNING, sensor=sensor, text=reason.en)
                 at = int(prediction.issued_at.timestamp())
-                yield from map(self.to_message, self._registry.activate(PROFILE_MODEL_ID, at, reason, sensor, channel))
+                activated = self._registry.activate(PROFILE_MODEL_ID, at, reason, sensor, channel, demotion=True)
+                yield from map(self.to_message, activated)

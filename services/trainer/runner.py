@@ -16,6 +16,7 @@ from services.trainer.training_protocol import (
     decode_record,
     encode_request,
 )
+from shared.contract.texts import localized
 
 
 class Runner(Protocol):
@@ -72,8 +73,12 @@ class SubprocessRunner:
             return records
         process.stdout.close()
         self.process = None
-        failure = [TrainingFailed(f"the training process ended with exit code {exit_code}")] if exit_code else []
-        return [*records, *failure, TrainingEnded()]
+        text = localized(
+            "학습 프로세스가 종료 코드 {code}번으로 끝났습니다",
+            "the training process ended with exit code {code}",
+            code=exit_code,
+        )
+        return [*records, *([TrainingFailed(text)] if exit_code else []), TrainingEnded()]
 
     def stop(self) -> None:
         """Kill the child process; its unfinished files remain, the active model is not changed."""

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.preprocessing import RobustScaler
 
 from services.trainer.training_data import HourlySeries
+from shared.contract.messages import LocalizedText
 from shared.domain.features import (
     AHEAD_FEATURES,
     ENCODER_HOURS,
@@ -30,6 +31,17 @@ MAX_SAMPLES = 4400
 """Training samples at most."""
 VALIDATION_STEP_HOURS, HOLDOUT_STEP_HOURS = 3, 1
 """Hours between the issue times of validation samples, and of holdout forecasts."""
+
+
+class TooManyGaps(ValueError):
+    """The readings of a channel have too many gaps for a training."""
+
+    def __init__(self, text: LocalizedText) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text.en
 
 
 @dataclass(frozen=True)
@@ -75,7 +87,7 @@ class Split:
 
 
 def build_dataset(series: HourlySeries) -> Dataset:
-    """Build the dataset of a channel. Raises ValueError for too many gaps."""
+    """Build the dataset of a channel. Raises TooManyGaps."""
     parts = split(series)
     sklearn_scaler, scaler = fit_scaler(series, parts.holdout_start)
     train_step = max(1, -(-(parts.validation_start - ENCODER_HOURS) // MAX_SAMPLES))
@@ -83,7 +95,12 @@ def build_dataset(series: HourlySeries) -> Dataset:
     validation = make_samples(series, scaler, parts.validation_start, parts.holdout_start, VALIDATION_STEP_HOURS)
     holdout_hours, inputs = inputs_every(series, scaler, parts.holdout_start, parts.end - 24, HOLDOUT_STEP_HOURS)
     if not inputs:
-        raise ValueError("the holdout weeks have too many gaps to evaluate a model")
+        raise TooManyGaps(
+            LocalizedText(
+                "평가 기간에 빠진 계측값이 많아 모델을 평가할 수 없습니다",
+                "the holdout weeks have too many gaps to evaluate a model",
+            )
+        )
     return Dataset(
         sklearn_scaler=sklearn_scaler,
         scaler=scaler,
@@ -128,7 +145,7 @@ def inputs_every(
 
 
 def make_samples(series: HourlySeries, scaler: Scaler, start: int, stop: int, step: int) -> Samples:
-    """Return samples of every `step` hours, with targets before `stop` (index). Raises ValueError if there are none."""
+    """Return samples of every `step` hours, with targets before `stop` (index). Raises TooManyGaps."""
     hours = range(start, stop - 24, step)
     past = np.empty((len(hours), ENCODER_HOURS // ENCODER_STEP_HOURS, PAST_FEATURES), np.float32)
     ahead = np.empty((len(hours), FORECAST_HOURS, AHEAD_FEATURES), np.float32)
@@ -140,5 +157,7 @@ def make_samples(series: HourlySeries, scaler: Scaler, start: int, stop: int, st
             targets[count] = (series.actuals_from(hour, stop) - inputs.base) / inputs.scale
             count += 1
     if not count:
-        raise ValueError("the readings have too many gaps for a training")
+        raise TooManyGaps(
+            LocalizedText("빠진 계측값이 많아 학습할 수 없습니다", "the readings have too many gaps for a training")
+        )
     return Samples(past[:count], ahead[:count], targets[:count])

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from joblib import Parallel, delayed
 
-from services.trainer.samples import Dataset, build_dataset
+from services.trainer.samples import Dataset, TooManyGaps, build_dataset
 from services.trainer.training_data import HistoryReader, HourlySeries, load_training_data
 from services.trainer.training_protocol import (
     InsufficientData,
@@ -20,9 +20,12 @@ from services.trainer.training_protocol import (
     TrainingProgress,
     TrainingRecord,
     TrainingRequest,
+    shortage_text,
 )
-from shared.contract.messages import CHANNELS
+from shared.contract.messages import CHANNELS, LocalizedText
+from shared.contract.texts import localized, technical
 from shared.domain.holiday_calendar import NO_HOLIDAYS, HolidayCalendar
+from shared.models.model_messages import channel_name, channel_names, join_texts
 from shared.models.training_result import TrainingResult
 from shared.settings import Training
 
@@ -41,7 +44,7 @@ class ProgressEstimator:
         self.clock = clock
         self.started_at = clock() if clock else 0.0
 
-    def at_step(self, step: int, text: str) -> TrainingProgress:
+    def at_step(self, step: int, text: LocalizedText) -> TrainingProgress:
         """Return the progress at a step."""
         left = (self.clock() - self.started_at) / step * (self.total - step) if self.clock and step else None
         return TrainingProgress(step, self.total, left, text)
@@ -70,11 +73,11 @@ class TrainingJob:
         yield from insufficient
         if not ready:
             return
-        names = ", ".join(f"{series.sensor} {series.channel}" for series in ready)
+        names = channel_names((series.sensor, series.channel) for series in ready)
         steps_per_channel = SAMPLING_COST_EPOCHS + self.training.epochs + COMPARISON_COST_EPOCHS
         progress = ProgressEstimator(len(ready) * steps_per_channel, self.clock)
-        yield progress.at_step(0, f"training {names}")
-        failures: list[str] = []
+        yield progress.at_step(0, LocalizedText(f"{names.ko} 학습을 시작했습니다", f"training {names.en}"))
+        failures: list[LocalizedText] = []
         for first in range(0, len(ready), self.workers):
             batch = ready[first : first + self.workers]
             step = first * steps_per_channel + SAMPLING_COST_EPOCHS * len(batch)
@@ -82,11 +85,13 @@ class TrainingJob:
                 try:
                     yield from self._train_channel(series, dataset, request.at, progress, step)
                 except Exception as error:  # an error in one channel must not stop the others
-                    failures.append(f"{series.sensor} {series.channel}: {error!r}")
+                    reason = error.text if isinstance(error, TooManyGaps) else technical(repr(error))
+                    failures.append(join_texts(": ", (channel_name(series.sensor, series.channel), reason)))
                     yield TrainingFailed(failures[-1])
                 step += steps_per_channel - SAMPLING_COST_EPOCHS
-        failures_text = "".join(f"; failed: {failure}" for failure in failures)
-        yield progress.at_step(progress.total, f"training of {names} has ended{failures_text}")
+        ended = LocalizedText(f"{names.ko} 학습이 끝났습니다", f"training of {names.en} has ended")
+        failed = (LocalizedText(f"실패: {failure.ko}", f"failed: {failure.en}") for failure in failures)
+        yield progress.at_step(progress.total, join_texts("; ", (ended, *failed)))
 
     def _build_datasets(self, batch: list[HourlySeries]) -> list[Dataset | Exception]:
         """Return each channel's dataset, or the error that prevents it."""
@@ -103,18 +108,15 @@ class TrainingJob:
         ]
         ready = [series for series in loaded if series.known_days >= self.training.min_days]
         insufficient = [
-            InsufficientData(
-                series.sensor,
-                series.channel,
-                f"{series.sensor} {series.channel}: {self._shortage_text(series.known_days)}",
-            )
-            for series in loaded
-            if series.known_days < self.training.min_days
+            self._insufficient_data(series) for series in loaded if series.known_days < self.training.min_days
         ]
-        return ready, insufficient if loaded else [InsufficientData("", "", self._shortage_text(0))]
+        nothing = InsufficientData("", "", shortage_text(0, self.training.min_days))
+        return ready, insufficient if loaded else [nothing]
 
-    def _shortage_text(self, days: int) -> str:
-        return f"not enough data yet: {days} of {self.training.min_days} days; next check at 03:00"
+    def _insufficient_data(self, series: HourlySeries) -> InsufficientData:
+        shortage = shortage_text(series.known_days, self.training.min_days)
+        text = join_texts(": ", (channel_name(series.sensor, series.channel), shortage))
+        return InsufficientData(series.sensor, series.channel, text)
 
     def _train_channel(
         self, series: HourlySeries, dataset: Dataset | Exception, at: int, progress: ProgressEstimator, step: int
@@ -129,9 +131,15 @@ class TrainingJob:
             if isinstance(record, TrainingResult):
                 yield record
                 continue
-            epoch_text = f"epoch {record.number}, validation loss {record.validation_loss:.4f}"
+            epoch_text = localized(
+                "에포크 {number}, 검증 손실 {loss:.4f}",
+                "epoch {number}, validation loss {loss:.4f}",
+                number=record.number,
+                loss=record.validation_loss,
+            )
             epoch = self.training.epochs if record.is_last else record.number
-            yield progress.at_step(step + epoch, f"{series.sensor} {series.channel}: {epoch_text}")
+            text = join_texts(": ", (channel_name(series.sensor, series.channel), epoch_text))
+            yield progress.at_step(step + epoch, text)
 
 
 def _build_dataset_in_worker(series: HourlySeries, parent_pid: int) -> Dataset | Exception:

@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from shared.contract.messages import LocalizedText
+from shared.contract.texts import localized
 from shared.models.training_result import TrainingResult
 
 
@@ -18,6 +20,12 @@ class TrainingRequest:
     sensors: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
 
+    def merge(self, other: TrainingRequest) -> TrainingRequest:
+        """Return a later request that covers both."""
+        sensors = {*self.sensors, *other.sensors} if self.sensors and other.sensors else set()
+        channels = {*self.channels, *other.channels} if self.channels and other.channels else set()
+        return TrainingRequest(other.at, tuple(sorted(sensors)), tuple(sorted(channels)))
+
 
 @dataclass(frozen=True)
 class TrainingProgress:
@@ -27,7 +35,7 @@ class TrainingProgress:
     of: int
     """Total number of steps."""
     seconds_left: float | None
-    text: str
+    text: LocalizedText
 
 
 @dataclass(frozen=True)
@@ -36,14 +44,14 @@ class InsufficientData:
 
     sensor: str
     channel: str
-    text: str
+    text: LocalizedText
 
 
 @dataclass(frozen=True)
 class TrainingFailed:
     """An error of the training, or of one channel in it."""
 
-    text: str
+    text: LocalizedText
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,9 @@ def encode_record(record: TrainingRecord) -> str:
 def decode_record(line: str) -> TrainingRecord:
     """Return the record of a line. Raises ValueError, KeyError or TypeError for any other line."""
     fields = json.loads(line)
-    record: TrainingRecord = _RECORD_TYPES[fields.pop("kind")](**fields)
+    kind = fields.pop("kind")
+    texts = {name: LocalizedText(**fields[name]) for name in ("text", "reason") if name in fields}
+    record: TrainingRecord = _RECORD_TYPES[kind](**{**fields, **texts})
     return record
 
 
@@ -79,3 +89,13 @@ def decode_request(text: str) -> TrainingRequest:
     """Return the request of a text that encode_request has made."""
     fields = json.loads(text)
     return TrainingRequest(fields["at"], tuple(fields["sensors"]), tuple(fields["channels"]))
+
+
+def shortage_text(days: int, needed: int) -> LocalizedText:
+    """Return the text on a channel with too few days of data."""
+    return localized(
+        "아직 데이터가 부족합니다: {needed}일 중 {days}일. 03:00에 다시 확인합니다",
+        "not enough data yet: {days} of {needed} days; next check at 03:00",
+        days=days,
+        needed=needed,
+    )

@@ -1,4 +1,4 @@
-"""Everything that is ever said on the broker, each message declared once.
+"""All messages on the broker.
 
 Units: flow rate m³/h, pressure bar, volume m³. Times are aware and carry the site's own offset.
 """
@@ -18,11 +18,11 @@ MAX_SEQ = 999_999_999_999
 MAX_SENSORS = 64
 """Sensors of one site."""
 SUPPORTED_YEARS = range(1970, 2100)
-"""Of all times in messages: with a week before and after them, every calendar and zone can still count."""
+"""Years of all times in messages."""
 
 
 def is_valid_name(name: str) -> bool:
-    """Whether a name can be a level of a topic, a column of a text file and a folder."""
+    """Return whether a name can be a level of a topic, a column of a text file and a folder."""
     return (
         name.isprintable()
         and not set(name) & set(" /+#,;")
@@ -32,48 +32,110 @@ def is_valid_name(name: str) -> bool:
 
 
 def is_aware_in_supported_years(at: datetime) -> bool:
-    """Whether a time is aware and of the YEARS."""
+    """Return whether a time is aware and in SUPPORTED_YEARS."""
     return at.tzinfo is not None and at.year in SUPPORTED_YEARS
 
 
 def is_safe_relative_path(path: str) -> bool:
-    """Whether a path, taken relative to a folder, can't lead out of it."""
+    """Return whether a path, relative to a folder, stays below that folder."""
     return not path.startswith("/") and ".." not in path.split("/") and path.isprintable()
 
 
 def has_169_or_no_values(values: tuple[float | None, ...]) -> bool:
-    """Whether quantiles are those of the 169 hours, or none."""
+    """Return whether quantiles are complete (169 hours) or empty."""
     return len(values) in (0, 169)
 
 
+def has_two_ordered_values(interval: tuple[float, ...]) -> bool:
+    """Return whether an interval has a lower and an upper end."""
+    return len(interval) == 2 and interval[0] <= interval[1]
+
+
 Name = Annotated[str, MinLen(1), MaxLen(64), Predicate(is_valid_name)]
-"""A site, sensor or service: printable, no blanks, separators or MQTT wildcards."""
+"""Name of a site, sensor or service: printable, without blanks, separators and MQTT wildcards."""
 AwareDatetime = Annotated[datetime, Predicate(is_aware_in_supported_years)]
 BoundedFloat = Annotated[float, Ge(-1e18), Le(1e18)]
-"""What is reckoned from such values; sums and squares of figures stay finite."""
+"""Computed value; sums and squares of such values stay finite."""
 ExcessFlow = Annotated[BoundedFloat, Unit("m³/h")]
+Volume = Annotated[BoundedFloat, Unit("m³")]
 FlowRate = Annotated[float, Ge(-MAX_ABS_VALUE), Le(MAX_ABS_VALUE), Unit("m³/h")]
 Pressure = Annotated[float, Ge(-MAX_ABS_VALUE), Le(MAX_ABS_VALUE), Unit("bar")]
 Count = Annotated[int, Ge(0), Le(MAX_SEQ)]
 SeqNumber = Annotated[int, Ge(-1), Le(MAX_SEQ)]
-"""Of a reading in its spool; -1 before the first."""
+"""Sequence number of a reading in its spool; -1 before the first."""
 ShortText = Annotated[str, MaxLen(200)]
+LongText = Annotated[str, MaxLen(4000)]
 Channel = Literal["flow_rate", "pressure"]
 Method = Literal["system", "value", "prediction", "night"]
 Kind = Literal[
     "silence", "stuck", "out_of_range", "clock", "spike", "step", "burst", "pressure_drop", "deviation", "leak", "works"
 ]
+Trigger = Literal[
+    "silence",
+    "stuck",
+    "out_of_range",
+    "unit",
+    "clock",
+    "spike",
+    "step",
+    "burst",
+    "pressure_drop",
+    "deviation",
+    "drift",
+    "last_night",
+    "leak",
+    "works",
+]
+"""Rule that raised an anomaly. It is finer than the kind: `drift` and `last_night` are steps."""
+Cause = Literal["burst", "leak", "meter_fault", "works", "demand", "other", "none"]
+"""Cause that an operator has confirmed; `none`: nothing was found."""
 CommandName = Literal["train", "use", "acknowledge", "silence", "backup"]
-LongText = Annotated[str, MaxLen(4000)]
+StatusCode = Literal[
+    "ok",
+    "waiting_for_broker",
+    "topic_refused",
+    "busy",
+    "database_locked",
+    "database_full",
+    "database_not_writable",
+    "database_not_readable",
+    "database_corrupt",
+    "database_restored",
+    "database_not_replaceable",
+    "schema_newer",
+    "schema_older",
+    "backup_failed",
+    "history_incomplete",
+    "spool_filling",
+    "readings_dropped",
+    "spool_not_writable",
+    "rejected_not_writable",
+    "output_not_writable",
+    "model_deactivated",
+    "clock_unconfirmed",
+    "clock_set_back",
+    "clock_behind",
+    "clock_unset",
+    "meter_clock_differs",
+]
+"""State of a service. docs/reference/status-codes.md says what each means and what to do."""
 
 CHANNELS: tuple[Channel, Channel] = ("flow_rate", "pressure")
 PROFILE_MODEL_ID = "profile"
-"""Stands in the place of a model's id where the hour-of-week profile forecasts."""
+"""Id in place of a model's where the hour-of-week profile forecasts."""
 SCORED_HORIZONS = (1, 24, 168)
-"""Hours ahead at which forecasts are held against what came: the values k of a Prediction."""
+"""Horizons, hours, at which forecasts are compared with the readings: values k of a Prediction."""
 
 
 @dataclass(frozen=True, slots=True)
+class LocalizedText:
+    """Text for people in Korean and English."""
+
+    ko: LongText
+    en: LongText
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """One minute of one meter, accepted by ingest."""
 
@@ -83,27 +145,27 @@ class Reading:
     site: Name
     sensor: Name
     at: AwareDatetime
-    """The minute the meter measured. All logic runs on this time."""
+    """Minute that the meter measured. All logic runs on this time."""
     flow_rate: FlowRate | None
-    """None when the meter gave no value."""
+    """None if the meter gave no value."""
     pressure: Pressure | None
-    """None when the meter gave no value."""
+    """None if the meter gave no value."""
     boot_id: Name
-    """The spool that ingest keeps it in; it outlives restarts."""
+    """Id of ingest's spool; it outlives restarts."""
     seq: Count
-    """Counts the readings of one boot_id without a gap."""
+    """Number of the reading in its spool, without gaps."""
     source: Name
-    """Where it came from: simulator, file, replay."""
+    """Source of the reading: simulator, file, replay."""
     after: SeqNumber | None = None
-    """Sent again: the newest seq before this one that ingest still has; None means seq - 1."""
+    """For a retransmitted reading: the newest seq before this one in the spool. None means seq - 1."""
 
 
 HistoryMinute = tuple[AwareDatetime, FlowRate | None, Pressure | None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryBatch:
-    """Many past minutes of one meter in one message: a first start's year or an import. Only stored, never judged."""
+    """Many past minutes of one meter, from the first start or an import. They are stored, not judged."""
 
     topic: ClassVar = "{sensor}/history"
     retained: ClassVar = False
@@ -112,38 +174,39 @@ class HistoryBatch:
     sensor: Name
     source: Name
     part: Annotated[int, Ge(1), Le(MAX_SEQ)]
+    """Number of this batch, from 1."""
     of: Annotated[int, Ge(1), Le(MAX_SEQ)]
-    """All is there once part equals of."""
+    """Number of batches. The history is complete once part equals of."""
     minutes: Annotated[tuple[HistoryMinute, ...], MinLen(1), MaxLen(5000)]
     """(at, flow_rate, pressure) in order of time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A minute has closed. Live on the clock, in a replay in event time; never goes backwards."""
+    """A minute has closed. Live it follows the clock, in a replay event time; it never goes backwards."""
 
     topic: ClassVar = "tick"
     retained: ClassVar = False
 
     site: Name
     at: AwareDatetime
-    """Start of the minute that has just closed: the tick of 10:04 is sent at 10:05:00."""
+    """Start of the minute that has closed: the tick of 10:04 is published at 10:05:00."""
     boot_id: Name | Literal[""] = ""
-    """The spool of ingest; empty when it has none."""
+    """Id of ingest's spool; empty if it has none."""
     seq: SeqNumber = -1
-    """Newest reading of boot_id that was sent before this: by now it has arrived, or was lost."""
+    """Newest reading of boot_id that was published before this tick: by now it has arrived or was lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What one method says of one value."""
+    """Result of one method for one value."""
 
     flag: Literal[0, 1] | None = None
     """0 normal, 1 abnormal, None not evaluated."""
     score: BoundedFloat | None = None
-    """The method's statistic, in the unit of limit."""
+    """Statistic of the method, in the unit of limit."""
     limit: BoundedFloat | None = None
-    """The score from which on the flag is 1."""
+    """Score from which the flag is 1."""
 
 
 NOT_EVALUATED = Check()
@@ -168,9 +231,9 @@ class PressureChecks:
     prediction: Check = NOT_EVALUATED
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Verdict:
-    """What the detector says of one reading. Neither it nor its checks are frozen: that costs 7 % of judging."""
+    """The detector's result for one reading. It and its checks are not frozen, which saves 7 % of the time."""
 
     topic: ClassVar = "{sensor}/verdict"
     retained: ClassVar = True
@@ -178,23 +241,15 @@ class Verdict:
     site: Name
     sensor: Name
     at: AwareDatetime
-    """The reading's minute."""
+    """Minute of the reading."""
     reading: Reading
     flow_rate: FlowChecks
     pressure: PressureChecks
 
 
-@dataclass(frozen=True, slots=True)
-class LocalizedText:
-    """What an operator reads, in both languages."""
-
-    ko: LongText
-    en: LongText
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Anomaly:
-    """An alarm with a life: opened, updated, cleared."""
+    """An alarm with a state: opened, updated, cleared."""
 
     topic: ClassVar = "{sensor}/anomaly/{id}"
 
@@ -202,33 +257,60 @@ class Anomaly:
     sensor: Name
     id: Name
     at: AwareDatetime
-    """When this was said."""
-    channel: Channel
-    method: Method
+    """When this state began."""
+    channels: Annotated[tuple[Channel, ...], MinLen(1), MaxLen(2)]
+    """Channels that show it, the clearest first."""
+    methods: Annotated[tuple[Method, ...], MinLen(1), MaxLen(4)]
+    """Methods that found it, the first finder first."""
     kind: Kind
+    trigger: Trigger
+    """Rule that raised it."""
     state: Literal["opened", "updated", "cleared"]
     acknowledged: bool
+    """Whether an operator has seen it."""
     severity: Literal["info", "warning", "critical"]
     opened_at: AwareDatetime
+    onset_at: AwareDatetime
+    """Estimated beginning; at or before opened_at."""
     cleared_at: AwareDatetime | None
     peak: BoundedFloat | None
-    """Farthest value of the channel while open, in the channel's unit."""
+    """Most extreme value of the first channel while open, in the channel's unit."""
     excess_m3h: ExcessFlow | None
-    """Mean flow above what is usual while open."""
+    """Mean excess flow while open."""
+    excess_interval_m3h: Annotated[tuple[ExcessFlow, ...], Predicate(has_two_ordered_values)] | None = None
+    """Lower and upper end of the 90 % interval of excess_m3h."""
+    lost_m3: Volume | None = None
+    """Volume of the excess flow since onset_at."""
+    confirmed_cause: Cause | None = None
+    """Cause that an operator has confirmed."""
+    note: LongText = ""
+    """Remark of an operator."""
+    by: ShortText = ""
+    """Operator who acknowledged, confirmed or remarked last."""
     text: LocalizedText
 
     @property
+    def channel(self) -> Channel:
+        """The channel that shows it most clearly."""
+        return self.channels[0]
+
+    @property
+    def method(self) -> Method:
+        """The method that found it first."""
+        return self.methods[0]
+
+    @property
     def retained(self) -> bool:
-        """An open anomaly stays on the broker for late subscribers; a cleared one leaves it."""
+        """An open anomaly stays on the broker for late subscribers; a cleared one is removed."""
         return self.state != "cleared"
 
 
 Curve = Annotated[tuple[BoundedFloat, ...], MaxLen(1440)]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Criteria:
-    """What counts as abnormal for one sensor from valid_from on."""
+    """Limits and expected values of one sensor from valid_from on."""
 
     topic: ClassVar = "{sensor}/criteria"
     retained: ClassVar = True
@@ -239,12 +321,12 @@ class Criteria:
     learned_from: AwareDatetime
     learned_to: AwareDatetime
     days: Count
-    """Clean days that were learned from."""
+    """Days without anomalies that were learned from."""
     limits: Annotated[dict[ShortText, BoundedFloat], MaxLen(500)]
     """"channel.method.name" to limit, in the unit of that method's score.
 
-    "channel.method.false_alarms_per_week" is the rate that the others of that method were set for; that of the limit
-    "last" of the nights is "last_false_alarms_per_week".
+    "channel.method.false_alarms_per_week" is the rate that the other limits of that method were set for. The rate of
+    the night limit "last" is "last_false_alarms_per_week".
     """
     profiles: Annotated[dict[ShortText, Curve], MaxLen(200)] = field(default_factory=dict)
     """"channel.name" to learned curve: 168 hours of the week from Monday 00:00, 24 hours, 144 ten minutes, or terms."""
@@ -261,21 +343,21 @@ class Forecast:
     """Id of the model, or "profile"."""
     p10: Quantiles = ()
     p50: Quantiles = ()
-    """Empty when nothing can be forecast yet."""
+    """Empty if nothing can be forecast yet."""
     p90: Quantiles = ()
 
 
 def same_length(forecast: Forecast) -> bool:
-    """Whether the three quantiles are told for the same hours."""
+    """Return whether the three quantiles cover the same hours."""
     return len(forecast.p10) == len(forecast.p50) == len(forecast.p90)
 
 
 ValidForecast = Annotated[Forecast, Predicate(same_length)]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """An earlier forecast of an hour that has come, and how good the forecasts of the two weeks up to it were."""
+    """Error of an earlier forecast of an hour that has passed, and of the forecasts of the two weeks up to it."""
 
     at: AwareDatetime
     """Start of the hour."""
@@ -283,26 +365,26 @@ class Score:
     horizon: Annotated[int, Ge(0), Le(168)]
     """Hours from issue to `at`: the value k of that Prediction."""
     model: Name
-    """Which made it."""
+    """Model that made the forecast."""
     error: BoundedFloat
-    """p50 minus the mean that came, in the channel's unit."""
+    """p50 minus the observed mean, in the channel's unit."""
     inside: bool
-    """Whether what came lay from p10 to p90."""
+    """Whether the observed mean was within p10 to p90."""
     profile_error: BoundedFloat | None
-    """The same of what the profile would have forecast then; None when it could not."""
+    """Error of the profile forecast of that time; None if there was none."""
     hours: Count
     """Scored hours of the two weeks."""
     mae: BoundedFloat
-    """Their mean absolute error, in the channel's unit."""
+    """Mean absolute error of these hours, in the channel's unit."""
     coverage: Annotated[float, Ge(0), Le(1)]
-    """Share of them that lay from p10 to p90; 0.8 is right."""
+    """Share of these hours within p10 to p90; 0.8 is right."""
     profile_mae: BoundedFloat | None
-    """What the profile's would have been."""
+    """Mean absolute error of the profile in these hours."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """The week ahead of one sensor, both channels, made from readings before issued_at."""
+    """Forecast of the next week of one sensor, both channels, made from readings before issued_at."""
 
     topic: ClassVar = "{sensor}/prediction"
     retained: ClassVar = True
@@ -314,14 +396,14 @@ class Prediction:
     flow_rate: ValidForecast
     pressure: ValidForecast
     scores: Annotated[tuple[Score, ...], MaxLen(2000)] = ()
-    """Of the hour before issued_at, and of others in the week before it whose readings came late."""
+    """Scores of the hour before issued_at, and of hours of the week before it whose readings came late."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelTrained:
-    """A training has ended, or another model was put into use; promoted says whether it serves from now on.
+    """A training has ended, or another model was activated; promoted says whether it serves from now on.
 
-    With the id "profile" no model serves from now on: the profile forecasts.
+    With the id "profile", no model serves from now on: the profile forecasts.
     """
 
     topic: ClassVar = "{sensor}/model"
@@ -329,7 +411,7 @@ class ModelTrained:
     site: Name
     sensor: Name
     at: AwareDatetime
-    """When it was trained, or put into use again."""
+    """When it was trained or activated."""
     channel: Channel
     id: Name
     path: Annotated[str, MaxLen(1000), Predicate(is_safe_relative_path)]
@@ -339,22 +421,23 @@ class ModelTrained:
     trained_from: AwareDatetime
     trained_to: AwareDatetime
     metrics: Annotated[dict[ShortText, BoundedFloat], MaxLen(100)]
-    """Errors on the held-back weeks: its own, `used_…` of what was in use, `profile_…` of the profile; `…_chance_24h`:
+    """Errors on the holdout weeks: its own, `used_…` of the champion, `profile_…` of the profile; `…_chance_24h`:
 
-    near 0 it surely is better than that one at this horizon, near 1 worse.
+    p-value of the comparison; near 0 it is better than that one at this horizon, near 1 worse.
     """
     promoted: bool
-    reason: LongText
+    reason: LocalizedText
+    """Why it was promoted or not."""
 
     @property
     def retained(self) -> bool:
-        """Late subscribers hear of a model that serves, not of one that was refused."""
+        """Late subscribers receive a model that serves, not a rejected one."""
         return self.promoted
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a long job is."""
+    """Progress of a long job."""
 
     topic: ClassVar = "progress"
     retained: ClassVar = True
@@ -364,14 +447,15 @@ class Progress:
     job: Literal["training", "import", "backup"]
     step: Count
     of: Count
-    """The job is done when step equals of; 0 while it waits."""
+    """Number of steps. The job is done when step equals of; 0 while it waits."""
     eta: AwareDatetime | None
-    text: LongText
+    """Expected end."""
+    text: LocalizedText
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """How far db_writer has stored what ingest accepted: all up to seq of boot_id is on disk."""
+    """What db_writer has stored of the readings that ingest accepted: all up to seq of boot_id."""
 
     topic: ClassVar = "stored"
     retained: ClassVar = True
@@ -383,16 +467,16 @@ class Stored:
     at: AwareDatetime
     """Minute of that reading."""
     judged: SeqNumber
-    """Newest seq of boot_id whose verdict is on disk too; -1 before the first."""
+    """Newest seq of boot_id whose verdict is stored too; -1 before the first."""
     waiting: Count
-    """Messages received and not yet stored."""
+    """Messages received and not stored yet."""
     seen: SeqNumber = -1
-    """Newest seq of boot_id that is known of; beyond seq, readings are missing and ingest sends them again."""
+    """Newest known seq of boot_id. Beyond seq, readings are missing and ingest retransmits them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Something that could not be taken, with the reason."""
+    """Input that was not accepted, with the reason."""
 
     topic: ClassVar = "rejected"
     retained: ClassVar = False
@@ -400,13 +484,14 @@ class Rejected:
     site: Name
     source: LongText
     """File and line, or topic."""
-    reason: LongText
+    reason: LocalizedText
     raw: LongText
+    """The input itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """How a service is; `offline` is its last will."""
+    """State of a service; `offline` is its last will."""
 
     topic: ClassVar = "service/{name}"
     retained: ClassVar = True
@@ -419,14 +504,16 @@ class Status:
     at: AwareDatetime
     memory_mb: Annotated[float, Unit("MB"), Ge(0), Le(1e18)]
     lag: Count
-    """Messages received and not yet handled."""
-    note: LongText
-    """What hinders it, in plain words; empty when all is well."""
+    """Messages received and not handled yet."""
+    code: StatusCode
+    """The most urgent problem; `ok` if there is none."""
+    note: LocalizedText
+    """All problems in plain words; empty if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A wish of an operator; its owner answers with a Response of the same transaction."""
+    """Request of an operator. The service that owns it replies with a Response of the same transaction."""
 
     topic: ClassVar = "command/{name}"
     retained: ClassVar = False
@@ -437,9 +524,9 @@ class Command:
     arguments: Annotated[dict[ShortText, ShortText], MaxLen(16)] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """The answer to a Command."""
+    """Reply to a Command."""
 
     topic: ClassVar = "response/{name}"
     retained: ClassVar = False
@@ -448,7 +535,7 @@ class Response:
     name: CommandName
     transaction: Name
     ok: bool
-    text: LongText
+    text: LocalizedText
 
 
 Message = (

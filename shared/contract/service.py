@@ -6,13 +6,16 @@ from collections.abc import Iterable
 from typing import ClassVar, Protocol
 
 from shared.contract.messages import Message
-
-STATUS_DATABASE_DAMAGED = "the database is damaged; db_writer repairs it"
-"""Status note of a service that reads a corrupt database; db_writer starts a check when it receives it."""
+from shared.contract.status_codes import Problem
 
 
 class Unavailable(Exception):
     """A required resource is temporarily unavailable (locked database, full disk). Retry the same message."""
+
+    def __init__(self, problem: Problem) -> None:
+        """`problem` becomes the status of the service until the retry succeeds."""
+        super().__init__(problem.text.en)
+        self.problem = problem
 
 
 class Service(Protocol):

@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from shared.contract.messages import PROFILE_MODEL_ID, is_valid_name
+from shared.contract.messages import PROFILE_MODEL_ID, LocalizedText, is_valid_name
+from shared.contract.texts import localized, technical
 from shared.domain.features import FEATURES_VERSION
 from shared.runtime.safe_files import read_limited
 
@@ -17,7 +18,14 @@ MAX_NETWORK_BYTES, MAX_MANIFEST_BYTES = 16_000_000, 1_000_000
 
 
 class ModelError(Exception):
-    """A model that cannot be used; the text gives the reason."""
+    """A model that cannot be used; the text gives the reason. A technical reason is the same in both languages."""
+
+    def __init__(self, reason: LocalizedText | str) -> None:
+        super().__init__(reason)
+        self.text = technical(reason) if isinstance(reason, str) else reason
+
+    def __str__(self) -> str:
+        return self.text.en
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -25,7 +33,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest: Any = json.loads(read_limited(folder / MANIFEST_FILE, MAX_MANIFEST_BYTES))
     except FileNotFoundError:
-        raise ModelError(f"{folder}: no model yet") from None
+        text = localized("{folder}: 아직 모델이 없습니다", "{folder}: no model yet", folder=folder)
+        raise ModelError(text) from None
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{folder}: {MANIFEST_FILE} can't be read: {error}") from error
     if not isinstance(manifest, dict) or not {"id", "checksum", "features", "scaler"} <= manifest.keys():

@@ -7,10 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from shared.contract.messages import PROFILE_MODEL_ID
+from shared.contract.messages import PROFILE_MODEL_ID, LocalizedText
+from shared.contract.texts import localized
 from shared.models import store
 from shared.models.manifest import ModelError, read_manifest
-from shared.models.training_result import TrainingResult
+from shared.models.training_result import TrainingResult, reason_keys
 
 
 class RegisteredModel(NamedTuple):
@@ -48,11 +49,21 @@ class ModelRegistry:
             if active and active.id == PROFILE_MODEL_ID:
                 yield RegisteredModel(active, True)
 
-    def activate(self, version: str, at: int, reason: str, sensor: str = "", channel: str = "") -> list[TrainingResult]:
+    def activate(
+        self,
+        version: str,
+        at: int,
+        reason: LocalizedText,
+        sensor: str = "",
+        channel: str = "",
+        *,
+        demotion: bool = False,
+    ) -> list[TrainingResult]:
         """Activate a stored version, or `profile`, from `at` (epoch seconds) on, at one sensor or channel if given.
 
-        Raises ModelError when there is no such version, or its files are incomplete; then nothing has changed. Without
-        any stored model, the profile is active already.
+        `demotion`: whether the profile replaces a model that was worse than it. Raises ModelError when there is no such
+        version, or its files are incomplete; then nothing has changed. Without any stored model, the profile is active
+        already.
         """
         folders = [
             folder
@@ -60,14 +71,28 @@ class ModelRegistry:
             if sensor in ("", folder.name) and channel in ("", folder.parent.name) and _has_version(folder, version)
         ]
         if not folders and (version != PROFILE_MODEL_ID or sensor or channel):
-            raise ModelError(f"no model {version} of this sensor and channel; ./wvr models lists the models")
+            raise ModelError(
+                localized(
+                    "이 센서와 채널에 {version} 모델이 없습니다. ./wvr models로 모델 목록을 확인하세요",
+                    "no model {version} of this sensor and channel; ./wvr models lists the models",
+                    version=version,
+                )
+            )
         if version != PROFILE_MODEL_ID:
             for folder in folders:
                 store.verify(folder / "versions" / version)
-        return [self._activate_in(folder, version, at, reason) for folder in folders]
+        return [self._activate_in(folder, version, at, reason, demotion) for folder in folders]
 
-    def _activate_in(self, folder: Path, version: str, at: int, reason: str) -> TrainingResult:
-        overrides = {"at": at, "path": folder.relative_to(self._data).as_posix(), "promoted": True, "reason": reason}
+    def _activate_in(
+        self, folder: Path, version: str, at: int, reason: LocalizedText, demotion: bool
+    ) -> TrainingResult:
+        overrides = {
+            "at": at,
+            "path": folder.relative_to(self._data).as_posix(),
+            "promoted": True,
+            **reason_keys(reason),
+            "demotion": demotion,
+        }
         with store.exclusive_lock(folder):
             store.recover(folder)
             if version == PROFILE_MODEL_ID:

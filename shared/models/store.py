@@ -17,7 +17,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from shared.contract.messages import PROFILE_MODEL_ID
+from shared.contract.messages import PROFILE_MODEL_ID, LocalizedText
+from shared.contract.texts import localized
 from shared.domain.features import FEATURES_VERSION
 from shared.models.manifest import MANIFEST_FILE, NETWORK_FILE, ModelError, read_manifest, sha256
 from shared.models.training_result import TrainingResult
@@ -31,7 +32,7 @@ MAX_EPOCH_SECONDS = 4_102_444_800
 """The year 2100: times from there on are invalid."""
 MAX_VERSIONS = 12
 """Versions that are kept for a rollback."""
-OVERRIDABLE = ("at", "path", "promoted", "reason")
+OVERRIDABLE = ("at", "path", "promoted", "reason", "reason_ko", "demotion")
 """Keys of the active manifest that may differ from its version's: time and reason of the newest activation."""
 
 
@@ -97,7 +98,15 @@ def verify(version: Path) -> dict[str, Any]:
     bad = [name for name in MODEL_FILES if not checksums.get(name) or _file_checksum(version / name) != checksums[name]]
     if bad or manifest["id"] != version.name or manifest["checksum"] != checksums[NETWORK_FILE]:
         names = ", ".join(bad) or MANIFEST_FILE
-        raise ModelError(f"{version}: {names} doesn't match the checksums of {MANIFEST_FILE}")
+        raise ModelError(
+            localized(
+                "{version}: {names}이(가) {manifest}의 체크섬과 다릅니다",
+                "{version}: {names} doesn't match the checksums of {manifest}",
+                version=version,
+                names=names,
+                manifest=MANIFEST_FILE,
+            )
+        )
     return manifest
 
 
@@ -137,10 +146,13 @@ def active_models(models: Path) -> Iterator[TrainingResult]:
 def parse_manifest(folder: Path, manifest: Mapping[str, Any]) -> TrainingResult:
     """Return the training result in a manifest of a channel's folder. Raises ModelError for invalid keys."""
     fields: dict[str, Any] = {name: manifest.get(name) for name in TrainingResult.__dataclass_fields__}
+    fields["demotion"] = manifest.get("demotion", False)
+    reason_ko = manifest.get("reason_ko", fields["reason"])  # older manifests have only the English reason
     if (fields["sensor"], fields["channel"]) != (folder.name, folder.parent.name):
         raise ModelError(f"{folder}: {MANIFEST_FILE} belongs to another sensor or channel")
     times = [fields[name] for name in ("at", "trained_from", "trained_to")]
-    texts = [fields[name] for name in ("path", "checksum", "reason")]
+    texts = [reason_ko, *(fields[name] for name in ("path", "checksum", "reason"))]
+    flags = [fields["promoted"], fields["demotion"]]
     metrics = fields["metrics"].values() if isinstance(fields["metrics"], dict) else [None]
     if not all(isinstance(at, int) and 0 <= at < MAX_EPOCH_SECONDS for at in times):
         raise ModelError(
@@ -148,9 +160,11 @@ def parse_manifest(folder: Path, manifest: Mapping[str, Any]) -> TrainingResult:
         )
     if not all(isinstance(metric, int | float) for metric in metrics):
         raise ModelError(f"{folder}: {MANIFEST_FILE}: invalid metrics: expected numbers by name")
-    if not all(isinstance(text, str) for text in texts) or type(fields["promoted"]) is not bool:
-        raise ModelError(f"{folder}: {MANIFEST_FILE}: path, checksum, reason or promoted is missing or invalid")
-    return TrainingResult(**fields)
+    if not all(isinstance(text, str) for text in texts) or not all(isinstance(flag, bool) for flag in flags):
+        raise ModelError(
+            f"{folder}: {MANIFEST_FILE}: path, checksum, reason, promoted or demotion is missing or invalid"
+        )
+    return TrainingResult(**{**fields, "reason": LocalizedText(reason_ko, fields["reason"])})
 
 
 def _file_checksum(path: Path) -> str:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from shared.contract.messages import Anomaly, Command, Message
 from shared.contract.service import Service
+from shared.contract.status_codes import Problem
 from shared.contract.topics import topic_of
 
 
@@ -43,8 +44,8 @@ class Bus(Protocol):
         """Wait until the broker has confirmed all published messages."""
         ...
 
-    def heartbeat(self, note: str) -> None:
-        """Report that the service is alive; `note` is its status text."""
+    def heartbeat(self, problems: Sequence[Problem]) -> None:
+        """Report that the service is alive, with its problems, the most urgent first."""
         ...
 
     def close(self) -> None:
@@ -127,7 +128,7 @@ class MemoryBus:
     def confirm(self) -> None:
         """Do nothing: an inbox is as safe as this process."""
 
-    def heartbeat(self, note: str) -> None:
+    def heartbeat(self, problems: Sequence[Problem]) -> None:
         """Do nothing: no watchdog runs in the same process."""
 
     def close(self) -> None:

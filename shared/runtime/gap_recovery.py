@@ -10,6 +10,7 @@ from typing import Protocol, cast
 
 from shared.contract.messages import Message, Progress, Reading, Tick
 from shared.contract.service import Service, Unavailable
+from shared.contract.status_codes import problem
 from shared.runtime.log import log
 
 CHECK_EVERY_BATCHES = 10
@@ -79,7 +80,7 @@ class GapRecovery:
         with self._history.snapshot():
             if not self._history.is_gapless() and self._start_retries < MAX_START_RETRIES:
                 self._start_retries += 1
-                raise Unavailable("readings are missing in stored history; ingest retransmits them")
+                raise Unavailable(problem("history_incomplete"))
             yield from self._start_service()
 
     def _start_service(self) -> Iterator[Message]:

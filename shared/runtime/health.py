@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 from shared.contract.messages import Status
+from shared.contract.status_codes import Problem, summary
 from shared.version import VERSION
 
 STALE_SECONDS = 45.0
@@ -44,8 +46,11 @@ class StatusFactory:
         self.site, self.name, self.zone = site, name, zone
         self.since = self._now()
 
-    def status(self, state: Literal["online", "stopping", "offline"], lag: int = 0, note: str = "") -> Status:
+    def status(
+        self, state: Literal["online", "stopping", "offline"], lag: int = 0, problems: Sequence[Problem] = ()
+    ) -> Status:
         """Return the present status."""
+        code, note = summary(problems)
         return Status(
             site=self.site,
             name=self.name,
@@ -55,7 +60,8 @@ class StatusFactory:
             at=self._now(),
             memory_mb=resident_megabytes(),
             lag=lag,
-            note=note[:1000],
+            code=code,
+            note=note,
         )
 
     def _now(self) -> datetime:

@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from shared.contract.codec import ContractError
-from shared.contract.messages import Message, Rejected
+from shared.contract.messages import LocalizedText, Message, Rejected
 from shared.contract.service import Service, Unavailable
+from shared.contract.status_codes import Problem
+from shared.contract.texts import localized, technical
 from shared.runtime.bus import Bus, Delivery, noop
 from shared.runtime.log import log, start_logging
 
@@ -22,19 +24,19 @@ def run(
     service: Service,
     bus: Bus,
     poll: Callable[[], Sequence[Delivery]] = list,
-    status_text: Callable[[], str] = str,
+    problems: Callable[[], Sequence[Problem]] = tuple,
     flush: Callable[[], None] = noop,
 ) -> None:
     """Run a service until SIGTERM or SIGINT.
 
-    `poll` returns items of an ingest source; `status_text` is the status note while no error is reported. While the
-    broker is away the source is still polled: the resulting messages are not published, and `flush` makes them safe.
+    `poll` returns items of an ingest source; `problems` returns the problems of the status while nothing blocks it.
+    While the broker is away the source is still polled: the messages are not published, and `flush` makes them safe.
     """
     start_logging()
     stop = threading.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: stop.set())
-    serve(service, bus, stop, poll, status_text, flush)
+    serve(service, bus, stop, poll, problems, flush)
 
 
 def serve(
@@ -42,7 +44,7 @@ def serve(
     bus: Bus,
     stop: threading.Event,
     poll: Callable[[], Sequence[Delivery]] = list,
-    status_text: Callable[[], str] = str,
+    problems: Callable[[], Sequence[Problem]] = tuple,
     flush: Callable[[], None] = noop,
 ) -> None:
     """Run a service until `stop` is set."""
@@ -66,7 +68,7 @@ def serve(
         polled = poll()
         received = bus.receive(BATCH_SIZE, 0.0 if polled else WAIT_SECONDS)
         process_batch(service, bus, [*polled, *received], stop)
-        bus.heartbeat(status_text())
+        bus.heartbeat(problems())
     bus.close()
     log(service.name, "service_stopped")
 
@@ -98,7 +100,7 @@ def handle_with_retry(service: Service, bus: Bus, message: Any, stop: threading.
         return _retry_until_available(lambda: service.handle(message), service, bus, stop)
     except Exception as second:
         log(service.name, "handler_failed", logging.ERROR, second, message=type(message).__name__)
-        return [_rejected(service, message, repr(second))]
+        return [_rejected(service, message, technical(repr(second)))]
 
 
 def _start_service(service: Service, bus: Bus, stop: threading.Event) -> None:
@@ -125,8 +127,8 @@ def _retry_until_available(
                 raise
             if str(reason) != last_logged:
                 last_logged = str(reason)
-                log(service.name, "service_blocked", logging.ERROR, reason=last_logged)
-            bus.heartbeat(last_logged)
+                log(service.name, "service_blocked", logging.ERROR, code=reason.problem.code, reason=last_logged)
+            bus.heartbeat((reason.problem,))
             if stop.wait(1.0):
                 return []
 
@@ -139,10 +141,13 @@ def _publish_all(service: Service, bus: Bus, messages: Iterable[Message]) -> Non
         except ContractError as error:
             kind = type(message).__name__
             log(service.name, "invalid_message_rejected", logging.ERROR, message=kind, reason=str(error))
-            bus.publish(_rejected(service, message, f"message violates the contract: {error}"))
+            reason = localized(
+                "메시지가 규격에 맞지 않습니다: {error}", "message violates the contract: {error}", error=error
+            )
+            bus.publish(_rejected(service, message, reason))
 
 
-def _rejected(service: Service, message: Any, reason: str) -> Rejected:
+def _rejected(service: Service, message: Any, reason: LocalizedText) -> Rejected:
     """Return a Rejected for an incoming or outgoing message; its site name may be the invalid part."""
     site, source = getattr(message, "site", "unknown"), f"{service.name}: {type(message).__name__}"
-    return Rejected(site, source, reason[:4000], str(message)[:4000])
+    return Rejected(site, source, reason, str(message)[:4000])

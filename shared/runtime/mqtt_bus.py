@@ -21,6 +21,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from shared.contract.codec import ContractError, decode, encode
 from shared.contract.messages import Anomaly, HistoryBatch, Message, Reading, Rejected, Status
 from shared.contract.service import Service
+from shared.contract.status_codes import Problem, problem
 from shared.contract.topics import subscription_filters, topic_of
 from shared.runtime.broker_connection import connection_error, tls_context
 from shared.runtime.bus import Delivery, noop
@@ -45,7 +46,7 @@ RETRY_SECONDS = 5.0
 LOG_INTERVAL_SECONDS = 60.0
 REPLAY_DELAYS_SECONDS = (10.0, 60.0)
 """After a broker lost all sessions: when subscribers have reconnected, and when restarted ones have."""
-WAITING_TEXT, WAITING_LOG_SECONDS = "waiting for the broker", 10.0
+WAITING_LOG_SECONDS = 10.0
 
 
 class MqttBus:
@@ -72,7 +73,7 @@ class MqttBus:
         self._may_send = threading.Event()
         """Not set while a connection is established: new messages would overtake replayed ones."""
         self._may_send.set()
-        self._status_text: str | None = None
+        self._problems: tuple[Problem, ...] | None = None
         self._last_retry = 0.0
         self._replay_times: list[float] = []
         """Times at which recent messages are published again for subscribers that were not connected."""
@@ -148,9 +149,9 @@ class MqttBus:
         while not self._publish_buffer.wait_until_acked(1.0):
             self._wait()
 
-    def heartbeat(self, note: str) -> None:
+    def heartbeat(self, problems: Sequence[Problem]) -> None:
         self._watchdog.on_progress()
-        self._set_status(note)
+        self._set_problems(problems)
         for summary in self._rejections.flush_summary():
             self._publish(summary)
 
@@ -170,9 +171,8 @@ class MqttBus:
         client.will_set(
             topic_of(self._status_factory.status("offline")), encode(self._status_factory.status("offline")), 1, True
         )
-        client.max_inflight_messages_set(
-            0
-        )  # the publish buffer has its own limit; paho's loses the order on a reconnect
+        # The publish buffer has its own limit; paho's loses the order on a reconnect.
+        client.max_inflight_messages_set(0)
         client.reconnect_delay_set(1, 5)
         client.suppress_exceptions = True
         client.enable_logger(_callback_errors(self._name))
@@ -198,15 +198,15 @@ class MqttBus:
         return self._client.publish(message.topic, message.payload, qos=1, retain=message.retain).mid
 
     def _wait(self) -> None:
-        """Set the status text, and retry what the broker refused."""
+        """Set the status, and retry what the broker refused."""
         if self._publish_buffer.refusal:
             self._log_once_a_minute(
-                "publish_refused", f"{self._publish_buffer.refusal}; ./wvr up writes its access list"
+                "publish_refused", f"{self._publish_buffer.refusal.text.en}; ./wvr up writes its access list"
             )
         if self._publish_buffer.refusal or not self._client.is_connected():
             self._watchdog.on_progress()
             self._call_while_disconnected()
-        self._set_status(WAITING_TEXT)
+        self._set_problems((problem("waiting_for_broker"),))
         if time.monotonic() - self._last_retry >= RETRY_SECONDS:
             self._last_retry = time.monotonic()
             with self._sending:
@@ -221,8 +221,8 @@ class MqttBus:
         finally:
             self._while_disconnected = callback
 
-    def _set_status(self, note: str) -> None:
-        changed, self._status_text = note != self._status_text, note
+    def _set_problems(self, problems: Sequence[Problem]) -> None:
+        changed, self._problems = tuple(problems) != self._problems, tuple(problems)
         if changed:
             self._publish_status()
 
@@ -237,13 +237,11 @@ class MqttBus:
         """Publish the status; the service receives it too, which proves that the connection works."""
         if not self._client.is_connected() or not self._may_send.is_set():
             return
-        busy = (
-            f"busy for {self._watchdog.seconds_without_progress:.0f} s"
-            if self._watchdog.seconds_without_progress
-            else ""
-        )
-        note = "; ".join(filter(None, (self._publish_buffer.refusal, busy or self._status_text)))
-        status = self._status_factory.status("online", len(self._inbox), note)
+        seconds = self._watchdog.seconds_without_progress
+        problems = (problem("busy", seconds=round(seconds)),) if seconds else self._problems or ()
+        if refusal := self._publish_buffer.refusal:
+            problems = (refusal, *problems)
+        status = self._status_factory.status("online", len(self._inbox), problems)
         self._client.publish(self._own_topic, encode(status), qos=0, retain=True)
 
     def _acknowledge(self, packets: Sequence[Packet]) -> None:
@@ -262,7 +260,7 @@ class MqttBus:
         except ContractError as error:
             log(self._name, "message_rejected", logging.WARNING, topic=raw_message.topic, reason=str(error))
             raw = raw_message.payload[:4000].decode("utf-8", "replace")
-            self.publish(Rejected(self._settings.site.name, raw_message.topic[:4000], str(error)[:4000], raw[:4000]))
+            self.publish(Rejected(self._settings.site.name, raw_message.topic[:4000], error.text, raw[:4000]))
             return None
 
     def _check_sensor(self, message: Message) -> Message:
@@ -323,7 +321,7 @@ class MqttBus:
         client.ack(message.mid, message.qos)  # only in a session of an older version, which subscribed at QoS 1
         if self._subscribed and self._is_own_status(message):
             self._watchdog.on_message()
-            if self._status_text is not None and not self._watchdog.seconds_without_progress:
+            if self._problems is not None and not self._watchdog.seconds_without_progress:
                 heartbeat_file().touch()
 
     def _is_own_status(self, message: mqtt.MQTTMessage) -> bool:

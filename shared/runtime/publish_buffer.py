@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
+from shared.contract.status_codes import Problem, problem
+
 MAX_UNACKED, MAX_UNACKED_BYTES = 5000, 16_000_000
 """Messages and bytes in flight: far below 65,535 message ids, above which paho drops silently."""
 NOTIFY_EVERY = 500
@@ -39,8 +41,8 @@ class PublishBuffer:
         self._unacked_bytes = self._acked_bytes = 0
         self._acked: deque[tuple[float, OutgoingMessage]] = deque()
         self._retained: dict[str, OutgoingMessage] = {}
-        self.refusal = ""
-        """Which message the broker refuses and why; empty after it accepted all messages."""
+        self.refusal: Problem | None = None
+        """Which message the broker refuses and why; None after it accepted all messages."""
 
     def send(self, message: OutgoingMessage, publish: Callable[[OutgoingMessage], int]) -> None:
         """Send a message; `publish` returns its message id, and the acknowledgement may arrive before that."""
@@ -67,7 +69,7 @@ class PublishBuffer:
             self._unacked_bytes -= len(message.payload)
             if refusal:
                 self._refused.append(message)
-                self.refusal = f"the broker refuses {message.topic}: {refusal}"
+                self.refusal = problem("topic_refused", topic=message.topic, reason=refusal)
             elif not message.is_replay:
                 self._keep_acked(message)
             if len(self._unacked) % NOTIFY_EVERY == 0:
@@ -88,7 +90,7 @@ class PublishBuffer:
         with self._changed:
             if not self._changed.wait_for(lambda: not self._unacked and not self._refused, seconds):
                 return False
-            self.refusal = ""
+            self.refusal = None
             return True
 
     def take_refused(self) -> list[OutgoingMessage]:

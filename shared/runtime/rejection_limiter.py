@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from shared.contract.messages import Rejected
+from shared.contract.messages import LocalizedText, Rejected
+from shared.contract.texts import localized
 
 MAX_PER_MINUTE = 60
 """Messages published individually per minute."""
@@ -39,5 +40,11 @@ class RejectionLimiter:
             return
         suppressed, self._admitted, self._suppressed, self._since = self._suppressed, 0, 0, self._clock()
         if suppressed and self._last:
-            reason = f"{suppressed} more messages were rejected in this minute; the last: {self._last.reason}"
-            yield replace(self._last, reason=reason[:4000])
+            last = self._last.reason
+            counted = localized(
+                "이 1분 동안 {count}건을 더 거부했습니다. 마지막: ",
+                "{count} more messages were rejected in this minute; the last: ",
+                count=suppressed,
+            )
+            reason = LocalizedText((counted.ko + last.ko)[:4000], (counted.en + last.en)[:4000])
+            yield replace(self._last, reason=reason)

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from shared.runtime.safe_files import fsync_path
-from shared.store.schema import APPLIED_SQL, newer_schema_error
+from shared.store.schema import APPLIED_SQL, newer_schema_problem
 
 TIME_FORMAT = "%Y%m%dT%H%M%S"
 PAGES_PER_STEP = 256
@@ -80,7 +80,7 @@ def create_backup(database: Path, folder: Path, at: datetime, report_progress: C
         rotate(folder)
     except (sqlite3.Error, OSError) as error:
         partial.unlink(missing_ok=True)
-        raise BackupError(f"the backup failed: {error}") from error
+        raise BackupError(str(error)) from error
     return final
 
 
@@ -92,7 +92,8 @@ def integrity_error(path: Path) -> str:
             if errors == ["ok"]:
                 if not source.execute("SELECT 1 FROM sqlite_master WHERE name = 'REAL_VAL_TB'").fetchone():
                     return "it is not a database of WVR"
-                return newer_schema_error([row[0] for row in source.execute(APPLIED_SQL)])
+                newer = newer_schema_problem([row[0] for row in source.execute(APPLIED_SQL)])
+                return newer.text.en if newer else ""
     except sqlite3.DatabaseError as error:
         return str(error)
     return "; ".join(errors)

@@ -19,7 +19,11 @@ QUERIES = {
     "readings": "SELECT site, sensor, at, flow_rate, pressure FROM REAL_VAL_TB ORDER BY 1, 2, 3",
     "verdicts": _VERDICTS,
     "anomalies": """SELECT id, site, sensor, channel, method, kind, severity, opened_at, cleared_at, peak, excess_m3h,
-        text_ko || ' / ' || text_en AS text FROM ANOMALY_TB ORDER BY site, sensor, opened_at, id""",
+        text_ko || ' / ' || text_en AS text, channels, methods, trigger, onset_at, excess_low_m3h, excess_high_m3h,
+        lost_m3, acknowledged, confirmed_cause, note, operator FROM ANOMALY_TB ORDER BY site, sensor, opened_at, id""",
+    "anomaly_states": """SELECT id, site, sensor, at, state, kind, severity, cleared_at, peak, excess_m3h,
+        excess_low_m3h, excess_high_m3h, lost_m3, acknowledged, confirmed_cause, note, operator,
+        text_ko || ' / ' || text_en AS text FROM ANOMALY_STATE_TB ORDER BY 2, 3, 1, 4, 5""",
     "predictions": """SELECT site, sensor, channel, issued_at, at, p10, p50, p90, model FROM PRED_VAL_TB
         WHERE p50 IS NOT NULL ORDER BY 1, 2, 3, 4, 5""",
     "scores": """SELECT site, sensor, channel, at, horizon, model, error, inside, profile_error, hours, mae, coverage,
@@ -30,7 +34,7 @@ QUERIES = {
     "models": """SELECT site, sensor, channel, id, at, path, checksum, trained_from, trained_to, metrics, promoted,
         reason FROM MODEL_TB ORDER BY 1, 2, 3, at""",
 }
-TIME_COLUMNS = {"at", "opened_at", "cleared_at", "issued_at", "valid_from", "learned_from", "learned_to"}
+TIME_COLUMNS = {"at", "opened_at", "onset_at", "cleared_at", "issued_at", "valid_from", "learned_from", "learned_to"}
 TIME_COLUMNS |= {"trained_from", "trained_to"}
 
 

@@ -27,6 +27,7 @@ from shared.contract.messages import (
 from shared.domain.forecast_point import ForecastPoint
 from shared.domain.series import DAY, HOUR, Series
 from shared.store.read_connection import ReadConnection
+from shared.store.rows import LIST_SEPARATOR
 
 MAX_STRAY_READINGS = 5
 """So many consecutive readings far ahead count as strays of a wrong meter clock, and not as a new present."""
@@ -208,11 +209,9 @@ class History(ReadConnection):
 
     def anomalies(self, sensor: str, start: int) -> list[Anomaly]:
         """Return the anomalies that were open at `start` or opened later, oldest first."""
-        columns = """id, at, channel, method, kind, state, acknowledged, severity, opened_at, cleared_at, peak,
-            excess_m3h, text_ko, text_en"""
-        sql = f"""SELECT {columns} FROM ANOMALY_TB WHERE site = ? AND sensor = ?
+        sql = """SELECT * FROM ANOMALY_TB WHERE site = ? AND sensor = ?
             AND (cleared_at IS NULL OR cleared_at >= ?) ORDER BY opened_at"""
-        return [self._anomaly(sensor, *row) for row in self._rows(sql, sensor, start)]
+        return [self._anomaly(sensor, row) for row in self._named_rows(sql, sensor, start)]
 
     def anomaly_spans(self, sensor: str, start: int, stop: int) -> list[tuple[int, int]]:
         """Return (opened, cleared), epoch seconds, of the anomalies that overlap [start, stop)."""
@@ -235,24 +234,31 @@ class History(ReadConnection):
             profiles=curves,
         )
 
-    def _anomaly(self, sensor: str, *row: Any) -> Anomaly:
-        id_, at, channel, method, kind, state, acknowledged, severity, opened, cleared, peak, excess, ko, en = row
+    def _anomaly(self, sensor: str, row: dict[str, Any]) -> Anomaly:
+        interval = (row["excess_low_m3h"], row["excess_high_m3h"])
         return Anomaly(
             site=self._site,
             sensor=sensor,
-            id=id_,
-            at=self._local(at),
-            channel=channel,
-            method=method,
-            kind=kind,
-            state=state,
-            acknowledged=bool(acknowledged),
-            severity=severity,
-            opened_at=self._local(opened),
-            cleared_at=None if cleared is None else self._local(cleared),
-            peak=peak,
-            excess_m3h=excess,
-            text=LocalizedText(ko, en),
+            id=row["id"],
+            at=self._local(row["at"]),
+            channels=tuple(row["channels"].split(LIST_SEPARATOR)),
+            methods=tuple(row["methods"].split(LIST_SEPARATOR)),
+            kind=row["kind"],
+            trigger=row["trigger"],
+            state=row["state"],
+            acknowledged=bool(row["acknowledged"]),
+            severity=row["severity"],
+            opened_at=self._local(row["opened_at"]),
+            onset_at=self._local(row["onset_at"]),
+            cleared_at=None if row["cleared_at"] is None else self._local(row["cleared_at"]),
+            peak=row["peak"],
+            excess_m3h=row["excess_m3h"],
+            excess_interval_m3h=None if None in interval else interval,
+            lost_m3=row["lost_m3"],
+            confirmed_cause=row["confirmed_cause"],
+            note=row["note"],
+            by=row["operator"],
+            text=LocalizedText(row["text_ko"], row["text_en"]),
         )
 
 

@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo
 
 from peewee import SqliteDatabase
 
-from shared.contract.service import STATUS_DATABASE_DAMAGED, Unavailable
-from shared.store.schema import APPLIED_SQL, newer_schema_error, older_schema_error
-from shared.store.sqlite_errors import DATABASE_ERRORS, is_corruption, transient_reason
+from shared.contract.service import Unavailable
+from shared.contract.status_codes import problem
+from shared.store.schema import APPLIED_SQL, newer_schema_problem, older_schema_problem
+from shared.store.sqlite_errors import DATABASE_ERRORS, is_corruption, transient_problem
 
 READ_PRAGMAS = {"query_only": 1, "cache_size": -256}
 """A cache of 256 KiB is enough: rows are read once, and the system caches the file."""
@@ -73,8 +74,8 @@ class ReadConnection:
             yield
         except DATABASE_ERRORS as error:
             self._close()
-            reason = STATUS_DATABASE_DAMAGED if is_corruption(error) else transient_reason(error, self._path)
-            if not reason:
+            reason = problem("database_damaged") if is_corruption(error) else transient_problem(error, self._path)
+            if reason is None:
                 raise
             raise Unavailable(reason) from error
 
@@ -90,9 +91,9 @@ class ReadConnection:
             database = SqliteDatabase(f"file:{self._path.resolve()}?mode=ro", uri=True, pragmas=READ_PRAGMAS)
             if database.execute_sql("SELECT 1 FROM sqlite_master WHERE name = 'STORED_TB'").fetchone():
                 applied = [row[0] for row in database.execute_sql(APPLIED_SQL)]
-                if schema_error := newer_schema_error(applied) or older_schema_error(applied):
+                if schema_problem := newer_schema_problem(applied) or older_schema_problem(applied):
                     database.close()
-                    raise Unavailable(schema_error)
+                    raise Unavailable(schema_problem)
                 self._database, self._file = database, file
             else:
                 database.close()

@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from peewee import SqliteDatabase
@@ -23,11 +22,23 @@ from shared.contract.messages import (
     Reading,
     Verdict,
 )
+from shared.contract.status_codes import Problem
+from shared.domain.high_water_mark import HighWaterMark, SiteMark
 from shared.store import rows, writer_lock
 from shared.store.retention import delete_expired
 from shared.store.rollups import Rollups
 from shared.store.sqlite_errors import DATABASE_ERRORS
-from shared.store.tables import TABLES, HighWater, Predictions, Readings, Scores, Verdicts, insert_sql
+from shared.store.tables import (
+    TABLES,
+    Anomalies,
+    AnomalyStates,
+    HighWater,
+    Predictions,
+    Readings,
+    Scores,
+    Verdicts,
+    insert_sql,
+)
 from shared.store.write_connection import WriteConnection
 
 BACKFILL_SOURCE = "outbox"
@@ -36,22 +47,6 @@ _INSERT_MINUTE = (
     f"{insert_sql(Readings, 'ABORT')} ON CONFLICT DO UPDATE SET flow_rate = excluded.flow_rate, "
     f"pressure = excluded.pressure, source = excluded.source WHERE REAL_VAL_TB.source = '{BACKFILL_SOURCE}'"
 )
-
-
-class HighWaterMark(NamedTuple):
-    """How far the readings of one spool are stored."""
-
-    boot_id: str
-    seq: int
-    """The last reading without a gap before it."""
-    at: int
-    """Its minute, epoch seconds."""
-    newest_seq: int
-    """The newest reading that is known; more than `seq` if there is a gap."""
-
-
-SiteMark = tuple[str, tuple[str, int, int, int]]
-"""Site and high-water mark."""
 
 
 class Recorder:
@@ -70,9 +65,9 @@ class Recorder:
             raise
 
     @property
-    def repair_text(self) -> str:
-        """What the operator must know about a repair, until its .txt file is deleted."""
-        return self._file.repair_text
+    def repair_problem(self) -> Problem | None:
+        """The last repair, until its .txt file is deleted."""
+        return self._file.repair_problem
 
     @property
     def _database(self) -> SqliteDatabase:
@@ -133,6 +128,9 @@ class Recorder:
             self._write_minutes([row for message in messages for row in rows.history_rows(message)])
         elif message_type is Prediction:
             self._write_predictions(messages)
+        elif message_type is Anomaly:
+            self._executemany(insert_sql(Anomalies), [rows.anomaly_row(message) for message in messages])
+            self._executemany(insert_sql(AnomalyStates), [rows.anomaly_state_row(message) for message in messages])
         else:
             self._executemany(insert_sql(TABLES[message_type]), [_ROWS[message_type](message) for message in messages])
 
@@ -180,7 +178,6 @@ class Recorder:
 
 _ROWS: dict[type[Message], Callable[..., rows.Row]] = {
     Verdict: rows.verdict_row,
-    Anomaly: rows.anomaly_row,
     Criteria: rows.criteria_row,
     ModelTrained: rows.model_row,
 }

@@ -9,10 +9,12 @@ from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 
+from shared.contract.messages import LocalizedText
 from shared.contract.service import Unavailable
+from shared.contract.status_codes import Problem, problem
 from shared.runtime.safe_files import fsync_path, read_limited, write_atomic
 from shared.store.backups import TIME_FORMAT, integrity_error, list_backups
-from shared.store.sqlite_errors import is_corruption, transient_reason
+from shared.store.sqlite_errors import is_corruption, transient_problem
 
 FILE_SUFFIXES = ("", "-wal", "-shm")
 
@@ -31,24 +33,29 @@ def repair(database: Path, backups: Path, at: datetime, assume_corrupt: bool = F
     try:
         damaged = swap_database(database, backup, "corrupt", at)
     except OSError as error:
-        raise Unavailable(f"wvr.db is damaged ({corruption}) and cannot be replaced now: {error.strerror}") from error
-    result = (
-        f"the backup {backup.name} was restored"
-        if backup
-        else "there was no valid backup, so a new database was created"
-    )
-    text = f"{at:%Y-%m-%d %H:%M}: wvr.db was damaged ({corruption[:200]}) and is now {damaged.name}; {result}"
+        raise Unavailable(problem("database_not_replaceable", corruption=corruption, reason=error.strerror)) from error
+    text = problem(
+        "database_restored" if backup else "database_created",
+        at=f"{at:%Y-%m-%d %H:%M}",
+        corruption=corruption[:200],
+        damaged=damaged.name,
+        backup=backup.name if backup else "",
+    ).text
     with suppress(OSError):
-        write_atomic(damaged.with_name(f"{damaged.name}.txt"), text)
-    return text
+        write_atomic(damaged.with_name(f"{damaged.name}.txt"), f"{text.en}\n{text.ko}\n")
+    return text.en
 
 
-def last_repair_text(database: Path) -> str:
-    """Return the text of the last repair, until the damaged file's .txt is deleted."""
+def last_repair(database: Path) -> Problem | None:
+    """Return the last repair, until the damaged file's .txt is deleted; its lines are English and Korean."""
     notes = sorted(database.parent.glob(f"{database.name}.corrupt-*.txt"))
-    with suppress(OSError):
-        return read_limited(notes[-1], 10_000).decode("utf-8", "replace")[:1000] if notes else ""
-    return f"{notes[-1].name} cannot be read"
+    if not notes:
+        return None
+    try:
+        lines = read_limited(notes[-1], 10_000).decode("utf-8", "replace").splitlines() or [""]
+    except OSError:
+        return problem("repair_text_not_readable", file=notes[-1].name)
+    return Problem("database_restored", LocalizedText(lines[-1][:1000], lines[0][:1000]))
 
 
 def find_corruption(database: Path, backups: Path) -> str:
@@ -64,7 +71,8 @@ def find_corruption(database: Path, backups: Path) -> str:
     except sqlite3.Error as error:
         if is_corruption(error):
             return str(error)
-        raise Unavailable(transient_reason(error, database) or f"the database cannot be read now: {error}") from error
+        reason = transient_problem(error, database) or problem("database_not_readable", reason=error)
+        raise Unavailable(reason) from error
     return "" if errors == ["ok"] else "; ".join(errors)
 
 

@@ -21,6 +21,7 @@ from shared.contract.messages import (
 from shared.domain.series import HOUR
 
 Row = tuple[Any, ...]
+LIST_SEPARATOR = ","
 NO_MODEL = "none"
 """Stored instead of a model where no forecast was possible."""
 
@@ -66,7 +67,8 @@ def verdict_row(verdict: Verdict) -> Row:
 
 
 def anomaly_row(anomaly: Anomaly) -> Row:
-    """Return a row of ANOMALY_TB."""
+    """Return the row of ANOMALY_TB: the newest state."""
+    low, high = anomaly.excess_interval_m3h or (None, None)
     return (
         anomaly.site,
         anomaly.sensor,
@@ -82,6 +84,42 @@ def anomaly_row(anomaly: Anomaly) -> Row:
         anomaly.cleared_at and epoch_seconds(anomaly.cleared_at),
         anomaly.peak,
         anomaly.excess_m3h,
+        anomaly.text.ko,
+        anomaly.text.en,
+        LIST_SEPARATOR.join(anomaly.channels),
+        LIST_SEPARATOR.join(anomaly.methods),
+        anomaly.trigger,
+        epoch_seconds(anomaly.onset_at),
+        low,
+        high,
+        anomaly.lost_m3,
+        anomaly.confirmed_cause,
+        anomaly.note,
+        anomaly.by,
+    )
+
+
+def anomaly_state_row(anomaly: Anomaly) -> Row:
+    """Return the row of ANOMALY_STATE_TB: one state in the timeline of an anomaly."""
+    low, high = anomaly.excess_interval_m3h or (None, None)
+    return (
+        anomaly.site,
+        anomaly.sensor,
+        anomaly.id,
+        epoch_seconds(anomaly.at),
+        anomaly.state,
+        anomaly.kind,
+        anomaly.severity,
+        anomaly.acknowledged,
+        anomaly.cleared_at and epoch_seconds(anomaly.cleared_at),
+        anomaly.peak,
+        anomaly.excess_m3h,
+        low,
+        high,
+        anomaly.lost_m3,
+        anomaly.confirmed_cause,
+        anomaly.note,
+        anomaly.by,
         anomaly.text.ko,
         anomaly.text.en,
     )
@@ -139,5 +177,6 @@ def model_row(model: ModelTrained) -> Row:
         epoch_seconds(model.trained_to),
         json.dumps(model.metrics),
         model.promoted,
-        model.reason,
+        model.reason.en,
+        model.reason.ko,
     )

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from shared.contract.status_codes import Problem, problem
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 APPLIED_SQL = "SELECT name FROM schema_migration ORDER BY name"
 """Migrations that were applied to a database."""
-STATUS_SCHEMA_OLDER = "wvr.db was written by an older WVR; db_writer migrates it when it starts"
 
 
-def newer_schema_error(applied: list[str]) -> str:
-    """Return an error if a newer program applied other migrations; empty if not."""
+def newer_schema_problem(applied: list[str]) -> Problem | None:
+    """Return a problem if a newer program applied other migrations."""
     unknown = sorted(set(applied) - {path.stem for path in MIGRATIONS.glob("[0-9]*.py")})
     if not unknown:
-        return ""
-    return (
-        f"wvr.db was written by a newer WVR (migrations {', '.join(unknown)}) and this program cannot use it: "
-        "update WVR, or restore a backup from before the update with ./wvr restore"
-    )
+        return None
+    return problem("schema_newer", migrations=", ".join(unknown))
 
 
-def older_schema_error(applied: list[str]) -> str:
-    """Return an error if migrations of this program are missing; empty if not."""
+def older_schema_problem(applied: list[str]) -> Problem | None:
+    """Return a problem if migrations of this program are missing."""
     if {path.stem for path in MIGRATIONS.glob("[0-9]*.py")} <= set(applied):
-        return ""
-    return STATUS_SCHEMA_OLDER
+        return None
+    return problem("schema_older")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from peewee import PeeweeException
 
+from shared.contract.status_codes import Problem, problem
 from shared.store.writer_lock import foreign_writer
 
 DATABASE_ERRORS = (sqlite3.Error, PeeweeException)
@@ -29,18 +30,17 @@ def is_corruption(error: Exception) -> bool:
     return _code(error) in CORRUPTION_CODES
 
 
-def transient_reason(error: Exception, database: Path) -> str:
-    """Return the transient reason in plain words; empty if waiting does not help."""
+def transient_problem(error: Exception, database: Path) -> Problem | None:
+    """Return the problem that will pass, or None if waiting does not help."""
     code = _code(error)
     if code not in TRANSIENT_CODES:
-        return ""
+        return None
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         writer = foreign_writer(database)
-        by = f"another program: {writer}" if writer else "another program"
-        return f"wvr.db is locked by {by}; readings are buffered until it is released"
+        return problem("database_locked_by", holder=writer) if writer else problem("database_locked")
     if code == sqlite3.SQLITE_FULL or _no_space(database):
-        return "the disk is full; readings are buffered until there is space"
-    return f"the database cannot be written now: {error}"
+        return problem("disk_full")
+    return problem("database_not_writable", reason=error)
 
 
 def _code(error: Exception) -> int:

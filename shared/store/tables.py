@@ -5,7 +5,6 @@ from __future__ import annotations
 from peewee import BooleanField, CompositeKey, FloatField, IntegerField, Model, TextField
 
 from shared.contract.messages import (
-    Anomaly,
     Criteria,
     HistoryBatch,
     Message,
@@ -45,10 +44,30 @@ class Anomalies(Model):
     opened_at, cleared_at = IntegerField(), IntegerField(null=True)
     peak, excess_m3h = FloatField(null=True), FloatField(null=True)
     text_ko, text_en = TextField(), TextField()
+    channels, methods, trigger = TextField(), TextField(), TextField()
+    onset_at = IntegerField()
+    excess_low_m3h, excess_high_m3h = FloatField(null=True), FloatField(null=True)
+    lost_m3, confirmed_cause = FloatField(null=True), TextField(null=True)
+    note, operator = TextField(), TextField()
 
     class Meta:
         table_name = "ANOMALY_TB"
         primary_key = CompositeKey("site", "sensor", "id")
+
+
+class AnomalyStates(Model):
+    site, sensor, id, at = TextField(), TextField(), TextField(), IntegerField()
+    state, kind, severity = TextField(), TextField(), TextField()
+    acknowledged, cleared_at = BooleanField(), IntegerField(null=True)
+    peak, excess_m3h = FloatField(null=True), FloatField(null=True)
+    excess_low_m3h, excess_high_m3h = FloatField(null=True), FloatField(null=True)
+    lost_m3, confirmed_cause = FloatField(null=True), TextField(null=True)
+    note, operator = TextField(), TextField()
+    text_ko, text_en = TextField(), TextField()
+
+    class Meta:
+        table_name = "ANOMALY_STATE_TB"
+        primary_key = CompositeKey("site", "sensor", "id", "at", "state")
 
 
 class Predictions(Model):
@@ -99,7 +118,7 @@ class Models(Model):
     site, sensor, channel, id = TextField(), TextField(), TextField(), TextField()
     at, path, checksum = IntegerField(), TextField(), TextField()
     trained_from, trained_to, metrics = IntegerField(), IntegerField(), TextField()
-    promoted, reason = BooleanField(), TextField()
+    promoted, reason, reason_ko = BooleanField(), TextField(), TextField()
 
     class Meta:
         table_name = "MODEL_TB"
@@ -135,7 +154,6 @@ TABLES: dict[type[Message], type[Model]] = {
     Reading: Readings,
     HistoryBatch: Readings,
     Verdict: Verdicts,
-    Anomaly: Anomalies,
     Prediction: Predictions,
     Criteria: CriteriaSets,
     ModelTrained: Models,

@@ -13,9 +13,10 @@ from peewee import SqliteDatabase
 from playhouse import migrations
 
 from shared.contract.service import Unavailable
-from shared.store.repair import last_repair_text, repair
-from shared.store.schema import MIGRATIONS, newer_schema_error
-from shared.store.sqlite_errors import DATABASE_ERRORS, is_corruption, transient_reason
+from shared.contract.status_codes import Problem, problem
+from shared.store.repair import last_repair, repair
+from shared.store.schema import MIGRATIONS, newer_schema_problem
+from shared.store.sqlite_errors import DATABASE_ERRORS, is_corruption, transient_problem
 from shared.store.tables import ZoneOffsets, insert_sql
 from shared.store.zone_offsets import zone_offsets
 
@@ -37,21 +38,21 @@ class WriteConnection:
     def __init__(self, path: Path, zone: ZoneInfo) -> None:
         """Repair, open or create the database. Raises Unavailable."""
         self._path, self._zone = path, zone
-        self.repair_text = ""
-        """What the operator must know about a repair, until its .txt file is deleted."""
+        self.repair_problem: Problem | None = None
+        """The last repair, until its .txt file is deleted."""
         self._damage_reported = self._replaced = False
         self.database = self._open()
 
     def _open(self, assume_corrupt: bool = False) -> SqliteDatabase:
         at = datetime.now(self._zone)
         self._replaced = bool(repair(self._path, self._path.parent / "backup", at, assume_corrupt))
-        self.repair_text = last_repair_text(self._path)
+        self.repair_problem = last_repair(self._path)
         exists = self._path.exists() and self._path.stat().st_size > 0
         database = SqliteDatabase(str(self._path), pragmas=WRITE_PRAGMAS if exists else NEW_DATABASE_PRAGMAS)
         try:
             runner = migrations.Runner(database, str(MIGRATIONS))
-            if schema_error := newer_schema_error(list(runner.applied())):
-                raise Unavailable(schema_error)
+            if schema_problem := newer_schema_problem(list(runner.applied())):
+                raise Unavailable(schema_problem)
             runner.up()
             stored_offsets = database.execute_sql("SELECT start, seconds FROM ZONE_TB ORDER BY start").fetchall()
             if stored_offsets != (offsets := zone_offsets(self._zone)):
@@ -63,9 +64,8 @@ class WriteConnection:
             raise
         except DATABASE_ERRORS as error:
             database.close()
-            raise Unavailable(
-                transient_reason(error, self._path) or f"the database cannot be opened: {error}"
-            ) from error
+            reason = transient_problem(error, self._path) or problem("database_not_openable", reason=error)
+            raise Unavailable(reason) from error
         return database
 
     @contextmanager
@@ -81,8 +81,8 @@ class WriteConnection:
             if is_corruption(error):
                 self.repair(self._damage_reported)
                 self._damage_reported = True
-                raise Unavailable(f"the database reported corruption and is tried again: {error}") from error
-            if reason := transient_reason(error, self._path):
+                raise Unavailable(problem("database_retried", reason=error)) from error
+            if reason := transient_problem(error, self._path):
                 raise Unavailable(reason) from error
             raise
         except BaseException:
@@ -106,4 +106,4 @@ class WriteConnection:
         self.database.close()
         self.database = self._open(assume_corrupt)
         if self._replaced:
-            raise SystemExit(self.repair_text)
+            raise SystemExit(self.repair_problem.text.en if self.repair_problem else "wvr.db was replaced")

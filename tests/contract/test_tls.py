@@ -66,7 +66,7 @@ def test_no_password_and_a_wrong_one_are_refused_by_tls_too(secured: RunningSite
             pass
 
 
-def test_whose_authority_is_not_known_is_not_trusted(secured: RunningSite, tmp_path: Path) -> None:
+def test_unknown_authority_is_refused(secured: RunningSite, tmp_path: Path) -> None:
     trustme.CA().cert_pem.write_to_path(tmp_path / "other.crt")
     with pytest.raises(ssl.SSLCertVerificationError), connected(secured, "viewer", authority=tmp_path / "other.crt"):
         pass
@@ -87,7 +87,7 @@ def test_a_certificate_of_another_name_is_not_trusted(secured: RunningSite, auth
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_what_is_outdated_is_refused(secured: RunningSite, authority: Path, version: ssl.TLSVersion) -> None:
+def test_old_tls_versions_are_refused(secured: RunningSite, authority: Path, version: ssl.TLSVersion) -> None:
     old = tls_context(authority)
     old.minimum_version = old.maximum_version = version
     old.set_ciphers("ALL:@SECLEVEL=0")
@@ -95,7 +95,7 @@ def test_what_is_outdated_is_refused(secured: RunningSite, authority: Path, vers
         old.wrap_socket(plain, server_hostname="127.0.0.1")
 
 
-def test_nothing_is_said_in_plain_on_the_tls_port(secured: RunningSite) -> None:
+def test_tls_port_refuses_plain_connections(secured: RunningSite) -> None:
     client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5, reconnect_on_failure=False)
     client.username_pw_set("viewer", secured.password("viewer"))
     client.connect("127.0.0.1", secured.tls_port)
@@ -117,12 +117,12 @@ def test_services_talk_by_tls(secured: RunningSite, authority: Path, monkeypatch
     ingest.close()
 
 
-def test_doctor_visits_by_tls(secured: RunningSite, authority: Path) -> None:
+def test_doctor_connects_by_tls(secured: RunningSite, authority: Path) -> None:
     version = retained_messages(reached(secured, authority, secured.tls_port), "$SYS/broker/version")
     assert list(version) == ["$SYS/broker/version"]
 
 
-def test_why_a_broker_is_not_reached_is_said(secured: RunningSite, authority: Path, tmp_path: Path) -> None:
+def test_connection_errors_are_explained(secured: RunningSite, authority: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.crt"
     trustme.CA().cert_pem.write_to_path(other)
     assert connection_error(reached(secured, authority, secured.tls_port).broker) == ""

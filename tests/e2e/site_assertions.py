@@ -12,7 +12,7 @@ from tests.e2e.running_site import RunningSite, listening
 LEARNED = ("model.tflite", "model.keras", "scaler.joblib", "manifest.json")
 
 
-def every_service_is_healthy(site: RunningSite) -> None:
+def assert_all_services_healthy(site: RunningSite) -> None:
     """`./wvr status` says so of all."""
     status = site.wvr("status")
     assert status.returncode == 0, status.stdout + status.stderr
@@ -21,7 +21,7 @@ def every_service_is_healthy(site: RunningSite) -> None:
     assert {"broker", "ingest", "detector", "forecaster", "trainer", "db_writer", "reporter"} <= set(states)
 
 
-def alert_is_written_each_minute_and_the_viewer_hears_why(site: RunningSite) -> None:
+def assert_alert_is_written_each_minute(site: RunningSite) -> None:
     """alert.txt within 90 s and anew for the very next minute; readings, verdicts and predictions on the broker."""
     with listening(site, "viewer") as viewer:
         first = site.wait_for_alert_after(None)
@@ -29,28 +29,28 @@ def alert_is_written_each_minute_and_the_viewer_hears_why(site: RunningSite) -> 
         assert {"reading", "tick", "verdict", "prediction"} <= viewer.topics()
 
 
-def the_viewer_may_say_nothing(site: RunningSite) -> None:
+def assert_viewer_may_publish_nothing(site: RunningSite) -> None:
     """Whatever the viewer publishes is refused."""
     with listening(site, "viewer") as viewer:
         assert viewer.publish("wvr/v1/test/tick", b"{}") == "Not authorized"
         assert viewer.publish("wvr/v1/test/command/train", b"{}") == "Not authorized"
 
 
-def nobody_says_what_another_produces(site: RunningSite) -> None:
+def assert_services_publish_only_their_own(site: RunningSite) -> None:
     """A service's user is refused on topics that it doesn't produce."""
     with listening(site, "reporter") as reporter:
         assert reporter.publish("wvr/v1/test/001/reading", b"{}") == "Not authorized"
         assert reporter.publish("wvr/v1/test/service/detector", b"{}") == "Not authorized"
 
 
-def the_brokers_memory_outlives_its_restart(site: RunningSite) -> None:
+def assert_broker_keeps_messages_over_restart(site: RunningSite) -> None:
     """`./wvr doctor --deep` restarts the broker, finds what it must have kept, and every service comes back."""
-    said = site.wvr("doctor", "--deep").stdout
-    assert "kept a retained message and a queued one over a restart" in said, said
-    assert "6 services reconnected after the broker's restart" in said, said
+    output = site.wvr("doctor", "--deep").stdout
+    assert "kept a retained message and a queued one over a restart" in output, output
+    assert "6 services reconnected after the broker's restart" in output, output
 
 
-def both_models_are_there(site: RunningSite) -> bool:
+def has_both_models(site: RunningSite) -> bool:
     """Whether each channel has a complete model; one that is not better than the profile stays among the versions."""
     return all(any(_is_complete(folder) for folder in _models(site, channel)) for channel in CHANNELS)
 

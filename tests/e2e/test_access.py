@@ -54,7 +54,7 @@ def holding(site: RunningSite, secrets: list[bytes]) -> set[str]:
 
 
 def test_every_service_is_healthy_by_tls_alone(site: RunningSite) -> None:
-    site_assertions.every_service_is_healthy(site)
+    site_assertions.assert_all_services_healthy(site)
     with connected(site, "viewer", authority=authority(site)) as viewer:
         viewer.subscribe("#")
         wait_for(lambda: any("/service/" in topic for topic, _ in viewer.heard), what="a status")
@@ -70,8 +70,8 @@ def test_no_password_is_anywhere_but_in_its_owners_folder(site: RunningSite) -> 
     for user, password in (("viewer", "wrong"), ("operator", known["viewer"]), (known["reporter"], known["ingest"])):
         with pytest.raises(PermissionError), connected(site, user, password):
             pass
-    said = [site.wvr(*command.split()) for command in ("up", "status", "doctor", "logs", "logs broker", "validate")]
-    output = "".join(one.stdout + one.stderr for one in said)
+    runs = [site.wvr(*command.split()) for command in ("up", "status", "doctor", "logs", "logs broker", "validate")]
+    output = "".join(one.stdout + one.stderr for one in runs)
     assert not [user for user, password in known.items() if password in output]
     own = {f"secrets/{user}/password" for user in USERS} | {"secrets/viewer/mosquitto_sub"}
     broker = {"run/broker/password", "run/broker/mosquitto_rr"}
@@ -95,13 +95,13 @@ def test_no_password_is_on_a_command_line_or_in_an_environment(site: RunningSite
     assert ours >= 8, "supervisord, the broker and six services"
 
 
-def test_a_deleted_password_is_made_anew_and_the_old_one_is_worth_nothing(site: RunningSite) -> None:
+def test_deleted_password_is_replaced_and_the_old_one_is_refused(site: RunningSite) -> None:
     before = passwords(site)
     assert site.wvr("down").returncode == 0
     shutil.rmtree(site.data / "secrets/reporter")
     started = site.wvr("up", "--local")
     assert started.returncode == 0, started.stdout + started.stderr
-    site_assertions.every_service_is_healthy(site)
+    site_assertions.assert_all_services_healthy(site)
     after = passwords(site)
     assert {user for user in after if after[user] != before[user]} == {"reporter"}
     with connected(site, "reporter", after["reporter"]):
@@ -110,7 +110,7 @@ def test_a_deleted_password_is_made_anew_and_the_old_one_is_worth_nothing(site: 
         pass
 
 
-def test_a_certificate_that_can_not_be_used_keeps_the_broker_from_starting(site: RunningSite) -> None:
+def test_invalid_certificate_prevents_a_start(site: RunningSite) -> None:
     assert site.wvr("down").returncode == 0
     (folder(site.data) / "server.crt").write_text("water", encoding="ascii")
     refused = site.wvr("up", "--local")

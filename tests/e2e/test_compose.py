@@ -37,23 +37,23 @@ def inspect(site: RunningSite, service: str) -> dict[str, Any]:
 
 
 def test_every_service_is_healthy(compose_site: RunningSite) -> None:
-    site_assertions.every_service_is_healthy(compose_site)
+    site_assertions.assert_all_services_healthy(compose_site)
 
 
-def test_alert_is_written_each_minute_and_the_viewer_hears_why(compose_site: RunningSite) -> None:
-    site_assertions.alert_is_written_each_minute_and_the_viewer_hears_why(compose_site)
+def test_alert_is_written_each_minute_and_the_viewer_receives_its_messages(compose_site: RunningSite) -> None:
+    site_assertions.assert_alert_is_written_each_minute(compose_site)
 
 
-def test_the_viewer_may_say_nothing(compose_site: RunningSite) -> None:
-    site_assertions.the_viewer_may_say_nothing(compose_site)
+def test_viewer_may_publish_nothing(compose_site: RunningSite) -> None:
+    site_assertions.assert_viewer_may_publish_nothing(compose_site)
 
 
-def test_nobody_says_what_another_produces(compose_site: RunningSite) -> None:
-    site_assertions.nobody_says_what_another_produces(compose_site)
+def test_service_cannot_publish_for_another(compose_site: RunningSite) -> None:
+    site_assertions.assert_services_publish_only_their_own(compose_site)
 
 
 @pytest.mark.parametrize("service", ["init", "broker", *SERVICES])
-def test_containers_have_no_more_rights_than_they_need(compose_site: RunningSite, service: str) -> None:
+def test_containers_have_minimal_rights(compose_site: RunningSite, service: str) -> None:
     found = inspect(compose_site, service)
     host = found["HostConfig"]
     assert host["ReadonlyRootfs"]
@@ -75,7 +75,7 @@ def test_containers_have_no_more_rights_than_they_need(compose_site: RunningSite
 
 
 @pytest.mark.parametrize("service", ["init", "broker", *SERVICES])
-def test_containers_see_no_more_of_the_machine_than_they_need(compose_site: RunningSite, service: str) -> None:
+def test_containers_have_minimal_mounts(compose_site: RunningSite, service: str) -> None:
     data, shipped = str(compose_site.data), str(ROOT / "broker")
     common = {"/data": (data, True), "/app/site.toml": (str(compose_site.data.parent / "site.toml"), False)}
     own = {"/run/wvr": (f"{data}/secrets/{service}", False)}
@@ -89,14 +89,14 @@ def test_containers_see_no_more_of_the_machine_than_they_need(compose_site: Runn
 
 
 @pytest.mark.parametrize("service", ["broker", *SERVICES])
-def test_a_container_can_do_no_more_than_its_work(compose_site: RunningSite, service: str) -> None:
-    said = compose_site.compose("exec", "-T", service, "sh", "-c", PROBE)
-    status = dict(line.split(":", 1) for line in said.splitlines() if ":" in line)
+def test_container_cannot_write_outside_data(compose_site: RunningSite, service: str) -> None:
+    output = compose_site.compose("exec", "-T", service, "sh", "-c", PROBE)
+    status = dict(line.split(":", 1) for line in output.splitlines() if ":" in line)
     assert all(int(user) > 0 for user in status["Uid"].split())
     assert all(int(group) > 0 for group in status["Gid"].split())
     assert {int(status[f"Cap{kind}"], 16) for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {0}
     assert int(status["NoNewPrivs"]) == 1
-    assert [line for line in said.splitlines() if line.startswith("could")] == ["could write /tmp"]
+    assert [line for line in output.splitlines() if line.startswith("could")] == ["could write /tmp"]
 
 
 def test_no_password_is_in_what_docker_shows(compose_site: RunningSite) -> None:
@@ -140,20 +140,20 @@ def test_a_restarted_trainer_trains_and_alert_misses_no_minute(compose_site: Run
         compose_site.compose("restart", "trainer")
 
         def training() -> list[dict[str, Any]]:
-            said = [one for one in viewer.messages("progress") if one["job"] == "training"]
-            return [one for one in said if datetime.fromisoformat(one["at"]) >= restarted]
+            output = [one for one in viewer.messages("progress") if one["job"] == "training"]
+            return [one for one in output if datetime.fromisoformat(one["at"]) >= restarted]
 
         wait_for(lambda: any(0 < one["step"] < one["of"] for one in training()), 300, "progress of a training")
         wait_for(lambda: any(0 < one["step"] == one["of"] for one in training()), 600, "the end of the training")
-        assert site_assertions.both_models_are_there(compose_site)
+        assert site_assertions.has_both_models(compose_site)
         last = compose_site.alert_minute()
         compose_site.wait_for_alert_after(last)
     assert all(later - earlier == timedelta(minutes=1) for earlier, later in pairwise(minutes))
 
 
-def test_the_brokers_memory_outlives_its_restart(compose_site: RunningSite) -> None:
+def test_broker_keeps_its_messages_over_a_restart(compose_site: RunningSite) -> None:
     before = inspect(compose_site, "broker")["State"]["StartedAt"]
-    site_assertions.the_brokers_memory_outlives_its_restart(compose_site)
+    site_assertions.assert_broker_keeps_messages_over_restart(compose_site)
     assert inspect(compose_site, "broker")["State"]["StartedAt"] != before
 
 
@@ -164,20 +164,20 @@ def test_a_broker_that_dies_is_started_again(compose_site: RunningSite) -> None:
     wait_for(lambda: inspect(compose_site, "broker")["State"]["Health"]["Status"] == "healthy", 120, "its health")
 
 
-def test_a_running_site_goes_back_to_a_backup(compose_site: RunningSite) -> None:
+def test_running_site_is_restored(compose_site: RunningSite) -> None:
     made = compose_site.wvr("backup")
     assert made.returncode == 0, made.stdout + made.stderr
     backup = max((compose_site.data / "backup").glob("wvr-*.db"))
     restored = compose_site.wvr("restore", backup.name)
     assert restored.returncode == 0, restored.stdout + restored.stderr
     assert "ingest continues" in restored.stdout
-    site_assertions.every_service_is_healthy(compose_site)
+    site_assertions.assert_all_services_healthy(compose_site)
     compose_site.wait_for_alert_after(compose_site.alert_minute())
 
 
-def test_the_next_prediction_names_the_new_model(compose_site: RunningSite) -> None:
+def test_next_prediction_names_the_new_model(compose_site: RunningSite) -> None:
     """The last one: alert.txt then tells of the hour to come, whose first reading it makes up."""
-    wait_for(lambda: site_assertions.both_models_are_there(compose_site), 600, "both models")
+    wait_for(lambda: site_assertions.has_both_models(compose_site), 600, "both models")
     with listening(compose_site, "ingest") as meter, listening(compose_site, "viewer") as viewer:
         wait_for(lambda: viewer.messages("prediction"), what="the newest prediction")
         newest = viewer.messages("prediction")[-1]

@@ -37,7 +37,7 @@ def fill_with_files(waste: Path) -> None:
     ],
     ids=["no space", "no inodes"],
 )
-def test_a_full_disk_is_told_and_nothing_is_lost(
+def test_full_disk_is_reported_and_no_reading_is_lost(
     tmp_path: Path, limits: str, fill: Callable[[Path], None], hindered: tuple[str, ...]
 ) -> None:
     site = RunningSite.create(tmp_path, free_port(), SITE_TOML)
@@ -62,7 +62,7 @@ def lives_through(fed: FedSite, fill: Callable[[Path], None], hindered: tuple[st
         fed.feed(50)  # the logger's file still has room in its last 4096 bytes
         for name in hindered:
             wait_for(partial(tells, viewer, name), 40, f"the status of {name} says that the disk is full")
-        site_assertions.every_service_is_healthy(site)
+        site_assertions.assert_all_services_healthy(site)
         for path in waste.iterdir():
             path.unlink()
         fed.wait_until_all_is_stored()

@@ -56,7 +56,7 @@ def test_an_image_holds_code_and_no_more(image: str) -> None:
 
 
 @pytest.mark.parametrize("image", IMAGES)
-def test_an_image_is_not_of_root_and_hands_nobody_a_secret(image: str) -> None:
+def test_image_runs_without_root_and_holds_no_secret(image: str) -> None:
     config = json.loads(docker("inspect", f"wvr-{image}"))[0]["Config"]
     assert config["User"] == "1000:1000"
     assert not [line for line in config["Env"] if line.startswith("WVR") or "PASS" in line or "SECRET" in line]

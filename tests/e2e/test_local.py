@@ -18,24 +18,24 @@ from tests.polling import wait_for
 
 
 def test_every_service_is_healthy(local_site: RunningSite) -> None:
-    site_assertions.every_service_is_healthy(local_site)
+    site_assertions.assert_all_services_healthy(local_site)
 
 
-def test_alert_is_written_each_minute_and_the_viewer_hears_why(local_site: RunningSite) -> None:
-    site_assertions.alert_is_written_each_minute_and_the_viewer_hears_why(local_site)
+def test_alert_is_written_each_minute_and_the_viewer_receives_its_messages(local_site: RunningSite) -> None:
+    site_assertions.assert_alert_is_written_each_minute(local_site)
 
 
-def test_the_viewer_may_say_nothing(local_site: RunningSite) -> None:
-    site_assertions.the_viewer_may_say_nothing(local_site)
+def test_viewer_may_publish_nothing(local_site: RunningSite) -> None:
+    site_assertions.assert_viewer_may_publish_nothing(local_site)
 
 
 def test_no_password_is_shown(local_site: RunningSite) -> None:
-    said = local_site.wvr("up").stdout
-    assert f"{local_site.data}/secrets/viewer/password" in said
-    assert not any(local_site.password(user) in said for user in ("viewer", "operator"))
+    output = local_site.wvr("up").stdout
+    assert f"{local_site.data}/secrets/viewer/password" in output
+    assert not any(local_site.password(user) in output for user in ("viewer", "operator"))
 
 
-def test_what_dies_is_started_again(local_site: RunningSite) -> None:
+def test_killed_process_is_restarted(local_site: RunningSite) -> None:
     before = {service: local_site.process(service) for service in ("broker", "detector")}
     for number in before.values():
         os.kill(number, signal.SIGKILL)
@@ -48,7 +48,7 @@ def test_what_dies_is_started_again(local_site: RunningSite) -> None:
     local_site.wait_for_alert_after(local_site.alert_minute())
 
 
-def test_a_deaf_service_is_started_again_within_a_minute(local_site: RunningSite) -> None:
+def test_service_without_messages_restarts_within_a_minute(local_site: RunningSite) -> None:
     rights = broker_folder(local_site.data) / "acl"
     whole = rights.read_text(encoding="ascii")
     mine = "wvr/v1/+/service/detector"
@@ -60,7 +60,7 @@ def test_a_deaf_service_is_started_again_within_a_minute(local_site: RunningSite
     finally:
         rights.write_text(whole, encoding="ascii")
         os.kill(local_site.process("broker"), signal.SIGHUP)
-    assert "hears nothing through the broker: ending" in local_site.wvr("logs", "detector").stdout
+    assert "nothing received from the broker" in local_site.wvr("logs", "detector").stdout
     wait_for(lambda: local_site.wvr("status").returncode == 0, 60, "all is healthy again")
 
 
@@ -71,16 +71,16 @@ def test_a_running_site_is_backed_up(local_site: RunningSite) -> None:
     assert f"backup/{backup.name} created and verified" in made.stdout
 
 
-def test_the_doctor_finds_a_running_site_well(local_site: RunningSite) -> None:
-    said = local_site.wvr("doctor").stdout
-    assert "wvr.db passed the integrity check" in said
-    assert "accepts the operator" in said
-    assert "db_writer is online" in said
+def test_doctor_finds_nothing_wrong_on_a_running_site(local_site: RunningSite) -> None:
+    output = local_site.wvr("doctor").stdout
+    assert "wvr.db passed the integrity check" in output
+    assert "accepts the operator" in output
+    assert "db_writer is online" in output
 
 
-def test_the_brokers_memory_outlives_its_restart(local_site: RunningSite) -> None:
+def test_broker_keeps_its_messages_over_a_restart(local_site: RunningSite) -> None:
     before = local_site.process("broker")
-    site_assertions.the_brokers_memory_outlives_its_restart(local_site)
+    site_assertions.assert_broker_keeps_messages_over_restart(local_site)
     assert local_site.process("broker") not in (0, before)
 
 

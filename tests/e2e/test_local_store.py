@@ -45,7 +45,7 @@ def fed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FedSite]:
         site.wvr("down")
 
 
-def test_a_running_site_goes_back_to_a_backup_and_loses_nothing(fed: FedSite, tmp_path: Path) -> None:
+def test_running_site_is_restored_without_loss(fed: FedSite, tmp_path: Path) -> None:
     backup = tmp_path / "older.db"
     backup.write_bytes(backed_up(fed.site).read_bytes())
     fed.feed(30)
@@ -55,17 +55,17 @@ def test_a_running_site_goes_back_to_a_backup_and_loses_nothing(fed: FedSite, tm
     with closing(sqlite3.connect(backup)) as database, database:
         for table in ("REAL_VAL_TB", "OUTLIER_VAL_TB"):
             database.execute(f"DELETE FROM {table} WHERE at >= ? AND at < ?", (first, last))
-    # Nor does ingest say again what it has said within the last two minutes: it is a new one.
-    told = fed.site.process("ingest")
-    os.kill(told, signal.SIGKILL)
-    wait_for(lambda: fed.site.process("ingest") not in (0, told), 30, "ingest runs again")
+    # A new process: ingest publishes again what the broker confirmed within the last two minutes.
+    process = fed.site.process("ingest")
+    os.kill(process, signal.SIGKILL)
+    wait_for(lambda: fed.site.process("ingest") not in (0, process), 30, "ingest runs again")
     wait_for(lambda: fed.site.wvr("status").returncode == 0, 60, "all is healthy again")
 
     restored = fed.site.wvr("restore", str(backup))
     assert restored.returncode == 0, restored.stdout + restored.stderr
     assert "forecaster, detector, reporter, db_writer stop" in restored.stdout
     assert "older.db" in restored.stdout
-    site_assertions.every_service_is_healthy(fed.site)
+    site_assertions.assert_all_services_healthy(fed.site)
     fed.feed(5)
     fed.wait_until_all_is_stored(150)
     assert fed.values() == fed.expected()
@@ -94,7 +94,7 @@ def test_a_foreign_lock_is_named_and_nothing_is_lost(fed: FedSite) -> None:
             fed.feed(1)
             fed.wait_for_alert()
         wait_for(lambda: len(notes(viewer, "db_writer")) >= 3, 40, "the status still says so after twenty seconds")
-        site_assertions.every_service_is_healthy(fed.site)
+        site_assertions.assert_all_services_healthy(fed.site)
         assert fed.counts() == before
         editor.communicate()
         fed.wait_until_all_is_stored(15)
@@ -102,7 +102,7 @@ def test_a_foreign_lock_is_named_and_nothing_is_lost(fed: FedSite) -> None:
     assert fed.site.process("db_writer") == processes
 
 
-def test_damage_of_a_running_site_is_mended_and_nothing_is_lost(fed: FedSite) -> None:
+def test_damage_of_a_running_site_is_repaired_without_loss(fed: FedSite) -> None:
     backed_up(fed.site)
     fed.feed(30)
     fed.wait_until_all_is_stored()
@@ -117,7 +117,7 @@ def test_damage_of_a_running_site_is_mended_and_nothing_is_lost(fed: FedSite) ->
     fed.feed(5)
     fed.wait_until_all_is_stored(240)
     assert fed.values() == fed.expected()
-    site_assertions.every_service_is_healthy(fed.site)
+    site_assertions.assert_all_services_healthy(fed.site)
     fed.wait_for_alert()
     assert list(fed.site.data.glob("wvr.db.corrupt-*[0-9]"))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.speed.live import backlog_catch_up, following_site
 
 
-def test_new_minutes_come_through_while_a_week_is_made_up_for(tmp_path: Path) -> None:
+def test_live_minutes_pass_while_a_week_is_backfilled(tmp_path: Path) -> None:
     with following_site(tmp_path / "s") as site:
         _, late = backlog_catch_up(site)
     assert len(late) > 1, "no new minute came while the week was being stored"

@@ -15,7 +15,7 @@ SECONDS = 420
 
 
 @pytest.mark.parametrize("seed", [1])
-def test_all_is_stored_once_as_in_an_undisturbed_run(seed: int, tmp_path: Path) -> None:
+def test_faults_lose_and_duplicate_nothing(seed: int, tmp_path: Path) -> None:
     with faultable_site(tmp_path) as frail:
         campaign = Campaign(frail, seed, 300 * FAULTS, FAULTS)
         campaign.run(2.0)

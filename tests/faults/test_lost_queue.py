@@ -93,7 +93,7 @@ def test_a_power_cut_of_the_broker_while_db_writer_is_away_loses_nothing(
     whole(stage, tmp_path)
 
 
-def test_what_is_read_while_the_broker_is_away_is_stored_when_it_is_back(
+def test_readings_during_a_broker_outage_are_stored_afterwards(
     stage: LiveHarness, mosquitto: Mosquitto, tmp_path: Path
 ) -> None:
     stage.live(flow_rates(0, WARM))

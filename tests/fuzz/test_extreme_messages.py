@@ -42,6 +42,7 @@ from shared.contract.messages import (
     Tick,
     Verdict,
 )
+from shared.contract.texts import technical
 from shared.contract.topics import topic_of
 from shared.runtime.gap_recovery import MAX_HELD_READINGS as MOST_BEHIND_A_GAP
 from shared.settings import Settings
@@ -79,7 +80,7 @@ def stage(name: str, folder: Path) -> ServiceHarness:
 
 @given(st.data())
 @settings(max_examples=150)
-def test_whatever_is_valid_is_heard_as_it_was_said(data: st.DataObject) -> None:
+def test_valid_message_survives_encoding(data: st.DataObject) -> None:
     sent = message(HypothesisDraw(data), MESSAGES)
     assert decode(topic_of(sent), encode(sent)) == sent
 
@@ -103,13 +104,15 @@ def anomaly(sensor: str = "nobody") -> Anomaly:
         sensor=sensor,
         id="a1",
         at=minute_at(0),
-        channel="pressure",
-        method="value",
+        channels=("pressure",),
+        methods=("value",),
         kind="silence",
+        trigger="silence",
         state="opened",
         acknowledged=False,
         severity="critical",
         opened_at=minute_at(0),
+        onset_at=minute_at(0),
         cleared_at=None,
         peak=1.0,
         excess_m3h=None,
@@ -117,7 +120,7 @@ def anomaly(sensor: str = "nobody") -> Anomaly:
     )
 
 
-def absurdities() -> list[Message]:
+def extreme_messages() -> list[Message]:
     """In an order that nobody would send them."""
     late, early = replace(reading(0), at=FIRST), replace(reading(1), at=LAST)
     unordered = tuple((minute_at(minute), 1e9, -1e9) for minute in (5, 3, 9, 3, -50_000))
@@ -133,7 +136,7 @@ def absurdities() -> list[Message]:
         trained_to=LAST,
         metrics={},
         promoted=True,
-        reason="",
+        reason=technical(""),
     )
     return [
         tick(0),
@@ -157,7 +160,7 @@ def absurdities() -> list[Message]:
         prediction(0),
         replace(prediction(0), issued_at=LAST),
         replace(prediction(0), issued_at=FIRST),
-        Progress(site="site1", at=LAST, job="import", step=1, of=1, eta=None, text=""),
+        Progress(site="site1", at=LAST, job="import", step=1, of=1, eta=None, text=technical("")),
         Command("site1", "acknowledge", "t", {str(number): "x" * 200 for number in range(16)}),
         Command("site1", "train", "t", {"sensor": "../../etc", "channel": "\x00"}),
         Command("site1", "train", "t", {"sensor": "x" * 200}),
@@ -174,18 +177,18 @@ def absurdities() -> list[Message]:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_the_absurdest_are_handled_in_any_order_and_soon(name: str, tmp_path: Path) -> None:
+def test_extreme_messages_are_handled_in_any_order_in_time(name: str, tmp_path: Path) -> None:
     one = stage(name, tmp_path)
-    wanted = [
-        said
-        for said in absurdities()
-        if (said.name in one.service.commands if isinstance(said, Command) else type(said) in one.service.consumes)
+    consumed = [
+        item
+        for item in extreme_messages()
+        if (item.name in one.service.commands if isinstance(item, Command) else type(item) in one.service.consumes)
     ]
     began = time.monotonic()
-    one.process(wanted)
-    one.process(wanted[::-1])
-    for said in wanted:
-        one.process([said])
+    one.process(consumed)
+    one.process(consumed[::-1])
+    for item in consumed:
+        one.process([item])
     assert time.monotonic() - began < 30
 
 
@@ -195,25 +198,26 @@ def test_ten_thousand_new_names_are_not_ten_thousand_sensors(name: str, tmp_path
     strangers = [replace(reading(0), sensor=f"s{number}", seq=number, boot_id="b") for number in range(10_000)]
     one.process(strangers)
     refusals = [one.register.rejection_reason(stranger.sensor) for stranger in strangers]
-    assert refusals.count("") == MAX_SENSORS
-    assert "name those of this site in site.toml" in refusals[-1]
+    assert refusals.count(None) == MAX_SENSORS
+    assert refusals[-1]
+    assert "list those of this site in site.toml" in refusals[-1].en
 
 
-def test_ingest_does_not_believe_what_its_spool_can_not_have_given(tmp_path: Path) -> None:
+def test_ingest_rejects_an_impossible_seq(tmp_path: Path) -> None:
     one = stage("ingest", tmp_path)
-    said = one.process(
+    messages = one.process(
         [Stored(site="site1", boot_id="001", seq=MAX_SEQ_JUMP + 1, at=minute_at(0), judged=-1, waiting=0)]
     )
-    assert [type(message) for message in said] == [Rejected]
+    assert [type(message) for message in messages] == [Rejected]
     assert one.service._spool.next == 0  # type: ignore[attr-defined]
 
 
-def test_a_leap_to_the_year_2099_is_forecast_in_parts(tmp_path: Path) -> None:
+def test_jump_to_the_year_2099_is_forecast_in_parts(tmp_path: Path) -> None:
     one = stage("forecaster", tmp_path)
     one.process([reading(0), reading(1), tick(1), tick(2)])
     for _ in range(10):
-        said = one.process([Tick("site1", LAST)])
-        assert len(said) <= MAX_HOURS_PER_TICK
+        messages = one.process([Tick("site1", LAST)])
+        assert len(messages) <= MAX_HOURS_PER_TICK
 
 
 def detector() -> Detector:
@@ -222,12 +226,12 @@ def detector() -> Detector:
 
 def post_of(one: Detector, messages: Iterable[Message]) -> tuple[SensorMonitor, int]:
     """The watch over sensor 001 after messages, and how many readings wait."""
-    for said in messages:
-        list(one.handle(said))
+    for item in messages:
+        list(one.handle(item))
     return one._queues["001"].monitor, len(one._queues["001"].pending)
 
 
-def test_predictions_of_ever_new_hours_are_forgotten() -> None:
+def test_old_predictions_are_dropped() -> None:
     hours = (replace(prediction(0), issued_at=FIRST + timedelta(hours=hour)) for hour in range(2 * MAX_FORECAST_HOURS))
     watch, _ = post_of(detector(), hours)
     assert len(watch.model.forecasts) <= MAX_FORECAST_HOURS
@@ -254,7 +258,7 @@ def test_a_clock_that_jumps_about_does_not_fill_the_memory() -> None:
     assert len(watch.model.history.days) <= 151
 
 
-def test_a_day_that_turns_to_and_fro_is_kept_once() -> None:
+def test_day_that_repeats_is_stored_once() -> None:
     watch = SensorMonitor(Settings(), "001")
     for number in range(50):
         moment = minute_at(number).astimezone(minute_at(0).tzinfo if number % 2 else UTC)
@@ -281,7 +285,7 @@ class FakeFolder(dict[str, str]):
     def prune_outbox(self, before: str, max_newer: int) -> None: ...
 
 
-def test_verdicts_of_ever_new_minutes_do_not_fill_the_reporter() -> None:
+def test_reporter_memory_is_bounded() -> None:
     service = Reporter(FakeFolder(), Settings().zone, HOURS, 7, NullHistoryLookup())
     some: Sequence[Verdict] = [verdict(0), verdict(0, sensor="002")]
     list(service.handle(some[1]))
@@ -309,18 +313,18 @@ def test_unordered_minutes_are_stored_each_once(tmp_path: Path) -> None:
     assert kept.flow_rate.tolist() == [3.0, 5.0, 9.0]
 
 
-def test_a_prediction_of_an_unknown_sensor_is_refused_where_readings_are_heard(tmp_path: Path) -> None:
+def test_prediction_of_an_unknown_sensor_is_rejected(tmp_path: Path) -> None:
     one = stage("detector", tmp_path)
-    said: Prediction = prediction(0, "nobody")
-    one.process([said, anomaly()])
+    message: Prediction = prediction(0, "nobody")
+    one.process([message, anomaly()])
     assert "nobody" not in str(one.service._service._posts)  # type: ignore[attr-defined]
 
 
 class FakeArchive(FakeHistory):
     """History with criteria that somebody has changed."""
 
-    def __init__(self, readings: list[Reading], said: Iterable[Message], found: Criteria) -> None:
-        super().__init__(readings, said)
+    def __init__(self, readings: list[Reading], messages: Iterable[Message], found: Criteria) -> None:
+        super().__init__(readings, messages)
         self._found = found
 
     def criteria(self, sensor: str) -> list[Criteria]:  # noqa: ARG002
@@ -328,10 +332,10 @@ class FakeArchive(FakeHistory):
 
 
 @pytest.mark.parametrize("change", ["no limits", "no curves", "zero spread", "short curve", "zero limit"])
-def test_criteria_that_somebody_has_changed_are_learned_anew(change: str) -> None:
+def test_edited_criteria_are_learned_again(change: str) -> None:
     readings = [*make_site(SHAPES["homes"], 4, seed=4).readings()]
-    said = list(replay(fresh_detector(), readings, FakeForecaster()))
-    learned = [one for one in said if isinstance(one, Criteria)][-1]
+    messages = list(replay(fresh_detector(), readings, FakeForecaster()))
+    learned = [one for one in messages if isinstance(one, Criteria)][-1]
     curves = {name: curve for name, curve in learned.profiles.items() if "spread" in name}
     changed = {
         "no limits": replace(learned, limits={"flow_rate.value.limit": 1.0}),
@@ -340,10 +344,10 @@ def test_criteria_that_somebody_has_changed_are_learned_anew(change: str) -> Non
         "short curve": replace(learned, profiles=dict.fromkeys(curves, (1.0,))),
         "zero limit": replace(learned, limits=dict.fromkeys(learned.limits, 0.0)),
     }[change]
-    again = Detector(Settings(), FakeArchive(readings, said, changed))
-    owed = [one for one in again.start() if isinstance(one, Criteria)]
-    assert owed
-    assert owed[0].limits != changed.limits or owed[0].profiles != changed.profiles
+    again = Detector(Settings(), FakeArchive(readings, messages, changed))
+    recovered = [one for one in again.start() if isinstance(one, Criteria)]
+    assert recovered
+    assert recovered[0].limits != changed.limits or recovered[0].profiles != changed.profiles
     last = readings[-1]
     verdicts = list(again.handle(replace(last, at=last.at + timedelta(minutes=1), seq=last.seq + 1)))
     for _ in range(2):

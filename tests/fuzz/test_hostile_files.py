@@ -25,12 +25,13 @@ from services.reporter.history_lookup import HistoryLookup, NullHistoryLookup
 from services.reporter.output_folder import OutputFolder
 from services.reporter.service import Reporter
 from shared.contract.service import Unavailable
+from shared.contract.texts import technical
 from shared.runtime.safe_files import open_regular_file, read_limited
 from shared.settings import SettingsError, load_settings
 from shared.store.backups import list_backups, rotate
 from shared.store.history import History
 from shared.store.recorder import Recorder
-from shared.store.repair import last_repair_text
+from shared.store.repair import last_repair
 from tests.unit.factories import START, reading, tick, verdict
 
 SEOUL = ZoneInfo("Asia/Seoul")
@@ -67,10 +68,10 @@ def test_a_gigabyte_without_a_line_end_is_one_bad_line(tmp_path: Path) -> None:
         file.truncate(1_000_000_000)
     with bounded():
         found = [item for _ in range(5) for item in polled(one)]
-    assert [item.reason for item in found if isinstance(item, BadLine)] == ["longer than 65536 bytes"]
+    assert [item.reason.en for item in found if isinstance(item, BadLine)] == ["line is longer than 65536 bytes"]
 
 
-def test_a_gz_that_unpacks_to_gigabytes_holds_up_no_poll(tmp_path: Path) -> None:
+def test_large_gz_does_not_block_a_poll(tmp_path: Path) -> None:
     one = source(tmp_path)
     for name, block in (("a.csv.gz", b"\n" * 10_000_000), ("b.csv.gz", b"0" * 10_000_000)):
         (tmp_path / "sensor" / name).write_bytes(gzip.compress(block) * 20)
@@ -80,13 +81,13 @@ def test_a_gz_that_unpacks_to_gigabytes_holds_up_no_poll(tmp_path: Path) -> None
             polled(one)
 
 
-def test_a_gz_beyond_all_measure_is_given_up_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_oversized_gz_is_reported_and_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.ingest.sources.file_tail.MAX_UNPACKED_BYTES", 300)
     one = source(tmp_path)
     (tmp_path / "sensor/a.csv.gz").write_bytes(gzip.compress(LINE * 50))
     found = polled(one) + polled(one)
     assert isinstance(found[-1], BadLine)
-    assert "unpacks to more than 300 bytes" in found[-1].reason
+    assert "uncompressed size exceeds 300 bytes" in found[-1].reason.en
     assert polled(one) == []
 
 
@@ -117,25 +118,25 @@ def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
                 open_lines(sensor / name)
 
 
-def test_names_that_can_not_be_printed_are_told_once(tmp_path: Path) -> None:
+def test_unprintable_names_are_reported_once(tmp_path: Path) -> None:
     one = source(tmp_path)
     for name in (b"a\nb.csv", b"\xff.csv"):
         Path(os.fsdecode(os.fsencode(tmp_path / "sensor") + b"/" + name)).write_bytes(LINE)
     found = polled(one) + polled(one)
     assert len(found) == 1
     assert isinstance(found[0], BadLine)
-    assert "name can't be printed" in found[0].reason
+    assert "its name is not printable" in found[0].reason.en
 
 
-def test_more_files_than_a_site_can_have_are_told_and_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_excess_files_are_reported_and_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.ingest.sources.file_tail.MAX_FILES", 3)
     one = source(tmp_path)
     for number in range(6):
         (tmp_path / "sensor" / f"{number}.csv").write_bytes(LINE)
     found = polled(one)
     assert sum(isinstance(item, Measurement) for item in found) == 3
-    assert [item.reason for item in found if isinstance(item, BadLine)] == [
-        "there are more than 3 files; the rest is not read"
+    assert [item.reason.en for item in found if isinstance(item, BadLine)] == [
+        "there are more than 3 files; the others are not read"
     ]
 
 
@@ -168,7 +169,7 @@ PLACE = {
     ],
     ids=lambda text: text[:60],
 )
-def test_a_place_that_makes_no_sense_is_read_anew(files: str, tmp_path: Path) -> None:
+def test_invalid_checkpoint_restarts_the_file(files: str, tmp_path: Path) -> None:
     (tmp_path / "place.json").write_text(f'{{"turning": {{}}, "files": {files}}}')
     with pytest.raises(ValueError, match=r"."):
         load_checkpoints(tmp_path / "place.json")
@@ -177,7 +178,7 @@ def test_a_place_that_makes_no_sense_is_read_anew(files: str, tmp_path: Path) ->
     assert [type(item) for item in polled(one)] == [BadLine, Measurement]
 
 
-def test_a_place_beyond_all_measure_is_not_read(tmp_path: Path) -> None:
+def test_oversized_checkpoint_file_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "place.json").open("wb") as file:
         file.truncate(1_000_000_000)
     with bounded(megabytes=50), pytest.raises(ValueError, match="larger than"):
@@ -188,7 +189,7 @@ def test_rejected_lines_do_not_fill_the_disk(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(dead_letters, "MAX_FILE_BYTES", 10_000)
     keep = DeadLetterFiles(tmp_path)
     for number in range(2000):
-        keep(BadLine(f"{number % 300:03}{'x' * 200}.csv", number, "9" * 4000, "no number"))
+        keep(BadLine(f"{number % 300:03}{'x' * 200}.csv", number, "9" * 4000, technical("no number")))
     files = list(tmp_path.iterdir())
     assert len(files) <= 2 * (dead_letters.MAX_FILES + 1)
     assert sum(path.stat().st_size for path in files) <= len(files) * 15_000
@@ -198,7 +199,7 @@ def spool(folder: Path) -> Spool:
     return Spool(folder, "site1", 2.0, 10.0)
 
 
-def test_strange_things_in_the_spool_s_folder_are_left_alone(tmp_path: Path) -> None:
+def test_unknown_files_in_the_spool_folder_stay(tmp_path: Path) -> None:
     first = spool(tmp_path)
     first.append(reading(0))
     for name in ("x-aaaaaaaaaaaa.log", "x-²²²²²²²²²²²².log", "a b-000000000000.log", "-000000000000.log"):
@@ -230,8 +231,8 @@ def test_a_number_that_no_reading_has_is_not_taken_from_the_spool(number: int, t
     assert spool(tmp_path).next_seq == 1
 
 
-def reporter(folder: Path, owed: HistoryLookup | NullHistoryLookup | None = None) -> Reporter:
-    return Reporter(OutputFolder(folder), SEOUL, HOURS, 7, owed or NullHistoryLookup())
+def reporter(folder: Path, history: HistoryLookup | NullHistoryLookup | None = None) -> Reporter:
+    return Reporter(OutputFolder(folder), SEOUL, HOURS, 7, history or NullHistoryLookup())
 
 
 def goes_on(one: Reporter, folder: Path) -> bool:
@@ -258,24 +259,24 @@ OURS = "001  2026-11-23T22:55  12.34  4.11  0 0 0 1  0 0 NULL  1.00 2.00  NULL N
     ],
     ids=["binary", "short", "no time", "other line ends", "no sensor"],
 )
-def test_the_reporter_goes_on_after_whatever_is_in_its_files(content: bytes, tmp_path: Path) -> None:
+def test_reporter_continues_after_any_file_content(content: bytes, tmp_path: Path) -> None:
     for name in ("alert.txt", "server.txt", "server.part.txt"):
         (tmp_path / name).write_bytes(content)
     assert goes_on(reporter(tmp_path), tmp_path)
 
 
-def test_a_server_txt_of_a_day_to_come_does_not_silence_the_reporter(tmp_path: Path) -> None:
+def test_server_txt_of_a_future_day_does_not_stop_the_reporter(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "wvr.db", SEOUL, (0, 24))
     recorder.write([reading(0), verdict(0)])
-    owed = HistoryLookup(History(tmp_path / "wvr.db", SEOUL, "site1"), SEOUL, 7)
+    history = HistoryLookup(History(tmp_path / "wvr.db", SEOUL, "site1"), SEOUL, 7)
     recorder.close()
-    assert owed.latest_minute() == "2026-11-24T23:00"
+    assert history.latest_minute() == "2026-11-24T23:00"
     for name in ("server.txt", "server.part.txt"):
         (tmp_path / name).write_text(OURS.replace("2026", "2098") * 10)
-    assert goes_on(reporter(tmp_path, owed), tmp_path)
+    assert goes_on(reporter(tmp_path, history), tmp_path)
 
 
-def test_the_reporter_says_what_it_can_not_write_and_writes_it_when_it_can(tmp_path: Path) -> None:
+def test_reporter_reports_a_write_error_and_retries(tmp_path: Path) -> None:
     one = reporter(tmp_path)
     (tmp_path / "alert.txt").mkdir()
     list(one.start())
@@ -302,16 +303,20 @@ def test_the_outbox_does_not_grow_with_blocks_of_days_to_come(tmp_path: Path, mo
     assert len(list((tmp_path / "outbox").iterdir())) == 5
 
 
-def test_what_was_said_of_a_repair_is_read_whatever_it_is(tmp_path: Path) -> None:
+def test_any_repair_text_is_read(tmp_path: Path) -> None:
     note = tmp_path / "wvr.db.corrupt-20260101T000000.txt"
     note.write_bytes(b"\xff" * 9000)
-    assert len(last_repair_text(tmp_path / "wvr.db")) == 1000
+    repair = last_repair(tmp_path / "wvr.db")
+    assert repair
+    assert len(repair.text.en) == 1000
     note.unlink()
     note.mkdir()
-    assert "can't be read" in last_repair_text(tmp_path / "wvr.db")
+    repair = last_repair(tmp_path / "wvr.db")
+    assert repair
+    assert "cannot be read" in repair.text.en
 
 
-def test_strange_names_among_the_backups_are_left_alone(tmp_path: Path) -> None:
+def test_unknown_files_among_the_backups_stay(tmp_path: Path) -> None:
     for name in ("wvr-x.db", "wvr-20261399T000000.db", "other.db", "wvr-.db", "wvr-\n.db"):
         (tmp_path / name).touch()
     (tmp_path / "wvr-20260101T000000.db").mkdir()

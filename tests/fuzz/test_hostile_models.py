@@ -16,6 +16,7 @@ from bench.fuzz.models import MAKE
 from bench.fuzz.services import make
 from shared.contract.codec import ContractError, decode, encode
 from shared.contract.messages import ModelTrained
+from shared.contract.texts import technical
 from shared.domain.features import FEATURES_VERSION, Scaler
 from shared.models.litert import load_litert_model
 from shared.models.loader import make_model_loader
@@ -74,7 +75,7 @@ def lay(data: Path, network: bytes, **changed: Any) -> Path:
     return folder
 
 
-def test_a_whole_model_serves_and_with_a_changed_byte_it_does_not(tmp_path: Path, made: Callable[[str], bytes]) -> None:
+def test_model_with_a_changed_byte_does_not_serve(tmp_path: Path, made: Callable[[str], bytes]) -> None:
     folder = lay(tmp_path, made("ours"))
     assert make_model_loader(tmp_path)(PLACE).id == "m1"  # type: ignore[union-attr]
     network = bytearray(made("ours"))
@@ -119,7 +120,7 @@ def test_a_path_that_leads_out_of_the_data_folder_is_refused_at_the_broker(path:
         trained_to=minute_at(0),
         metrics={},
         promoted=True,
-        reason="better",
+        reason=technical("better"),
     )
     with pytest.raises(ContractError, match="stays_below"):
         encode(replace(trained, path=path))
@@ -156,9 +157,7 @@ def test_a_network_of_a_gigabyte_is_not_read(tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_a_manifest_that_makes_no_sense_is_named_and_nothing_else_happens(
-    changed: dict[str, Any], tmp_path: Path
-) -> None:
+def test_invalid_manifest_is_reported(changed: dict[str, Any], tmp_path: Path) -> None:
     folder = lay(tmp_path, b"network", **changed)
     with pytest.raises(ModelError, match="001"):
         load_litert_model(folder)
@@ -178,13 +177,15 @@ def test_a_manifest_that_makes_no_sense_is_named_and_nothing_else_happens(
         {"checksums": {"../../x": ""}},
         {"checksums": [1]},
         {"reason": None},
+        {"reason_ko": 5},
+        {"demotion": "yes"},
         {"metrics": {"mae": "much"}},
         {"metrics": None},
         {"id": "profile", "scaler": None},
     ],
     ids=str,
 )
-def test_the_trainer_starts_and_mends_whatever_a_manifest_says(changed: dict[str, Any], tmp_path: Path) -> None:
+def test_trainer_recovers_from_any_manifest(changed: dict[str, Any], tmp_path: Path) -> None:
     folder = lay(tmp_path, b"network", **changed)
     (folder / "versions").mkdir()
     (folder / "versions/stray").touch()
@@ -194,7 +195,7 @@ def test_the_trainer_starts_and_mends_whatever_a_manifest_says(changed: dict[str
     assert list(make("trainer", tmp_path).start()) is not None
 
 
-def test_a_manifest_without_end_is_not_read(tmp_path: Path) -> None:
+def test_oversized_manifest_is_not_read(tmp_path: Path) -> None:
     folder = lay(tmp_path, b"network")
     for content in (b"[" * 500_000, b" " * 2_000_000):
         (folder / "manifest.json").write_bytes(content)

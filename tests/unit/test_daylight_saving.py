@@ -68,5 +68,5 @@ def test_a_change_of_the_clocks_loses_no_minute_and_no_block(tmp_path: Path, beg
 
 
 @pytest.mark.parametrize("name", ["2026-10-25T02:30", "2026-10-25T02B30", "2026-10-25T03:00", "2026-03-29T03:00"])
-def test_a_place_names_one_minute(name: str) -> None:
+def test_minute_key_names_one_minute(name: str) -> None:
     assert minute_key(int(key_to_time(name, BERLIN).timestamp()), BERLIN) == name

@@ -27,8 +27,11 @@ from services.ingest.sources.line_reader import (
     is_truncated,
     open_lines,
     read_line,
+    rest_unreadable,
 )
 from services.ingest.sources.timestamps import TimestampParser
+from shared.contract.messages import LocalizedText
+from shared.contract.texts import localized
 
 Item = Measurement | BadLine
 MAX_FILES = 10_000
@@ -53,13 +56,22 @@ class FileSource:
         except ValueError as error:
             checkpoints, dst_state = [], {}
             self._pending_notices = [
-                BadLine(checkpoint_file.name, 0, "", f"damaged checkpoint file; all files are read again: {error}")
+                BadLine(
+                    checkpoint_file.name,
+                    0,
+                    "",
+                    localized(
+                        "체크포인트 파일이 손상되어 모든 파일을 다시 읽습니다: {error}",
+                        "damaged checkpoint file; all files are read again: {error}",
+                        error=error,
+                    ),
+                )
             ]
         self._checkpoints = {checkpoint.inode: checkpoint for checkpoint in checkpoints}
         self._timestamps = TimestampParser(zone, dst_state)
         self._parsers: dict[int, Parser] = {}
         self._failing: set[int] = set()
-        self._last_warning = ""
+        self._last_warning: LocalizedText | None = None
         self._changed = False
         self._new_items = self._read_new()
 
@@ -122,8 +134,19 @@ class FileSource:
         listed = list(islice(list_input_files(self._folder), MAX_FILES + 1))
         named = sorted((name, state) for name, state in listed[:MAX_FILES] if name.isprintable())
         unprintable = [name for name, _ in listed if not name.isprintable()]
-        warning = f"there are more than {MAX_FILES} files; the others are not read" if len(listed) > MAX_FILES else ""
-        warning = warning or (f"file skipped, its name is not printable: {unprintable[0]!a}" if unprintable else "")
+        warning = None
+        if len(listed) > MAX_FILES:
+            warning = localized(
+                "파일이 {limit}개보다 많아 나머지는 읽지 않습니다",
+                "there are more than {limit} files; the others are not read",
+                limit=MAX_FILES,
+            )
+        elif unprintable:
+            warning = localized(
+                "이름에 출력할 수 없는 문자가 있어 건너뜁니다: {name!a}",
+                "file skipped, its name is not printable: {name!a}",
+                name=unprintable[0],
+            )
         if warning and warning != self._last_warning:
             self._pending_notices.append(BadLine(self._folder.name, 0, "", warning))
         self._last_warning = warning
@@ -145,7 +168,14 @@ class FileSource:
             replacement.fingerprint_bytes, replacement.fingerprint = gone.fingerprint_bytes, gone.fingerprint
         elif gone.read_state == UNREAD or gone.read_state != gone.file_state:
             self._pending_notices.append(
-                BadLine(gone.name, gone.lines, "", "file is gone; lines after this one were not read")
+                BadLine(
+                    gone.name,
+                    gone.lines,
+                    "",
+                    localized(
+                        "파일이 사라져 이 줄 다음은 읽지 못했습니다", "file is gone; lines after this one were not read"
+                    ),
+                )
             )
 
     def _same_beginning(self, replacement: FileCheckpoint, gone: FileCheckpoint) -> bool:
@@ -170,9 +200,11 @@ class FileSource:
 
     def _restart_file(self, checkpoint: FileCheckpoint) -> Iterator[Item]:
         if checkpoint.read_state == UNREAD:
-            yield BadLine(
-                checkpoint.name, checkpoint.lines, "", "file was overwritten; lines after this one were not read"
+            reason = localized(
+                "파일을 덮어써서 이 줄 다음은 읽지 못했습니다",
+                "file was overwritten; lines after this one were not read",
             )
+            yield BadLine(checkpoint.name, checkpoint.lines, "", reason)
         checkpoint.offset, checkpoint.lines, checkpoint.header = 0, 0, ""
         checkpoint.fingerprint_bytes, checkpoint.fingerprint = 0, ""
         checkpoint.renamed, checkpoint.in_oversized_line, self._changed = False, False, True
@@ -217,4 +249,4 @@ class FileSource:
             checkpoint.read_state, self._changed = checkpoint.file_state, True
         if checkpoint.inode not in self._failing:
             self._failing.add(checkpoint.inode)
-            yield BadLine(checkpoint.name, checkpoint.lines + 1, "", f"the rest cannot be read: {error}")
+            yield BadLine(checkpoint.name, checkpoint.lines + 1, "", rest_unreadable(error))

@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 
 from services.ingest.sources.parser import STRIPPED, Measurement, Parser, is_header
 from services.ingest.sources.timestamps import LineError
+from shared.contract.messages import LocalizedText
+from shared.contract.texts import localized
 from shared.runtime.safe_files import open_regular_file
 
 __all__ = [
@@ -23,8 +25,10 @@ __all__ = [
     "open_lines",
     "read_line",
     "read_measurements",
+    "rest_unreadable",
 ]
 
+NOT_UTF8 = localized("UTF-8로 된 줄이 아닙니다", "line is not UTF-8")
 MAX_LINE_BYTES = 65_536
 """Bytes of a line; longer lines are rejected."""
 READ_ERRORS = (OSError, EOFError, zlib.error)
@@ -37,7 +41,7 @@ class BadLine(NamedTuple):
     file: str
     number: int
     raw: str
-    reason: str
+    reason: LocalizedText
 
 
 def read_measurements(path: Path, zone: ZoneInfo) -> Iterator[Measurement | BadLine]:
@@ -57,7 +61,12 @@ def read_measurements(path: Path, zone: ZoneInfo) -> Iterator[Measurement | BadL
                     if item is not None:
                         yield item
         except READ_ERRORS as error:
-            yield BadLine(name, number + 1, "", f"the rest cannot be read: {error}")
+            yield BadLine(name, number + 1, "", rest_unreadable(error))
+
+
+def rest_unreadable(error: BaseException) -> LocalizedText:
+    """Return why the rest of a file was not read."""
+    return localized("나머지를 읽을 수 없습니다: {error}", "the rest cannot be read: {error}", error=error)
 
 
 def open_lines(path: Path) -> BinaryIO:
@@ -78,7 +87,7 @@ def read_line(parser: Parser, file: str, number: int, raw: bytes) -> Measurement
     """Parse a line; return None for an empty line and for a header, which becomes the parser's."""
     try:
         if len(raw) >= MAX_LINE_BYTES:
-            raise LineError(f"line is longer than {MAX_LINE_BYTES} bytes")
+            raise LineError("줄이 {limit}바이트보다 깁니다", "line is longer than {limit} bytes", limit=MAX_LINE_BYTES)
         line = raw.decode()
         try:
             return parser.parse(line)
@@ -90,5 +99,5 @@ def read_line(parser: Parser, file: str, number: int, raw: bytes) -> Measurement
             parser.set_header(line)
             return None
     except (UnicodeDecodeError, LineError) as error:
-        reason = "line is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        reason = NOT_UTF8 if isinstance(error, UnicodeDecodeError) else error.text
         return BadLine(file, number, raw[:4000].decode(errors="backslashreplace").strip(STRIPPED), reason)

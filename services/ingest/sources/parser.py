@@ -34,7 +34,7 @@ class Parser:
     def __init__(self, zone: ZoneInfo | TimestampParser, header: str | None = None) -> None:
         self._timestamps = zone if isinstance(zone, TimestampParser) else TimestampParser(zone)
         self._sensors: set[str] = set()
-        self._header_error = ""
+        self._header_error: LineError | None = None
         self.header = ""
         """Header of the lines that follow; empty for the default columns."""
         self.set_header(header or "")
@@ -49,9 +49,12 @@ class Parser:
         missing = [name for name, index in (("timestamp", self._at), ("sensor", sensor)) if index < 0]
         if flow_rate == pressure:
             missing += COLUMNS[2:]
-        self._header_error = f"the header lacks {' and '.join(missing)}" if missing else ""
-        if self._header_error:
-            raise LineError(self._header_error)
+        self._header_error = None
+        if missing:
+            self._header_error = LineError(
+                "머리글에 {columns} 열이 없습니다", "the header lacks {columns}", columns=", ".join(missing)
+            )
+            raise self._header_error
 
     def parse(self, line: str) -> Measurement:
         """Return the measurement of a line. Raises LineError."""
@@ -68,14 +71,21 @@ class Parser:
     def _join_date_and_time(self, fields: list[str], line: str) -> None:
         """Join a date and a time that a blank or tab separates."""
         if self._header_error:
-            raise LineError(self._header_error)
+            raise self._header_error
         if len(fields) != self._width + 1 or "," in line or ";" in line:
-            raise LineError(f"expected {self._width} fields, found {len(fields)}")
+            raise LineError(
+                "필드가 {expected}개여야 하는데 {found}개입니다",
+                "expected {expected} fields, found {found}",
+                expected=self._width,
+                found=len(fields),
+            )
         fields[self._at : self._at + 2] = [" ".join(fields[self._at : self._at + 2])]
 
     def _check_sensor_name(self, sensor: str) -> None:
         if not (0 < len(sensor) <= 64 and is_valid_name(sensor) and sensor.strip(".")):
-            raise LineError(f"invalid sensor name: {sensor[:80]!r}")
+            raise LineError(
+                "센서 이름이 올바르지 않습니다: {name!r}", "invalid sensor name: {name!r}", name=sensor[:80]
+            )
         if len(self._sensors) < 1000:
             self._sensors.add(sensor)
 
@@ -111,10 +121,15 @@ def parse_value(text: str) -> float | None:
         pass
     else:
         if MAX_ABS_VALUE < abs(value) < math.inf:
-            raise LineError(f"value exceeds {MAX_ABS_VALUE:g}: {text[:40]!r}")
+            raise LineError(
+                "값이 {limit:g}을(를) 넘습니다: {text!r}",
+                "value exceeds {limit:g}: {text!r}",
+                limit=MAX_ABS_VALUE,
+                text=text[:40],
+            )
     if text.casefold() in NO_VALUE:
         return None
-    raise LineError(f"invalid number: {text[:40]!r}")
+    raise LineError("숫자가 아닙니다: {text!r}", "invalid number: {text!r}", text=text[:40])
 
 
 def _column_index(names: list[str], name: str) -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta, timezone
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from shared.contract.messages import SUPPORTED_YEARS
+from shared.contract.texts import localized
 
 DST_LATE_LINE = timedelta(minutes=5)
 """In the repeated hour, a smaller step back is a late line and not the second hour."""
@@ -17,7 +19,11 @@ MINUTE_OFFSETS = [timedelta(minutes=minute) for minute in range(1440)]
 
 
 class LineError(Exception):
-    """An invalid line; the text gives the reason."""
+    """An invalid line; `text` gives the reason in Korean and English."""
+
+    def __init__(self, ko: str, en: str, **values: Any) -> None:
+        self.text = localized(ko, en, **values)
+        super().__init__(self.text.en)
 
 
 class TimestampParser:
@@ -56,16 +62,16 @@ class TimestampParser:
 
     def _parse_with_offset(self, moment: datetime) -> datetime:
         if moment.year not in SUPPORTED_YEARS:
-            raise LineError(_year_error(moment.year))
+            raise _year_error(moment.year)
         local = moment.astimezone(self._zone)
         if local.year not in SUPPORTED_YEARS:
-            raise LineError(_year_error(local.year))
+            raise _year_error(local.year)
         return local.replace(second=0, microsecond=0, tzinfo=self._offset(local), fold=0)
 
     def _cache_day(self, moment: datetime) -> datetime | None:
         """Return midnight of that day with its offset; None if the offset changes on that day."""
         if moment.year not in SUPPORTED_YEARS:
-            raise LineError(_year_error(moment.year))
+            raise _year_error(moment.year)
         start = datetime.combine(moment, time(), self._zone)
         first, last = self._offset(start), self._offset(start + DAY)
         midnight = self._days[moment.toordinal()] = start.replace(tzinfo=first) if first is last else None
@@ -78,7 +84,10 @@ class TimestampParser:
             return moment.replace(tzinfo=first)
         if first.utcoffset(None) < second.utcoffset(None):
             raise LineError(
-                f"invalid local time: {moment:%Y-%m-%d %H:%M} does not exist in {self._zone.key} (start of DST)"
+                "존재하지 않는 현지 시각입니다: {moment:%Y-%m-%d %H:%M}은(는) {zone}의 서머타임 시작 시각에 해당합니다",
+                "invalid local time: {moment:%Y-%m-%d %H:%M} does not exist in {zone} (start of DST)",
+                moment=moment,
+                zone=self._zone.key,
             )
         minute = moment.replace(tzinfo=first)
         previous = self.dst_state.get(sensor)
@@ -99,12 +108,26 @@ class TimestampParser:
 
 def _parse_iso(text: str) -> datetime:
     if text[10:11] != " " and "T" not in text:
-        raise LineError(f"invalid timestamp: expected YYYY-MM-DD HH:MM, found {text[:40]!r}")
+        raise _timestamp_error(text)
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        raise LineError(f"invalid timestamp: expected YYYY-MM-DD HH:MM, found {text[:40]!r}") from None
+        raise _timestamp_error(text) from None
 
 
-def _year_error(year: int) -> str:
-    return f"invalid year: expected {SUPPORTED_YEARS.start} to {SUPPORTED_YEARS.stop - 1}, found {year}"
+def _year_error(year: int) -> LineError:
+    return LineError(
+        "연도 {year}은(는) 사용할 수 없습니다: {first}년부터 {last}년까지 가능합니다",
+        "invalid year: expected {first} to {last}, found {year}",
+        year=year,
+        first=SUPPORTED_YEARS.start,
+        last=SUPPORTED_YEARS.stop - 1,
+    )
+
+
+def _timestamp_error(text: str) -> LineError:
+    return LineError(
+        "시각을 읽을 수 없습니다: YYYY-MM-DD HH:MM 형식이어야 하는데 {text!r}입니다",
+        "invalid timestamp: expected YYYY-MM-DD HH:MM, found {text!r}",
+        text=text[:40],
+    )

@@ -31,11 +31,11 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_systemd_takes_the_unit(data: Path) -> None:
     file = data / autostart.UNIT
     file.write_text(autostart.render_unit(data), encoding="utf-8")
-    said = subprocess.run([str(ANALYZE), "verify", file], capture_output=True, text=True, check=False)
-    assert (said.returncode, said.stderr) == (0, "")
+    done = subprocess.run([str(ANALYZE), "verify", file], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
     file.write_text(autostart.render_unit(data).replace("OOMPolicy=", "OOMPolice="), encoding="utf-8")
-    said = subprocess.run([str(ANALYZE), "verify", file], capture_output=True, text=True, check=False)
-    assert "OOMPolice" in said.stderr
+    done = subprocess.run([str(ANALYZE), "verify", file], capture_output=True, text=True, check=False)
+    assert "OOMPolice" in done.stderr
 
 
 def test_the_unit_runs_as_the_owner_and_names_this_sites_files(data: Path) -> None:
@@ -90,7 +90,7 @@ def test_in_docker_it_is_the_engine_that_starts(
     assert not (data / "run").exists()
 
 
-def test_without_systemd_it_says_so_and_what_else_to_do(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_systemd_an_alternative_is_shown(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(autostart, "runs_systemd", lambda: False)
     with pytest.raises(CommandError, match=rf"systemd does not run here.*WVR_DATA={data} .*/wvr up --local"):
         autostart.main(["on"])

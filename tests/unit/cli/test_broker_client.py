@@ -10,16 +10,14 @@ from shared.settings import Settings
 from tests.conftest import Mosquitto, free_port
 
 
-def test_without_a_broker_it_says_so(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_fails_without_a_broker(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker_client, "BROKER_TIMEOUT_SECONDS", 0.5)
     nowhere = settings.model_copy(update={"broker": settings.broker.model_copy(update={"port": free_port()})})
     with pytest.raises(CommandError, match="the broker does not answer"):
         broker_client.send_command(nowhere, "train")
 
 
-def test_a_site_that_never_answers_is_not_waited_for_for_ever(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_command_fails_if_the_site_never_replies(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker_client, "REPLY_TIMEOUT_SECONDS", 0.5)
     with pytest.raises(CommandError, match="the site does not answer"):
         broker_client.send_command(settings, "train")

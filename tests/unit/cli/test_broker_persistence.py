@@ -36,11 +36,11 @@ def only(settings: Settings, here: broker_persistence.BrokerInstall) -> Finding:
     return finding
 
 
-def test_a_broker_that_keeps_what_it_must(settings: Settings, here: broker_persistence.BrokerInstall) -> None:
+def test_persistent_broker_passes(settings: Settings, here: broker_persistence.BrokerInstall) -> None:
     assert only(settings, here).state == "ok"
 
 
-def test_nothing_of_the_question_stays(settings: Settings, here: broker_persistence.BrokerInstall) -> None:
+def test_persistence_check_leaves_nothing(settings: Settings, here: broker_persistence.BrokerInstall) -> None:
     assert only(settings, here).state == "ok"
     assert (
         retained_messages(settings, f"{broker_persistence.RETAINED_TOPIC}/#", broker_persistence.RETAINED_TOPIC) == {}
@@ -68,7 +68,7 @@ def test_a_folder_that_the_broker_can_not_write(
     assert "free disk space" in finding.advice
 
 
-def test_a_memory_that_is_written_and_lost(
+def test_lost_persistence_file_is_found(
     settings: Settings, here: broker_persistence.BrokerInstall, mosquitto: Mosquitto
 ) -> None:
     def restart() -> None:

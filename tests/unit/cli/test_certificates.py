@@ -62,7 +62,7 @@ def test_a_file_that_is_not_what_it_should_be_is_named(tmp_path: Path, home: Pat
         validate(tmp_path)
 
 
-def test_a_misnamed_file_is_no_silent_broker_without_tls(tmp_path: Path, home: Path) -> None:
+def test_misspelled_certificate_file_is_an_error(tmp_path: Path, home: Path) -> None:
     for name in FILES:
         (home / name).rename(home / f"{name}.pem")
     assert are_present(tmp_path)
@@ -90,7 +90,7 @@ def test_an_authority_that_did_not_sign_is_named(tmp_path: Path, home: Path) -> 
         validate(tmp_path)
 
 
-def test_an_ended_certificate_does_not_keep_the_site_from_starting(tmp_path: Path, authority: trustme.CA) -> None:
+def test_expired_certificate_does_not_prevent_a_start(tmp_path: Path, authority: trustme.CA) -> None:
     write_certificates(tmp_path, authority, ends=datetime(2020, 1, 1, tzinfo=UTC))
     assert "2020" in validate(tmp_path)
 

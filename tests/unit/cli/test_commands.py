@@ -33,7 +33,7 @@ def test_an_unknown_command_shows_the_known_ones() -> None:
     assert all(f"./wvr {name}" in done.stdout for name in wvr.COMMANDS)
 
 
-def test_a_reader_that_goes_gets_no_traceback() -> None:
+def test_closed_pipe_gives_no_traceback() -> None:
     here, there = os.pipe()
     os.close(here)
     done = subprocess.run([ROOT / "wvr", "help"], stdout=there, stderr=subprocess.PIPE, text=True, check=False)

@@ -30,7 +30,7 @@ from tests.unit.factories import minute_at
 NOW = minute_at(30)
 
 
-def test_a_sound_site_has_nothing_wrong(
+def test_valid_site_has_nothing_wrong(
     site: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WVR_DATA", str(site.data))
@@ -38,9 +38,9 @@ def test_a_sound_site_has_nothing_wrong(
     monkeypatch.setattr(database, "MAX_BACKUP_AGE", timedelta(days=9999))
     monkeypatch.setattr(freshness, "MAX_CLOCK_AHEAD", 10**9)
     assert doctor.main([]) == 0
-    said = capsys.readouterr().out
-    assert "wvr.db passed the integrity check" in said
-    assert "everything is in order" in said
+    output = capsys.readouterr().out
+    assert "wvr.db passed the integrity check" in output
+    assert "everything is in order" in output
 
 
 def test_a_missing_folder_and_a_small_disk(site: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +64,7 @@ def test_an_old_backup(site: Settings) -> None:
     assert "backup is 4 days old" in wrongs(database.check(site, NOW + timedelta(days=4)))
 
 
-def test_who_holds_the_write_lock(site: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_holder_of_the_write_lock_is_named(site: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "LOCK_SAMPLE_SECONDS", 0.01)
     hold = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('BEGIN IMMEDIATE')"
     command = [sys.executable, "-c", f"{hold}; print(1, flush=True); sys.stdin.read()", str(site.database)]
@@ -130,14 +130,14 @@ def test_a_sensor_of_site_toml_that_never_reported(site: Settings) -> None:
 
 
 def test_how_old_verdicts_are(site: Settings) -> None:
-    said = "\n".join(one.what for one in freshness.check(site, minute_at(12), running=True))
-    assert "verdicts keep up with the readings, newest 3 minutes ago" in said
+    output = "\n".join(one.what for one in freshness.check(site, minute_at(12), running=True))
+    assert "verdicts keep up with the readings, newest 3 minutes ago" in output
 
 
 def test_a_database_of_a_newer_version(site: Settings) -> None:
     with sqlite3.connect(site.database) as source:
         source.execute("INSERT INTO schema_migration (name, applied) VALUES ('0099_tomorrow', '2030-01-01')")
-    assert "wvr.db is of a newer WVR (it has 0099_tomorrow)" in wrongs(versions.check(site))
+    assert "wvr.db was written by a newer WVR (migrations 0099_tomorrow)" in wrongs(versions.check(site))
 
 
 def test_a_mosquitto_that_is_too_old() -> None:
@@ -150,7 +150,7 @@ def test_deep_needs_a_running_site(site: Settings, monkeypatch: pytest.MonkeyPat
     assert "--deep needs a running site" in wrongs(doctor.run_checks(site, deep=True))
 
 
-def test_everything_that_is_wrong_comes_with_what_to_do(site: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_problem_has_an_advice(site: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     site.database.write_bytes(b"no database at all, and long enough to be taken for one".ljust(8192, b"."))
     shutil.rmtree(site.data / "spool")
     monkeypatch.setattr(services, "is_running", lambda _: False)
@@ -189,8 +189,8 @@ def test_somebody_elses_data_folder(foreign_site: Settings, monkeypatch: pytest.
     monkeypatch.setattr(services, "is_running", lambda _: False)
     assert not wrongs(doctor.run_checks(foreign_site))
     with somebody_else():
-        said = wrongs(doctor.run_checks(foreign_site))
-    assert f"this user may not write {foreign_site.data}" in said
+        output = wrongs(doctor.run_checks(foreign_site))
+    assert f"this user may not write {foreign_site.data}" in output
     foreign_site.data.chmod(0o700)
     with somebody_else():
         (finding,) = doctor.run_checks(foreign_site)

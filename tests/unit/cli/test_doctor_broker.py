@@ -10,9 +10,10 @@ import pytest
 
 from cli.doctor_checks import backlog, services
 from shared.contract.messages import Status, Stored
+from shared.contract.status_codes import problem
+from shared.contract.texts import technical
 from shared.runtime import broker_probe
 from shared.settings import Broker, Settings
-from shared.store.schema import STATUS_SCHEMA_OLDER
 from shared.version import VERSION
 from tests.unit.cli.findings import notes, wrongs
 from tests.unit.factories import minute_at
@@ -30,12 +31,15 @@ def test_what_a_status_means() -> None:
         at=minute_at(30),
         memory_mb=80.0,
         lag=0,
-        note="",
+        code="ok",
+        note=technical(""),
     )
     assert not wrongs(services.check_service("detector", well, NOW))
     assert "never published a status" in wrongs(services.check_service("detector", None, NOW))
     assert "is offline since" in wrongs(services.check_service("detector", replace(well, state="offline"), NOW))
-    assert "the disk is full" in wrongs(services.check_service("detector", replace(well, note="the disk is full"), NOW))
+    assert "the disk is full" in wrongs(
+        services.check_service("detector", replace(well, code="database_full", note=technical("the disk is full")), NOW)
+    )
     assert "no status for 30 minutes" in wrongs(services.check_service("detector", replace(well, at=minute_at(0)), NOW))
 
 
@@ -73,14 +77,15 @@ def test_a_service_of_another_version() -> None:
         at=minute_at(30),
         memory_mb=80.0,
         lag=0,
-        note="",
+        code="ok",
+        note=technical(""),
     )
     assert "detector is version 0.0.1" in wrongs(services.check_service("detector", old, NOW))
     slow = replace(old, version=VERSION, lag=5000)
     assert "5000 messages waiting" in notes(services.check_service("detector", slow, NOW))
 
 
-def test_a_service_that_waits_for_new_tables_is_not_ill() -> None:
+def test_service_that_waits_for_a_migration_is_only_noted() -> None:
     """The first seconds of an update, until db_writer has made them."""
     waits = Status(
         site="site1",
@@ -91,9 +96,10 @@ def test_a_service_that_waits_for_new_tables_is_not_ill() -> None:
         at=minute_at(30),
         memory_mb=80.0,
         lag=0,
-        note=STATUS_SCHEMA_OLDER,
+        code="schema_older",
+        note=problem("schema_older").text,
     )
-    assert STATUS_SCHEMA_OLDER in notes(services.check_service("reporter", waits, NOW))
+    assert "older WVR" in notes(services.check_service("reporter", waits, NOW))
     assert not wrongs(services.check_service("reporter", waits, NOW))
 
 
@@ -124,8 +130,8 @@ def test_readings_that_are_missing_on_their_way() -> None:
 
 
 def test_messages_that_the_broker_holds_or_dropped() -> None:
-    said = {backlog.QUEUE: b"2020", backlog.RETAINED: b"20", backlog.DROPPED: b"3"}
-    assert notes(backlog.check_broker(said)).splitlines() == [
+    statistics = {backlog.QUEUE: b"2020", backlog.RETAINED: b"20", backlog.DROPPED: b"3"}
+    assert notes(backlog.check_broker(statistics)).splitlines() == [
         "the broker queues 2000 messages",
         "the broker has dropped 3 messages since its start",
     ]

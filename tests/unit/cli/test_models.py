@@ -25,11 +25,15 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("WVR_DATA", str(tmp_path))
     place = tmp_path / "output/Learning_lstm/flow_rate/001"
     for identity, at in (("old", 1_780_000_000), ("young", 1_790_000_000)):
-        said = {"sensor": "001", "channel": "flow_rate", "at": at, "trained_from": at - 86_400, "trained_to": at}
-        said |= {"path": "output/Learning_lstm/flow_rate/001", "promoted": True, "reason": "better than the profile"}
+        manifest = {"sensor": "001", "channel": "flow_rate", "at": at, "trained_from": at - 86_400, "trained_to": at}
+        manifest |= {
+            "path": "output/Learning_lstm/flow_rate/001",
+            "promoted": True,
+            "reason": "better than the profile",
+        }
         files = {name: f"{identity} {name}".encode() for name in MODEL_FILES}
         store.save_version(
-            place, files, {**said, "id": identity, "metrics": METRICS, "features": FEATURES_VERSION, "scaler": {}}
+            place, files, {**manifest, "id": identity, "metrics": METRICS, "features": FEATURES_VERSION, "scaler": {}}
         )
         store.promote(place, identity)
     return place
@@ -40,7 +44,7 @@ def stored(data: Path) -> list[tuple[str, int, str]]:
         return database.execute("SELECT id, promoted, reason FROM MODEL_TB ORDER BY id").fetchall()
 
 
-def test_the_list_says_of_each_model_what_there_is_to_know(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_shows_each_model(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert place.exists()
     assert models.main([]) == 0
     _, old, young = capsys.readouterr().out.splitlines()
@@ -69,7 +73,7 @@ def test_with_the_profile_in_use_no_model_is_loaded(place: Path, tmp_path: Path)
     assert {path.name for path in place.iterdir()} == {"manifest.json", "versions"}
 
 
-def test_what_cannot_be_used_is_said_and_changes_nothing(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_model_id_changes_nothing(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert models.main(["use", "never"]) == 1
     assert models.main(["use", "old", "--sensor", "002"]) == 1
     (place / "versions/old/model.keras").unlink()
@@ -95,7 +99,7 @@ def test_with_the_site_running_its_trainer_is_asked(
     assert read_manifest(place)["id"] == "young"
 
 
-def test_without_models_the_list_says_so(
+def test_list_without_models(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("WVR_DATA", str(tmp_path))

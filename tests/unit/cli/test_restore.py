@@ -36,7 +36,7 @@ def stored(data: Path) -> int:
     return len(History(data / "wvr.db", SEOUL, "site1").readings("001", 0, T0 + 10**9))
 
 
-def test_a_backup_brings_back_what_was_there(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_restore_brings_back_the_stored_readings(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert backup.main([]) == 0
     store(data, 10, 20)
     (made,) = (data / "backup").glob("wvr-*.db")
@@ -62,16 +62,14 @@ def test_restore_refuses_while_another_program_writes(
     assert f"process {os.getpid()} already writes this database" in capsys.readouterr().err
 
 
-def test_in_docker_what_remembers_the_database_stops_for_the_exchange(
-    data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_restore_in_docker_stops_the_services_with_database_state(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert backup.main([]) == 0
     (made,) = (data / "backup").glob("wvr-*.db")
     recorders = [Recorder(data / "wvr.db", SEOUL, (0,))]
-    said: list[tuple[str, ...]] = []
+    calls: list[tuple[str, ...]] = []
 
     def docker(*arguments: str, **_: bool) -> subprocess.CompletedProcess[str]:
-        said.append(arguments)
+        calls.append(arguments)
         if arguments[0] == "stop":
             recorders.pop().close()
         return subprocess.CompletedProcess(arguments, 0, "", "")
@@ -80,7 +78,7 @@ def test_in_docker_what_remembers_the_database_stops_for_the_exchange(
     monkeypatch.setattr(compose, "is_running", lambda: True)
     monkeypatch.setattr(compose, "compose", docker)
     assert restore.main([made.name]) == 0
-    stopped, writer, readers = said
+    stopped, writer, readers = calls
     assert stopped == ("stop", "forecaster", "detector", "reporter", "db_writer")
     assert writer[0] == "up"
     assert writer[-1:] == ("db_writer",)
@@ -88,7 +86,7 @@ def test_in_docker_what_remembers_the_database_stops_for_the_exchange(
     assert len(list(data.glob("wvr.db.before-restore-*"))) == 1
 
 
-def test_restore_takes_nothing_that_is_not_sound(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_restore_refuses_an_invalid_backup(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torn = data / "torn.db"
     torn.write_bytes((data / "wvr.db").read_bytes()[:5000])
     (data / "text.db").write_text("no database", encoding="ascii")

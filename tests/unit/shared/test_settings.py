@@ -21,17 +21,17 @@ def wrong(path: Path, text: str) -> str:
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        ('[site]\nname = "a"\nnmae = "b"', ":3: site.nmae: there is no such setting"),
+        ('[site]\nname = "a"\nnmae = "b"', ":3: site.nmae: unknown setting"),
         ('[site]\ncountry = "XX"', ":2: site.country: no public holidays are known for 'XX'"),
-        ('[site]\ntimezone = "Korea"', ":2: site.timezone: no time zone is called 'Korea'"),
+        ('[site]\ntimezone = "Korea"', ":2: site.timezone: unknown time zone 'Korea'"),
         ('\n[detection]\nfalse_alarms_per_week = "often"', ":3: detection.false_alarms_per_week: "),
         ("[store]\nretention_days = 3", ":2: store.retention_days: "),
         ("[sensors.001]\n\nflow_rate = { min = 5, max = 5 }", ":3: sensors.001.flow_rate: min 5.0 must be below"),
         ("[sensors.001.pressure]\nmin = 9\nmax = 1", ":1: sensors.001.pressure: min 9.0 must be below"),
         ('[site]\nname = "a b"', ":2: site.name: "),
         ("[site\n", ":1: Expected"),
-        ('data = "x"', ":1: data: belongs to the environment, WVR_DATA"),
-        ("[mqtt]\nport = 1", ":1: mqtt: there is no such setting"),
+        ('data = "x"', ":1: data: set it in the environment instead, WVR_DATA"),
+        ("[mqtt]\nport = 1", ":1: mqtt: unknown setting"),
         ("[reporter]\nhorizons_hours = [24, 200]", ":2: reporter.horizons_hours."),
     ],
 )
@@ -44,7 +44,7 @@ def test_an_error_in_the_environment_names_the_variable(tmp_path: Path, monkeypa
     assert wrong(tmp_path / "site.toml", "").startswith("environment: WVR_BROKER__PORT: ")
 
 
-def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "site.toml").write_text('[site]\nname = "file"\n', encoding="utf-8")
     monkeypatch.setenv("WVR_SITE__NAME", "environment")
     assert load_settings(tmp_path / "site.toml").site.name == "environment"
@@ -66,16 +66,16 @@ def test_the_environment_sets_lists_and_single_keys_of_tables(tmp_path: Path, mo
     assert (settings.training.automatic, settings.site.name) == (False, "file")
 
 
-def test_a_wrong_list_or_key_in_the_environment_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_list_or_key_in_the_environment_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WVR_STORE__HORIZONS", "[1, 24")
     monkeypatch.setenv("WVR_SITE__NMAE", "x")
     told = wrong(tmp_path / "site.toml", "").splitlines()
     assert sorted(line.split(": ")[1] for line in told) == ["WVR_SITE__NMAE", "WVR_STORE__HORIZONS"]
-    assert [line for line in told if "it needs JSON" in line] == [line for line in told if "HORIZONS" in line]
+    assert [line for line in told if "write it as JSON" in line] == [line for line in told if "HORIZONS" in line]
 
 
-def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="there is no such file"):
+def test_missing_settings_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="file not found"):
         load_settings(tmp_path / "none.toml")
 
 

@@ -17,6 +17,7 @@ from services.reporter.output_folder import OutputFolder
 from services.reporter.service import Reporter
 from shared.contract.messages import Message, Progress
 from shared.contract.service import Unavailable
+from shared.contract.status_codes import problem
 from shared.store import backups
 from shared.store.history import History
 from shared.store.recorder import Recorder
@@ -48,7 +49,8 @@ def data(tmp_path: Path) -> Path:
 @pytest.fixture
 def recorder(data: Path) -> Iterator[Recorder]:
     recorder = Recorder(data / "wvr.db", SEOUL, (0,))
-    assert "was restored" in recorder.repair_text
+    assert recorder.repair_problem
+    assert "was restored" in recorder.repair_problem.text.en
     yield recorder
     recorder.close()
 
@@ -84,7 +86,7 @@ def test_minutes_only_in_blocks_are_backfilled_after_retransmission(data: Path, 
     assert sources(data) == ["test"] * 100 + ["outbox"] * 60 + ["test"] * 40
     (progress,) = [message for message in messages if isinstance(message, Progress)]
     assert (progress.job, progress.step, progress.of) == ("import", 1, 1)
-    assert progress.text == "60 minutes were backfilled from the reporter's blocks"
+    assert progress.text.en == "60 minutes were backfilled from the reporter's blocks"
     assert not backfill_marker(data / "wvr.db").exists()
 
 
@@ -132,7 +134,7 @@ def test_failed_batch_is_stored_again(data: Path, recorder: Recorder, monkeypatc
 
 
 def locked(_: object) -> int:
-    raise Unavailable("the database is locked by another program")
+    raise Unavailable(problem("database_locked"))
 
 
 def test_lines_without_reading_and_invalid_lines_are_skipped(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from services.db_writer.backup_scheduler import BackupProgress
 from services.db_writer.maintenance import DatabaseMaintenance
 from services.db_writer.service import DbWriter
 from shared.contract.messages import Command, Message, Progress, Response, Tick
+from shared.contract.texts import technical
 from shared.store.recorder import Recorder
 from tests.polling import wait_for
 from tests.unit.factories import START, minute_at, reading, tick
@@ -37,7 +38,11 @@ class FakeBackupRunner:
         self.starts += 1
 
     def poll(self) -> list[BackupProgress]:
-        return [BackupProgress(minute_at(0), 10, 10, "made" if self.ok else "no space", self.ok)] if self.starts else []
+        return (
+            [BackupProgress(minute_at(0), 10, 10, technical("made" if self.ok else "no space"), self.ok)]
+            if self.starts
+            else []
+        )
 
 
 def db_writer(runner: FakeBackupRunner | BackgroundBackup, store: FakeStore | Recorder | None = None) -> DbWriter:
@@ -103,7 +108,7 @@ def test_backup_command_is_answered_when_it_is_done() -> None:
         messages = handle_batch(db_writer(FakeBackupRunner(ok=ok)), Command("site1", "backup", "t1"))
         assert [type(message) for message in messages] == [Progress, Response]
         assert messages[-1] == Response(
-            site="site1", name="backup", transaction="t1", ok=ok, text="made" if ok else "no space"
+            site="site1", name="backup", transaction="t1", ok=ok, text=technical("made" if ok else "no space")
         )
 
 
@@ -137,4 +142,5 @@ def test_failed_backup_is_reported(tmp_path: Path) -> None:
     backup.start(None)
     news = wait_for(backup.poll, what="news")
     assert [item.ok for item in news] == [False]
-    assert "the backup failed" in backup.failure
+    assert backup.failure
+    assert backup.failure.code == "backup_failed"

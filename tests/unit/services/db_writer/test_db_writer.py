@@ -10,8 +10,9 @@ import pytest
 from services.db_writer.service import DbWriter
 from shared.contract.messages import HistoryBatch, Message, Progress, Reading, Rejected, Stored, Verdict
 from shared.contract.service import Unavailable
+from shared.contract.status_codes import problem
+from shared.domain.high_water_mark import HighWaterMark, SiteMark
 from shared.domain.series import DAY
-from shared.store.recorder import HighWaterMark, SiteMark
 from tests.unit.factories import START, minute_at, reading, tick, verdict
 
 T0 = int(START.timestamp())
@@ -29,7 +30,7 @@ class FakeStore:
 
     def write(self, messages: Sequence[Message], marks: Sequence[SiteMark] = ()) -> None:
         if self.locked:
-            raise Unavailable("the database is locked by another program")
+            raise Unavailable(problem("database_locked"))
         if self.picky and any(isinstance(message, Reading) and message.at == minute_at(3) for message in messages):
             raise ValueError("minute three")
         self.stored.extend(messages)
@@ -127,7 +128,9 @@ def test_bad_message_is_rejected_and_the_others_are_stored() -> None:
     store = FakeStore()
     store.picky = True
     messages = handle_batch(db_writer(store), *(reading(minute) for minute in range(5)))
-    assert [message.reason for message in messages if isinstance(message, Rejected)] == ["ValueError('minute three')"]
+    assert [message.reason.en for message in messages if isinstance(message, Rejected)] == [
+        "ValueError('minute three')"
+    ]
     assert [message for message in store.stored if isinstance(message, Reading)] == [reading(m) for m in (0, 1, 2, 4)]
 
 

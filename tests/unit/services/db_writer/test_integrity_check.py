@@ -11,8 +11,10 @@ import pytest
 from services.db_writer.background import BackgroundIntegrityCheck
 from services.db_writer.maintenance import DatabaseMaintenance
 from services.db_writer.service import DbWriter
-from shared.contract.messages import Message, Status
-from shared.contract.service import STATUS_DATABASE_DAMAGED, Unavailable
+from shared.contract.messages import Message, Status, StatusCode
+from shared.contract.service import Unavailable
+from shared.contract.status_codes import problem
+from shared.contract.texts import technical
 from shared.store import backups
 from shared.store.recorder import Recorder
 from tests.polling import wait_for
@@ -36,7 +38,7 @@ class FakeIntegrityCheck:
         return corruption
 
 
-def status(note: str) -> Status:
+def status(code: StatusCode) -> Status:
     return Status(
         site="site1",
         name="detector",
@@ -46,7 +48,8 @@ def status(note: str) -> Status:
         at=minute_at(0),
         memory_mb=1.0,
         lag=0,
-        note=note,
+        code=code,
+        note=technical(""),
     )
 
 
@@ -63,16 +66,16 @@ def count_checks(*messages: Message) -> int:
 
 def test_check_runs_each_hour_and_when_a_reader_reports_corruption() -> None:
     assert count_checks(*map(tick, range(120))) == 2
-    assert count_checks(status(""), status("the disk is full; readings are buffered until there is space")) == 0
-    assert count_checks(status(STATUS_DATABASE_DAMAGED)) == 1
+    assert count_checks(status("ok"), status("database_full")) == 0
+    assert count_checks(status("database_corrupt")) == 1
 
 
 def test_database_is_repaired_before_anything_more_is_stored() -> None:
     store = FakeStore()
-    handle_batch(db_writer(FakeIntegrityCheck("page 7 is torn"), store), status(STATUS_DATABASE_DAMAGED))
+    handle_batch(db_writer(FakeIntegrityCheck("page 7 is torn"), store), status("database_corrupt"))
     assert store.repairs == 1
     store = FakeStore()
-    handle_batch(db_writer(FakeIntegrityCheck(), store), status(STATUS_DATABASE_DAMAGED))
+    handle_batch(db_writer(FakeIntegrityCheck(), store), status("database_corrupt"))
     assert store.repairs == 0
 
 
@@ -80,14 +83,14 @@ def test_failed_repair_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     store = FakeStore()
 
     def no_space() -> None:
-        raise Unavailable("wvr.db is damaged, and cannot be replaced now: no space")
+        raise Unavailable(problem("database_not_replaceable", corruption="page 7", reason="no space"))
 
     with monkeypatch.context() as patched:
         patched.setattr(store, "repair", no_space)
         service = db_writer(FakeIntegrityCheck("page 7 is torn"), store)
         for _ in range(2):
             with pytest.raises(Unavailable):
-                handle_batch(service, status(STATUS_DATABASE_DAMAGED), reading(0))
+                handle_batch(service, status("database_corrupt"), reading(0))
     assert not store.stored
 
 
@@ -106,5 +109,5 @@ def test_corrupt_page_is_found_and_the_backup_restored(tmp_path: Path) -> None:
     service = db_writer(looking, recorder)
     handle_batch(service, reading(5000))
     with pytest.raises(SystemExit, match="was restored"):
-        wait_for(lambda: handle_batch(service, status(STATUS_DATABASE_DAMAGED)), 10, "the damage is found")
+        wait_for(lambda: handle_batch(service, status("database_corrupt")), 10, "the damage is found")
     recorder.close()

@@ -29,7 +29,7 @@ from tests.unit.services.detector.synthetic_site import DAY, MONDAY, SHAPES, Syn
 
 START = 64 * DAY + 9 * 60
 NIGHT = 64 * DAY + 40
-LEAK = Detection("night", "flow_rate", "night", "leak", "warning", 20.0, 3.0, 3.0)
+LEAK = Detection(trigger="leak", channel="flow_rate", severity="warning", value=20.0, excess=3.0, excess_flow=3.0)
 MIDNIGHT = 65 * DAY
 
 
@@ -167,7 +167,7 @@ def test_broken_main_opens_within_ten_minutes() -> None:
 def test_lasting_shift_is_accepted_as_new_level(channel: Channel, flow: float, hours: int) -> None:
     monitor, at = SensorMonitor(Settings(), "001"), at_minute(START)
     channel_model = monitor.model.flow if channel == "flow_rate" else monitor.model.pressure
-    detection = Detection("shift", channel, "value", "step", "warning", 1.0, flow, flow)
+    detection = shift_detection(flow, channel)
     (anomaly,) = monitor.alarms.raise_or_continue(at, detection)
     channel_model.level_shift.window_scores.cumulative += [float(minute) for minute in range(HOUR_MINUTES + 1)]
     channel_model.level_shift.baseline = HeldLevel(level=0.0, size=1.0, excess=flow)
@@ -224,7 +224,7 @@ def test_growing_leak_opens_few_anomalies() -> None:
 
 
 def shift_detection(flow: float | None, channel: Channel = "flow_rate", kind: Kind = "step") -> Detection:
-    return Detection("shift", channel, "value", kind, "warning", 70.0, flow, flow)
+    return Detection(trigger=kind, channel=channel, severity="warning", value=70.0, excess=flow, excess_flow=flow)
 
 
 @pytest.mark.parametrize(
@@ -368,7 +368,7 @@ def test_night_without_readings_keeps_last_nights_alarm_open() -> None:
 @pytest.mark.parametrize(("flow", "open_keys"), [(3.0, []), (5.0, []), (1.2, ["last_night"]), (-3.0, ["last_night"])])
 def test_last_nights_alarm_ends_when_another_explains_the_flow(flow: float, open_keys: list[str]) -> None:
     monitor, morning = SensorMonitor(Settings(), "001"), at_minute(65 * DAY + 300)
-    step = Detection("last_night", "flow_rate", "night", "step", "warning", None, 3.0, 3.0, text_variant="last_night")
+    step = Detection(trigger="last_night", channel="flow_rate", severity="warning", excess=3.0, excess_flow=3.0)
     list(monitor.alarms.raise_or_continue(morning, step))
     opened, *ended = monitor._update_alarms(morning + 60 * MINUTE, [shift_detection(flow)], True)
     assert [key for key in monitor.alarms.open if key != "shift"] == open_keys
@@ -388,3 +388,51 @@ def test_rezoning_is_a_step_and_accepted_within_days() -> None:
     assert {anomaly.kind for anomaly in after_it} == {"step"}
     (first, *_) = (anomaly for anomaly in after_it if anomaly.state == "cleared")
     assert first.at < at_minute(START + 6 * DAY)
+
+
+@pytest.mark.parametrize(
+    ("detection", "half_width"),
+    [
+        (replace(LEAK, interval_half_width=0.9, lost_volume=120.5, minutes_since_onset=3 * DAY), 0.9),
+        (replace(LEAK, interval_half_width=2.0, lost_volume=60.0, minutes_since_onset=DAY), 2.0),
+        (
+            Detection(trigger="unit", as_kind="step", channel="flow_rate", severity="warning", value=7.0, excess=3.0),
+            None,
+        ),
+        (Detection(trigger="unit", channel="flow_rate", severity="warning", value=7.0), None),
+        (Detection(trigger="last_night", channel="flow_rate", severity="warning", excess=3.0, excess_flow=3.0), None),
+        (Detection(trigger="drift", channel="pressure", severity="warning", value=7.0, excess=-0.3), None),
+        (Detection(trigger="pressure_drop", channel="pressure", severity="warning", value=3.0, excess=-0.3), None),
+    ],
+    ids=lambda value: value.trigger if isinstance(value, Detection) else "",
+)
+def test_restored_anomaly_has_the_same_state(detection: Detection, half_width: float | None) -> None:
+    monitor, at = SensorMonitor(Settings(), "001"), at_minute(START)
+    raise_ = monitor.alarms.raise_leak if detection.trigger == "leak" else monitor.alarms.raise_or_continue
+    (anomaly,) = raise_(at, detection)
+    restarted = SensorMonitor(Settings(), "001")
+    restarted.alarms.restore(anomaly)
+    (before,), (after,) = monitor.alarms.open.values(), restarted.alarms.open.values()
+    assert monitor.alarms.open.keys() == restarted.alarms.open.keys()
+    assert (after.row, after.is_certain) == (before.row, before.is_certain)
+    assert after.interval_half_width == half_width
+    later = at + 90 * MINUTE
+    assert list(restarted.alarms.clear(later, after.key)) == list(monitor.alarms.clear(later, before.key))
+
+
+def test_estimates_are_those_of_the_text() -> None:
+    monitor, at = SensorMonitor(Settings(), "001"), at_minute(START)
+    detection = replace(shift_detection(5.0), interval_half_width=0.5, minutes_since_onset=59)
+    (opening,) = monitor.alarms.raise_or_continue(at, detection)
+    assert (opening.onset_at, opening.excess_interval_m3h) == (at - 59 * MINUTE, (4.5, 5.5))
+    (end,) = monitor.alarms.clear(at + 61 * MINUTE, "shift")
+    assert end.lost_m3 == pytest.approx(10.0)
+    assert "5 ± 0.5 m³/h" in end.text.en
+    assert "about 10 m³ lost" in end.text.en
+
+
+def test_unit_change_has_no_lost_volume() -> None:
+    monitor = SensorMonitor(Settings(), "001")
+    unit = replace(shift_detection(500.0), trigger="unit", as_kind="step")
+    (anomaly,) = monitor.alarms.raise_or_continue(at_minute(START), unit)
+    assert (anomaly.kind, anomaly.trigger, anomaly.method, anomaly.lost_m3) == ("step", "unit", "value", None)

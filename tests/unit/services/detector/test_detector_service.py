@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 
@@ -13,6 +14,7 @@ from shared.contract.messages import (
     Anomaly,
     Command,
     Criteria,
+    LocalizedText,
     Message,
     Prediction,
     Progress,
@@ -20,6 +22,7 @@ from shared.contract.messages import (
     Response,
     Tick,
 )
+from shared.contract.status_codes import NO_TEXT
 from shared.contract.topics import topic_of
 from shared.settings import Settings
 from tests.unit.services.detector.fakes import (
@@ -224,7 +227,7 @@ def test_criteria_contain_false_alarm_rate_of_each_method() -> None:
 def test_import_triggers_calibration() -> None:
     history = FakeHistory(list(readings()[: 20 * DAY]), [], with_verdicts=False)
     detector = make_detector(history)
-    done = Progress(site="site1", at=MONDAY, job="import", step=5, of=5, eta=None, text="")
+    done = Progress(site="site1", at=MONDAY, job="import", step=5, of=5, eta=None, text=NO_TEXT)
     assert [type(message) for message in detector.handle(done)] == [Criteria]
 
 
@@ -232,17 +235,55 @@ def test_open_anomaly_can_be_acknowledged() -> None:
     detector = make_detector()
     replay(detector, readings()[: 21 * DAY + 900], ticks=True)
     (alarm, *_) = detector._queues["001"].monitor.alarms.open.values()
-    command = Command("site1", "acknowledge", "t1", {"id": alarm.anomaly.id})
-    anomaly, response = detector.handle(command)
+    id_ = alarm.anomaly.id
+    anomaly, response = detector.handle(Command("site1", "acknowledge", "t1", {"id": id_}))
     assert isinstance(anomaly, Anomaly)
-    assert anomaly.acknowledged
-    assert anomaly.state == "updated"
-    assert response == Response(
-        site="site1", name="acknowledge", transaction="t1", ok=True, text=f"{alarm.anomaly.id}: acknowledged"
-    )
-    (refused,) = detector.handle(Command("site1", "acknowledge", "t2", {"id": "none"}))
-    assert isinstance(refused, Response)
-    assert not refused.ok
+    assert (anomaly.acknowledged, anomaly.state) == (True, "updated")
+    assert (anomaly.by, anomaly.note, anomaly.confirmed_cause) == ("", "", None)
+    text = LocalizedText(f"{id_}: 확인했습니다", f"{id_}: acknowledged")
+    assert response == Response(site="site1", name="acknowledge", transaction="t1", ok=True, text=text)
+    entered = {"id": id_, "by": "Kim", "note": "valve 12 {closed}", "cause": "burst"}
+    anomaly, _ = detector.handle(Command("site1", "acknowledge", "t2", entered))
+    assert isinstance(anomaly, Anomaly)
+    assert (anomaly.by, anomaly.note, anomaly.confirmed_cause) == ("Kim", "valve 12 {closed}", "burst")
+    anomaly, _ = detector.handle(Command("site1", "acknowledge", "t3", {"id": id_, "by": "Lee"}))
+    assert isinstance(anomaly, Anomaly)
+    assert (anomaly.by, anomaly.note, anomaly.confirmed_cause) == ("Lee", "valve 12 {closed}", "burst")
+
+
+@pytest.mark.parametrize(("arguments", "expected"), [({"id": "none"}, "'none'"), ({"cause": "magic"}, "meter_fault")])
+def test_invalid_acknowledgement_gets_error_response(arguments: dict[str, str], expected: str) -> None:
+    (response,) = make_detector().handle(Command("site1", "acknowledge", "t1", arguments))
+    assert isinstance(response, Response)
+    assert not response.ok
+    assert expected in response.text.ko
+    assert expected in response.text.en
+
+
+def test_entries_of_operators_survive_a_restart() -> None:
+    cut, until = 21 * DAY + 900, readings()[21 * DAY + 900].at
+    before = [message for message in undisturbed() if time_of(message) < until]
+    newest = {anomaly.id: anomaly for anomaly in anomalies(before)}
+    (open_one, *_) = (anomaly for anomaly in newest.values() if anomaly.state != "cleared")
+    entered = replace(open_one, acknowledged=True, by="Kim", note="seen", confirmed_cause="burst")
+    detector = make_detector(FakeHistory(list(readings()[:cut]), [*before, entered]))
+    (restored,) = (anomaly for anomaly in anomalies(detector.start()) if anomaly.id == open_one.id)
+    fields = (restored.acknowledged, restored.by, restored.note, restored.confirmed_cause)
+    assert fields == (True, "Kim", "seen", "burst")
+
+
+def test_stored_trigger_that_does_not_fit_is_replaced_by_the_kind() -> None:
+    cut, until = 21 * DAY + 900, readings()[21 * DAY + 900].at
+    before = [message for message in undisturbed() if time_of(message) < until]
+    (example, *_) = anomalies(before)
+    stored = replace(example, id="001-odd", kind="stuck", trigger="drift", state="opened", cleared_at=None)
+    detector = make_detector(FakeHistory(list(readings()[:cut]), [*before, stored]))
+    list(detector.start())
+    assert "flow_rate.stuck" in detector._queues["001"].monitor.alarms.open
+
+
+def test_command_of_another_service_is_ignored() -> None:
+    assert list(make_detector().handle(Command("site1", "train", "t1"))) == []
 
 
 def test_messages_survive_encoding() -> None:

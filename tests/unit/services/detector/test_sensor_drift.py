@@ -99,7 +99,7 @@ def test_drift_is_one_anomaly_about_calibration() -> None:
     site.flow[76 * DAY : 82 * DAY] *= 1 - 0.2 * np.linspace(0, 1, 6 * DAY)
     messages = replay(make_detector(), site.readings(), FakeForecaster())
     begin = MONDAY + timedelta(days=76)
-    drifts = [anomaly for anomaly in opened(messages) if "-drift-" in anomaly.id and anomaly.at >= begin]
+    drifts = [anomaly for anomaly in opened(messages) if anomaly.trigger == "drift" and anomaly.at >= begin]
     assert [(anomaly.channel, anomaly.kind) for anomaly in drifts] == [("flow_rate", "step")]
     assert "calibration" in drifts[0].text.en
     assert "교정" in drifts[0].text.ko

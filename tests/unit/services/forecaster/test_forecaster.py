@@ -19,6 +19,7 @@ from shared.contract.messages import (
     Reading,
     Score,
 )
+from shared.contract.texts import technical
 from shared.domain.features import ModelInputs, Scaler
 from shared.domain.forecast_point import ForecastPoint
 from shared.domain.holiday_calendar import NO_HOLIDAYS
@@ -151,7 +152,7 @@ def trained(promoted: bool = True, channel: Channel = "flow_rate") -> ModelTrain
         trained_to=START,
         metrics={},
         promoted=promoted,
-        reason="",
+        reason=technical(""),
     )
 
 
@@ -330,7 +331,7 @@ def test_imported_history_is_used_after_the_import() -> None:
     service = make_forecaster(history)
     handle_all(service, minutes(9000, 9030))
     history.series = series(minutes(0, 9000))
-    handle_all(service, [Progress(site="site1", at=START, job="import", step=3, of=3, eta=None, text="")])
+    handle_all(service, [Progress(site="site1", at=START, job="import", step=3, of=3, eta=None, text=technical(""))])
     (first,) = handle_all(service, [*minutes(9030, 9060), tick(9059)])
     assert [value or 0.0 for value in first.flow_rate.p50[:24]] == pytest.approx(
         [flow(9060 + 60 * hour + 29.5) for hour in range(24)], abs=0.2

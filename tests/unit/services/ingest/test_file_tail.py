@@ -47,7 +47,7 @@ class Site:
             items += polled
         if done:
             self.source.commit()
-        return [item.reason if isinstance(item, BadLine) else item.flow_rate for item in items]
+        return [item.reason.en if isinstance(item, BadLine) else item.flow_rate for item in items]
 
 
 @pytest.fixture

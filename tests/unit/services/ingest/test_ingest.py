@@ -16,6 +16,7 @@ from services.ingest.sources.simulator import Simulator
 from services.ingest.spool import NullSpool
 from shared.contract.messages import HistoryBatch, Message, Reading, Rejected, Stored, Tick
 from shared.contract.service import Unavailable
+from shared.contract.texts import technical
 from shared.domain.series import DAY, MINUTE
 from shared.runtime.sensor_registry import SensorRegistry
 from shared.settings import Settings
@@ -65,7 +66,7 @@ def test_measurement_becomes_a_reading_with_the_next_seq() -> None:
 
 def test_rejected_measurement_takes_no_seq() -> None:
     messages = handle_all(ingest(known_sensors=("001",)), measurement(0, sensor="002"), measurement(0))
-    reasons = [message.reason for message in messages if isinstance(message, Rejected)]
+    reasons = [message.reason.en for message in messages if isinstance(message, Rejected)]
     assert reasons == ["site.toml has no [sensors.002]"]
     assert [message.seq for message in messages if isinstance(message, Reading)] == [0]
 
@@ -78,15 +79,15 @@ def test_sensors_above_the_limit_are_rejected() -> None:
 
 def test_bad_line_is_saved_and_reported() -> None:
     bad: list[BadLine] = []
-    line = BadLine("a.csv", 7, "x,y", "2 columns")
-    assert handle_all(ingest(bad), line) == [Rejected("site1", "a.csv:7", "2 columns", "x,y")]
+    line = BadLine("a.csv", 7, "x,y", technical("2 columns"))
+    assert handle_all(ingest(bad), line) == [Rejected("site1", "a.csv:7", technical("2 columns"), "x,y")]
     assert bad == [line]
 
 
 def test_bad_lines_are_saved_per_source_file(tmp_path: Path) -> None:
     keep = DeadLetterFiles(tmp_path / "rejected")
-    keep(BadLine("a.csv", 7, "x,y", "2 columns"))
-    keep(BadLine("a.csv", 9, "z", "1 columns"))
+    keep(BadLine("a.csv", 7, "x,y", technical("2 columns")))
+    keep(BadLine("a.csv", 9, "z", technical("1 columns")))
     text = (tmp_path / "rejected/a.csv.rejected.txt").read_text(encoding="utf-8")
     assert text == "7\t2 columns\tx,y\n9\t1 columns\tz\n"
 
@@ -140,7 +141,7 @@ def test_flood_of_duplicates_is_rejected_until_the_next_tick() -> None:
         Rejected
     ] * 2 + [Reading]
     assert "duplicate readings between two ticks" in next(
-        message.reason for message in messages if isinstance(message, Rejected)
+        message.reason.en for message in messages if isinstance(message, Rejected)
     )
     assert [type(message) for message in handle_all(service, tick(0), measurement(0))] == [Tick, Reading]
 
@@ -148,7 +149,7 @@ def test_flood_of_duplicates_is_rejected_until_the_next_tick() -> None:
 def test_memory_of_duplicates_is_bounded() -> None:
     told_before = duplicate_limiter.DuplicateLimiter()
     for day in range(3 * duplicate_limiter.MAX_DAYS_REMEMBERED):
-        assert told_before.rejection_reason("001", START - timedelta(days=day)) == ""
+        assert told_before.rejection_reason("001", START - timedelta(days=day)) is None
     assert len(told_before._minutes["001"]) == duplicate_limiter.MAX_DAYS_REMEMBERED
 
 

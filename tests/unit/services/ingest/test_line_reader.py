@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.sources.line_reader import BadLine, LineError, Measurement, Parser, read_measurements
+from shared.contract.texts import localized
 
 SEOUL = ZoneInfo("Asia/Seoul")
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -167,9 +168,13 @@ def test_file_yields_measurements_and_numbered_bad_lines(tmp_path: Path) -> None
         path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
         good, word, bytes_, long, last = read_measurements(path, SEOUL)
         assert good == NOON
-        assert word == BadLine(path.name, 4, "water", "expected 4 fields, found 1")
-        assert (bytes_[1], bytes_[3]) == (5, "line is not UTF-8")
-        assert (long[1], long[3]) == (6, "line is longer than 65536 bytes")
+        assert word == BadLine(
+            path.name, 4, "water", localized("필드가 4개여야 하는데 1개입니다", "expected 4 fields, found 1")
+        )
+        assert isinstance(bytes_, BadLine)
+        assert (bytes_.number, bytes_.reason.en) == (5, "line is not UTF-8")
+        assert isinstance(long, BadLine)
+        assert (long.number, long.reason.en) == (6, "line is longer than 65536 bytes")
         assert isinstance(last, Measurement)
         assert last.flow_rate is None
 
@@ -180,7 +185,7 @@ def test_second_header_applies_to_the_lines_after_it(tmp_path: Path) -> None:
         "timestamp,flow_rate\n2026-08-03 09:49,1\nsensor,timestamp,pressure,flow_rate\n001,2026-08-03 09:49,4.1,12.5\n"
     )
     header, line, good = read_measurements(path, SEOUL)
-    assert [header[3], line[3]] == ["the header lacks sensor"] * 2
+    assert [item.reason.en for item in (header, line) if isinstance(item, BadLine)] == ["the header lacks sensor"] * 2
     assert good == NOON
 
 

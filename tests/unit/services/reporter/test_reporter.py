@@ -12,6 +12,7 @@ from services.reporter.output_folder import BufferedOutputFolder, OutputFolder
 from services.reporter.service import HISTORY_TIMEOUT_TICKS, HistoryLookup, Reporter
 from shared.contract.messages import Anomaly, LocalizedText, Message, Prediction, Tick, Verdict
 from shared.contract.service import Unavailable
+from shared.contract.status_codes import problem
 from tests.unit.factories import minute_at, prediction, tick, verdict
 
 SEOUL = ZoneInfo("Asia/Seoul")
@@ -95,13 +96,15 @@ def test_silent_sensor_has_system_flags(tmp_path: Path) -> None:
         sensor="001",
         id="a",
         at=minute_at(6),
-        channel="flow_rate",
-        method="system",
+        channels=("flow_rate",),
+        methods=("system",),
         kind="silence",
+        trigger="silence",
         state="opened",
         acknowledged=False,
         severity="critical",
         opened_at=minute_at(6),
+        onset_at=minute_at(6),
         cleared_at=None,
         peak=None,
         excess_m3h=None,
@@ -331,7 +334,7 @@ class FakeFullFolder(OutputFolder):
     def write(self, name: str, text: str) -> None:
         if name.startswith(self.name):
             self.name = "nothing"
-            raise Unavailable(f"{name} cannot be written")
+            raise Unavailable(problem("disk_full"))
         super().write(name, text)
 
 

@@ -3,13 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.trainer.champion_challenger import decide, error_metrics
+from services.trainer.champion_challenger import PROFILE_NAME, decide, error_metrics
 from services.trainer.diebold_mariano import diebold_mariano_p_value
+from shared.contract.texts import technical
 from shared.domain.series import Floats, Ints
 
 TRUTH = np.random.default_rng(1).normal(10, 1, (50, 169))
 WEEKS, HOURS = 4, 4 * 168 - 24
 DAYS: Ints = np.arange(HOURS) // 24
+OLD = technical("old")
 
 
 def band(p50: float, width: float) -> Floats:
@@ -56,9 +58,10 @@ def test_unknown_hours_do_not_count() -> None:
 
 def test_better_candidate_is_promoted_and_reason_names_its_rival() -> None:
     truth, better, worse = four_weeks(1, 1.0, 1.3)
-    decision = decide(truth, better, worse, "the profile", DAYS)
+    decision = decide(truth, better, worse, PROFILE_NAME, DAYS)
     assert decision.promoted
-    assert decision.reason.startswith("better than the profile")
+    assert decision.reason.en.startswith("better than the profile on 648 held-back hours: pinball 0.")
+    assert decision.reason.ko.startswith("평가 기간 648시간에서 프로파일보다 낫습니다: 핀볼 손실 0.")
     assert decision.metrics["mae"] < decision.metrics["used_mae"]
     assert decision.metrics["used_chance_1h"] < 0.01
 
@@ -67,32 +70,33 @@ def test_better_candidate_is_promoted_and_reason_names_its_rival() -> None:
 def test_equal_or_worse_candidate_is_refused(noise: float) -> None:
     truth, champion = four_weeks(1, 1.0)
     candidate = champion if noise == 1.0 else four_weeks(2, 1.3)[1]
-    decision = decide(truth, candidate, champion, "old", DAYS)
+    decision = decide(truth, candidate, champion, OLD, DAYS)
     assert not decision.promoted
-    assert decision.reason.startswith("not better than old")
+    assert decision.reason.en.startswith("not better than old")
 
 
 def test_gain_below_one_percent_is_refused_even_if_significant() -> None:
     truth, champion = four_weeks(3, 1.0)
     for part, promoted in ((0.995, False), (0.95, True)):
         candidate = truth[..., None] + part * (champion - truth[..., None])
-        decision = decide(truth, np.nan_to_num(candidate), np.nan_to_num(champion), "old", DAYS)
+        decision = decide(truth, np.nan_to_num(candidate), np.nan_to_num(champion), OLD, DAYS)
         assert decision.promoted == promoted
-        assert ("gains less than 1 % as a whole" in decision.reason) != promoted
+        assert ("gains less than 1 % as a whole" in decision.reason.en) != promoted
 
 
 def test_candidate_better_overall_but_worse_at_one_horizon_is_refused() -> None:
     truth, candidate, champion = four_weeks(3, 0.7, 1.0, far_factor=2.5)
-    decision = decide(truth, candidate, champion, "old", DAYS)
+    decision = decide(truth, candidate, champion, OLD, DAYS)
     assert not decision.promoted
-    assert "surely worse than old at 168 h" in decision.reason
+    assert "surely worse than old at 168 h" in decision.reason.en
 
 
 def test_candidate_better_than_champion_but_worse_than_profile_is_refused() -> None:
     truth, candidate, champion, profile = four_weeks(4, 1.0, 1.5, 0.6)
-    decision = decide(truth, candidate, champion, "old", DAYS, profile)
+    decision = decide(truth, candidate, champion, OLD, DAYS, profile)
     assert not decision.promoted
-    assert "surely worse than the profile at 1 h, 24 h" in decision.reason
+    assert "surely worse than the profile at 1 h, 24 h" in decision.reason.en
+    assert "1시간, 24시간, 168시간 앞 예측은 프로파일보다 유의하게 나쁩니다" in decision.reason.ko
     assert decision.metrics["profile_mae_24h"] < decision.metrics["mae_24h"] < decision.metrics["used_mae_24h"]
 
 
@@ -100,7 +104,7 @@ def test_candidate_better_than_champion_but_worse_than_profile_is_refused() -> N
 def test_noise_is_rarely_promoted_and_a_true_gain_mostly(gain: float, fewest: int, most: int) -> None:
     trials = [four_weeks(seed, 1 - gain, 1.0, 1.6) for seed in range(20)]
     promoted = [
-        decide(truth, candidate, champion, "old", DAYS, profile).promoted
+        decide(truth, candidate, champion, OLD, DAYS, profile).promoted
         for truth, candidate, champion, profile in trials
     ]
     assert fewest <= sum(promoted) <= most
@@ -113,7 +117,7 @@ def test_profile_is_replaced_by_a_likely_gain_and_never_by_a_worse_candidate(
     trials = [four_weeks(seed, 1 - gain, 1.0) for seed in range(20)]
     assert (
         fewest
-        <= sum(decide(truth, candidate, profile, "the profile", DAYS).promoted for truth, candidate, profile in trials)
+        <= sum(decide(truth, candidate, profile, PROFILE_NAME, DAYS).promoted for truth, candidate, profile in trials)
         <= most
     )
 

@@ -14,6 +14,7 @@ from services.trainer import channel_training
 from services.trainer.champion_challenger import Decision
 from services.trainer.runner import SubprocessRunner
 from services.trainer.training_protocol import TrainingProgress, TrainingRecord, TrainingRequest
+from shared.contract.texts import technical
 from shared.domain.series import DAY
 from shared.models.litert import load_litert_model
 from shared.models.registry import ModelRegistry
@@ -29,9 +30,10 @@ os.dup2(2, 1)  # Keras prints there
 from pathlib import Path
 from services.trainer import channel_training
 from services.trainer.champion_challenger import Decision
+from shared.contract.texts import technical
 from services.trainer.training_protocol import decode_request, encode_record
 from tests.unit.services.trainer.short_site import FakeHistory, run_training
-channel_training.decide = lambda *_: Decision(True, "decided by the test", {})
+channel_training.decide = lambda *_: Decision(True, technical("decided by the test"), {})
 request = decode_request(sys.argv[2])
 for record in run_training(FakeHistory(), Path(sys.argv[1]), request.at):
     print(encode_record(record), file=records_out)
@@ -55,7 +57,7 @@ def test_killed_training_leaves_the_active_model_complete(
     shutil.copytree(first_training.folder, tmp_path, dirs_exist_ok=True)
     registry, history = ModelRegistry(tmp_path), first_training.history
     first = next(record for record in first_training.records if isinstance(record, TrainingResult))
-    registry.activate(first.id, history.end_at, "the test begins")
+    registry.activate(first.id, history.end_at, technical("the test begins"))
     child = SubprocessRunner((sys.executable, "-c", TRAINING_SCRIPT, str(tmp_path)))
     child.start(TrainingRequest(history.end_at - 3 * DAY))
     until(child.poll, lambda record: isinstance(record, TrainingProgress) and record.step > 0)
@@ -65,7 +67,7 @@ def test_killed_training_leaves_the_active_model_complete(
     folder = tmp_path / active.path
     assert load_litert_model(folder, active.checksum).id == active.id
     assert {path.name for path in folder.iterdir()} == {*MODEL_FILES, "manifest.json", "versions"}
-    monkeypatch.setattr(channel_training, "decide", lambda *_: Decision(True, "decided by the test", {}))
+    monkeypatch.setattr(channel_training, "decide", lambda *_: Decision(True, technical("decided by the test"), {}))
     again = [
         record
         for record in run_training(history, tmp_path, history.end_at - 2 * DAY)

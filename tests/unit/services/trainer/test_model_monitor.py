@@ -16,9 +16,19 @@ from services.trainer.model_monitor import Degradation, ModelMonitor
 from services.trainer.model_selection import ModelSelector
 from services.trainer.service import Trainer
 from services.trainer.training_protocol import TrainingEnded, TrainingRequest
-from shared.contract.messages import SCORED_HORIZONS, Forecast, Message, ModelTrained, Prediction, Score
+from shared.contract.messages import (
+    SCORED_HORIZONS,
+    Forecast,
+    LocalizedText,
+    Message,
+    ModelTrained,
+    Prediction,
+    Score,
+    Tick,
+)
 from shared.domain.holiday_calendar import NO_HOLIDAYS
 from shared.models.manifest import ModelError, read_manifest, read_network
+from shared.models.model_messages import OPERATOR_REASON
 from shared.models.registry import ModelRegistry
 from shared.runtime.replay import Replay
 from shared.settings import Settings, Training
@@ -30,6 +40,7 @@ from tests.unit.shared.models.test_store import save_two_versions
 
 ZONE = Settings().zone
 MONDAY = datetime(2026, 11, 23, tzinfo=ZONE)
+FIRST_TICK = Tick("site1", MONDAY - timedelta(minutes=1))
 EMPTY = Forecast("profile")
 
 
@@ -92,7 +103,7 @@ def test_worse_model_is_detected_on_the_fifteenth_night() -> None:
     assert timedelta(days=14) < at - MONDAY < timedelta(days=17)
     assert at.hour == 3
     assert (degradation.sensor, degradation.channel) == ("001", "flow_rate")
-    assert "b was worse than the profile for two weeks: mean error " in degradation.reason
+    assert "b was worse than the profile for two weeks: mean error " in degradation.reason.en
 
 
 @pytest.mark.parametrize("ratio", [0.7, 0.9])
@@ -124,7 +135,7 @@ def trainer(
 
 def start_and_finish_training(service: Trainer, runner: FakeRunner) -> list[Message]:
     """Return the messages until the first training has ended."""
-    messages = list(service.start())
+    messages = [*service.start(), *service.handle(FIRST_TICK)]
     runner.records = [TrainingEnded()]
     return [*messages, *service.end_batch()]
 
@@ -147,12 +158,15 @@ def test_demotion_is_reported_and_requests_a_training(tmp_path: Path) -> None:
         ((), ()),
         (("001",), ("flow_rate",)),
     ]
-    assert (
-        selector.status_text == "the forecasts of 001 flow_rate follow the profile: their model was worse for two weeks"
+    (deactivated,) = selector.problems()
+    assert deactivated.code == "model_deactivated"
+    assert deactivated.text == LocalizedText(
+        "001 유량 예측에 프로파일을 사용합니다: 모델이 2주 동안 프로파일보다 나빴습니다",
+        "the forecasts of 001 flow_rate follow the profile: their model was worse for two weeks",
     )
 
 
-def test_restart_keeps_scores_and_status_text_until_a_model_is_active(tmp_path: Path) -> None:
+def test_restart_keeps_scores_and_problem_until_a_model_is_active(tmp_path: Path) -> None:
     folder, hourly = save_two_versions(tmp_path), predictions(2.0, 20)
     history = FakeScoreHistory([score for prediction in hourly[: 7 * 24] for score in prediction.scores])
     service, selector = trainer(tmp_path, FakeRunner(), history, automatic=False)
@@ -161,18 +175,18 @@ def test_restart_keeps_scores_and_status_text_until_a_model_is_active(tmp_path: 
     assert [message.at for message in messages if isinstance(message, ModelTrained)] == [degradations(hourly)[0][0]]
     service, selector = trainer(tmp_path, FakeRunner(), history, automatic=False)
     assert [message.id for message in service.start() if isinstance(message, ModelTrained)] == ["profile"]
-    assert selector.status_text
-    ModelRegistry(tmp_path).activate("a", 60, "put into use by the operator")
+    assert [entry.code for entry in selector.problems()] == ["model_deactivated"]
+    ModelRegistry(tmp_path).activate("a", 60, OPERATOR_REASON)
     service, selector = trainer(tmp_path, FakeRunner(), history, automatic=False)
     assert [message.id for message in service.start() if isinstance(message, ModelTrained)] == ["a"]
-    assert selector.status_text == ""
+    assert selector.problems() == []
     assert read_manifest(folder)["id"] == "a"
 
 
 def test_demotion_waits_for_the_end_of_a_training(tmp_path: Path) -> None:
     folder, runner = save_two_versions(tmp_path), FakeRunner()
     service, _ = trainer(tmp_path, runner, FakeScoreHistory())
-    list(service.start())
+    assert [*service.start(), *service.handle(FIRST_TICK)] != []
     hourly = predictions(2.0, 20)
     assert [message for prediction in hourly[: 15 * 24] for message in service.handle(prediction)] == []
     runner.records = [TrainingEnded()]
@@ -202,7 +216,7 @@ def test_in_event_time_the_forecaster_returns_to_the_profile(tmp_path: Path) -> 
     changed = models.index("profile", 1)
     assert models[changed:] == ["profile"] * (len(models) - changed)
     assert 14 * 24 < changed < 17 * 24
-    assert read_manifest(folder)["reason"] == demotions[0].reason
+    assert read_manifest(folder)["reason"] == demotions[0].reason.en
 
 
 def forecaster_of(data: Path, history: FakeHistory) -> Forecaster:

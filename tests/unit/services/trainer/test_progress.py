@@ -13,6 +13,7 @@ from services.trainer.network import Epoch
 from services.trainer.training_data import HourlySeries
 from services.trainer.training_job import TrainingJob
 from services.trainer.training_protocol import TrainingProgress, TrainingRequest
+from shared.contract.texts import technical
 from shared.models.training_result import TrainingResult
 from shared.settings import Training
 from tests.unit.services.trainer.short_site import ZONE, FakeHistory
@@ -30,7 +31,7 @@ def test_time_left_is_accurate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
             now[0] += EPOCH
             yield Epoch(number, 1.0, 1.0, number == epochs)
         now[0] += EPOCH
-        yield TrainingResult(series.sensor, series.channel, 0, "m", "output", "", 0, 0, True, "")
+        yield TrainingResult(series.sensor, series.channel, 0, "m", "output", "", 0, 0, True, technical(""))
 
     monkeypatch.setattr(channel_training, "train_channel", train)
     job = TrainingJob("site1", ZONE, tmp_path, Training(epochs=60), FakeHistory(), lambda: now[0])

@@ -17,14 +17,19 @@ from services.trainer.training_protocol import (
     encode_record,
     encode_request,
 )
+from shared.contract.messages import LocalizedText
+from shared.contract.texts import technical
 from shared.models.training_result import TrainingResult
 from tests.polling import wait_for
 
 REQUEST = TrainingRequest(60, ("001",), ("pressure",))
+TEXT = LocalizedText("유량", "flow")
 CHILD_SCRIPT = """
 import sys
 from services.trainer.training_protocol import TrainingProgress, decode_request, encode_record
-print(encode_record(TrainingProgress(decode_request(sys.argv[1]).at, 9, None, "유량")), flush=True)
+from shared.contract.messages import LocalizedText
+text = LocalizedText("유량", "flow")
+print(encode_record(TrainingProgress(decode_request(sys.argv[1]).at, 9, None, text)), flush=True)
 """
 
 
@@ -48,10 +53,10 @@ def all_of(runner: SubprocessRunner) -> list[TrainingRecord]:
 @pytest.mark.parametrize(
     "record",
     [
-        TrainingProgress(1, 2, 3.5, "epoch"),
-        InsufficientData("001", "flow_rate", "유량"),
-        TrainingResult("001", "flow_rate", 1, "id", "path", "sum", 2, 3, False, "reason", {"mae": 0.1}),
-        TrainingFailed("no memory"),
+        TrainingProgress(1, 2, 3.5, TEXT),
+        InsufficientData("001", "flow_rate", TEXT),
+        TrainingResult("001", "flow_rate", 1, "id", "path", "sum", 2, 3, False, TEXT, {"mae": 0.1}),
+        TrainingFailed(technical("no memory")),
         TrainingEnded(),
     ],
 )
@@ -64,12 +69,15 @@ def test_request_round_trip() -> None:
 
 
 def test_child_receives_the_request_and_sends_records() -> None:
-    assert all_of(child(CHILD_SCRIPT)) == [TrainingProgress(60, 9, None, "유량"), TrainingEnded()]
+    assert all_of(child(CHILD_SCRIPT)) == [TrainingProgress(60, 9, None, TEXT), TrainingEnded()]
 
 
 def test_dead_child_is_reported_as_a_failure() -> None:
     records = all_of(child("import os; os._exit(9)"))
-    assert records == [TrainingFailed("the training process ended with exit code 9"), TrainingEnded()]
+    failure, ended = records
+    assert isinstance(failure, TrainingFailed)
+    assert failure.text.en == "the training process ended with exit code 9"
+    assert ended == TrainingEnded()
 
 
 def test_poll_does_not_block_and_stop_ends_the_child() -> None:

@@ -23,6 +23,7 @@ from services.trainer.training_protocol import (
     TrainingRecord,
     TrainingRequest,
 )
+from shared.contract.texts import technical
 from shared.domain.features import Float32s, ModelInputs
 from shared.domain.series import DAY, HOUR
 from shared.models.litert import load_litert_model
@@ -70,7 +71,7 @@ def test_model_id_is_training_time_and_network_checksum(first_training: FirstTra
 def test_metrics_include_errors_of_candidate_and_champion(first_training: FirstTraining) -> None:
     first = trained(first_training.records)[0]
     assert {"mae", "mae_1h", "mae_24h", "pinball", "coverage", "used_mae", "used_pinball"} <= first.metrics.keys()
-    assert "the profile" in first.reason
+    assert "the profile" in first.reason.en
 
 
 def test_manifest_has_the_scaler_as_plain_numbers(first_training: FirstTraining) -> None:
@@ -138,7 +139,7 @@ def test_same_readings_and_seed_give_the_same_network(first_training: FirstTrain
 
 def force_decision(monkeypatch: pytest.MonkeyPatch, promoted: bool) -> None:
     """Promote or refuse every candidate."""
-    monkeypatch.setattr(channel_training, "decide", lambda *_: Decision(promoted, "decided by the test", {}))
+    monkeypatch.setattr(channel_training, "decide", lambda *_: Decision(promoted, technical("decided by the test"), {}))
 
 
 def test_better_candidate_replaces_the_active_model(
@@ -172,14 +173,15 @@ def test_champion_is_the_active_model_and_an_equal_candidate_is_refused(
         (first,) = trained(run_training(first_training.history, tmp_path))
     (second,) = trained(run_training(first_training.history, tmp_path))
     assert not second.promoted
-    assert first.id in second.reason
+    assert first.id in second.reason.en
     assert second.metrics["mae"] == second.metrics["used_mae"]
 
 
 def test_too_few_days_are_reported(tmp_path: Path) -> None:
-    assert run_training(FakeHistory(days=20), tmp_path) == [
-        InsufficientData("001", "flow_rate", "001 flow_rate: not enough data yet: 20 of 35 days; next check at 03:00")
-    ]
+    (record,) = run_training(FakeHistory(days=20), tmp_path)
+    assert isinstance(record, InsufficientData)
+    assert record.text.en == "001 flow_rate: not enough data yet: 20 of 35 days; next check at 03:00"
+    assert record.text.ko == "001 유량: 아직 데이터가 부족합니다: 35일 중 20일. 03:00에 다시 확인합니다"
     assert [type(record) for record in run_training(FakeHistory(days=0), tmp_path)] == [InsufficientData]
 
 
@@ -236,9 +238,11 @@ def test_failure_of_one_channel_does_not_stop_the_other(tmp_path: Path, monkeypa
     def fail_for_flow(series: HourlySeries, *_: Any) -> Any:
         if series.channel == "flow_rate":
             raise ParityError("differs")
-        return iter([TrainingResult("001", "pressure", 0, "m", model_folder(series), "", 0, 0, True, "", {})])
+        return iter(
+            [TrainingResult("001", "pressure", 0, "m", model_folder(series), "", 0, 0, True, technical(""), {})]
+        )
 
     monkeypatch.setattr(channel_training, "train_channel", fail_for_flow)
     records = run_training(FakeHistory(), tmp_path, channels=("flow_rate", "pressure"))
-    assert any(isinstance(record, TrainingFailed) and "differs" in record.text for record in records)
+    assert any(isinstance(record, TrainingFailed) and "differs" in record.text.en for record in records)
     assert [record.channel for record in trained(records)] == ["pressure"]

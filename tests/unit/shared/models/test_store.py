@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shared.contract.messages import PROFILE_MODEL_ID
+from shared.contract.messages import PROFILE_MODEL_ID, LocalizedText
 from shared.domain.features import FEATURES_VERSION
 from shared.models import store
 from shared.models.manifest import ModelError, read_manifest, read_network
@@ -14,15 +15,17 @@ from shared.models.registry import ModelRegistry
 from shared.models.store import MODEL_FILES
 from shared.models.training_result import TrainingResult
 
+WHY = LocalizedText("낫습니다", "better")
+ACTIVATED = LocalizedText("시험에서 선택했습니다", "activated by a test")
+CHOSEN = LocalizedText("이유", "why")
 FILE_NAMES = {*MODEL_FILES, "manifest.json"}
 
 
 def save(folder: Path, version: str) -> None:
     """Store a version whose files contain only its id and their names."""
     files = {name: f"{version} {name}".encode() for name in MODEL_FILES}
-    result = TrainingResult(folder.name, "flow_rate", 0, version, "output", "", 0, 0, True, "better", {"mae": 1.0})
-    fields = {name: getattr(result, name) for name in TrainingResult.__dataclass_fields__}
-    store.save_version(folder, files, {**fields, "features": FEATURES_VERSION, "scaler": {}})
+    result = TrainingResult(folder.name, "flow_rate", 0, version, "output", "", 0, 0, True, WHY, {"mae": 1.0})
+    store.save_version(folder, files, {**result.to_manifest(), "features": FEATURES_VERSION, "scaler": {}})
 
 
 class Killed(BaseException):
@@ -104,12 +107,12 @@ def test_rollback_killed_at_any_step_leaves_a_complete_model_or_the_profile(
     with monkeypatch.context() as patch:
         kill_at(patch, step)
         try:
-            ModelRegistry(tmp_path).activate(version, 60, "activated by a test")
+            ModelRegistry(tmp_path).activate(version, 60, ACTIVATED)
         except Killed:
             has_ended = False
     assert check_recovered(folder) in ((version,) if has_ended else (version, "b"))
-    (result,) = ModelRegistry(tmp_path).activate(version, 120, "activated by a test")
-    assert (result.id, result.at, result.reason) == (version, 120, "activated by a test")
+    (result,) = ModelRegistry(tmp_path).activate(version, 120, ACTIVATED)
+    assert (result.id, result.at, result.reason) == (version, 120, ACTIVATED)
     assert check_recovered(folder) == version
 
 
@@ -183,12 +186,12 @@ def test_registry_lists_every_version_and_the_active_one(tmp_path: Path) -> None
     save_two_versions(tmp_path)
     registry = ModelRegistry(tmp_path)
     assert [(model.result.id, model.active) for model in registry.versions()] == [("a", False), ("b", True)]
-    registry.activate("a", 60, "why")
+    registry.activate("a", 60, CHOSEN)
     assert [(model.result.id, model.active, model.result.reason) for model in registry.versions()] == [
-        ("a", True, "why"),
-        ("b", False, "better"),
+        ("a", True, CHOSEN),
+        ("b", False, WHY),
     ]
-    registry.activate(PROFILE_MODEL_ID, 60, "why")
+    registry.activate(PROFILE_MODEL_ID, 60, CHOSEN)
     assert [(model.result.id, model.active) for model in registry.versions()] == [
         ("a", False),
         ("b", False),
@@ -203,7 +206,7 @@ def test_incomplete_version_is_not_activated(tmp_path: Path, name: str) -> None:
     (folder / "versions/a" / name).unlink()
     (folder / "versions/a" / name).write_text("other")
     with pytest.raises(ModelError, match=f"{name} doesn't match"):
-        ModelRegistry(tmp_path).activate("a", 60, "why")
+        ModelRegistry(tmp_path).activate("a", 60, CHOSEN)
     assert check_recovered(folder) == "b"
 
 
@@ -211,16 +214,40 @@ def test_incomplete_version_is_not_activated(tmp_path: Path, name: str) -> None:
 def test_only_a_stored_version_can_be_activated(tmp_path: Path, version: str) -> None:
     folder = save_two_versions(tmp_path)
     with pytest.raises(ModelError, match="no model"):
-        ModelRegistry(tmp_path).activate(version, 60, "why")
+        ModelRegistry(tmp_path).activate(version, 60, CHOSEN)
     with pytest.raises(ModelError, match="no model"):
-        ModelRegistry(tmp_path).activate("a", 60, "why", channel="pressure")
+        ModelRegistry(tmp_path).activate("a", 60, CHOSEN, channel="pressure")
     assert check_recovered(folder) == "b"
 
 
 def test_active_profile_is_kept_when_versions_are_pruned(tmp_path: Path) -> None:
     folder = save_two_versions(tmp_path)
-    ModelRegistry(tmp_path).activate(PROFILE_MODEL_ID, 60, "why")
+    ModelRegistry(tmp_path).activate(PROFILE_MODEL_ID, 60, CHOSEN)
     store.prune(folder)
     assert check_recovered(folder) == PROFILE_MODEL_ID
     store.promote(folder, "b")
     assert check_recovered(folder) == "b"
+
+
+def test_manifest_has_the_reason_in_both_languages(tmp_path: Path) -> None:
+    folder = save_two_versions(tmp_path)
+    ModelRegistry(tmp_path).activate("a", 60, CHOSEN)
+    manifest = read_manifest(folder)
+    assert (manifest["reason"], manifest["reason_ko"]) == (CHOSEN.en, CHOSEN.ko)
+    assert read_manifest(folder / "versions/a")["reason_ko"] == WHY.ko
+
+
+def test_older_manifest_without_korean_reason_is_read(tmp_path: Path) -> None:
+    folder = save_two_versions(tmp_path)
+    manifest = {name: value for name, value in read_manifest(folder).items() if name not in ("reason_ko", "demotion")}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (result,) = ModelRegistry(tmp_path).active()
+    assert (result.reason, result.demotion) == (LocalizedText("better", "better"), False)
+
+
+def test_refused_activation_is_explained_in_both_languages(tmp_path: Path) -> None:
+    save_two_versions(tmp_path)
+    with pytest.raises(ModelError) as refusal:
+        ModelRegistry(tmp_path).activate("c", 60, CHOSEN)
+    assert refusal.value.text.ko == "이 센서와 채널에 c 모델이 없습니다. ./wvr models로 모델 목록을 확인하세요"
+    assert refusal.value.text.en == str(refusal.value)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from shared.contract.messages import Message, Progress, Tick
+from shared.contract.texts import technical
 from shared.runtime.loop import run
 from shared.runtime.mqtt_bus import MqttBus
 from shared.settings import Broker, Settings
@@ -32,7 +33,9 @@ class FakeService:
         until = time.monotonic() + LONG_SECONDS
         while message.at.minute == ENDLESS or (message.at.minute == LONG and time.monotonic() < until):
             pass
-        yield Progress(site="site1", at=message.at, job="training", step=message.at.minute, of=60, eta=None, text="")
+        yield Progress(
+            site="site1", at=message.at, job="training", step=message.at.minute, of=60, eta=None, text=technical("")
+        )
 
     def end_batch(self) -> Iterable[Message]:
         return ()

@@ -24,7 +24,7 @@ def test_concurrent_command_keeps_its_connection(settings: Settings) -> None:
     bus.open(Operator())
     connections = bus.connections
     retained_messages(settings, "wvr/v1/#")
-    bus.heartbeat("")
+    bus.heartbeat(())
     bus.confirm()
     assert (bus._client.is_connected(), bus.connections) == (True, connections)
     bus.close()

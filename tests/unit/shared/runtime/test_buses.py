@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 import pytest
 
 from shared.contract.messages import Anomaly, Command, LocalizedText, Message, Progress, Tick
+from shared.contract.texts import technical
 from shared.runtime.bus import Bus, MemoryBroker, MemoryBus
 from shared.runtime.mqtt_bus import MqttBus
 from shared.settings import Settings
@@ -85,13 +86,15 @@ def anomaly(state: Literal["opened", "cleared"]) -> Anomaly:
         sensor="001",
         id="001-leak",
         at=NOON,
-        channel="flow_rate",
-        method="night",
+        channels=("flow_rate",),
+        methods=("night",),
         kind="leak",
+        trigger="leak",
         state=state,
         acknowledged=False,
         severity="warning",
         opened_at=NOON,
+        onset_at=NOON,
         cleared_at=NOON if state == "cleared" else None,
         peak=1.0,
         excess_m3h=2.0,
@@ -130,10 +133,12 @@ class TestEveryBus:
     def test_retained_message_reaches_a_later_subscriber(self, connect: Connect) -> None:
         speaker = connect(FakePublisher())
         for step in (1, 2):
-            speaker.publish(Progress(site="site1", at=NOON, job="training", step=step, of=2, eta=None, text="epoch"))
+            speaker.publish(
+                Progress(site="site1", at=NOON, job="training", step=step, of=2, eta=None, text=technical("epoch"))
+            )
         speaker.confirm()
         assert receive_messages(connect(FakeListener()), 1) == [
-            Progress(site="site1", at=NOON, job="training", step=2, of=2, eta=None, text="epoch")
+            Progress(site="site1", at=NOON, job="training", step=2, of=2, eta=None, text=technical("epoch"))
         ]
 
     def test_cleared_anomaly_is_delivered_but_not_retained(self, connect: Connect) -> None:

@@ -11,8 +11,19 @@ import paho.mqtt.publish as publish
 import pytest
 
 from shared.contract.codec import ContractError, decode, encode
-from shared.contract.messages import MAX_SENSORS, HistoryBatch, Message, Prediction, Reading, Rejected, Verdict
+from shared.contract.messages import (
+    MAX_SENSORS,
+    HistoryBatch,
+    LocalizedText,
+    Message,
+    Prediction,
+    Reading,
+    Rejected,
+    Verdict,
+)
 from shared.contract.service import Unavailable
+from shared.contract.status_codes import problem
+from shared.contract.texts import technical
 from shared.contract.topics import topic_of
 from shared.runtime.bus import Delivery
 from shared.runtime.mqtt_bus import MqttBus
@@ -23,37 +34,43 @@ from tests.conftest import Mosquitto
 from tests.unit.factories import prediction, reading, verdict
 from tests.unit.shared.runtime.test_buses import FakeListener, receive_messages
 
-BAD = Rejected("site1", "a.csv:7", "no number", "x")
+BAD = Rejected("site1", "a.csv:7", technical("no number"), "x")
+
+
+def english(text: LocalizedText | None) -> str:
+    """Return the English text, empty for none."""
+    return text.en if text else ""
 
 
 def test_first_sensors_are_accepted_and_more_are_rejected_with_advice() -> None:
     register = SensorRegistry()
     refusals = [register.rejection_reason(f"s{number}") for number in range(MAX_SENSORS + 1)]
-    assert refusals[:-1] == [""] * MAX_SENSORS
-    assert refusals[-1] == "more than 64 sensors; list those of this site in site.toml as [sensors.NAME]"
-    assert register.rejection_reason("s0") == ""
+    assert refusals[:-1] == [None] * MAX_SENSORS
+    assert refusals[-1]
+    assert refusals[-1].en == "more than 64 sensors; list those of this site in site.toml as [sensors.NAME]"
+    assert register.rejection_reason("s0") is None
 
 
 def test_only_sensors_in_site_toml_are_accepted() -> None:
     register = SensorRegistry({"001": Sensor()})
-    assert register.rejection_reason("001") == ""
-    assert register.rejection_reason("002") == "site.toml has no [sensors.002]"
+    assert register.rejection_reason("001") is None
+    assert english(register.rejection_reason("002")) == "site.toml has no [sensors.002]"
 
 
 def test_stored_sensors_come_before_new_ones() -> None:
     stored = [f"old{number}" for number in range(MAX_SENSORS - 1)]
     register = SensorRegistry(stored=lambda: stored)
-    assert register.rejection_reason("new", may_be_new=False) == "unknown sensor new: it has no readings"
+    assert english(register.rejection_reason("new", may_be_new=False)) == "unknown sensor new: it has no readings"
     stored.append("imported")
-    assert register.rejection_reason("new").startswith("more than")
-    assert {register.rejection_reason(name) for name in stored} == {""}
+    assert english(register.rejection_reason("new")).startswith("more than")
+    assert {register.rejection_reason(name) for name in stored} == {None}
 
 
 def test_sensors_are_accepted_without_a_database() -> None:
     def locked() -> list[str]:
-        raise Unavailable("locked")
+        raise Unavailable(problem("database_locked"))
 
-    assert SensorRegistry(stored=locked).rejection_reason("001") == ""
+    assert SensorRegistry(stored=locked).rejection_reason("001") is None
 
 
 @dataclass
@@ -72,7 +89,9 @@ def test_flood_of_rejections_is_limited_and_counted() -> None:
     assert sum(len(list(limiter.admit(BAD))) for _ in range(1000)) == MAX_PER_MINUTE
     clock.seconds = 61
     (summary,) = limiter.flush_summary()
-    assert summary.reason == f"{1000 - MAX_PER_MINUTE} more messages were rejected in this minute; the last: no number"
+    assert (
+        summary.reason.en == f"{1000 - MAX_PER_MINUTE} more messages were rejected in this minute; the last: no number"
+    )
     assert list(limiter.flush_summary()) == []
     assert list(limiter.admit(BAD)) == [BAD]
 
@@ -106,8 +125,8 @@ def test_unknown_sensors_and_retained_junk_are_rejected(settings: Settings, mosq
     received = receive_messages(consumer, MAX_SENSORS + 2)
     assert received == [*strangers[:MAX_SENSORS], *last]
     rejections = [message for message in receive_messages(watcher, MAX_PER_MINUTE) if isinstance(message, Rejected)]
-    assert "unknown sensor nobody: it has no readings" in [rejection.reason for rejection in rejections[:3]]
-    assert all(rejection.reason.startswith("more than 64 sensors") for rejection in rejections[3:])
+    assert "unknown sensor nobody: it has no readings" in [rejection.reason.en for rejection in rejections[:3]]
+    assert all(rejection.reason.en.startswith("more than 64 sensors") for rejection in rejections[3:])
     assert not watcher.receive(10, 0.5)
     consumer.close()
     watcher.close()

@@ -10,8 +10,10 @@ from typing import ClassVar
 import pytest
 
 from shared.contract.codec import encode
-from shared.contract.messages import Message, Progress, Rejected, Tick
+from shared.contract.messages import LocalizedText, Message, Progress, Rejected, Tick
 from shared.contract.service import Unavailable
+from shared.contract.status_codes import problem
+from shared.contract.texts import technical
 from shared.runtime.bus import MemoryBroker, MemoryBus
 from shared.runtime.loop import process_batch
 
@@ -37,11 +39,13 @@ class FakeService:
         if message.at.minute == 3 and self.failures:
             self.failures -= 1
             raise ValueError("minute three")
-        yield Progress(site="site1", at=message.at, job="training", step=message.at.minute, of=9, eta=None, text="")
+        yield Progress(
+            site="site1", at=message.at, job="training", step=message.at.minute, of=9, eta=None, text=technical("")
+        )
 
     def end_batch(self) -> Iterable[Message]:
         if self.locked:
-            raise Unavailable("the database is locked")
+            raise Unavailable(problem("database_locked"))
         return ()
 
 
@@ -51,7 +55,7 @@ class FakeInvalidService(FakeService):
     def handle(self, message: Message) -> Iterator[Message]:
         for progress in super().handle(message):
             assert isinstance(progress, Progress)
-            yield replace(progress, text="x" * 5000) if progress.step == 3 else progress
+            yield replace(progress, text=LocalizedText("x" * 5000, "")) if progress.step == 3 else progress
 
 
 class FakeValidatingBus(MemoryBus):
@@ -100,7 +104,7 @@ def test_message_that_fails_twice_is_rejected_and_the_others_continue() -> None:
     messages = received(watcher)
     assert steps(messages) == [1, 2, 4, 5]
     rejected = [message for message in messages if isinstance(message, Rejected)]
-    assert ["minute three" in message.reason for message in rejected] == [True]
+    assert ["minute three" in message.reason.en for message in rejected] == [True]
     bus.close()
     bus.open(service)
     assert not bus.receive(100)
@@ -127,5 +131,5 @@ def test_invalid_outgoing_message_is_rejected_and_the_service_continues() -> Non
     received = [delivery.message for delivery in watcher.receive(9)]
     assert [type(message) for message in received] == [Progress, Progress, Rejected, Progress, Progress]
     assert received[2].source == "echo: Progress"
-    assert "message violates the contract: text" in received[2].reason
+    assert "message violates the contract: text" in received[2].reason.en
     assert not bus.receive(9)

@@ -13,6 +13,7 @@ import pytest
 
 from cli.init_site import mosquitto_hash
 from shared.contract.messages import Message, Progress, Status, Tick
+from shared.contract.texts import technical
 from shared.runtime.mqtt_bus import MqttBus
 from shared.settings import Broker, Settings
 from tests.conftest import Mosquitto, free_port
@@ -55,7 +56,7 @@ def ticks(first: int, last: int) -> list[Tick]:
 
 
 def step(number: int) -> Progress:
-    return Progress(site="site1", at=NOON, job="training", step=number, of=9999, eta=None, text="")
+    return Progress(site="site1", at=NOON, job="training", step=number, of=9999, eta=None, text=technical(""))
 
 
 def publish_all(bus: MqttBus, *messages: Message) -> None:
@@ -285,5 +286,5 @@ def notes(bus: MqttBus) -> list[str]:
     for delivery in bus.receive(1000, 0.1):
         delivery.acknowledge()
         if isinstance(delivery.message, Status):
-            received.append(delivery.message.note)
+            received.append(delivery.message.note.en)
     return received

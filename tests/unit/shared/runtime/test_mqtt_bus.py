@@ -11,6 +11,7 @@ import pytest
 
 from shared.contract.codec import encode
 from shared.contract.messages import Message, Progress, Rejected, Tick
+from shared.contract.texts import technical
 from shared.contract.topics import topic_of
 from shared.runtime.health import StatusFactory, heartbeat_age, heartbeat_file
 from shared.runtime.mqtt_bus import MqttBus
@@ -35,7 +36,7 @@ def test_invalid_payload_is_rejected_and_the_next_message_arrives(settings: Sett
     for payload in ("{", bad, '{"site": "site1", "at": "2026-01-01T12:00:00+09:00", "more": 1}'):
         publish.single("wvr/v1/site1/tick", payload, qos=1, hostname="127.0.0.1", port=mosquitto.port)
     assert receive_messages(listener, 1) == [Tick("site1", datetime.fromisoformat("2026-01-01T12:00:00+09:00"))]
-    reasons = [message.reason for message in receive_messages(watcher, 2) if isinstance(message, Rejected)]
+    reasons = [message.reason.en for message in receive_messages(watcher, 2) if isinstance(message, Rejected)]
     assert "offset" in reasons[1]
     listener.close()
     watcher.close()
@@ -45,7 +46,7 @@ def test_service_continues_after_the_broker_was_away(settings: Settings, mosquit
     listener, speaker = MqttBus("listener", settings), MqttBus("speaker", settings)
     listener.open(FakeListener())
     speaker.open(FakePublisher())
-    speaker.publish(Progress(site="site1", at=NOON, job="training", step=1, of=2, eta=None, text="epoch"))
+    speaker.publish(Progress(site="site1", at=NOON, job="training", step=1, of=2, eta=None, text=technical("epoch")))
     speaker.confirm()
     assert len(receive_messages(listener, 1)) == 1
     mosquitto.stop()
@@ -65,7 +66,7 @@ def test_heartbeat_is_touched_after_a_round_trip_through_the_broker(settings: Se
     bus = MqttBus("listener", settings)
     bus.open(FakeListener())
     assert heartbeat_age(heartbeat_file()) is None
-    bus.heartbeat("")
+    bus.heartbeat(())
     wait_for(lambda: heartbeat_age(heartbeat_file()) is not None, what="heartbeat")
     bus.close()
 

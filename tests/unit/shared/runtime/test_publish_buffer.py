@@ -65,7 +65,8 @@ def test_ack_of_an_unknown_message_does_not_count_for_a_later_one(connection: Fa
 def test_refused_message_is_not_acked_until_accepted(connection: FakeConnection) -> None:
     connection.buffer.on_ack(connection.publish("one", "wvr/v1/site1/tick"), "Not authorized")
     assert not connection.buffer.wait_until_acked(0)
-    assert connection.buffer.refusal == "the broker refuses wvr/v1/site1/tick: Not authorized"
+    assert connection.buffer.refusal
+    assert connection.buffer.refusal.text.en == "the broker refuses wvr/v1/site1/tick: Not authorized"
     (refused,) = connection.buffer.take_refused()
     connection.buffer.send(refused, lambda _: 99)
     assert not connection.buffer.wait_until_acked(0)

@@ -69,8 +69,10 @@ def test_damaged_database_is_kept_aside_and_the_newest_valid_backup_restored(tmp
     lose_power_while_writing(tmp_path)
     spoil(tmp_path / "wvr.db", offset)
     recorder = open_recorder(tmp_path)
-    assert f"the backup {backup.name} was restored" in recorder.repair_text
-    assert "wvr.db was damaged" in recorder.repair_text
+    assert recorder.repair_problem
+    assert f"the backup {backup.name} was restored" in recorder.repair_problem.text.en
+    assert recorder.repair_problem
+    assert "wvr.db was damaged" in recorder.repair_problem.text.en
     assert stored(tmp_path) == 300
     assert [path for path in tmp_path.glob("wvr.db.corrupt-*-wal") if path.stat().st_size]
     recorder.write([reading(300)])
@@ -81,7 +83,8 @@ def test_database_without_a_backup_is_created_anew(tmp_path: Path) -> None:
     filled(tmp_path)
     spoil(tmp_path / "wvr.db")
     recorder = open_recorder(tmp_path)
-    assert "there was no valid backup" in recorder.repair_text
+    assert recorder.repair_problem
+    assert "no valid backup was found" in recorder.repair_problem.text.en
     recorder.write([reading(0)])
     recorder.close()
     assert stored(tmp_path) == 1
@@ -98,7 +101,7 @@ def test_emptied_file_is_replaced(tmp_path: Path) -> None:
 def test_valid_database_has_no_repair_text(tmp_path: Path) -> None:
     filled(tmp_path)
     recorder = open_recorder(tmp_path)
-    assert recorder.repair_text == ""
+    assert recorder.repair_problem is None
     recorder.close()
 
 
@@ -122,7 +125,8 @@ def test_database_damaged_while_running_is_repaired_and_readers_follow(tmp_path:
     recorder.close()
     recorder = open_recorder(tmp_path)
     recorder.write([reading(minute) for minute in range(290, 310)] + [verdict(0)])
-    assert "was restored" in recorder.repair_text
+    assert recorder.repair_problem
+    assert "was restored" in recorder.repair_problem.text.en
     assert len(history.readings("001", 0, T0 + 10**9)) == 310
     assert history.last_verdict("001") == T0
     recorder.close()
@@ -214,7 +218,7 @@ def test_database_locked_at_the_start_is_opened_later(tmp_path: Path) -> None:
     foreign = sqlite3.connect(tmp_path / "wvr.db", isolation_level=None)
     foreign.execute("BEGIN IMMEDIATE")
     recorder = open_recorder(tmp_path)
-    assert recorder.repair_text == ""
+    assert recorder.repair_problem is None
     foreign.close()
     recorder.write([reading(300)])
     recorder.close()

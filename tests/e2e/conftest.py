@@ -14,21 +14,21 @@ from tests.conftest import free_port
 from tests.e2e.running_site import RunningSite, simulated
 
 HISTORY_DAYS = 60
-"""Days of simulated history: enough for a training, and quickly learned."""
+"""Days of simulated history: enough for a training that ends soon."""
 
 
 def require_docker() -> None:
     """Skip the test if no engine answers; fail it if WVR_REQUIRE_DOCKER is set."""
-    found = engine()
-    if not found.is_available:
+    docker = engine()
+    if not docker.is_available:
         if os.environ.get("WVR_REQUIRE_DOCKER"):
-            pytest.fail(f"WVR_REQUIRE_DOCKER is set, but {found.detail}")
-        pytest.skip(found.detail)
+            pytest.fail(f"WVR_REQUIRE_DOCKER is set, but {docker.detail}")
+        pytest.skip(docker.detail)
 
 
 @contextmanager
 def in_docker(folder: Path, site_toml: str) -> Iterator[RunningSite]:
-    """Start a fresh site in Docker with `./wvr up`, and remove it with all its data afterwards."""
+    """Start a new site in Docker with `./wvr up`; remove it with all its data at the end."""
     require_docker()
     site = RunningSite.create(folder, free_port(), site_toml)
     try:
@@ -49,7 +49,7 @@ def compose_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSi
 
 @pytest.fixture(scope="module")
 def local_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
-    """A fresh site that `./wvr up --local` has started."""
+    """A simulated site as local processes, started by `./wvr up --local`."""
     site = RunningSite.create(tmp_path_factory.mktemp("local"), free_port(), simulated(HISTORY_DAYS))
     try:
         started = site.wvr("up", "--local")

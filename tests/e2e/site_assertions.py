@@ -1,4 +1,4 @@
-"""What a running site promises, wherever it runs."""
+"""What a running site must do, in Docker and as local processes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from shared.contract.messages import CHANNELS
 from tests.e2e.running_site import RunningSite, listening
 
-LEARNED = ("model.tflite", "model.keras", "scaler.joblib", "manifest.json")
+TRAINED_FILES = ("model.tflite", "model.keras", "scaler.joblib", "manifest.json")
 
 
 def assert_all_services_healthy(site: RunningSite) -> None:
-    """`./wvr status` says so of all."""
+    """Assert that `./wvr status` shows every service as healthy."""
     status = site.wvr("status")
     assert status.returncode == 0, status.stdout + status.stderr
     states = dict(line.split(maxsplit=1) for line in status.stdout.splitlines())
@@ -22,7 +22,7 @@ def assert_all_services_healthy(site: RunningSite) -> None:
 
 
 def assert_alert_is_written_each_minute(site: RunningSite) -> None:
-    """alert.txt within 90 s and anew for the very next minute; readings, verdicts and predictions on the broker."""
+    """Assert that alert.txt follows every minute, and that the viewer receives each type of message."""
     with listening(site, "viewer") as viewer:
         first = site.wait_for_alert_after(None)
         assert site.wait_for_alert_after(first) == first + timedelta(minutes=1)
@@ -30,33 +30,33 @@ def assert_alert_is_written_each_minute(site: RunningSite) -> None:
 
 
 def assert_viewer_may_publish_nothing(site: RunningSite) -> None:
-    """Whatever the viewer publishes is refused."""
+    """Assert that the broker refuses all that the viewer publishes."""
     with listening(site, "viewer") as viewer:
         assert viewer.publish("wvr/v1/test/tick", b"{}") == "Not authorized"
         assert viewer.publish("wvr/v1/test/command/train", b"{}") == "Not authorized"
 
 
 def assert_services_publish_only_their_own(site: RunningSite) -> None:
-    """A service's user is refused on topics that it doesn't produce."""
+    """Assert that the broker refuses a service on topics that it does not produce."""
     with listening(site, "reporter") as reporter:
         assert reporter.publish("wvr/v1/test/001/reading", b"{}") == "Not authorized"
         assert reporter.publish("wvr/v1/test/service/detector", b"{}") == "Not authorized"
 
 
 def assert_broker_keeps_messages_over_restart(site: RunningSite) -> None:
-    """`./wvr doctor --deep` restarts the broker, finds what it must have kept, and every service comes back."""
+    """Assert that `./wvr doctor --deep` restarts the broker without loss and that all services reconnect."""
     output = site.wvr("doctor", "--deep").stdout
     assert "kept a retained message and a queued one over a restart" in output, output
     assert "6 services reconnected after the broker's restart" in output, output
 
 
 def has_both_models(site: RunningSite) -> bool:
-    """Whether each channel has a complete model; one that is not better than the profile stays among the versions."""
+    """Return whether each channel has a complete model, in use or among the versions."""
     return all(any(_is_complete(folder) for folder in _models(site, channel)) for channel in CHANNELS)
 
 
 def model_in_use(site: RunningSite, channel: str) -> str:
-    """Id of the model that serves, by its manifest; the profile where none was better."""
+    """Return the id of the model in use by its manifest; "profile" without one."""
     manifest = model_folder(site, channel) / "manifest.json"
     return str(json.loads(manifest.read_text(encoding="utf-8"))["id"]) if manifest.exists() else "profile"
 
@@ -67,9 +67,9 @@ def _models(site: RunningSite, channel: str) -> list[Path]:
 
 
 def _is_complete(folder: Path) -> bool:
-    return all((folder / name).exists() for name in LEARNED)
+    return all((folder / name).exists() for name in TRAINED_FILES)
 
 
 def model_folder(site: RunningSite, channel: str) -> Path:
-    """Where the model of the simulated meter is."""
+    """Return the model folder of the simulated meter."""
     return site.data / "output/Learning_lstm" / channel / "001"

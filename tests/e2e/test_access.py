@@ -1,4 +1,4 @@
-"""Nobody in: a local site whose services talk by TLS, and whose secrets stay where they are."""
+"""Access to a local site whose services connect by TLS: passwords and keys are only in the folders of their owners."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from tests.polling import wait_for
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
-    """`./wvr up --local` with certificates, and services that know their authority."""
-    place = tmp_path_factory.mktemp("access")
-    site = RunningSite.create(place, free_port(), simulated(0), free_port())
+    """A local site with certificates, whose services connect by TLS."""
+    home = tmp_path_factory.mktemp("access")
+    site = RunningSite.create(home, free_port(), simulated(0), free_port())
     write_certificates(site.data, trustme.CA())
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("WVR_BROKER__CA", str(authority(site)))
         try:
             started = site.wvr("up", "--local")
             assert started.returncode == 0, started.stdout + started.stderr
-            assert f"TLS      127.0.0.1:{site.tls_port}, certified until" in started.stdout
+            assert f"TLS      127.0.0.1:{site.tls_port}, certificate valid until" in started.stdout
             yield site
         finally:
             site.wvr("down")
@@ -41,23 +41,23 @@ def authority(site: RunningSite) -> Path:
 
 
 def passwords(site: RunningSite) -> dict[str, str]:
-    """Of every user, the broker's health check too."""
+    """Return the password of every user, and of the broker's health check."""
     broker = (site.data / "run/broker/password").read_text(encoding="ascii")
     return {user: site.password(user) for user in USERS} | {"broker": broker}
 
 
-def holding(site: RunningSite, secrets: list[bytes]) -> set[str]:
-    """Files of the site that hold one of the secrets."""
+def files_containing(site: RunningSite, secrets: list[bytes]) -> set[str]:
+    """Return the files of the site that contain one of the secrets."""
     files = [path for path in site.data.rglob("*") if path.is_file()]
-    found = [path for path in files if any(secret in path.read_bytes() for secret in secrets)]
-    return {str(path.relative_to(site.data)) for path in found}
+    matches = [path for path in files if any(secret in path.read_bytes() for secret in secrets)]
+    return {str(path.relative_to(site.data)) for path in matches}
 
 
-def test_every_service_is_healthy_by_tls_alone(site: RunningSite) -> None:
+def test_all_services_connect_only_by_tls(site: RunningSite) -> None:
     site_assertions.assert_all_services_healthy(site)
     with connected(site, "viewer", authority=authority(site)) as viewer:
         viewer.subscribe("#")
-        wait_for(lambda: any("/service/" in topic for topic, _ in viewer.heard), what="a status")
+        wait_for(lambda: any("/service/" in topic for topic, _ in viewer.received), what="a status")
     table = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
     rows = [(row.split()[2].split(":")[1], row.split()[3]) for row in table]
     established = [int(port, 16) for port, state in rows if state == "01"]
@@ -65,34 +65,40 @@ def test_every_service_is_healthy_by_tls_alone(site: RunningSite) -> None:
     assert site.port not in established
 
 
-def test_no_password_is_anywhere_but_in_its_owners_folder(site: RunningSite) -> None:
-    known = passwords(site)
-    for user, password in (("viewer", "wrong"), ("operator", known["viewer"]), (known["reporter"], known["ingest"])):
+def test_passwords_and_keys_are_only_in_the_folders_of_their_owners(site: RunningSite) -> None:
+    user_passwords = passwords(site)
+    for user, password in (
+        ("viewer", "wrong"),
+        ("operator", user_passwords["viewer"]),
+        (user_passwords["reporter"], user_passwords["ingest"]),
+    ):
         with pytest.raises(PermissionError), connected(site, user, password):
             pass
     runs = [site.wvr(*command.split()) for command in ("up", "status", "doctor", "logs", "logs broker", "validate")]
-    output = "".join(one.stdout + one.stderr for one in runs)
-    assert not [user for user, password in known.items() if password in output]
-    own = {f"secrets/{user}/password" for user in USERS} | {"secrets/viewer/mosquitto_sub"}
-    broker = {"run/broker/password", "run/broker/mosquitto_rr"}
-    assert holding(site, [password.encode() for password in known.values()]) == own | broker
-    keys = {"secrets/tls/server.key", "run/broker/server.key"}
-    assert holding(site, [(folder(site.data) / "server.key").read_bytes()]) == keys
-    for name in own | broker | keys:
+    output = "".join(run.stdout + run.stderr for run in runs)
+    assert not [user for user, password in user_passwords.items() if password in output]
+    user_files = {f"secrets/{user}/password" for user in USERS} | {"secrets/viewer/mosquitto_sub"}
+    broker_files = {"run/broker/password", "run/broker/mosquitto_rr"}
+    assert (
+        files_containing(site, [password.encode() for password in user_passwords.values()]) == user_files | broker_files
+    )
+    key_files = {"secrets/tls/server.key", "run/broker/server.key"}
+    assert files_containing(site, [(folder(site.data) / "server.key").read_bytes()]) == key_files
+    for name in user_files | broker_files | key_files:
         assert (site.data / name).stat().st_mode & 0o777 == 0o600, name
         assert (site.data / name).parent.stat().st_mode & 0o777 == 0o700, name
 
 
 def test_no_password_is_on_a_command_line_or_in_an_environment(site: RunningSite) -> None:
-    ours, known = 0, [password.encode() for password in passwords(site).values()]
+    site_processes, encoded_passwords = 0, [password.encode() for password in passwords(site).values()]
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            shown = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+            visible_bytes = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
         except OSError:
             continue
-        ours += str(site.data).encode() in shown
-        assert not any(password in shown for password in known), process
-    assert ours >= 8, "supervisord, the broker and six services"
+        site_processes += str(site.data).encode() in visible_bytes
+        assert not any(password in visible_bytes for password in encoded_passwords), process
+    assert site_processes >= 8, "supervisord, the broker and six services"
 
 
 def test_deleted_password_is_replaced_and_the_old_one_is_refused(site: RunningSite) -> None:

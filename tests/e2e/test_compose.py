@@ -1,4 +1,4 @@
-"""The Compose stack for real, from nothing: `./wvr up` in Docker."""
+"""The complete Compose stack, started from an empty folder by `./wvr up`."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ exit 0
 
 
 def inspect(site: RunningSite, service: str) -> dict[str, Any]:
-    """What the engine knows of a service's container."""
+    """Return the engine's description of a service's container."""
     container = site.compose("ps", "--all", "--quiet", service).strip()
-    found: list[dict[str, Any]] = json.loads(site.run("docker", "inspect", container).stdout)
-    return found[0]
+    descriptions: list[dict[str, Any]] = json.loads(site.run("docker", "inspect", container).stdout)
+    return descriptions[0]
 
 
 def test_every_service_is_healthy(compose_site: RunningSite) -> None:
@@ -54,8 +54,8 @@ def test_service_cannot_publish_for_another(compose_site: RunningSite) -> None:
 
 @pytest.mark.parametrize("service", ["init", "broker", *SERVICES])
 def test_containers_have_minimal_rights(compose_site: RunningSite, service: str) -> None:
-    found = inspect(compose_site, service)
-    host = found["HostConfig"]
+    container = inspect(compose_site, service)
+    host = container["HostConfig"]
     assert host["ReadonlyRootfs"]
     assert host["CapDrop"] == ["ALL"]
     assert not host["Privileged"]
@@ -69,9 +69,9 @@ def test_containers_have_minimal_rights(compose_site: RunningSite, service: str)
         assert set(host["CapAdd"]) == {"CHOWN", "DAC_OVERRIDE", "FOWNER"}
     else:
         assert not host["CapAdd"]
-        assert int(found["Config"]["User"].split(":")[0]) > 0
+        assert int(container["Config"]["User"].split(":")[0]) > 0
         assert host["RestartPolicy"]["Name"] == "unless-stopped"
-        assert "Healthcheck" in found["Config"]
+        assert "Healthcheck" in container["Config"]
 
 
 @pytest.mark.parametrize("service", ["init", "broker", *SERVICES])
@@ -85,7 +85,7 @@ def test_containers_have_minimal_mounts(compose_site: RunningSite, service: str)
         "broker": own | {"/mosquitto/config": (shipped, False), "/mosquitto/data": (volume, True)},
     }.get(service, common | own)
     mounts = inspect(compose_site, service)["Mounts"]
-    assert {one["Destination"]: (one.get("Name") or one["Source"], one["RW"]) for one in mounts} == expected
+    assert {mount["Destination"]: (mount.get("Name") or mount["Source"], mount["RW"]) for mount in mounts} == expected
 
 
 @pytest.mark.parametrize("service", ["broker", *SERVICES])
@@ -99,7 +99,7 @@ def test_container_cannot_write_outside_data(compose_site: RunningSite, service:
     assert [line for line in output.splitlines() if line.startswith("could")] == ["could write /tmp"]
 
 
-def test_no_password_is_in_what_docker_shows(compose_site: RunningSite) -> None:
+def test_docker_shows_no_password(compose_site: RunningSite) -> None:
     with pytest.raises(PermissionError), connected(compose_site, "viewer", "wrong"):
         pass
     broker = (compose_site.data / "secrets/broker/password").read_text(encoding="ascii")
@@ -122,32 +122,42 @@ def test_only_the_broker_listens_and_only_on_loopback(compose_site: RunningSite)
     assert not any(ports.values())
 
 
-def test_a_service_sees_its_own_password_only(compose_site: RunningSite) -> None:
-    look = "from os import listdir, path; print(listdir('/run/wvr'), path.exists('/data/secrets/viewer/password'))"
-    assert compose_site.compose("exec", "-T", "reporter", "python", "-c", look).strip() == "['password'] False"
+def test_service_sees_only_its_own_password(compose_site: RunningSite) -> None:
+    script = "from os import listdir, path; print(listdir('/run/wvr'), path.exists('/data/secrets/viewer/password'))"
+    assert compose_site.compose("exec", "-T", "reporter", "python", "-c", script).strip() == "['password'] False"
 
 
 def test_only_the_trainer_has_tensorflow(compose_site: RunningSite) -> None:
-    look = "import importlib.util; print(importlib.util.find_spec('tensorflow') is not None)"
-    having = [name for name in SERVICES if "True" in compose_site.compose("exec", "-T", name, "python", "-c", look)]
-    assert having == ["trainer"]
+    script = "import importlib.util; print(importlib.util.find_spec('tensorflow') is not None)"
+    services_with_tensorflow = [
+        name for name in SERVICES if "True" in compose_site.compose("exec", "-T", name, "python", "-c", script)
+    ]
+    assert services_with_tensorflow == ["trainer"]
 
 
-def test_a_restarted_trainer_trains_and_alert_misses_no_minute(compose_site: RunningSite) -> None:
+def test_restarted_trainer_trains_and_alert_misses_no_minute(compose_site: RunningSite) -> None:
     with listening(compose_site, "viewer") as viewer, watching_alert(compose_site) as minutes:
         compose_site.wait_for_alert_after(None)
         restarted = datetime.now().astimezone().replace(microsecond=0)
         compose_site.compose("restart", "trainer")
 
-        def training() -> list[dict[str, Any]]:
-            output = [one for one in viewer.messages("progress") if one["job"] == "training"]
-            return [one for one in output if datetime.fromisoformat(one["at"]) >= restarted]
+        def training_progress() -> list[dict[str, Any]]:
+            messages = [progress for progress in viewer.messages("progress") if progress["job"] == "training"]
+            return [progress for progress in messages if datetime.fromisoformat(progress["at"]) >= restarted]
 
-        wait_for(lambda: any(0 < one["step"] < one["of"] for one in training()), 300, "progress of a training")
-        wait_for(lambda: any(0 < one["step"] == one["of"] for one in training()), 600, "the end of the training")
+        wait_for(
+            lambda: any(0 < progress["step"] < progress["of"] for progress in training_progress()),
+            300,
+            "progress of a training",
+        )
+        wait_for(
+            lambda: any(0 < progress["step"] == progress["of"] for progress in training_progress()),
+            600,
+            "the end of the training",
+        )
         assert site_assertions.has_both_models(compose_site)
-        last = compose_site.alert_minute()
-        compose_site.wait_for_alert_after(last)
+        minute_after_training = compose_site.alert_minute()
+        compose_site.wait_for_alert_after(minute_after_training)
     assert all(later - earlier == timedelta(minutes=1) for earlier, later in pairwise(minutes))
 
 
@@ -157,16 +167,16 @@ def test_broker_keeps_its_messages_over_a_restart(compose_site: RunningSite) -> 
     assert inspect(compose_site, "broker")["State"]["StartedAt"] != before
 
 
-def test_a_broker_that_dies_is_started_again(compose_site: RunningSite) -> None:
+def test_stopped_broker_is_restarted_by_the_engine(compose_site: RunningSite) -> None:
     before = inspect(compose_site, "broker")["RestartCount"]
     compose_site.compose("exec", "-T", "broker", "sh", "-c", "kill -TERM 1")
-    wait_for(lambda: inspect(compose_site, "broker")["RestartCount"] > before, 60, "the engine starts the broker")
-    wait_for(lambda: inspect(compose_site, "broker")["State"]["Health"]["Status"] == "healthy", 120, "its health")
+    wait_for(lambda: inspect(compose_site, "broker")["RestartCount"] > before, 60, "a restart by the engine")
+    wait_for(lambda: inspect(compose_site, "broker")["State"]["Health"]["Status"] == "healthy", 120, "a healthy broker")
 
 
 def test_running_site_is_restored(compose_site: RunningSite) -> None:
-    made = compose_site.wvr("backup")
-    assert made.returncode == 0, made.stdout + made.stderr
+    backup_run = compose_site.wvr("backup")
+    assert backup_run.returncode == 0, backup_run.stdout + backup_run.stderr
     backup = max((compose_site.data / "backup").glob("wvr-*.db"))
     restored = compose_site.wvr("restore", backup.name)
     assert restored.returncode == 0, restored.stdout + restored.stderr
@@ -176,7 +186,7 @@ def test_running_site_is_restored(compose_site: RunningSite) -> None:
 
 
 def test_next_prediction_names_the_new_model(compose_site: RunningSite) -> None:
-    """The last one: alert.txt then tells of the hour to come, whose first reading it makes up."""
+    """Runs last, because its invented reading moves alert.txt an hour ahead."""
     wait_for(lambda: site_assertions.has_both_models(compose_site), 600, "both models")
     with listening(compose_site, "ingest") as meter, listening(compose_site, "viewer") as viewer:
         wait_for(lambda: viewer.messages("prediction"), what="the newest prediction")

@@ -1,4 +1,4 @@
-"""TLS in Docker: the broker alone, with certificates of a throw-away authority."""
+"""TLS in Docker: only the broker, with certificates of a temporary authority."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.docker
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[RunningSite]:
-    """A site with certificates, not yet started; gone with its data afterwards."""
+    """A site with certificates, not yet started; removed with its data at the end."""
     require_docker()
     site = RunningSite.create(tmp_path, free_port(), simulated(0), free_port())
     write_certificates(site.data, trustme.CA())
@@ -36,18 +36,18 @@ def site(tmp_path: Path) -> Iterator[RunningSite]:
 
 @pytest.fixture
 def with_tls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As `./wvr up` does, and .env may."""
+    """Set COMPOSE_FILE as `./wvr up` does."""
     monkeypatch.setenv("COMPOSE_FILE", os.pathsep.join(str(ROOT / name) for name in TLS_COMPOSE_FILES))
 
 
 def start(site: RunningSite) -> tuple[int, str]:
-    """Exit code of a start of the broker, and what init output."""
+    """Start the broker; return the exit code and the output of init."""
     code = site.run("docker", "compose", "--project-directory", str(ROOT), "up", "--wait", "broker").returncode
     return code, site.compose("logs", "--no-log-prefix", "init")
 
 
 @pytest.mark.usefixtures("with_tls")
-def test_the_viewer_comes_in_by_tls_and_plain_stays_on_loopback(
+def test_viewer_connects_by_tls_and_the_plain_port_stays_on_loopback(
     site: RunningSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WVR_BIND", "0.0.0.0")
@@ -86,11 +86,11 @@ def test_certificates_without_a_tls_port_prevent_a_start(site: RunningSite) -> N
 @pytest.mark.usefixtures("with_tls")
 def test_deleted_password_is_replaced_and_the_old_one_is_refused(site: RunningSite) -> None:
     assert start(site)[0] == 0
-    old = site.password("viewer")
+    old_password = site.password("viewer")
     site.compose("down", "--timeout", "5")
     shutil.rmtree(site.data / "secrets/viewer")
     assert start(site)[0] == 0
     with connected(site, "viewer"):
         pass
-    with pytest.raises(PermissionError), connected(site, "viewer", old):
+    with pytest.raises(PermissionError), connected(site, "viewer", old_password):
         pass

@@ -65,19 +65,19 @@ class Machine:
         units.mkdir(parents=True)
         (units / "docker.service").write_text("[Install]\nWantedBy=multi-user.target\n", encoding="ascii")
         port = free_port()
-        own: dict[str, object] = {
+        variables: dict[str, object] = {
             "ORIGIN": origin(folder / "origin"),
             "VENV": ROOT / ".venv",
             "STICK": folder / "stick",
         }
-        own |= {"IMAGE": folder / "image", "WVR_BROKER__PORT": port, "COMPOSE_PROJECT_NAME": f"wvr-test-{port}"}
+        variables |= {"IMAGE": folder / "image", "WVR_BROKER__PORT": port, "COMPOSE_PROJECT_NAME": f"wvr-test-{port}"}
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "USER") if name in os.environ}
-        self.environment = inherited | {name: str(value) for name, value in own.items()}
+        self.environment = inherited | {name: str(value) for name, value in variables.items()}
 
     def move(self, name: str) -> None:
-        """Continue in a new folder, which stands for another machine."""
-        self.place = self.folder / name
-        self.place.mkdir()
+        """Continue in a new folder, which represents another machine."""
+        self.working_folder = self.folder / name
+        self.working_folder.mkdir()
 
     def type(self, text: str) -> None:
         """Run lines of a document; each must succeed."""
@@ -86,7 +86,7 @@ class Machine:
         script = "\n".join([*map(self._replacement, lines), "echo", "pwd"])
         done = self.run("bash", "-euxo", "pipefail", "-c", script)
         assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
-        self.place = Path(done.stdout.splitlines()[-1])
+        self.working_folder = Path(done.stdout.splitlines()[-1])
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command with its output in files: a background process would keep a pipe open."""
@@ -95,7 +95,7 @@ class Machine:
             try:
                 done = subprocess.run(
                     command,
-                    cwd=self.place,
+                    cwd=self.working_folder,
                     env=self.environment,
                     stdout=out,
                     stderr=err,
@@ -111,8 +111,8 @@ class Machine:
     def _replacement(self, line: str) -> str:
         line = REPLACED_LINES.get(line, line)
         line = line if self.docker else LOCAL_LINES.get(line, line)
-        for word, put in REPLACED_TEXTS.items():
-            line = line.replace(word, put)
+        for word, replacement in REPLACED_TEXTS.items():
+            line = line.replace(word, replacement)
         assert not line.startswith("sudo "), f"add a replacement for the line: {line}"
         return line
 
@@ -127,7 +127,9 @@ def origin(folder: Path) -> Path:
     git(folder, "init", "--quiet")
     commit(folder, "v0.1.0")
     git(folder, "checkout", "--quiet", "--detach")
-    (folder / "shared/version.py").write_text('"""The next one."""\n\nVERSION = "0.1.1"\n', encoding="ascii")
+    (folder / "shared/version.py").write_text(
+        '"""Version of the next release."""\n\nVERSION = "0.1.1"\n', encoding="ascii"
+    )
     (folder / "shared/store/migrations/0002_remarks.py").write_text(NEXT_MIGRATION, encoding="ascii")
     commit(folder, "v0.1.1")
     git(folder, "checkout", "--quiet", "-")
@@ -148,9 +150,9 @@ def git(folder: Path, *arguments: str) -> str:
 def machine(mode: str, tmp_path: Path) -> Iterator[Machine]:
     """A fresh machine, `local` or `docker`; everything that was started there is stopped afterwards."""
     docker = mode == "docker"
-    if docker and not (found := engine()).is_available:
-        assert not os.environ.get("WVR_REQUIRE_DOCKER"), found.detail
-        pytest.skip(found.detail)
+    if docker and not (container_engine := engine()).is_available:
+        assert not os.environ.get("WVR_REQUIRE_DOCKER"), container_engine.detail
+        pytest.skip(container_engine.detail)
     if missing := [tool for tool in ("git", "systemctl", "apt-get") if not which(tool)]:
         pytest.skip(f"the documents are for Debian; this machine has no {missing[0]}")
     machine = Machine(tmp_path, docker)
@@ -207,15 +209,15 @@ def test_tutorial(machine: Machine) -> None:
     machine.environment["WVR_DETECTION__SILENCE_MINUTES"] = "2"
     for language, _, lines in BLOCK.findall(text_of("docs/tutorial/first-alarm.md")):
         if language == "toml":
-            (machine.place / "site.toml").write_text(lines, encoding="utf-8")
+            (machine.working_folder / "site.toml").write_text(lines, encoding="utf-8")
         else:
             if "export anomalies" in lines:
                 wait_for(lambda: has_silence(machine), 300, "the alarm silence", pause=2.0)
             machine.type(lines)
-    assert "silence" in (machine.place / "anomalies.csv").read_text(encoding="utf-8")
+    assert "silence" in (machine.working_folder / "anomalies.csv").read_text(encoding="utf-8")
 
 
 def has_silence(machine: Machine) -> bool:
     """Return whether the machine's site has stored a silence."""
     machine.type("./wvr export anomalies --out anomalies.csv")
-    return ",silence," in (machine.place / "anomalies.csv").read_text(encoding="utf-8")
+    return ",silence," in (machine.working_folder / "anomalies.csv").read_text(encoding="utf-8")

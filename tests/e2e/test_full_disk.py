@@ -1,4 +1,4 @@
-"""A whole local site on a disk that becomes full: nothing dies, the status says so, and it goes on by itself."""
+"""A complete local site on a full disk: every process survives, the status reports it, and the site recovers."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from tests.polling import wait_for
 from tests.small_disk import mount_small_disk
 
 
-def fill_with_bytes(waste: Path) -> None:
-    with suppress(OSError), (waste / "big").open("wb", buffering=0) as file:
+def fill_with_bytes(filler: Path) -> None:
+    with suppress(OSError), (filler / "big").open("wb", buffering=0) as file:
         while True:
             file.write(b"x" * 4096)
 
 
-def fill_with_files(waste: Path) -> None:
+def fill_with_files(filler: Path) -> None:
     with suppress(OSError):
         for number in range(100_000):
-            (waste / str(number)).touch()
+            (filler / str(number)).touch()
 
 
 @pytest.mark.parametrize(
-    ("limits", "fill", "hindered"),
+    ("limits", "fill", "affected"),
     [
         ("size=12m", fill_with_bytes, ("ingest", "db_writer", "reporter")),
         ("nr_inodes=400", fill_with_files, ("reporter",)),
@@ -38,7 +38,7 @@ def fill_with_files(waste: Path) -> None:
     ids=["no space", "no inodes"],
 )
 def test_full_disk_is_reported_and_no_reading_is_lost(
-    tmp_path: Path, limits: str, fill: Callable[[Path], None], hindered: tuple[str, ...]
+    tmp_path: Path, limits: str, fill: Callable[[Path], None], affected: tuple[str, ...]
 ) -> None:
     site = RunningSite.create(tmp_path, free_port(), SITE_TOML)
     with mount_small_disk(site.data, limits):
@@ -47,23 +47,23 @@ def test_full_disk_is_reported_and_no_reading_is_lost(
             fed = FedSite(site)
             fed.feed(60)
             fed.wait_until_all_is_stored()
-            lives_through(fed, fill, hindered)
+            assert_full_disk_is_survived(fed, fill, affected)
         finally:
             site.wvr("down")
 
 
-def lives_through(fed: FedSite, fill: Callable[[Path], None], hindered: tuple[str, ...]) -> None:
+def assert_full_disk_is_survived(fed: FedSite, fill: Callable[[Path], None], affected: tuple[str, ...]) -> None:
     site = fed.site
     processes = {name: site.process(name) for name in ("broker", *SERVICES)}
-    waste = site.data / "waste"
-    waste.mkdir()
+    filler = site.data / "filler"
+    filler.mkdir()
     with listening(site, "viewer") as viewer:
-        fill(waste)
-        fed.feed(50)  # the logger's file still has room in its last 4096 bytes
-        for name in hindered:
-            wait_for(partial(tells, viewer, name), 40, f"the status of {name} says that the disk is full")
+        fill(filler)
+        fed.feed(50)  # fits in the last 4096-byte page of the logger's file
+        for name in affected:
+            wait_for(partial(reports_full_disk, viewer, name), 40, f"a status of {name} that reports the full disk")
         site_assertions.assert_all_services_healthy(site)
-        for path in waste.iterdir():
+        for path in filler.iterdir():
             path.unlink()
         fed.wait_until_all_is_stored()
     fed.wait_for_alert()
@@ -74,6 +74,6 @@ def lives_through(fed: FedSite, fill: Callable[[Path], None], hindered: tuple[st
     assert {name: site.process(name) for name in processes} == processes
 
 
-def tells(viewer: Listener, service: str) -> bool:
-    """Whether a service's status has said that the disk is full."""
+def reports_full_disk(viewer: Listener, service: str) -> bool:
+    """Return whether a status of the service reported the full disk."""
     return any("No space left" in note or "the disk is full" in note for note in notes(viewer, service))

@@ -1,4 +1,4 @@
-"""The first version's test lives on: nine months of sensor data are loaded (it took 194 s)."""
+"""Nine months of sensor data are imported once; the first version took 194 s for the same test."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from shared.domain.series import MINUTE
 
 ROWS = 396_001
 FIRST = 1_767_193_200
-"""2026-01-01 00:00 in Korea."""
+"""Unix seconds: 2026-01-01 00:00 in Korea."""
 
 
 def write_rows(path: Path) -> None:
-    """Nine months of one simulated sensor, with a line that can't be read at the end."""
-    site = Simulator(1, ("001",), 60.0, 4.0, ZoneInfo("Asia/Seoul"))
-    series = site.history("001", FIRST, FIRST + ROWS * MINUTE)
+    """Write nine months of one simulated sensor, with an invalid line at the end."""
+    simulator = Simulator(1, ("001",), 60.0, 4.0, ZoneInfo("Asia/Seoul"))
+    series = simulator.history("001", FIRST, FIRST + ROWS * MINUTE)
     minutes = (series.at.astype("datetime64[s]") + 9 * 3600).astype(str)
     lines = zip(minutes, series.flow_rate, series.pressure, strict=True)
     text = "".join(f"{at.replace('T', ' ')},001,{flow:.2f},{pressure:.2f}\n" for at, flow, pressure in lines)

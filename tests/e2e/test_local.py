@@ -1,4 +1,4 @@
-"""The same site without Docker: `./wvr up --local`."""
+"""A site without Docker: `./wvr up --local`."""
 
 from __future__ import annotations
 
@@ -37,38 +37,40 @@ def test_no_password_is_shown(local_site: RunningSite) -> None:
 
 def test_killed_process_is_restarted(local_site: RunningSite) -> None:
     before = {service: local_site.process(service) for service in ("broker", "detector")}
-    for number in before.values():
-        os.kill(number, signal.SIGKILL)
+    for process in before.values():
+        os.kill(process, signal.SIGKILL)
 
-    def run_anew() -> bool:
-        return all(local_site.process(service) not in (0, number) for service, number in before.items())
+    def have_restarted() -> bool:
+        return all(local_site.process(service) not in (0, process) for service, process in before.items())
 
-    wait_for(run_anew, 30, f"{', '.join(before)} run again")
+    wait_for(have_restarted, 30, f"{', '.join(before)} run again")
     wait_for(lambda: local_site.wvr("status").returncode == 0, 60, "all is healthy again")
     local_site.wait_for_alert_after(local_site.alert_minute())
 
 
 def test_service_without_messages_restarts_within_a_minute(local_site: RunningSite) -> None:
-    rights = broker_folder(local_site.data) / "acl"
-    whole = rights.read_text(encoding="ascii")
-    mine = "wvr/v1/+/service/detector"
-    deaf = local_site.process("detector")
+    acl_file = broker_folder(local_site.data) / "acl"
+    acl = acl_file.read_text(encoding="ascii")
+    status_topic = "wvr/v1/+/service/detector"
+    old_process = local_site.process("detector")
     try:
-        rights.write_text(whole.replace(f"topic readwrite {mine}", f"topic write {mine}"), encoding="ascii")
+        acl_file.write_text(
+            acl.replace(f"topic readwrite {status_topic}", f"topic write {status_topic}"), encoding="ascii"
+        )
         os.kill(local_site.process("broker"), signal.SIGHUP)
-        wait_for(lambda: local_site.process("detector") not in (0, deaf), 60, "detector runs again")
+        wait_for(lambda: local_site.process("detector") not in (0, old_process), 60, "detector runs again")
     finally:
-        rights.write_text(whole, encoding="ascii")
+        acl_file.write_text(acl, encoding="ascii")
         os.kill(local_site.process("broker"), signal.SIGHUP)
     assert "nothing received from the broker" in local_site.wvr("logs", "detector").stdout
     wait_for(lambda: local_site.wvr("status").returncode == 0, 60, "all is healthy again")
 
 
-def test_a_running_site_is_backed_up(local_site: RunningSite) -> None:
-    made = local_site.wvr("backup")
-    assert made.returncode == 0, made.stderr
+def test_running_site_is_backed_up(local_site: RunningSite) -> None:
+    backup_run = local_site.wvr("backup")
+    assert backup_run.returncode == 0, backup_run.stderr
     (backup,) = (local_site.data / "backup").glob("wvr-*.db")
-    assert f"backup/{backup.name} created and verified" in made.stdout
+    assert f"backup/{backup.name} created and verified" in backup_run.stdout
 
 
 def test_doctor_finds_nothing_wrong_on_a_running_site(local_site: RunningSite) -> None:
@@ -84,29 +86,29 @@ def test_broker_keeps_its_messages_over_a_restart(local_site: RunningSite) -> No
     assert local_site.process("broker") not in (0, before)
 
 
-def test_after_a_power_cut_systemd_starts_what_ran(local_site: RunningSite) -> None:
-    """What systemd would run, with nothing in the environment, brings all back, ingest too."""
+def test_systemd_unit_starts_all_services_after_a_power_cut(local_site: RunningSite) -> None:
+    """Run the unit's command with an empty environment, as systemd does; ingest must start too."""
     unit = configparser.ConfigParser(interpolation=None)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read_string(autostart.render_unit(local_site.data))
-    last = local_site.wait_for_alert_after(None)
-    cut_the_power(local_site)
+    last_minute = local_site.wait_for_alert_after(None)
+    cut_power(local_site)
     command = shlex.split(unit["Service"]["ExecStart"])
     started = subprocess.Popen(command, cwd=unit["Service"]["WorkingDirectory"], env={"PATH": os.defpath})
     wait_for(lambda: local_site.wvr("status").returncode == 0, 60, "all is healthy again")
-    local_site.wait_for_alert_after(last)
+    local_site.wait_for_alert_after(last_minute)
     assert local_site.wvr("down").returncode == 0
-    assert started.wait(30) == 0, "what systemd is not to start again"
+    assert started.wait(30) == 0, "systemd must not restart it"
     assert local_site.wvr("up", "--local").returncode == 0
 
 
-def test_a_taken_port_is_named(local_site: RunningSite, tmp_path: Path) -> None:
+def test_port_in_use_is_reported(local_site: RunningSite, tmp_path: Path) -> None:
     started = RunningSite.create(tmp_path, local_site.port, simulated(0)).wvr("up", "--local")
     assert started.returncode == 1
     assert f"port {local_site.port} of 127.0.0.1 is in use" in started.stderr
 
 
-def test_down_stops_all(tmp_path: Path) -> None:
+def test_down_stops_all_processes(tmp_path: Path) -> None:
     site = RunningSite.create(tmp_path, free_port(), simulated(0))
     try:
         assert site.wvr("up", "--local").returncode == 0
@@ -117,16 +119,16 @@ def test_down_stops_all(tmp_path: Path) -> None:
     assert not [path for path in Path("/proc").glob("[0-9]*/environ") if str(site.data).encode() in environment(path)]
 
 
-def cut_the_power(site: RunningSite) -> None:
-    """Kills all at once; every file stays as it is."""
+def cut_power(site: RunningSite) -> None:
+    """Kill all processes of the site at once; leave every file as it is."""
     for path in Path("/proc").glob("[0-9]*/environ"):
         if str(site.data).encode() in environment(path) and int(path.parent.name) != os.getpid():
             os.kill(int(path.parent.name), signal.SIGKILL)
-    wait_for(lambda: not site.listens(), what="the broker has gone")
+    wait_for(lambda: not site.listens(), what="the broker has stopped")
 
 
 def environment(path: Path) -> bytes:
-    """What a process was started with; empty when it has gone."""
+    """Return the environment of a process; empty if it has ended."""
     try:
         return path.read_bytes()
     except OSError:

@@ -1,4 +1,4 @@
-"""What may happen to wvr.db while a whole site runs: a restore, a foreign lock, torn pages."""
+"""wvr.db while a complete site runs: a restore, another program's lock, damaged pages."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tests.e2e.fed_site import SITE_TOML, FedSite, minute, notes
 from tests.e2e.running_site import RunningSite, listening
 from tests.polling import wait_for
 
-HOLD = """import sqlite3, sys
+LOCK_SCRIPT = """import sqlite3, sys
 editor = sqlite3.connect(sys.argv[1], isolation_level=None)
 editor.execute("BEGIN IMMEDIATE")
 editor.execute("DELETE FROM REAL_VAL_TB")
 print("holds", flush=True)
 sys.stdin.read()
 """
-"""An editor with an uncommitted change, which its end undoes."""
+"""A program with an uncommitted change, which is rolled back when it ends."""
 
 
 @pytest.fixture(scope="module")
@@ -47,15 +47,15 @@ def fed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FedSite]:
 
 def test_running_site_is_restored_without_loss(fed: FedSite, tmp_path: Path) -> None:
     backup = tmp_path / "older.db"
-    backup.write_bytes(backed_up(fed.site).read_bytes())
+    backup.write_bytes(make_backup(fed.site).read_bytes())
     fed.feed(30)
     fed.wait_until_all_is_stored()
-    # Minutes that the spool won't send again, since later ones are in the backup: only the reporter's blocks have them.
+    # The spool does not resend these minutes, since the backup has later ones: only the reporter's blocks have them.
     first, last = int(minute(100).timestamp()), int(minute(110).timestamp())
     with closing(sqlite3.connect(backup)) as database, database:
         for table in ("REAL_VAL_TB", "OUTLIER_VAL_TB"):
             database.execute(f"DELETE FROM {table} WHERE at >= ? AND at < ?", (first, last))
-    # A new process: ingest publishes again what the broker confirmed within the last two minutes.
+    # Otherwise ingest republishes what the broker acknowledged within the last two minutes.
     process = fed.site.process("ingest")
     os.kill(process, signal.SIGKILL)
     wait_for(lambda: fed.site.process("ingest") not in (0, process), 30, "ingest runs again")
@@ -63,23 +63,23 @@ def test_running_site_is_restored_without_loss(fed: FedSite, tmp_path: Path) -> 
 
     restored = fed.site.wvr("restore", str(backup))
     assert restored.returncode == 0, restored.stdout + restored.stderr
-    assert "forecaster, detector, reporter, db_writer stop" in restored.stdout
+    assert "stopping forecaster, detector, reporter, db_writer" in restored.stdout
     assert "older.db" in restored.stdout
     site_assertions.assert_all_services_healthy(fed.site)
     fed.feed(5)
     fed.wait_until_all_is_stored(150)
     assert fed.values() == fed.expected()
-    taken = "SELECT at FROM REAL_VAL_TB WHERE source = 'outbox' ORDER BY at"
-    wanted: list[tuple[int | str, ...]] = [(at,) for at in range(first, last, 60)]
-    # A newer minute may come from a block for a moment, until its reading, which is on its way, takes the place.
-    wait_for(lambda: fed.rows(taken) == wanted, 30, "only what nobody else has is the blocks'")
+    block_rows = "SELECT at FROM REAL_VAL_TB WHERE source = 'outbox' ORDER BY at"
+    deleted_minutes: list[tuple[int | str, ...]] = [(at,) for at in range(first, last, 60)]
+    # A newer minute may come from a block until its reading arrives and replaces it.
+    wait_for(lambda: fed.rows(block_rows) == deleted_minutes, 30, "only the deleted minutes come from blocks")
     fed.wait_for_alert()
 
 
-def test_a_foreign_lock_is_named_and_nothing_is_lost(fed: FedSite) -> None:
-    command = [sys.executable, "-c", HOLD, str(fed.site.data / "wvr.db")]
-    processes = fed.site.process("db_writer")
-    before = fed.counts()
+def test_lock_of_another_program_is_reported_and_nothing_is_lost(fed: FedSite) -> None:
+    command = [sys.executable, "-c", LOCK_SCRIPT, str(fed.site.data / "wvr.db")]
+    db_writer_process = fed.site.process("db_writer")
+    counts_before = fed.counts()
     with (
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as editor,
         listening(fed.site, "viewer") as viewer,
@@ -87,33 +87,39 @@ def test_a_foreign_lock_is_named_and_nothing_is_lost(fed: FedSite) -> None:
         assert editor.stdout
         assert editor.stdout.readline() == "holds\n"
         fed.feed(5)
-        named = f"the database is locked by another program: {Path(sys.executable).name[:15]} (process {editor.pid})"
-        wait_for(lambda: any(named in note for note in notes(viewer, "db_writer")), 30, f"a status says: {named}")
-        assert named in (fed.site.data / "log/db_writer.log").read_text(encoding="utf-8")
+        lock_text = f"wvr.db is locked by another program: {Path(sys.executable).name[:15]} (process {editor.pid})"
+        wait_for(
+            lambda: any(lock_text in note for note in notes(viewer, "db_writer")), 30, f"a status with: {lock_text}"
+        )
+        assert lock_text in (fed.site.data / "log/db_writer.log").read_text(encoding="utf-8")
         for _ in range(3):
             fed.feed(1)
             fed.wait_for_alert()
-        wait_for(lambda: len(notes(viewer, "db_writer")) >= 3, 40, "the status still says so after twenty seconds")
+        wait_for(lambda: len(notes(viewer, "db_writer")) >= 3, 40, "the status still reports it after twenty seconds")
         site_assertions.assert_all_services_healthy(fed.site)
-        assert fed.counts() == before
+        assert fed.counts() == counts_before
         editor.communicate()
         fed.wait_until_all_is_stored(15)
     assert fed.values() == fed.expected()
-    assert fed.site.process("db_writer") == processes
+    assert fed.site.process("db_writer") == db_writer_process
 
 
-def test_damage_of_a_running_site_is_repaired_without_loss(fed: FedSite) -> None:
-    backed_up(fed.site)
+def test_damaged_database_of_a_running_site_is_repaired_without_loss(fed: FedSite) -> None:
+    make_backup(fed.site)
     fed.feed(30)
     fed.wait_until_all_is_stored()
-    wait_for(lambda: nothing_is_beside(fed.site.data / "wvr.db"), 60, "all pages are in wvr.db itself")
+    wait_for(lambda: checkpoint_wal(fed.site.data / "wvr.db"), 60, "all pages are in wvr.db itself")
     with (fed.site.data / "wvr.db").open("r+b") as file, listening(fed.site, "viewer") as viewer:
         size = file.seek(0, os.SEEK_END)
         file.seek(4096)
         file.write(b"\xa5" * (size - 4096))
         file.flush()
-        os.kill(fed.site.process("detector"), signal.SIGKILL)  # at its start it reads what was torn
-        wait_for(lambda: any("was damaged" in note for note in notes(viewer, "db_writer")), 60, "the status says so")
+        os.kill(fed.site.process("detector"), signal.SIGKILL)  # the restarted detector reads the damaged pages
+        wait_for(
+            lambda: any("was damaged" in note for note in notes(viewer, "db_writer")),
+            60,
+            "a status that reports the damage",
+        )
     fed.feed(5)
     fed.wait_until_all_is_stored(240)
     assert fed.values() == fed.expected()
@@ -122,8 +128,8 @@ def test_damage_of_a_running_site_is_repaired_without_loss(fed: FedSite) -> None
     assert list(fed.site.data.glob("wvr.db.corrupt-*[0-9]"))
 
 
-def nothing_is_beside(database: Path) -> bool:
-    """Whether the write-ahead log could be emptied into the file, so that the file's pages are what is read."""
+def checkpoint_wal(database: Path) -> bool:
+    """Empty the write-ahead log into the file; return whether that succeeded, so that reads use the file's pages."""
     connection = sqlite3.connect(database)
     try:
         return bool(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
@@ -131,8 +137,8 @@ def nothing_is_beside(database: Path) -> bool:
         connection.close()
 
 
-def backed_up(site: RunningSite) -> Path:
-    """A backup made now."""
-    made = site.wvr("backup")
-    assert made.returncode == 0, made.stdout + made.stderr
+def make_backup(site: RunningSite) -> Path:
+    """Make a backup and return its path."""
+    backup_run = site.wvr("backup")
+    assert backup_run.returncode == 0, backup_run.stdout + backup_run.stderr
     return list(backups.list_backups(site.data / "backup").values())[-1]

@@ -1,4 +1,4 @@
-"""The first version's test lives on: from readings to a trained LSTM, a stored forecast and the server's text."""
+"""From readings to a trained LSTM, a stored forecast and the server's text, as in the test of the first version."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from shared.domain.series import DAY, MINUTE
 SEOUL = ZoneInfo("Asia/Seoul")
 START = datetime(2026, 3, 2, tzinfo=SEOUL)
 DAYS = 45
-TRAINED = "2026-04-13"
+TRAINING_DAY = "2026-04-13"
 
 
 def write_readings(path: Path) -> None:
@@ -34,11 +34,11 @@ def write_readings(path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a replay with one training leaves."""
+    """The data folder after a replay with one training."""
     folder = tmp_path_factory.mktemp("lstm")
     (folder / "site.toml").write_text("[training]\nepochs = 4\n", encoding="ascii")
     write_readings(folder / "readings.csv")
-    arguments = ["--data", str(folder / "data"), "--site", str(folder / "site.toml"), "--train", TRAINED]
+    arguments = ["--data", str(folder / "data"), "--site", str(folder / "site.toml"), "--train", TRAINING_DAY]
     assert replay([str(folder / "readings.csv"), *arguments]) == 0
     return folder / "data"
 
@@ -61,19 +61,19 @@ def test_each_channel_has_its_own_model_and_scaler(data: Path, channel: str) -> 
         assert {path.name for path in folder.iterdir()} >= {"model.tflite", "model.keras", "scaler.joblib"}
 
 
-def test_forecasts_name_what_serves_after_the_training(data: Path) -> None:
+def test_forecasts_name_the_serving_model_after_the_training(data: Path) -> None:
     trained = exported(data, "models")
     serving = {row["channel"]: row["id"] if row["promoted"] == "1" else "profile" for row in trained}
     assert serving.keys() == {"flow_rate", "pressure"}
     predictions = exported(data, "predictions")
     for channel, model in serving.items():
         after = {row["model"] for row in predictions if row["channel"] == channel and row["issued_at"] > "2026-04-14"}
-        before = {row["model"] for row in predictions if row["channel"] == channel and row["issued_at"] < TRAINED}
+        before = {row["model"] for row in predictions if row["channel"] == channel and row["issued_at"] < TRAINING_DAY}
         assert after == {model}
         assert before == {"profile"}
 
 
-def test_the_stored_forecast_is_in_the_text_of_its_full_hour(data: Path) -> None:
+def test_stored_forecast_is_in_the_text_of_its_full_hour(data: Path) -> None:
     newest = max(row["issued_at"] for row in exported(data, "predictions"))
     rows = [row for row in exported(data, "predictions") if row["issued_at"] == newest]
     issued = datetime.fromisoformat(newest)

@@ -80,7 +80,7 @@ def minutes_of(text: str) -> Counter[tuple[str, str]]:
 
 
 @pytest.mark.independent
-def test_every_minute_of_the_record_is_stored_and_judged_once(folder: Path) -> None:
+def test_every_minute_of_the_record_is_stored_once_with_verdicts(folder: Path) -> None:
     """Takes a minute: the only replay of all fourteen weeks."""
     data = replay_into(folder, "record.csv", "complete")
     sent = minutes_of((folder / "record.csv").read_text(encoding="ascii"))

@@ -1,4 +1,4 @@
-"""Ingest's own feed on a machine whose clock is wrong: a process under libfaketime, its seconds as long as minutes."""
+"""Ingest's source poller on a wrong clock: a process under libfaketime, in which a minute lasts a second."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ import select, sys
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
-from services.ingest.source_poller import Feed, NewestTick
-from services.ingest.tick_clock import Minutes
+from services.ingest.source_poller import SourcePoller, TickFile
+from services.ingest.tick_clock import TickClock
 from services.ingest.sources.simulator import Simulator, SimulatorSource
 
-zone, newest = ZoneInfo("Asia/Seoul"), NewestTick(Path(sys.argv[1]))
+zone, tick_file = ZoneInfo("Asia/Seoul"), TickFile(Path(sys.argv[1]))
 source = SimulatorSource(Simulator(1, ("001",), 60.0, 4.0, zone))
-minutes = Minutes(newest.read(), newest.keep)
-feed = Feed(source, "site1", zone, minutes, lambda: datetime.now(zone), lambda: 0, lambda: None)
+tick_clock = TickClock(tick_file.read(), tick_file.save)
+poller = SourcePoller(source, "site1", zone, tick_clock, lambda: datetime.now(zone), lambda: 0, lambda: None)
 while True:
-    for delivery in feed():
+    for delivery in poller():
         print(type(delivery.message).__name__, delivery.message.at.isoformat(), flush=True)
-        delivery.done()
+        delivery.acknowledge()
     select.select([], [], [], 0.02)
 """
 
@@ -48,17 +48,17 @@ def library() -> str:
     return str(next(Path("/usr/lib").glob(LIBRARY)))
 
 
-class Machine:
-    """A machine whose clock a file sets; it remembers what its feed has output."""
+class FakeMachine:
+    """A machine whose clock is set by a file, and the output of its source poller."""
 
     def __init__(self, folder: Path, library: str) -> None:
         self._folder, self._library, self._clock = folder, library, folder / "clock"
-        self._output = folder / "said"
+        self._output = folder / "output"
 
     def set_clock(self, offset: str) -> None:
-        beside = self._folder / "clock.new"
-        beside.write_text(f"{offset} x60", encoding="ascii")
-        beside.replace(self._clock)
+        new_file = self._folder / "clock.new"
+        new_file.write_text(f"{offset} x60", encoding="ascii")
+        new_file.replace(self._clock)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -83,12 +83,12 @@ class Machine:
         return [datetime.fromisoformat(line[1]) for line in lines if len(line) == 2 and line[0] == kind]
 
     def await_ticks(self, more: int) -> None:
-        wanted = len(self.times("Tick")) + more
-        wait_for(lambda: len(self.times("Tick")) >= wanted, 60, f"{more} more ticks")
+        expected_count = len(self.times("Tick")) + more
+        wait_for(lambda: len(self.times("Tick")) >= expected_count, 60, f"{more} more ticks")
 
 
-def test_no_clock_jump_sets_ticks_back_or_stops_them(tmp_path: Path, library: str) -> None:
-    machine = Machine(tmp_path, library)
+def test_no_clock_jump_stops_ticks_or_sets_them_back(tmp_path: Path, library: str) -> None:
+    machine = FakeMachine(tmp_path, library)
     machine.set_clock("+0")
     with machine.running():
         machine.await_ticks(3)

@@ -15,13 +15,13 @@ from tests.conftest import free_port
 from tests.e2e.running_site import RunningSite
 from tests.polling import wait_for
 
-OBSERVER = "judge"
-"""User of the tests that may publish and receive everything."""
+OBSERVER = "observer"
+"""A user for tests that may publish and receive everything."""
 
 
 @contextmanager
 def acl_broker(data: Path, change: Callable[[Path], None] | None = None) -> Iterator[RunningSite]:
-    """Starts what `./wvr up --local` would start; change may touch the broker's folder before."""
+    """Start the broker as `./wvr up --local` does; `change` may edit the broker's folder before the start."""
     settings = Settings(data=data, broker=Broker(port=free_port(), tls_port=free_port()))
     folder = broker_folder(data)
     set_up(data)
@@ -42,7 +42,7 @@ def acl_broker(data: Path, change: Callable[[Path], None] | None = None) -> Iter
 
 
 def add_observer(folder: Path) -> None:
-    """One more user, whose password is its name."""
+    """Add the observer, whose password is its name."""
     with (folder / "passwd").open("a", encoding="ascii") as passwords:
         passwords.write(f"{OBSERVER}:{mosquitto_hash(OBSERVER)}\n")
     with (folder / "acl").open("a", encoding="ascii") as rules:

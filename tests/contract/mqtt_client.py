@@ -17,7 +17,7 @@ from tests.contract.acl_broker import OBSERVER
 from tests.e2e.running_site import RunningSite
 from tests.polling import wait_for
 
-WILL = "dead"
+WILL = "last will"
 
 
 class MqttClient:
@@ -26,11 +26,11 @@ class MqttClient:
     def __init__(self, client: mqtt.Client) -> None:
         self._client = client
         self._answers: dict[int, bool] = {}
-        self._rounds: set[int] = set()
-        self.heard: list[tuple[str, str]] = []
+        self._acknowledged: set[int] = set()
+        self.received: list[tuple[str, str]] = []
         client.on_publish = lambda _, __, mid, reason, ___: self._answers.update({mid: not reason.is_failure})
-        client.on_message = lambda _, __, packet: self.heard.append((packet.topic, packet.payload.decode()))
-        client.on_subscribe = client.on_unsubscribe = lambda _, __, mid, *___: self._rounds.add(mid)
+        client.on_message = lambda _, __, packet: self.received.append((packet.topic, packet.payload.decode()))
+        client.on_subscribe = client.on_unsubscribe = lambda _, __, mid, *___: self._acknowledged.add(mid)
 
     def publish(self, topics: Iterable[str], payload: str, qos: int = 1, retain: bool = False) -> set[str]:
         """Publish on each topic; return the topics that the broker accepted (with QoS 0 it does not answer)."""
@@ -41,25 +41,25 @@ class MqttClient:
         return {topic for mid, topic in sent.items() if self._answers[mid]} if qos else set()
 
     def subscribe(self, *filters: str) -> None:
-        self._await(self._client.subscribe([(one, 1) for one in filters])[1])
+        self._wait_for_answer(self._client.subscribe([(topic_filter, 1) for topic_filter in filters])[1])
 
     def flush(self) -> None:
-        """Returns when all is handled that came and went before."""
-        self._await(self._client.unsubscribe("nothing")[1])
+        """Return when all messages sent and received before are handled."""
+        self._wait_for_answer(self._client.unsubscribe("nothing")[1])
 
-    def die(self) -> None:
-        """Leaves so that the broker publishes the last will."""
+    def disconnect_with_will(self) -> None:
+        """Disconnect so that the broker publishes the last will."""
         self._client.disconnect(ReasonCode(PacketTypes.DISCONNECT, "Disconnect with will message"))
 
-    def _await(self, mid: int | None) -> None:
-        wait_for(lambda: mid in self._rounds, what="an answer of the broker")
+    def _wait_for_answer(self, mid: int | None) -> None:
+        wait_for(lambda: mid in self._acknowledged, what="an answer of the broker")
 
 
 @contextmanager
 def connected(
     site: RunningSite, user: str | None, password: str = "", will: str = "", authority: Path | None = None
 ) -> Iterator[MqttClient]:
-    """Connects, with an authority by TLS. Raises PermissionError when the broker doesn't let the user in."""
+    """Connect a user, with an authority by TLS. Raises PermissionError if the broker refuses the user."""
     client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5, reconnect_on_failure=False)
     if user:
         client.username_pw_set(user, password or password_of(site, user))
@@ -73,7 +73,7 @@ def connected(
         answered.set()
 
     client.on_connect = on_connect
-    peer = MqttClient(client)
+    mqtt_client = MqttClient(client)
     if authority:
         client.tls_set_context(tls_context(authority))
     client.connect("127.0.0.1", site.tls_port if authority else site.port)
@@ -82,7 +82,7 @@ def connected(
         assert answered.wait(10)
         if refusals:
             raise PermissionError(refusals[0])
-        yield peer
+        yield mqtt_client
     finally:
         client.disconnect()
         client.loop_stop()

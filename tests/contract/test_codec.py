@@ -1,4 +1,4 @@
-"""What may pass the wire, and what may not."""
+"""Messages and payloads that the codec accepts and rejects."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_every_message_survives_encoding(message: Message) -> None:
     assert decode(topic_of(message), encode(message)) == message
 
 
-def test_there_is_an_example_of_every_message() -> None:
+def test_every_message_type_has_an_example() -> None:
     assert {type(message) for message in EXAMPLES} == set(MESSAGES)
 
 
@@ -123,7 +123,7 @@ def test_topic_determines_the_message_type(kind: type[Message]) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "invalid",
     [
         {"flow_rate": float("nan")},
         {"pressure": float("inf")},
@@ -136,9 +136,9 @@ def test_topic_determines_the_message_type(kind: type[Message]) -> None:
     ],
     ids=str,
 )
-def test_invalid_message_is_not_encoded(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ContractError, match=next(iter(wrong))):
-        encode(replace(reading(0), **wrong))
+def test_invalid_message_is_not_encoded(invalid: dict[str, Any]) -> None:
+    with pytest.raises(ContractError, match=next(iter(invalid))):
+        encode(replace(reading(0), **invalid))
 
 
 @pytest.mark.parametrize(
@@ -151,27 +151,27 @@ def test_invalid_message_is_not_encoded(wrong: dict[str, Any]) -> None:
     ],
     ids=str,
 )
-def test_a_wrong_payload_is_refused_with_its_field(change: dict[str, Any], reason: str) -> None:
+def test_invalid_payload_is_rejected_with_its_field(change: dict[str, Any], reason: str) -> None:
     payload = json.dumps(json.loads(encode(reading(0))) | change).encode()
     with pytest.raises(ContractError, match=reason):
         decode(topic_of(reading(0)), payload)
 
 
-def test_fields_that_are_not_known_are_ignored() -> None:
+def test_unknown_fields_are_ignored() -> None:
     payload = json.dumps(json.loads(encode(tick(0))) | {"later": 1}).encode()
     assert decode(topic_of(tick(0)), payload) == tick(0)
 
 
-def test_a_missing_field_is_refused() -> None:
+def test_missing_field_is_rejected() -> None:
     with pytest.raises(ContractError, match="flow_rate"):
         decode(topic_of(reading(0)), b'{"site": "site1", "sensor": "001"}')
 
 
 @given(st.binary(max_size=200), st.sampled_from([topic_of(message) for message in EXAMPLES] + ["a", "wvr/v1/x"]))
-def test_no_payload_raises_anything_else(payload: bytes, topic: str) -> None:
+def test_invalid_payload_raises_only_contract_errors(payload: bytes, topic: str) -> None:
     with pytest.raises(ContractError):
         decode(topic, payload)
 
 
-def test_times_carry_the_offset_of_the_site() -> None:
+def test_times_have_the_utc_offset_of_the_site() -> None:
     assert json.loads(encode(tick(0)))["at"] == START.isoformat() == "2026-11-23T23:00:00+09:00"

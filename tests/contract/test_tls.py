@@ -1,4 +1,4 @@
-"""With certificates the broker also listens by TLS, to whom its authority is known."""
+"""With certificates the broker also accepts TLS connections; clients verify it with its authority."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from tests.e2e.running_site import RunningSite
 from tests.unit.shared.runtime.test_buses import FakeListener, receive_messages, ticks
 
 
-class Detector(FakeListener):
-    """Hears ticks under a name that the broker knows."""
+class FakeDetector(FakeListener):
+    """A listener for ticks with a service name that the broker knows."""
 
     name: ClassVar[str] = "detector"
     consumes: ClassVar[tuple[type[Message], ...]] = (Tick,)
@@ -36,7 +36,7 @@ class Detector(FakeListener):
 
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
-    """A guarded broker with certificates."""
+    """A broker with the access list and certificates."""
     data = tmp_path_factory.mktemp("secured")
     write_certificates(data, trustme.CA())
     with acl_broker(data) as site:
@@ -48,16 +48,16 @@ def authority(secured: RunningSite) -> Path:
     return secured.data / "secrets/tls/ca.crt"
 
 
-def reached(site: RunningSite, ca: Path | None, port: int) -> Settings:
+def settings_for(site: RunningSite, ca: Path | None, port: int) -> Settings:
     return Settings(data=site.data, broker=Broker(port=port, tls_port=port, ca=ca))
 
 
-def test_the_viewer_comes_in_by_tls(secured: RunningSite, authority: Path) -> None:
+def test_viewer_connects_by_tls(secured: RunningSite, authority: Path) -> None:
     with connected(secured, "viewer", authority=authority) as viewer:
         viewer.subscribe("#")
 
 
-def test_no_password_and_a_wrong_one_are_refused_by_tls_too(secured: RunningSite, authority: Path) -> None:
+def test_missing_and_wrong_passwords_are_refused_by_tls(secured: RunningSite, authority: Path) -> None:
     for user, password in ((None, ""), ("viewer", "wrong")):
         with (
             pytest.raises(PermissionError, match="Not authorized"),
@@ -77,7 +77,7 @@ def test_unknown_authority_is_refused(secured: RunningSite, tmp_path: Path) -> N
         ssl.create_default_context().wrap_socket(plain, server_hostname="127.0.0.1")
 
 
-def test_a_certificate_of_another_name_is_not_trusted(secured: RunningSite, authority: Path) -> None:
+def test_certificate_of_another_name_is_refused(secured: RunningSite, authority: Path) -> None:
     with (
         socket.create_connection(("127.0.0.1", secured.tls_port)) as plain,
         pytest.raises(ssl.SSLCertVerificationError, match="not valid for 'elsewhere'"),
@@ -88,11 +88,11 @@ def test_a_certificate_of_another_name_is_not_trusted(secured: RunningSite, auth
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_old_tls_versions_are_refused(secured: RunningSite, authority: Path, version: ssl.TLSVersion) -> None:
-    old = tls_context(authority)
-    old.minimum_version = old.maximum_version = version
-    old.set_ciphers("ALL:@SECLEVEL=0")
+    context = tls_context(authority)
+    context.minimum_version = context.maximum_version = version
+    context.set_ciphers("ALL:@SECLEVEL=0")
     with socket.create_connection(("127.0.0.1", secured.tls_port)) as plain, pytest.raises(ssl.SSLError):
-        old.wrap_socket(plain, server_hostname="127.0.0.1")
+        context.wrap_socket(plain, server_hostname="127.0.0.1")
 
 
 def test_tls_port_refuses_plain_connections(secured: RunningSite) -> None:
@@ -103,12 +103,12 @@ def test_tls_port_refuses_plain_connections(secured: RunningSite) -> None:
     assert not client.is_connected()
 
 
-def test_services_talk_by_tls(secured: RunningSite, authority: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_services_connect_by_tls(secured: RunningSite, authority: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WVR_HEARTBEAT", os.devnull)
-    settings = reached(secured, authority, secured.tls_port)
+    settings = settings_for(secured, authority, secured.tls_port)
     detector, ingest = MqttBus("detector", settings), MqttBus("ingest", settings)
-    detector.open(Detector())
-    ingest.open(Detector())
+    detector.open(FakeDetector())
+    ingest.open(FakeDetector())
     for tick in ticks(2):
         ingest.publish(tick)
     ingest.confirm()
@@ -118,21 +118,23 @@ def test_services_talk_by_tls(secured: RunningSite, authority: Path, monkeypatch
 
 
 def test_doctor_connects_by_tls(secured: RunningSite, authority: Path) -> None:
-    version = retained_messages(reached(secured, authority, secured.tls_port), "$SYS/broker/version")
+    version = retained_messages(settings_for(secured, authority, secured.tls_port), "$SYS/broker/version")
     assert list(version) == ["$SYS/broker/version"]
 
 
 def test_connection_errors_are_explained(secured: RunningSite, authority: Path, tmp_path: Path) -> None:
-    other = tmp_path / "other.crt"
-    trustme.CA().cert_pem.write_to_path(other)
-    assert connection_error(reached(secured, authority, secured.tls_port).broker) == ""
-    assert connection_error(reached(secured, None, secured.port).broker) == ""
-    assert "certificate verify failed" in connection_error(reached(secured, other, secured.tls_port).broker)
-    assert connection_error(reached(secured, authority, secured.port).broker)
+    other_authority = tmp_path / "other.crt"
+    trustme.CA().cert_pem.write_to_path(other_authority)
+    assert connection_error(settings_for(secured, authority, secured.tls_port).broker) == ""
+    assert connection_error(settings_for(secured, None, secured.port).broker) == ""
+    assert "certificate verify failed" in connection_error(
+        settings_for(secured, other_authority, secured.tls_port).broker
+    )
+    assert connection_error(settings_for(secured, authority, secured.port).broker)
 
 
-def test_an_authority_that_can_not_be_read_is_named(secured: RunningSite, tmp_path: Path) -> None:
+def test_unreadable_authority_is_reported(secured: RunningSite, tmp_path: Path) -> None:
     (tmp_path / "empty.crt").write_text("", encoding="ascii")
-    for name, why in (("missing.crt", "No such file"), ("empty.crt", "no certificate in PEM")):
-        with pytest.raises(SystemExit, match=f"{name}: .*{why}"):
-            MqttBus("detector", reached(secured, tmp_path / name, secured.tls_port))
+    for name, reason in (("missing.crt", "No such file"), ("empty.crt", "no certificate in PEM")):
+        with pytest.raises(SystemExit, match=f"{name}: .*{reason}"):
+            MqttBus("detector", settings_for(secured, tmp_path / name, secured.tls_port))

@@ -1,4 +1,4 @@
-"""`python -m bench.faults --faults 300`: a long campaign, and its table."""
+"""`python -m bench.faults --faults 300`: a long fault campaign; writes docs/results/faults.md."""
 
 from __future__ import annotations
 
@@ -19,37 +19,39 @@ def main() -> int:
     parser.add_argument("--minutes", type=int, default=0, help="minutes of two sensors in all; default 200 a fault")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--pause", type=float, default=4.0, help="longest pause before a fault, seconds")
-    parser.add_argument("--wait", type=float, default=600.0, help="seconds that the site has at the end")
+    parser.add_argument(
+        "--wait", type=float, default=600.0, help="longest wait for complete output at the end, seconds"
+    )
     parser.add_argument("--keep", type=Path, help="a new folder for a copy of the site's data")
-    wanted = parser.parse_args()
-    minutes = wanted.minutes or 200 * max(wanted.faults, 1)
+    arguments = parser.parse_args()
+    minutes = arguments.minutes or 200 * max(arguments.faults, 1)
     with tempfile.TemporaryDirectory(prefix="wvr-faults-") as name:
         folder = Path(name)
-        with faultable_site(folder) as frail:
-            campaign = Campaign(frail, wanted.seed, minutes, wanted.faults)
-            took = campaign.run(wanted.pause)
+        with faultable_site(folder) as faultable:
+            campaign = Campaign(faultable, arguments.seed, minutes, arguments.faults)
+            seconds = campaign.run(arguments.pause)
             try:
-                waited = f"{campaign.wait(wanted.wait):.0f} s"
+                waited = f"{campaign.wait(arguments.wait):.0f} s"
             except TimeoutError as error:
                 waited = str(error)
             outcome = campaign.outcome(folder)
-            if wanted.keep:
-                shutil.copytree(frail.site.data, wanted.keep, ignore=shutil.ignore_patterns("run", "secrets"))
-    rows = [(f"fault: {kind}", str(count), "", "") for kind, count in sorted(campaign.done.items())]
-    rows += [(f"kept: {one.name}", str(one.expected), str(one.missing), str(one.differ)) for one in outcome]
-    pace = f"{campaign.readings} readings in {took:.0f} s, {minutes * 60 / took:.0f} times as fast as life"
-    title = f"{wanted.faults} faults, seed {wanted.seed}: {pace}; all there {waited} after the last"
+            if arguments.keep:
+                shutil.copytree(faultable.site.data, arguments.keep, ignore=shutil.ignore_patterns("run", "secrets"))
+    rows = [(f"fault: {kind}", str(count), "", "") for kind, count in sorted(campaign.fault_counts.items())]
+    rows += [(f"kept: {table.name}", str(table.expected), str(table.missing), str(table.differ)) for table in outcome]
+    pace = f"{campaign.readings} readings in {seconds:.0f} s, {minutes * 60 / seconds:.0f} times as fast as real time"
+    title = f"{arguments.faults} faults, seed {arguments.seed}: {pace}; complete {waited} after the last fault"
     publish(
         "faults",
         "Fault campaign",
-        f"python -m bench.faults --faults {wanted.faults} --seed {wanted.seed}",
+        f"python -m bench.faults --faults {arguments.faults} --seed {arguments.seed}",
         (title, "count", "missing", "different"),
         rows,
     )
-    for one in outcome:
-        if not one.equal:
-            print(f"{one.name}: {one.first}", file=sys.stderr)
-    return 0 if all(one.equal for one in outcome) else 1
+    for table in outcome:
+        if not table.is_equal:
+            print(f"{table.name}: {table.first_difference}", file=sys.stderr)
+    return 0 if all(table.is_equal for table in outcome) else 1
 
 
 if __name__ == "__main__":

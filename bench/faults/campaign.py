@@ -1,4 +1,4 @@
-"""A local site fed at high rate while, by a seed, harm is done to it; then what is stored is compared."""
+"""A local site that is fed at a high rate while seeded faults are injected, and a comparison of its output."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from bench.speed.records import ZONE
 
 
 class Campaign:
-    """Feeds readings, does harm between them, and counts what came of it."""
+    """Feeds readings, injects faults between them, and compares the output with an undisturbed replay."""
 
-    def __init__(self, frail: FaultableSite, seed: int, minutes: int, faults: int) -> None:
-        self._site, self._minutes, self._faults = frail.site, minutes, faults
-        self.harm = FaultInjector(frail, seed)
-        self.done: Counter[str] = Counter()
+    def __init__(self, faultable: FaultableSite, seed: int, minutes: int, faults: int) -> None:
+        self._site, self._minutes, self._faults = faultable.site, minutes, faults
+        self.injector = FaultInjector(faultable, seed)
+        self.fault_counts: Counter[str] = Counter()
         hour = datetime.now(ZONE).replace(minute=0, second=0, microsecond=0)
         self._start = hour - timedelta(minutes=minutes + 120)
         self.readings = minutes * len(SENSORS)
@@ -31,40 +31,42 @@ class Campaign:
 
         All minutes are in the past. Return the seconds that it took.
         """
-        began, portions = time.monotonic(), self._faults + 1
+        started_at, portions = time.monotonic(), self._faults + 1
         for portion in range(portions):
             first, last = self._minutes * portion // portions, self._minutes * (portion + 1) // portions
             with (self._site.data / "sensor/live.csv").open("a", encoding="ascii") as file:
                 file.writelines(reading_lines(self._start, first, last))
-            self.harm.pause(pause)
+            self.injector.pause(pause)
             if portion < self._faults:
-                self.done[self.harm.inject()] += 1
-        return time.monotonic() - began
+                self.fault_counts[self.injector.inject()] += 1
+        return time.monotonic() - started_at
 
     def wait(self, seconds: float) -> float:
-        """Seconds until all is stored and judged, and the last whole block is written. Raises TimeoutError."""
-        began = time.monotonic()
+        """Return the seconds until all verdicts are stored and the last full block is written. Raises TimeoutError."""
+        started_at = time.monotonic()
         while (counts := self._counts()) != (self.readings, self.readings) or not self._last_block().exists():
-            if time.monotonic() - began > seconds:
+            if time.monotonic() - started_at > seconds:
                 raise TimeoutError(f"of {self.readings}, readings and verdicts stored: {counts}")
             time.sleep(0.2)
-        return time.monotonic() - began
+        return time.monotonic() - started_at
 
     def outcome(self, folder: Path) -> list[TableComparison]:
-        """Compares all that came of it with an undisturbed replay, made in a folder."""
+        """Replay the readings undisturbed in a folder and compare all output with it."""
         (folder / "all.csv").write_text("".join(reading_lines(self._start, 0, self._minutes)), encoding="ascii")
-        done = self._site.wvr("replay", str(folder / "all.csv"), "--data", str(folder / "calm"), "--site", "campaign")
-        if done.returncode:
-            raise RuntimeError(done.stderr)
+        replay = self._site.wvr(
+            "replay", str(folder / "all.csv"), "--data", str(folder / "undisturbed"), "--site", "campaign"
+        )
+        if replay.returncode:
+            raise RuntimeError(replay.stderr)
         last = self._start + timedelta(minutes=self._minutes - 1)
-        return list(compare(self._site.data, folder / "calm", last, folder))
+        return list(compare(self._site.data, folder / "undisturbed", last, folder))
 
     def _last_block(self) -> Path:
         at = self._start + timedelta(minutes=self._minutes // 10 * 10 - 10)
         return self._site.data / f"sensor/outbox/server-{at:%Y%m%dT%H%M}.txt"
 
     def _counts(self) -> tuple[int, int]:
-        """Stored readings and verdicts."""
+        """Return the numbers of stored readings and verdicts."""
         connection = sqlite3.connect(f"file:{self._site.data / 'wvr.db'}?mode=ro", uri=True)
         try:
             sql = "SELECT (SELECT count(*) FROM REAL_VAL_TB), (SELECT count(*) FROM OUTLIER_VAL_TB)"

@@ -1,4 +1,4 @@
-"""What came of a campaign, against an undisturbed replay of the same readings."""
+"""Comparison of a campaign's output with an undisturbed replay of the same readings."""
 
 from __future__ import annotations
 
@@ -15,42 +15,44 @@ TABLES = ("readings", "verdicts", "anomalies", "predictions", "scores", "night_f
 
 @dataclass(frozen=True)
 class TableComparison:
-    """One table, or the outbox."""
+    """The comparison of one table, or of the outbox."""
 
     name: str
     expected: int
     """Rows, or blocks, of the undisturbed run."""
     missing: int
     differ: int
-    """Of another content, or in excess."""
-    first: str = ""
-    """The first of those, for a person."""
+    """Rows with other content, or in excess."""
+    first_difference: str = ""
+    """For people."""
 
     @property
-    def equal(self) -> bool:
+    def is_equal(self) -> bool:
         return not (self.missing or self.differ)
 
 
 def compare(data: Path, reference: Path, last: datetime, folder: Path) -> Iterator[TableComparison]:
-    """All exports, and the blocks of the last days; `last` is the newest reading, folder takes the exports."""
+    """Yield the comparisons of all exports and of the last days' blocks; `last` is the newest reading's time."""
     for table in TABLES:
-        wanted, found = (_rows(one, table, last, folder) for one in (reference, data))
-        yield _compare(table, wanted, found)
+        expected, actual = (_rows(run, table, last, folder) for run in (reference, data))
+        yield _compare(table, expected, actual)
     since = f"server-{datetime.now(ZONE) - timedelta(days=6, hours=20):%Y%m%dT%H%M}.txt"
-    yield _compare("outbox", *(_blocks(one, since) for one in (reference, data)))
+    yield _compare("outbox", *(_blocks(run, since) for run in (reference, data)))
 
 
-def _compare(name: str, wanted: dict[str, str], found: dict[str, str]) -> TableComparison:
-    missing = sorted(wanted.keys() - found.keys())
-    other = sorted(key for key, text in found.items() if wanted.get(key) != text)
-    first = [_difference(key, found.get(key, ""), wanted.get(key, "")) for key in (*missing, *other)][:1]
-    return TableComparison(name, len(wanted), len(missing), len(other), *first)
+def _compare(name: str, expected: dict[str, str], actual: dict[str, str]) -> TableComparison:
+    missing = sorted(expected.keys() - actual.keys())
+    other = sorted(key for key, text in actual.items() if expected.get(key) != text)
+    differences = [_difference(key, actual.get(key, ""), expected.get(key, "")) for key in (*missing, *other)][:1]
+    return TableComparison(name, len(expected), len(missing), len(other), *differences)
 
 
-def _difference(key: str, found: str, wanted: str) -> str:
-    place = next((place for place, two in enumerate(zip(found, wanted, strict=False)) if two[0] != two[1]), 0)
-    near = slice(max(0, place - 80), place + 40)
-    return f"{key}: at character {place} …{found[near]!r}… instead of …{wanted[near]!r}…"
+def _difference(key: str, actual: str, expected: str) -> str:
+    position = next(
+        (position for position, pair in enumerate(zip(actual, expected, strict=False)) if pair[0] != pair[1]), 0
+    )
+    near = slice(max(0, position - 80), position + 40)
+    return f"{key}: at character {position} …{actual[near]!r}… instead of …{expected[near]!r}…"
 
 
 def _rows(data: Path, table: str, last: datetime, folder: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What is done to a site: kinds of harm, each for a moment."""
+"""Faults that are injected into a running site; each lasts at most some seconds."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from cli.init_site import SERVICES
 from cli.local_config import broker_folder, supervisor_conf
 from shared.runtime.mqtt_bus import SESSION_EXPIRY_DAYS
 
-DAY = 86_400
-CLOCKS = (-7200, -60, 90, 7200, 400 * DAY, -20_000 * DAY)
-"""Seconds by which the clock is wrong: NTP's steps, a year ahead, 1970."""
+DAY_SECONDS = 86_400
+CLOCK_ERROR_SECONDS = (-7200, -60, 90, 7200, 400 * DAY_SECONDS, -20_000 * DAY_SECONDS)
+"""Offsets of the clock: steps of NTP, a year ahead, 1970."""
 
 
 class FaultInjector:
-    """Does harm by a seed. `kinds` are what this site and machine allow."""
+    """Injects random faults by a seed. `kinds` are those that this site and machine allow."""
 
-    def __init__(self, frail: FaultableSite, seed: int) -> None:
-        self._frail, self._site, self._random = frail, frail.site, random.Random(seed)
+    def __init__(self, faultable: FaultableSite, seed: int) -> None:
+        self._faultable, self._site, self._random = faultable, faultable.site, random.Random(seed)
         self.kinds: dict[str, Callable[[], None]] = {
             "kill a service": lambda: self._kill(self._service()),
             "kill two services": lambda: self._kill(*self._random.sample(SERVICES, 2)),
@@ -42,19 +42,19 @@ class FaultInjector:
             "stop the broker for a while": lambda: self._stop("broker"),
             "drop a connection": lambda: self._drop(self._service()),
         }
-        if frail.small_disk:
+        if faultable.small_disk:
             self.kinds["fill the disk"] = self._fill
-        if frail.clock:
-            self.kinds["set the clock wrong"] = self._misset
+        if faultable.clock:
+            self.kinds["set the clock wrong"] = self._set_wrong_clock
 
     def inject(self) -> str:
-        """Does one thing; its kind."""
+        """Inject one fault and return its kind."""
         kind = self._random.choice(list(self.kinds))
         self.kinds[kind]()
         return kind
 
     def pause(self, longest: float) -> None:
-        """Waits up to so many seconds."""
+        """Wait for a random time up to `longest` seconds."""
         time.sleep(self._random.uniform(0, longest))
 
     def _service(self) -> str:
@@ -66,7 +66,7 @@ class FaultInjector:
             _signal(running.get(name), signal.SIGKILL)
 
     def _cut_power(self) -> None:
-        """Kills all at once, and nothing comes up again before the broker's memory is gone."""
+        """Kill all processes at once; nothing restarts before the broker's saved state is deleted."""
         supervisor = int((self._site.data / "run/supervisord.pid").read_text(encoding="ascii"))
         running = self._processes()
         _signal(supervisor, signal.SIGSTOP)
@@ -89,34 +89,34 @@ class FaultInjector:
         database.close()
 
     def _drop(self, name: str) -> None:
-        """Comes to the broker as the service itself: it throws the other out and keeps the session."""
+        """Connect with the service's client id: the broker closes the service's connection and keeps its session."""
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=f"wvr-{name}", protocol=mqtt.MQTTv5, manual_ack=True
         )
         client.username_pw_set(name, self._site.password(name))
         properties = Properties(PacketTypes.CONNECT)
-        properties.SessionExpiryInterval = SESSION_EXPIRY_DAYS * DAY
+        properties.SessionExpiryInterval = SESSION_EXPIRY_DAYS * DAY_SECONDS
         with suppress(OSError):
             client.connect("127.0.0.1", self._site.port, clean_start=False, properties=properties)
             client.loop(0.2)
         client.disconnect()
 
     def _fill(self) -> None:
-        """Takes all that is left of the disk, and gives it back."""
-        waste = self._site.data.parent / "waste"
-        with suppress(OSError), waste.open("wb", buffering=0) as file:
+        """Fill the disk for a moment."""
+        filler = self._site.data.parent / "filler"
+        with suppress(OSError), filler.open("wb", buffering=0) as file:
             while True:
                 file.write(b"\0" * 1_000_000)
         time.sleep(self._random.uniform(1, 3))
-        waste.unlink()
+        filler.unlink()
 
-    def _misset(self) -> None:
-        self._frail.set_clock(self._random.choice(CLOCKS))
+    def _set_wrong_clock(self) -> None:
+        self._faultable.set_clock(self._random.choice(CLOCK_ERROR_SECONDS))
         time.sleep(self._random.uniform(1, 4))
-        self._frail.set_clock(0)
+        self._faultable.set_clock(0)
 
     def _processes(self) -> dict[str, int]:
-        """Process ids of the broker and the services that run."""
+        """Return the process ids of the broker and the running services."""
         command = [str(VENV / "bin/supervisorctl"), "-c", str(supervisor_conf(self._site.data)), "status"]
         lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
         return {line.split()[0]: int(line.split("pid ")[1].split(",")[0]) for line in lines if "pid " in line}

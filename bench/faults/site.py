@@ -1,4 +1,4 @@
-"""A local site that can be harmed: on a small disk of its own, under a clock that can be set, where the machine may."""
+"""A local site for faults: on a small disk of its own and under a settable clock, where the machine allows it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ DISK_MB = 600
 
 @dataclass(frozen=True)
 class FaultableSite:
-    """A running site, and what can be done to it beyond killing."""
+    """A running site, and the faults that it allows besides killed processes."""
 
     site: RunningSite
     clock: Path | None
-    """What is written here is added to every clock of the site; None: its clock can't be set."""
+    """File with the seconds that are added to every clock of the site; None if its clock cannot be set."""
     small_disk: bool
 
     def set_clock(self, seconds: int) -> None:
@@ -36,7 +36,7 @@ class FaultableSite:
 
 @contextmanager
 def faultable_site(folder: Path) -> Iterator[FaultableSite]:
-    """Started, and gone afterwards."""
+    """Start a site; stop it at the end."""
     home = folder / "site"
     home.mkdir(parents=True)
     with _small_disk(home) as small:
@@ -44,11 +44,11 @@ def faultable_site(folder: Path) -> Iterator[FaultableSite]:
         started = site.wvr("up", "--local")
         if started.returncode:
             raise RuntimeError(started.stdout + started.stderr)
-        frail = FaultableSite(site, _own_clock(site, folder), small)
+        faultable = FaultableSite(site, _own_clock(site, folder), small)
         try:
-            yield frail
+            yield faultable
         finally:
-            frail.set_clock(0)
+            faultable.set_clock(0)
             site.wvr("down")
 
 
@@ -65,17 +65,17 @@ def _small_disk(folder: Path) -> Iterator[bool]:
 
 
 def _own_clock(site: RunningSite, folder: Path) -> Path | None:
-    """Starts broker and services anew under a clock that follows a file, by libfaketime."""
+    """Restart broker and services under libfaketime with a clock that follows a file; return the file."""
     library = _faketime()
     if library is None:
         return None
     clock = folder / "clock"
     clock.write_text("+0", encoding="ascii")
-    # Under libfaketime clock_nanosleep fails with a monotonic clock that is left alone; select does not.
+    # Under libfaketime, clock_nanosleep fails with a monotonic clock that is not faked; select does not.
     (folder / "sitecustomize.py").write_text(
         "import select, time\ntime.sleep = lambda seconds: select.select([], [], [], seconds)\n", encoding="ascii"
     )
-    wanted = {
+    clock_variables = {
         "LD_PRELOAD": library,
         "FAKETIME_TIMESTAMP_FILE": clock,
         "FAKETIME_CACHE_DURATION": 1,
@@ -83,7 +83,7 @@ def _own_clock(site: RunningSite, folder: Path) -> Path | None:
         "NO_FAKE_STAT": 1,
         "PYTHONPATH": folder,
     }
-    variables = ",".join(f'{name}="{value}"' for name, value in wanted.items())
+    variables = ",".join(f'{name}="{value}"' for name, value in clock_variables.items())
     conf = supervisor_conf(site.data)
     text = conf.read_text(encoding="utf-8").replace("\nenvironment=", f"\nenvironment={variables},")
     conf.write_text(text.replace("[program:broker]", f"[program:broker]\nenvironment={variables}"), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The real services of a site as threads over a real Mosquitto, in event time: a test says the minutes."""
+"""The real services of a site as threads over a real Mosquitto, in event time that a test controls."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ from shared.store.recorder import Recorder
 from tests.polling import wait_for
 
 MINUTE = timedelta(minutes=1)
-LONGEST = 2.0
-"""Seconds that a minute lasts."""
+MAX_MINUTE_SECONDS = 2.0
+"""A minute closes after this time, even if alert.txt does not show it."""
 
 
 class ServiceThread:
-    """One service that can be stopped, and started anew."""
+    """A service that can be stopped and restarted."""
 
     def __init__(self, name: str, make: Callable[[MqttBus], Service], settings: Settings) -> None:
         self._name, self._make, self._settings = name, make, settings
@@ -53,8 +53,8 @@ class ServiceThread:
         self._stop = threading.Event()
         bus = self.bus = MqttBus(self._name, self._settings)
         service = self._make(bus)
-        keep = service.flush_minute if isinstance(service, Ingest) else noop
-        arguments = (service, bus, self._stop, self._poll, str, keep)
+        flush = service.flush_minute if isinstance(service, Ingest) else noop
+        arguments = (service, bus, self._stop, self._poll, str, flush)
         self._thread = threading.Thread(target=serve, args=arguments, name=self._name, daemon=True)
         self._thread.start()
 
@@ -68,7 +68,7 @@ class ServiceThread:
 
 
 class LiveHarness:
-    """A site whose clock is the test."""
+    """A site whose event time is set by the test."""
 
     def __init__(self, settings: Settings, start: datetime) -> None:
         self.settings, self._start, self.minutes = settings, start, 0
@@ -78,39 +78,39 @@ class LiveHarness:
         self._recorder: Recorder | None = None
         makers: dict[str, Callable[[MqttBus], Service]] = {
             "db_writer": self._db_writer,
-            "detector": lambda bus: self._unbroken(lambda past: Detector(settings, past, holidays), bus),
-            "forecaster": lambda bus: self._unbroken(
-                lambda past: Forecaster(site, zone, past, lambda *_: None, holidays), bus
+            "detector": lambda bus: self._with_gap_recovery(lambda history: Detector(settings, history, holidays), bus),
+            "forecaster": lambda bus: self._with_gap_recovery(
+                lambda history: Forecaster(site, zone, history, lambda *_: None, holidays), bus
             ),
             "reporter": self._reporter,
             "ingest": lambda _: Ingest(
                 site, self._spool, "file", SensorRegistry(settings.sensors), lambda _: None, NoInitialHistory()
             ),
         }
-        self.actors = {name: ServiceThread(name, make, settings) for name, make in makers.items()}
+        self.threads = {name: ServiceThread(name, make, settings) for name, make in makers.items()}
 
     @property
     def now(self) -> datetime:
         return self._start + self.minutes * MINUTE
 
     def live(self, flow_rates: Iterable[float]) -> None:
-        """One minute after the other comes, is shown in alert.txt, and closes, after a while also if it isn't shown."""
+        """Feed one minute after the other; each closes once alert.txt shows it, or after MAX_MINUTE_SECONDS."""
         for flow_rate in flow_rates:
             at = self.now
             self.measurements.append(Measurement("001", at, flow_rate, 4.0 - self.minutes % 13 / 50))
             self.minutes += 1
-            self.actors["ingest"].items.append(self.measurements[-1])
+            self.threads["ingest"].items.append(self.measurements[-1])
             with suppress(AssertionError):
-                wait_for(lambda at=at: self._alert_tells_of(at), LONGEST, pause=0.005)  # type: ignore[misc]
-            self.actors["ingest"].items.append(Tick(self.settings.site.name, at))
+                wait_for(lambda at=at: self._alert_shows(at), MAX_MINUTE_SECONDS, pause=0.005)  # type: ignore[misc]
+            self.threads["ingest"].items.append(Tick(self.settings.site.name, at))
 
-    def _alert_tells_of(self, at: datetime) -> bool:
+    def _alert_shows(self, at: datetime) -> bool:
         file = self.settings.sensor_folder / "alert.txt"
         return file.exists() and f"{at:%Y-%m-%dT%H:%M}" in file.read_text(encoding="utf-8")
 
     def read_without_broker(self, flow_rates: Iterable[float]) -> None:
-        """Minutes come and close while nobody can be told of them."""
-        items = self.actors["ingest"].items
+        """Feed and close minutes while the broker is down; wait until ingest has read them."""
+        items = self.threads["ingest"].items
         for flow_rate in flow_rates:
             self.measurements.append(Measurement("001", self.now, flow_rate, 4.0 - self.minutes % 13 / 50))
             items += self.measurements[-1], Tick(self.settings.site.name, self.now)
@@ -118,39 +118,39 @@ class LiveHarness:
         wait_for(lambda: not items, 20, "ingest has read them")
 
     def pass_time(self) -> None:
-        """A minute goes by without a reading."""
-        self.actors["ingest"].items.append(Tick(self.settings.site.name, self.now))
+        """Close a minute without a reading."""
+        self.threads["ingest"].items.append(Tick(self.settings.site.name, self.now))
         self.minutes += 1
 
     def start(self) -> None:
-        for actor in self.actors.values():
-            actor.start()
+        for thread in self.threads.values():
+            thread.start()
         self.wait_for_connections(1)
 
     def wait_for_connections(self, number: int) -> None:
-        """Until each service has its connection of that number: a broker that knows nobody keeps nothing for them."""
-        buses = [actor.bus for actor in self.actors.values()]
+        """Wait until each service has connected this often: the broker queues nothing for services it does not know."""
+        buses = [thread.bus for thread in self.threads.values()]
         wait_for(lambda: all(bus.connections >= number and bus._may_send.is_set() for bus in buses), what="connections")
 
     def close(self) -> None:
-        for actor in reversed(self.actors.values()):
-            actor.stop()
+        for thread in reversed(self.threads.values()):
+            thread.stop()
         self._close_recorder()
 
     def _history(self) -> History:
         return History(self.settings.database, self.settings.zone, self.settings.site.name)
 
-    def _unbroken(self, make: Callable[[History], Detector | Forecaster], bus: MqttBus) -> Service:
-        """The service and what watches over its readings, in one history: what both see is of one instant."""
-        past = self._history()
-        service = make(past)
-        return with_gap_recovery(service, past, service.oldest_missing_output, lambda: bus.connections)
+    def _with_gap_recovery(self, make: Callable[[History], Detector | Forecaster], bus: MqttBus) -> Service:
+        """Return the service behind gap recovery; both use one history connection, and so the same state."""
+        history = self._history()
+        service = make(history)
+        return with_gap_recovery(service, history, service.oldest_missing_output, lambda: bus.connections)
 
     def _reporter(self, _: MqttBus) -> Service:
-        settings, wanted = self.settings, self.settings.reporter
-        lookup = HistoryLookup(self._history(), settings.zone, wanted.outbox_days)
+        settings, reporter_settings = self.settings, self.settings.reporter
+        lookup = HistoryLookup(self._history(), settings.zone, reporter_settings.outbox_days)
         folder = OutputFolder(settings.sensor_folder)
-        return Reporter(folder, settings.zone, wanted.horizons_hours, wanted.outbox_days, lookup)
+        return Reporter(folder, settings.zone, reporter_settings.horizons_hours, reporter_settings.outbox_days, lookup)
 
     def _db_writer(self, _: MqttBus) -> Service:
         settings = self.settings
@@ -166,7 +166,7 @@ class LiveHarness:
 
 
 def rows(settings: Settings, table: str, columns: str = "*") -> set[tuple[Any, ...]]:
-    """Rows of a table; none while there is no database."""
+    """Return the rows of a table; none without a database."""
     if not settings.database.exists():
         return set()
     connection = sqlite3.connect(f"file:{settings.database}?mode=ro", uri=True)
@@ -179,16 +179,19 @@ def rows(settings: Settings, table: str, columns: str = "*") -> set[tuple[Any, .
 
 
 def blocks(settings: Settings) -> dict[str, str]:
-    """Texts in the outbox by name."""
+    """Return the outbox texts by file name."""
     files = (settings.sensor_folder / "outbox").glob("server-*.txt")
     return {file.name: file.read_text(encoding="utf-8") for file in files}
 
 
-def undisturbed(stage: LiveHarness, folder: Path) -> Settings:
-    """Settings of a replay of what was said on a stage."""
-    lines = (f"{one.at:%Y-%m-%d %H:%M},001,{one.flow_rate},{one.pressure}\n" for one in stage.measurements)
+def replay_undisturbed(harness: LiveHarness, folder: Path) -> Settings:
+    """Replay the harness's measurements into a new site and return its settings."""
+    lines = (
+        f"{measurement.at:%Y-%m-%d %H:%M},001,{measurement.flow_rate},{measurement.pressure}\n"
+        for measurement in harness.measurements
+    )
     (folder / "measurements.csv").write_text("".join(lines), encoding="ascii")
-    settings = stage.settings.model_copy(update={"data": folder / "undisturbed"})
+    settings = harness.settings.model_copy(update={"data": folder / "undisturbed"})
     settings.data.mkdir()
     replay(folder / "measurements.csv", settings, [])
     return settings

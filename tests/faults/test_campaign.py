@@ -1,4 +1,4 @@
-"""A short seeded campaign: harm is done to a running site while days of readings drain; nothing may differ."""
+"""A short seeded campaign: faults are injected while a site processes days of readings; the output must not differ."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from bench.faults.campaign import Campaign
 from bench.faults.site import faultable_site
 
 FAULTS = int(os.environ.get("WVR_FAULTS", "12"))
-SECONDS = 420
+MAX_CATCH_UP_SECONDS = 420
 
 
 @pytest.mark.parametrize("seed", [1])
 def test_faults_lose_and_duplicate_nothing(seed: int, tmp_path: Path) -> None:
-    with faultable_site(tmp_path) as frail:
-        campaign = Campaign(frail, seed, 300 * FAULTS, FAULTS)
+    with faultable_site(tmp_path) as site:
+        campaign = Campaign(site, seed, 300 * FAULTS, FAULTS)
         campaign.run(2.0)
-        campaign.wait(SECONDS)
-        assert [one for one in campaign.outcome(tmp_path) if not one.equal] == []
+        campaign.wait(MAX_CATCH_UP_SECONDS)
+        assert [table for table in campaign.outcome(tmp_path) if not table.is_equal] == []

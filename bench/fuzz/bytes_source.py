@@ -1,4 +1,4 @@
-"""Choices out of the bytes of a coverage-guided fuzz."""
+"""Values from the bytes of a coverage-guided fuzz input."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 
 class BytesSource:
-    """Draws from atheris's FuzzedDataProvider; when the bytes are used up, the lowest choice each time."""
+    """Values from atheris's FuzzedDataProvider; once the bytes are used up, the lowest ones."""
 
     def __init__(self, provider: Any) -> None:
         self._provider = provider
 
     @property
-    def left(self) -> int:
-        """Bytes that have not been used."""
+    def remaining_bytes(self) -> int:
+        """Number of unused bytes."""
         return int(self._provider.remaining_bytes())
 
     def integer(self, low: int, high: int) -> int:
@@ -24,8 +24,8 @@ class BytesSource:
         value = float(self._provider.ConsumeRegularFloat())
         return value if math.isfinite(value) else 0.0
 
-    def text(self, most: int) -> str:
-        return str(self._provider.ConsumeUnicodeNoSurrogates(self.integer(0, min(most, 40))))
+    def text(self, max_length: int) -> str:
+        return str(self._provider.ConsumeUnicodeNoSurrogates(self.integer(0, min(max_length, 40))))
 
-    def raw(self, most: int) -> bytes:
-        return bytes(self._provider.ConsumeBytes(most))
+    def raw(self, max_length: int) -> bytes:
+        return bytes(self._provider.ConsumeBytes(max_length))

@@ -1,4 +1,4 @@
-"""data/sensor/ and place.json, as a stranger leaves them: FileSource gives items and ends each poll."""
+"""Fuzz of data/sensor/ and place.json: FileSource yields items, and each poll ends."""
 
 from __future__ import annotations
 
@@ -19,44 +19,44 @@ LINE = b"2026-08-03 09:49,001,12.5,4.1\n"
 
 
 def open_target(name: str, folder: Path) -> FuzzInput:
-    sensor, place = folder / "sensor", folder / "place.json"
+    sensor, checkpoint_file = folder / "sensor", folder / "place.json"
     sensor.mkdir()
-    return _places(sensor, place) if name == "place.json" else _changes(sensor, place)
+    return _fuzz_checkpoints(sensor, checkpoint_file) if name == "place.json" else _fuzz_folder(sensor, checkpoint_file)
 
 
-def _places(sensor: Path, place: Path) -> FuzzInput:
+def _fuzz_checkpoints(sensor: Path, checkpoint_file: Path) -> FuzzInput:
     (sensor / "a.csv").write_bytes(LINE * 3)
     inode = (sensor / "a.csv").stat().st_ino
 
-    def take(data: bytes) -> None:
-        place.write_bytes(data.replace(b"INODE", str(inode).encode()))
-        source = FileSource(sensor, "*.csv", ZONE, place)
+    def run_input(data: bytes) -> None:
+        checkpoint_file.write_bytes(data.replace(b"INODE", str(inode).encode()))
+        source = FileSource(sensor, "*.csv", ZONE, checkpoint_file)
         assert len(list(source.poll(START, 100))) <= 100
         source.commit()
-        assert not list(FileSource(sensor, "*.csv", ZONE, place).poll(START, 100))
+        assert not list(FileSource(sensor, "*.csv", ZONE, checkpoint_file).poll(START, 100))
 
-    return take
+    return run_input
 
 
-def _changes(sensor: Path, place: Path) -> FuzzInput:
+def _fuzz_folder(sensor: Path, checkpoint_file: Path) -> FuzzInput:
     import atheris
 
-    def take(data: bytes) -> None:
+    def run_input(data: bytes) -> None:
         draw = BytesSource(atheris.FuzzedDataProvider(data))
-        for path in (*sensor.iterdir(), place):
+        for path in (*sensor.iterdir(), checkpoint_file):
             path.unlink(missing_ok=True)
-        source = FileSource(sensor, "*.csv", ZONE, place)
+        source = FileSource(sensor, "*.csv", ZONE, checkpoint_file)
         for _ in range(draw.integer(1, 6)):
-            _change(draw, sensor)
+            _change_file(draw, sensor)
             assert len(list(source.poll(START, 20))) <= 20
             if draw.integer(0, 1):
                 source.commit()
-                source = FileSource(sensor, "*.csv", ZONE, place)
+                source = FileSource(sensor, "*.csv", ZONE, checkpoint_file)
 
-    return take
+    return run_input
 
 
-def _change(draw: BytesSource, sensor: Path) -> None:
+def _change_file(draw: BytesSource, sensor: Path) -> None:
     path = sensor / NAMES[draw.integer(0, len(NAMES) - 1)]
     content = draw.raw(draw.integer(0, 80)) + LINE * draw.integer(0, 3)
     match draw.integer(0, 5):
@@ -77,7 +77,18 @@ def seeds(name: str) -> Iterator[bytes]:
     if name != "place.json":
         yield LINE * 5 + bytes(range(60))
         return
-    place = {"name": "a.csv", "inode": 0, "offset": 30, "lines": 1, "header": "", "head_bytes": 30, "head": "0" * 64}
-    whole = {"files": [{**place, "seen": [1, 2], "ended": [1, 2]}], "turning": {"001": "2016-10-30T02:30+01:00"}}
-    yield json.dumps(whole).replace('"inode": 0', '"inode": INODE').encode()
+    checkpoint = {
+        "name": "a.csv",
+        "inode": 0,
+        "offset": 30,
+        "lines": 1,
+        "header": "",
+        "head_bytes": 30,
+        "head": "0" * 64,
+    }
+    checkpoints = {
+        "files": [{**checkpoint, "seen": [1, 2], "ended": [1, 2]}],
+        "turning": {"001": "2016-10-30T02:30+01:00"},
+    }
+    yield json.dumps(checkpoints).replace('"inode": 0', '"inode": INODE').encode()
     yield b'{"files": [], "turning": {}}'

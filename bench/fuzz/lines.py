@@ -1,4 +1,4 @@
-"""Lines of any source: a measurement that can be said, a bad line with its reason, or nothing."""
+"""Fuzz of lines from a source: a valid measurement, a bad line with its reason, or nothing."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ ZONES = [ZoneInfo(name) for name in ("Asia/Seoul", "Europe/Berlin", "Australia/L
 
 
 def open_target(name: str, _: Path) -> FuzzInput:
-    """A file: many lines, a header among them. A serial port: the four fields, line by line, nothing remembered."""
-    return _file if name == "lines of a file" else _serial
+    """Return the target: a file with many lines and headers, or a serial port with independent lines."""
+    return _read_file if name == "lines of a file" else _read_serial
 
 
-def _file(data: bytes) -> None:
+def _read_file(data: bytes) -> None:
     parser = Parser(TimestampParser(ZONES[len(data) % len(ZONES)]))
     for number, raw in enumerate(data.splitlines(keepends=True), 1):
         item = read_line(parser, "a.csv", number, raw)
@@ -29,21 +29,21 @@ def _file(data: bytes) -> None:
             assert item.reason
             assert len(item.raw) <= 4 * 4000
         elif item is not None:
-            _may_be_said(item)
+            _assert_valid(item)
 
 
-SERIAL = Parser(ZONES[1])
+SERIAL_PARSER = Parser(ZONES[1])
 
 
-def _serial(data: bytes) -> None:
+def _read_serial(data: bytes) -> None:
     try:
-        found = SERIAL.parse(data.decode("utf-8", "replace"))
+        measurement = SERIAL_PARSER.parse(data.decode("utf-8", "replace"))
     except LineError:
         return
-    _may_be_said(found)
+    _assert_valid(measurement)
 
 
-def _may_be_said(item: Measurement) -> None:
+def _assert_valid(item: Measurement) -> None:
     validate(
         Reading(
             site="site1",

@@ -1,4 +1,4 @@
-"""Messages that are valid by the contract and make no sense: drawn from bytes (atheris) or by Hypothesis."""
+"""Random messages that are valid by the contract, drawn from bytes (atheris) or by Hypothesis."""
 
 from __future__ import annotations
 
@@ -16,54 +16,54 @@ from shared.contract.messages import Forecast, Message, has_169_or_no_values, is
 SITE = "site1"
 START = datetime(2026, 11, 23, 23, 0, tzinfo=UTC)
 OFFSETS = tuple(timezone(timedelta(minutes=minutes)) for minutes in (540, 540, 540, 0, -1439, 840))
-LIMITS = ("1970-01-03T00:00Z", "2099-12-31T09:58Z", "2000-02-29T12:00Z")
-EDGES = tuple(datetime.fromisoformat(at) for at in LIMITS)
+LIMIT_TEXTS = ("1970-01-03T00:00Z", "2099-12-31T09:58Z", "2000-02-29T12:00Z")
+LIMIT_TIMES = tuple(datetime.fromisoformat(at) for at in LIMIT_TEXTS)
 NUMBERS = (0.0, 12.34, -0.0, 1e9, -1e9, 1e-300, 4.1, 60.0)
 NAMES = ("001", "001", "001", "002", "급수-1", "x" * 64)
 Choice = TypeVar("Choice")
 
 
 class ValueSource(Protocol):
-    """Where choices come from."""
+    """A source of random values."""
 
     def integer(self, low: int, high: int) -> int: ...
     def number(self) -> float:
-        """A finite one."""
+        """Return a finite number."""
         ...
 
-    def text(self, most: int) -> str:
-        """Without surrogates."""
+    def text(self, max_length: int) -> str:
+        """Return a text without surrogates."""
         ...
 
 
 def message(draw: ValueSource, kinds: Sequence[type[Message]]) -> Message:
-    """One of these kinds, of site1."""
-    made: Message = _dataclass(draw, choose(draw, kinds))
-    return made
+    """Return a random message of one of these types, from site1."""
+    drawn: Message = _dataclass(draw, choose(draw, kinds))
+    return drawn
 
 
-def choose(draw: ValueSource, among: Sequence[Choice]) -> Choice:
-    return among[draw.integer(0, len(among) - 1)]
+def choose(draw: ValueSource, options: Sequence[Choice]) -> Choice:
+    return options[draw.integer(0, len(options) - 1)]
 
 
 def moment(draw: ValueSource) -> datetime:
-    """Mostly within two days of START, sometimes any minute or an edge of what is believable."""
+    """Return a time: mostly within two days of START, sometimes any minute or one near LIMIT_TIMES."""
     choice = draw.integer(0, 9)
     if choice < 7:
         at = START + timedelta(minutes=draw.integer(0, 2880))
     elif choice < 9:
-        at = choose(draw, EDGES) + timedelta(minutes=draw.integer(-1000, 1))
+        at = choose(draw, LIMIT_TIMES) + timedelta(minutes=draw.integer(-1000, 1))
     else:
-        at = EDGES[0] + timedelta(minutes=draw.integer(0, 68_000_000))
+        at = LIMIT_TIMES[0] + timedelta(minutes=draw.integer(0, 68_000_000))
     return at.astimezone(choose(draw, OFFSETS))
 
 
 def _dataclass(draw: ValueSource, kind: type[Any]) -> Any:
     hints = _hints(kind)  # type: ignore[arg-type]
-    made = {one.name: SITE if one.name == "site" else _value(draw, hints[one.name]) for one in fields(kind)}
-    if kind is Forecast and not (made["p10"] and made["p50"] and made["p90"]):
-        made |= {"p10": (), "p50": (), "p90": ()}
-    return kind(**made)
+    values = {field.name: SITE if field.name == "site" else _value(draw, hints[field.name]) for field in fields(kind)}
+    if kind is Forecast and not (values["p10"] and values["p50"] and values["p90"]):
+        values |= {"p10": (), "p50": (), "p90": ()}
+    return kind(**values)
 
 
 @cache
@@ -83,20 +83,20 @@ def _value(draw: ValueSource, hint: Any, limits: Sequence[Any] = ()) -> Any:
     if is_dataclass(hint):
         return _dataclass(draw, hint)  # type: ignore[arg-type]
     if origin is tuple:
-        return _row(draw, parts, limits)
+        return _tuple(draw, parts, limits)
     if origin is dict:
         return {_value(draw, parts[0]): _value(draw, parts[1]) for _ in range(draw.integer(0, 3))}
     return _PLAIN[hint](draw, limits)
 
 
-def _row(draw: ValueSource, parts: tuple[Any, ...], limits: Sequence[Any]) -> tuple[Any, ...]:
+def _tuple(draw: ValueSource, parts: tuple[Any, ...], limits: Sequence[Any]) -> tuple[Any, ...]:
     if parts[-1] is not Ellipsis:
         return tuple(_value(draw, part) for part in parts)
     if has_169_or_no_values in _predicates(limits):
-        few = [_value(draw, parts[0]) for _ in range(draw.integer(0, 3))]
-        return tuple(few[hour % len(few)] for hour in range(169)) if few else ()
-    least = max((limit.min_length for limit in limits if isinstance(limit, MinLen)), default=0)
-    return tuple(_value(draw, parts[0]) for _ in range(draw.integer(least, least + 3)))
+        values = [_value(draw, parts[0]) for _ in range(draw.integer(0, 3))]
+        return tuple(values[hour % len(values)] for hour in range(169)) if values else ()
+    min_length = max((limit.min_length for limit in limits if isinstance(limit, MinLen)), default=0)
+    return tuple(_value(draw, parts[0]) for _ in range(draw.integer(min_length, min_length + 3)))
 
 
 def _predicates(limits: Sequence[Any]) -> list[Callable[..., bool]]:

@@ -1,6 +1,6 @@
-"""A model's folder, as a stranger leaves it: a model that answers, or a ModelError.
+"""Fuzz of a model folder: a model that predicts, or a ModelError.
 
-The network's bytes are changed too, with a checksum that matches: LiteRT looks through them before it takes them.
+The network's bytes change too, with a matching checksum, since LiteRT verifies a network when it loads it.
 """
 
 from __future__ import annotations
@@ -34,38 +34,38 @@ SCALER = asdict(Scaler(10.0, 5.0))
 def open_target(_: str, folder: Path) -> FuzzInput:
     import atheris
 
-    place = folder / "flow_rate" / "001"
-    place.mkdir(parents=True)
-    subprocess.run([sys.executable, "-c", MAKE, str(folder / "whole")], check=True, capture_output=True)
-    whole = (folder / "whole").read_bytes()
+    model_folder = folder / "flow_rate" / "001"
+    model_folder.mkdir(parents=True)
+    subprocess.run([sys.executable, "-c", MAKE, str(folder / "network")], check=True, capture_output=True)
+    valid_network = (folder / "network").read_bytes()
 
-    def take(data: bytes) -> None:
+    def run_input(data: bytes) -> None:
         draw = BytesSource(atheris.FuzzedDataProvider(data))
-        network = _changed(draw, whole) if draw.integer(0, 1) else draw.raw(draw.integer(0, 200))
-        (place / "model.tflite").write_bytes(network)
-        ours = json.dumps(_manifest(draw, sha256(network))).encode() if draw.integer(0, 3) else b""
-        (place / "manifest.json").write_bytes(ours or draw.raw(draw.left))
+        network = _changed(draw, valid_network) if draw.integer(0, 1) else draw.raw(draw.integer(0, 200))
+        (model_folder / "model.tflite").write_bytes(network)
+        manifest = json.dumps(_manifest(draw, sha256(network))).encode() if draw.integer(0, 3) else b""
+        (model_folder / "manifest.json").write_bytes(manifest or draw.raw(draw.remaining_bytes))
         with suppress(ModelError):
-            load_litert_model(place).predict(WARMUP_INPUTS)
-        for trained in active_models(folder):
-            assert trained.sensor == "001"
-        recover(place)
-        prune(place)
+            load_litert_model(model_folder).predict(WARMUP_INPUTS)
+        for message in active_models(folder):
+            assert message.sensor == "001"
+        recover(model_folder)
+        prune(model_folder)
 
-    return take
+    return run_input
 
 
-def _changed(draw: BytesSource, whole: bytes) -> bytes:
-    """A network with some of its bytes changed, most of them where its structure is."""
-    content = bytearray(whole)
+def _changed(draw: BytesSource, network: bytes) -> bytes:
+    """Return the network with some bytes changed, half of them in its first 3000 bytes, which hold its structure."""
+    content = bytearray(network)
     for _ in range(draw.integer(0, 4)):
         content[draw.integer(0, (3000, len(content) - 1)[draw.integer(0, 1)])] = draw.integer(0, 255)
     return bytes(content)
 
 
 def _manifest(draw: BytesSource, checksum: str) -> dict[str, Any]:
-    """A whole one with some fields of another type or value."""
-    odd: list[Any] = [
+    """Return a complete manifest with some fields of another type or value."""
+    invalid_values: list[Any] = [
         None,
         -1,
         10**400,
@@ -98,13 +98,13 @@ def _manifest(draw: BytesSource, checksum: str) -> dict[str, Any]:
     }
     names = sorted(fields)
     for _ in range(draw.integer(0, 3)):
-        fields[names[draw.integer(0, len(names) - 1)]] = odd[draw.integer(0, len(odd) - 1)]
+        fields[names[draw.integer(0, len(names) - 1)]] = invalid_values[draw.integer(0, len(invalid_values) - 1)]
     if draw.integer(0, 1):
-        fields["scaler"] = {name: odd[draw.integer(0, len(odd) - 1)] for name in SCALER}
+        fields["scaler"] = {name: invalid_values[draw.integer(0, len(invalid_values) - 1)] for name in SCALER}
     return fields
 
 
 def seeds(_: str) -> Iterator[bytes]:
-    whole = {"id": "m", "checksum": "", "features": FEATURES_VERSION, "scaler": SCALER}
-    yield json.dumps(whole).encode() + bytes([0, 0])
+    manifest = {"id": "m", "checksum": "", "features": FEATURES_VERSION, "scaler": SCALER}
+    yield json.dumps(manifest).encode() + bytes([0, 0])
     yield bytes(range(100))

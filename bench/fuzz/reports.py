@@ -1,4 +1,4 @@
-"""alert.txt, server.txt and server.part.txt, as a stranger leaves them: the reporter starts, and goes on."""
+"""Fuzz of server.txt and server.part.txt: the reporter starts and keeps writing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LINE = b"001  2026-11-23T23:05  12.34  4.11  0 0 0 1  0 0 NULL  1.00 2.00  NULL 
 
 
 class _FakeFolder(dict[str, str]):
-    """The folder, in memory."""
+    """data/sensor/ in memory."""
 
     def write(self, name: str, text: str) -> None:
         self[name] = text
@@ -35,7 +35,7 @@ class _FakeFolder(dict[str, str]):
 def open_target(_: str, __: Path) -> FuzzInput:
     import atheris
 
-    def take(data: bytes) -> None:
+    def run_input(data: bytes) -> None:
         draw = BytesSource(atheris.FuzzedDataProvider(data))
         folder = _FakeFolder()
         for name in ("server.txt", "server.part.txt"):
@@ -49,7 +49,7 @@ def open_target(_: str, __: Path) -> FuzzInput:
             list(reporter.end_batch())
         assert "001  " in folder["alert.txt"]
 
-    return take
+    return run_input
 
 
 def _verdict(minute: int) -> Verdict:
@@ -57,10 +57,10 @@ def _verdict(minute: int) -> Verdict:
     reading = Reading(
         site="site1", sensor="001", at=at, flow_rate=12.34, pressure=None, boot_id="boot", seq=minute, source="file"
     )
-    found = Verdict(
+    verdict = Verdict(
         site="site1", sensor="001", at=at, reading=reading, flow_rate=FlowChecks(Check(0)), pressure=PressureChecks()
     )
-    return replace(found, pressure=PressureChecks(Check(1)))
+    return replace(verdict, pressure=PressureChecks(Check(1)))
 
 
 def seeds(_: str) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""One target in a process of its own: `python -m bench.fuzz.run TARGET FOLDER` and the options of libFuzzer."""
+"""Fuzz one target in its own process: `python -m bench.fuzz.run TARGET FOLDER`, then options of libFuzzer."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ with atheris.instrument_imports(include=["services", "shared"]):
 
 def main() -> None:
     logging.disable(logging.CRITICAL)
-    _, name, place, *options = sys.argv
-    target, folder = TARGETS[name], Path(place)
+    _, name, folder_name, *options = sys.argv
+    target, folder = TARGETS[name], Path(folder_name)
     work, corpus = folder / "work", folder / "corpus"
-    for made in (work, corpus):
-        made.mkdir(parents=True)
+    for new_folder in (work, corpus):
+        new_folder.mkdir(parents=True)
     with atheris.instrument_imports(include=["services", "shared"]):
-        take = target.open(name, work)
+        run_input = target.open(name, work)
     for number, seed in enumerate(target.seeds(name)):
         (corpus / f"seed-{number}").write_bytes(seed)
-    limits = [f"-max_len={target.longest}", "-timeout=30", f"-artifact_prefix={folder}/"]
-    atheris.Setup([sys.argv[0], *limits, *options, str(corpus)], take)
+    limits = [f"-max_len={target.max_bytes}", "-timeout=30", f"-artifact_prefix={folder}/"]
+    atheris.Setup([sys.argv[0], *limits, *options, str(corpus)], run_input)
     atheris.Fuzz()
 
 

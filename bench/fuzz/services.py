@@ -1,4 +1,4 @@
-"""Valid and absurd messages, handled by each service as at its broker: it goes on, and may say what it says."""
+"""Fuzz of each service with valid messages of extreme content: no handler fails, and all that it publishes is valid."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from shared.runtime.gap_recovery import with_gap_recovery
 from shared.runtime.loop import process_batch
 from shared.runtime.sensor_registry import SensorRegistry
 from shared.settings import Settings
-from shared.store.history import History as Stored
+from shared.store.history import History
 from shared.store.recorder import Recorder
 
 
-class ValidatingBus:
-    """The side of the broker that checks what is said."""
+class FakeBus:
+    """A bus that validates and records published messages."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -59,72 +59,80 @@ class ValidatingBus:
 
 
 class ServiceHarness:
-    """One service that lives through all inputs, behind the limits that a broker's messages pass."""
+    """A service that handles all inputs, behind the sensor limits that a broker's messages pass."""
 
     def __init__(self, service: Service) -> None:
-        self.service, self.bus = service, ValidatingBus()
-        self.register = SensorRegistry()
-        self.introducing = (Reading, HistoryBatch) if Reading in service.consumes else ()
+        self.service, self.bus = service, FakeBus()
+        self.registry = SensorRegistry()
+        self.registering_types = (Reading, HistoryBatch) if Reading in service.consumes else ()
 
     def process(self, items: Sequence[Message | Measurement | BadLine]) -> list[Message]:
-        """What was said; fails when a handler did."""
-        process_batch(self.service, self.bus, [Delivery(item, lambda: None) for item in items if self._admitted(item)])
+        """Return the published messages; fail if a handler failed."""
+        process_batch(
+            self.service, self.bus, [Delivery(item, lambda: None) for item in items if self._is_admitted(item)]
+        )
         messages, self.bus.messages = self.bus.messages, []
-        for one in messages:
-            assert not (isinstance(one, Rejected) and one.source.startswith(self.service.name)), one
+        for published in messages:
+            assert not (isinstance(published, Rejected) and published.source.startswith(self.service.name)), published
         return messages
 
-    def _admitted(self, item: Message | Measurement | BadLine) -> bool:
+    def _is_admitted(self, item: Message | Measurement | BadLine) -> bool:
         sensor = getattr(item, "sensor", None)
-        new = not self.introducing or isinstance(item, self.introducing)
-        return sensor is None or isinstance(item, Measurement) or not self.register.rejection_reason(sensor, new)
+        may_register = not self.registering_types or isinstance(item, self.registering_types)
+        return (
+            sensor is None or isinstance(item, Measurement) or not self.registry.rejection_reason(sensor, may_register)
+        )
 
 
 def make(name: str, folder: Path) -> Service:
-    """A service with everything around it empty."""
+    """Return a service with an empty data folder."""
     settings = Settings(data=folder)
     site, zone = settings.site.name, settings.zone
-    past = Stored(settings.database, zone, site)
+    history = History(settings.database, zone, site)
     makers: dict[str, Callable[[], Service]] = {
         "ingest": lambda: Ingest(site, NullSpool("001"), "file", SensorRegistry(), lambda _: None, NoInitialHistory()),
-        "detector": lambda: _behind_gaps(Detector(settings, past), past),
-        "forecaster": lambda: _behind_gaps(Forecaster(site, zone, past, make_model_loader(folder), NO_HOLIDAYS), past),
+        "detector": lambda: _with_gap_recovery(Detector(settings, history), history),
+        "forecaster": lambda: _with_gap_recovery(
+            Forecaster(site, zone, history, make_model_loader(folder), NO_HOLIDAYS), history
+        ),
         "trainer": lambda: Trainer(
             site,
             zone,
             settings.training,
             InProcessRunner(lambda _: ()),
             START,
-            ModelSelector(site, zone, ModelRegistry(folder), past),
+            ModelSelector(site, zone, ModelRegistry(folder), history),
         ),
         "db_writer": lambda: DbWriter(
             Recorder(settings.database, zone, (0, 24)), site, 365, lambda at: datetime.fromtimestamp(at, zone)
         ),
-        "reporter": lambda: Reporter(OutputFolder(folder), zone, (24, 48), 7, HistoryLookup(past, zone, 7)),
+        "reporter": lambda: Reporter(OutputFolder(folder), zone, (24, 48), 7, HistoryLookup(history, zone, 7)),
     }
     return makers[name]()
 
 
-def _behind_gaps(service: Detector | Forecaster, past: Stored) -> Service:
-    return with_gap_recovery(service, past, service.oldest_missing_output, lambda: 1)
+def _with_gap_recovery(service: Detector | Forecaster, history: History) -> Service:
+    return with_gap_recovery(service, history, service.oldest_missing_output, lambda: 1)
 
 
 def items(draw: ValueSource, service: Service, number: int) -> list[Message | Measurement | BadLine]:
-    """So many of what the service is handed."""
+    """Return random items that the service may receive."""
     kinds = [kind for kind in service.consumes if kind is not Command]
-    found: list[Message | Measurement | BadLine] = []
+    drawn: list[Message | Measurement | BadLine] = []
     for _ in range(number):
         choice = draw.integer(0, 9)
         if service.name == "ingest" and choice < 7:
-            found.append(
-                _read(draw) if choice else BadLine(draw.text(40), draw.integer(0, 9), draw.text(40), technical("bad"))
+            drawn.append(
+                _measurement(draw)
+                if choice
+                else BadLine(draw.text(40), draw.integer(0, 9), draw.text(40), technical("bad"))
             )
         else:
-            found.append(message(draw, kinds))
-    return found
+            drawn.append(message(draw, kinds))
+    return drawn
 
 
-def _read(draw: ValueSource) -> Measurement:
+def _measurement(draw: ValueSource) -> Measurement:
     name = NAMES[draw.integer(0, len(NAMES) - 1)] if draw.integer(0, 5) else f"s{draw.integer(0, 999)}"
     return Measurement(name, moment(draw), draw.number() % 1e9, None)
 
@@ -132,14 +140,14 @@ def _read(draw: ValueSource) -> Measurement:
 def open_target(name: str, folder: Path) -> FuzzInput:
     import atheris
 
-    stage = ServiceHarness(make(name, folder))
-    list(stage.service.start())
+    harness = ServiceHarness(make(name, folder))
+    list(harness.service.start())
 
-    def take(data: bytes) -> None:
+    def run_input(data: bytes) -> None:
         draw = BytesSource(atheris.FuzzedDataProvider(data))
-        stage.process(items(draw, stage.service, draw.integer(1, 30)))
+        harness.process(items(draw, harness.service, draw.integer(1, 30)))
 
-    return take
+    return run_input
 
 
 def seeds(_: str) -> Iterator[bytes]:

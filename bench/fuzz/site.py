@@ -1,4 +1,4 @@
-"""site.toml: settings that can be used, or a SettingsError that names file, line and key."""
+"""Fuzz of site.toml: valid settings, or a SettingsError that names file, line and key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.settings import SettingsError, load_settings
 def open_target(_: str, folder: Path) -> FuzzInput:
     file = folder / "site.toml"
 
-    def take(data: bytes) -> None:
+    def run_input(data: bytes) -> None:
         file.write_bytes(data)
         error_text = ""
         try:
@@ -23,11 +23,11 @@ def open_target(_: str, folder: Path) -> FuzzInput:
         assert not error_text or error_text.startswith(f"{file}:")
         assert len(error_text) < 100_000
 
-    return take
+    return run_input
 
 
 def seeds(_: str) -> Iterator[bytes]:
-    whole = (ROOT / "site.toml").read_bytes()
-    yield whole
-    yield whole.replace(b"# [sensors", b"[sensors").replace(b"# flow", b"flow").replace(b"# press", b"press")
+    site_toml = (ROOT / "site.toml").read_bytes()
+    yield site_toml
+    yield site_toml.replace(b"# [sensors", b"[sensors").replace(b"# flow", b"flow").replace(b"# press", b"press")
     yield b"sensors = 7\n[ingest]\nfiles = '*'\nsource = 'file'"

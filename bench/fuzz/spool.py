@@ -1,4 +1,4 @@
-"""data/spool/ after a power cut, or after a stranger: numbering goes on, and what is whole comes back."""
+"""Fuzz of data/spool/: numbering continues, and complete lines are read back."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ NAMES = (f"{BOOT}-000000000000.log", f"{BOOT}-000000000002.log", f"{BOOT}-999999
 def open_target(_: str, folder: Path) -> FuzzInput:
     import atheris
 
-    def take(data: bytes) -> None:
+    def run_input(data: bytes) -> None:
         draw = BytesSource(atheris.FuzzedDataProvider(data))
         for path in folder.iterdir():
             path.unlink()
         for name in NAMES[: draw.integer(1, len(NAMES))]:
             (folder / name).write_bytes(_segment(draw))
         spool = Spool(folder, "site1", 2.0, 10.0)
-        first = spool.next_seq
+        first_seq = spool.next_seq
         reading = Reading(
             site="site1",
             sensor="001",
@@ -36,24 +36,24 @@ def open_target(_: str, folder: Path) -> FuzzInput:
             flow_rate=1.0,
             pressure=None,
             boot_id=spool.boot_id,
-            seq=min(first, 10**12 - 1),
+            seq=min(first_seq, 10**12 - 1),
             source="file",
         )
         spool.append(reading)
         spool.mark_stored(draw.integer(-1, 10))
         spool.on_position_committed()
-        for kept in spool.read_range(0, 10**12):
-            validate(kept)
+        for stored_reading in spool.read_range(0, 10**12):
+            validate(stored_reading)
         os.close(spool._file)
 
-    return take
+    return run_input
 
 
 def _segment(draw: BytesSource) -> bytes:
-    """Lines of ours and of others, torn somewhere."""
-    ours = [draw.integer(-4, 5) for _ in range(4)]
-    whole = b"".join(_encode_line(_reading(seq)) if seq >= 0 else draw.raw(draw.integer(0, 60)) for seq in ours)
-    return whole[: draw.integer(0, len(whole))]
+    """Return valid and random lines, truncated at a random byte."""
+    numbers = [draw.integer(-4, 5) for _ in range(4)]
+    segment = b"".join(_encode_line(_reading(seq)) if seq >= 0 else draw.raw(draw.integer(0, 60)) for seq in numbers)
+    return segment[: draw.integer(0, len(segment))]
 
 
 def _reading(seq: int) -> Reading:

@@ -1,4 +1,4 @@
-"""What is fuzzed: a name, what takes the bytes, seeds, and how large its part of the inputs is."""
+"""Fuzz targets: name, module, share of the inputs, and input size."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from importlib import import_module
 from pathlib import Path
 
 FuzzInput = Callable[[bytes], None]
-"""Takes one input; raises what nobody expects."""
+"""Handles one input; raises an error that the program must not raise."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """`room` has a function `open(name, folder) -> Take` and one `seeds(name) -> bytes …`."""
+    """`module` has the functions `open_target(name, folder) -> FuzzInput` and `seeds(name) -> Iterator[bytes]`."""
 
-    room: str
-    parts: int
-    """Of the inputs, in percent."""
-    longest: int = 2000
-    """Bytes of an input."""
+    module: str
+    percent: int
+    """Share of all inputs."""
+    max_bytes: int = 2000
+    """Size of an input."""
 
     def open(self, name: str, folder: Path) -> FuzzInput:
-        """The target, with an empty folder to work in."""
-        take: FuzzInput = import_module(f"bench.fuzz.{self.room}").open_target(name, folder)
-        return take
+        """Return the target; it works in an empty folder."""
+        run_input: FuzzInput = import_module(f"bench.fuzz.{self.module}").open_target(name, folder)
+        return run_input
 
     def seeds(self, name: str) -> Iterable[bytes]:
-        found: Iterable[bytes] = import_module(f"bench.fuzz.{self.room}").seeds(name)
-        return found
+        inputs: Iterable[bytes] = import_module(f"bench.fuzz.{self.module}").seeds(name)
+        return inputs
 
 
 TARGETS = {

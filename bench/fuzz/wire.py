@@ -1,4 +1,4 @@
-"""Any payload on any topic: a message that survives a second journey, or a WireError."""
+"""Fuzz of payloads on any topic: a message that survives encoding and decoding, or a ContractError."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.contract.topics import topic_of
 
 
 class _LowestSource:
-    """Draws the first of everything."""
+    """A value source that always returns the lowest value."""
 
     def integer(self, low: int, high: int) -> int:  # noqa: ARG002
         return low
@@ -22,45 +22,45 @@ class _LowestSource:
     def number(self) -> float:
         return 1.5
 
-    def text(self, most: int) -> str:  # noqa: ARG002
+    def text(self, max_length: int) -> str:  # noqa: ARG002
         return "text"
 
 
 EXAMPLES = [message(_LowestSource(), [kind]) for kind in MESSAGES]
-TOPICS = [*(topic_of(one) for one in EXAMPLES), "wvr/v1/site1/001/anomaly/", "a", ""]
+TOPICS = [*(topic_of(example) for example in EXAMPLES), "wvr/v1/site1/001/anomaly/", "a", ""]
 
 
 def open_target(_: str, __: Path) -> FuzzInput:
     import atheris
 
-    def take(data: bytes) -> None:
+    def run_input(data: bytes) -> None:
         draw = BytesSource(atheris.FuzzedDataProvider(data))
         if draw.integer(0, 3):
-            _foreign(TOPICS[draw.integer(0, len(TOPICS) - 1)], draw.raw(draw.left))
+            _decode_payload(TOPICS[draw.integer(0, len(TOPICS) - 1)], draw.raw(draw.remaining_bytes))
         else:
-            _own(draw)
+            _send_message(draw)
 
-    return take
+    return run_input
 
 
-def _foreign(topic: str, payload: bytes) -> None:
+def _decode_payload(topic: str, payload: bytes) -> None:
     try:
-        found = decode(topic, payload)
+        message = decode(topic, payload)
     except ContractError:
         return
-    assert decode(topic, encode(found)) == found
+    assert decode(topic, encode(message)) == message
 
 
-def _own(draw: BytesSource) -> None:
-    """An absurd message is taken as it was sent; one with a character changed is taken or refused."""
+def _send_message(draw: BytesSource) -> None:
+    """Decode a random message as it was sent; with one byte changed, decode or reject it."""
     sent = message(draw, MESSAGES)
     payload = encode(sent)
     assert decode(topic_of(sent), payload) == sent
-    place, character = draw.integer(0, len(payload) - 1), draw.raw(1) or b"\0"
-    _foreign(topic_of(sent), payload[:place] + character + payload[place + 1 :])
+    position, character = draw.integer(0, len(payload) - 1), draw.raw(1) or b"\0"
+    _decode_payload(topic_of(sent), payload[:position] + character + payload[position + 1 :])
 
 
 def seeds(_: str) -> Iterator[bytes]:
-    """Payloads with the choice of their topic behind: FuzzedDataProvider takes integers from the end."""
+    """Yield payloads followed by the choice of their topic: FuzzedDataProvider takes integers from the end."""
     for number, example in enumerate(EXAMPLES):
         yield encode(example) + bytes([number, 1])

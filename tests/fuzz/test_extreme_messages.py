@@ -1,4 +1,4 @@
-"""Messages that are valid by the contract and make no sense: no service dies, hangs or grows."""
+"""Valid messages with extreme content: no service fails, blocks or uses unlimited memory."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ from shared.contract.messages import (
 )
 from shared.contract.texts import technical
 from shared.contract.topics import topic_of
-from shared.runtime.gap_recovery import MAX_HELD_READINGS as MOST_BEHIND_A_GAP
+from shared.runtime.gap_recovery import MAX_HELD_READINGS
 from shared.settings import Settings
+from shared.store.history import History
 from tests.unit.factories import minute_at, prediction, reading, tick, verdict
-from tests.unit.services.detector.fakes import FakeEmptyHistory, FakeForecaster, FakeHistory, replay
-from tests.unit.services.detector.fakes import make_detector as fresh_detector
+from tests.unit.services.detector.fakes import FakeEmptyHistory, FakeForecaster, FakeHistory, make_detector, replay
 from tests.unit.services.detector.synthetic_site import SHAPES, make_site
 from tests.unit.services.reporter.test_reporter import HOURS
 
@@ -57,7 +57,7 @@ FIRST, LAST = datetime(1970, 1, 2, tzinfo=UTC), datetime(2099, 12, 30, tzinfo=UT
 
 
 class HypothesisDraw:
-    """Choices that Hypothesis makes."""
+    """A value source of Hypothesis."""
 
     def __init__(self, data: st.DataObject) -> None:
         self._data = data
@@ -68,14 +68,14 @@ class HypothesisDraw:
     def number(self) -> float:
         return self._data.draw(st.floats(allow_nan=False, allow_infinity=False))
 
-    def text(self, most: int) -> str:
-        return self._data.draw(st.text(max_size=min(most, 40)))
+    def text(self, max_length: int) -> str:
+        return self._data.draw(st.text(max_size=min(max_length, 40)))
 
 
-def stage(name: str, folder: Path) -> ServiceHarness:
-    made = ServiceHarness(make(name, folder))
-    list(made.service.start())
-    return made
+def make_harness(name: str, folder: Path) -> ServiceHarness:
+    harness = ServiceHarness(make(name, folder))
+    list(harness.service.start())
+    return harness
 
 
 @given(st.data())
@@ -91,11 +91,11 @@ def test_any_sequence_of_valid_messages_is_handled(name: str, tmp_path: Path) ->
 
     @given(st.data())
     @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-    def handled(data: st.DataObject) -> None:
-        one = stage(name, tmp_path / str(next(number)))
-        one.process(items(HypothesisDraw(data), one.service, data.draw(st.integers(1, 15))))
+    def handle_sequence(data: st.DataObject) -> None:
+        harness = make_harness(name, tmp_path / str(next(number)))
+        harness.process(items(HypothesisDraw(data), harness.service, data.draw(st.integers(1, 15))))
 
-    handled()
+    handle_sequence()
 
 
 def anomaly(sensor: str = "nobody") -> Anomaly:
@@ -121,7 +121,7 @@ def anomaly(sensor: str = "nobody") -> Anomaly:
 
 
 def extreme_messages() -> list[Message]:
-    """In an order that nobody would send them."""
+    """Return extreme messages in an unusual order."""
     late, early = replace(reading(0), at=FIRST), replace(reading(1), at=LAST)
     unordered = tuple((minute_at(minute), 1e9, -1e9) for minute in (5, 3, 9, 3, -50_000))
     trained = ModelTrained(
@@ -178,103 +178,107 @@ def extreme_messages() -> list[Message]:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_extreme_messages_are_handled_in_any_order_in_time(name: str, tmp_path: Path) -> None:
-    one = stage(name, tmp_path)
+    harness = make_harness(name, tmp_path)
     consumed = [
         item
         for item in extreme_messages()
-        if (item.name in one.service.commands if isinstance(item, Command) else type(item) in one.service.consumes)
+        if (
+            item.name in harness.service.commands
+            if isinstance(item, Command)
+            else type(item) in harness.service.consumes
+        )
     ]
-    began = time.monotonic()
-    one.process(consumed)
-    one.process(consumed[::-1])
+    started_at = time.monotonic()
+    harness.process(consumed)
+    harness.process(consumed[::-1])
     for item in consumed:
-        one.process([item])
-    assert time.monotonic() - began < 30
+        harness.process([item])
+    assert time.monotonic() - started_at < 30
 
 
 @pytest.mark.parametrize("name", ["detector", "forecaster", "db_writer"])
-def test_ten_thousand_new_names_are_not_ten_thousand_sensors(name: str, tmp_path: Path) -> None:
-    one = stage(name, tmp_path)
-    strangers = [replace(reading(0), sensor=f"s{number}", seq=number, boot_id="b") for number in range(10_000)]
-    one.process(strangers)
-    refusals = [one.register.rejection_reason(stranger.sensor) for stranger in strangers]
+def test_sensors_above_the_limit_are_rejected(name: str, tmp_path: Path) -> None:
+    harness = make_harness(name, tmp_path)
+    readings = [replace(reading(0), sensor=f"s{number}", seq=number, boot_id="b") for number in range(10_000)]
+    harness.process(readings)
+    refusals = [harness.registry.rejection_reason(new_reading.sensor) for new_reading in readings]
     assert refusals.count(None) == MAX_SENSORS
     assert refusals[-1]
     assert "list those of this site in site.toml" in refusals[-1].en
 
 
 def test_ingest_rejects_an_impossible_seq(tmp_path: Path) -> None:
-    one = stage("ingest", tmp_path)
-    messages = one.process(
+    harness = make_harness("ingest", tmp_path)
+    messages = harness.process(
         [Stored(site="site1", boot_id="001", seq=MAX_SEQ_JUMP + 1, at=minute_at(0), judged=-1, waiting=0)]
     )
     assert [type(message) for message in messages] == [Rejected]
-    assert one.service._spool.next == 0  # type: ignore[attr-defined]
+    assert harness.service._spool.next_seq == 0  # type: ignore[attr-defined]
 
 
 def test_jump_to_the_year_2099_is_forecast_in_parts(tmp_path: Path) -> None:
-    one = stage("forecaster", tmp_path)
-    one.process([reading(0), reading(1), tick(1), tick(2)])
+    harness = make_harness("forecaster", tmp_path)
+    harness.process([reading(0), reading(1), tick(1), tick(2)])
     for _ in range(10):
-        messages = one.process([Tick("site1", LAST)])
+        messages = harness.process([Tick("site1", LAST)])
         assert len(messages) <= MAX_HOURS_PER_TICK
 
 
-def detector() -> Detector:
+def make_empty_detector() -> Detector:
     return Detector(Settings(), FakeEmptyHistory())
 
 
-def post_of(one: Detector, messages: Iterable[Message]) -> tuple[SensorMonitor, int]:
-    """The watch over sensor 001 after messages, and how many readings wait."""
+def queue_state(service: Detector, messages: Iterable[Message]) -> tuple[SensorMonitor, int]:
+    """Handle messages; return the monitor of sensor 001 and the number of its pending readings."""
     for item in messages:
-        list(one.handle(item))
-    return one._queues["001"].monitor, len(one._queues["001"].pending)
+        list(service.handle(item))
+    return service._queues["001"].monitor, len(service._queues["001"].pending)
 
 
 def test_old_predictions_are_dropped() -> None:
     hours = (replace(prediction(0), issued_at=FIRST + timedelta(hours=hour)) for hour in range(2 * MAX_FORECAST_HOURS))
-    watch, _ = post_of(detector(), hours)
-    assert len(watch.model.forecasts) <= MAX_FORECAST_HOURS
+    monitor, _ = queue_state(make_empty_detector(), hours)
+    assert len(monitor.model.forecasts) <= MAX_FORECAST_HOURS
 
 
 def test_readings_do_not_wait_for_predictions_without_limit() -> None:
     hours = (replace(reading(minute), at=minute_at(60 * minute)) for minute in range(MAX_PENDING + 500))
-    _, waiting = post_of(detector(), hours)
+    _, waiting = queue_state(make_empty_detector(), hours)
     assert waiting <= MAX_PENDING
 
 
-def test_a_clock_that_jumps_about_does_not_fill_the_memory() -> None:
-    def jumping() -> Iterable[Reading]:
+def test_memory_is_limited_when_the_clock_jumps() -> None:
+    def readings_of_a_jumping_clock() -> Iterable[Reading]:
         for number in range(15_000):
             yield replace(reading(number), at=FIRST + timedelta(minutes=number * 7_919_993 % 60_000_000))
 
-    one = detector()
-    for hour in jumping():
-        list(one.handle(hour))
+    service = make_empty_detector()
+    for item in readings_of_a_jumping_clock():
+        list(service.handle(item))
         for _ in range(2):
-            list(one.handle(tick(0)))
-    watch = one._queues["001"].monitor
-    assert len(watch.sequencer._seen_minutes) <= 10_000
-    assert len(watch.model.history.days) <= 151
+            list(service.handle(tick(0)))
+    monitor = service._queues["001"].monitor
+    assert len(monitor.sequencer._seen_minutes) <= 10_000
+    assert len(monitor.model.history.days) <= 151
 
 
-def test_day_that_repeats_is_stored_once() -> None:
-    watch = SensorMonitor(Settings(), "001")
+def test_repeated_day_is_stored_once() -> None:
+    monitor = SensorMonitor(Settings(), "001")
     for number in range(50):
-        moment = minute_at(number).astimezone(minute_at(0).tzinfo if number % 2 else UTC)
-        list(watch.process(replace(reading(number), at=moment), int(moment.timestamp()) // 60))
-    assert len(watch.model.history.days) <= 2
+        at = minute_at(number).astimezone(minute_at(0).tzinfo if number % 2 else UTC)
+        list(monitor.process(replace(reading(number), at=at), int(at.timestamp()) // 60))
+    assert len(monitor.model.history.days) <= 2
 
 
-def test_a_gap_that_never_closes_does_not_fill_the_memory(tmp_path: Path) -> None:
-    one = stage("forecaster", tmp_path)
-    one.process([reading(0)])
-    one.process([replace(reading(2), seq=number) for number in range(2, MOST_BEHIND_A_GAP + 1000)])
-    assert len(one.service._held) <= MOST_BEHIND_A_GAP  # type: ignore[attr-defined]
+def test_memory_is_limited_behind_a_permanent_gap(tmp_path: Path) -> None:
+    harness = make_harness("forecaster", tmp_path)
+    harness.process([reading(0)])
+    harness.process([replace(reading(2), seq=number) for number in range(2, MAX_HELD_READINGS + 1000)])
+    assert len(harness.service._held) <= MAX_HELD_READINGS  # type: ignore[attr-defined]
 
 
 class FakeFolder(dict[str, str]):
-    """data/sensor/, in memory."""
+    """data/sensor/ in memory."""
 
     def write(self, name: str, text: str) -> None:
         self[name] = text
@@ -285,71 +289,69 @@ class FakeFolder(dict[str, str]):
     def prune_outbox(self, before: str, max_newer: int) -> None: ...
 
 
-def test_reporter_memory_is_bounded() -> None:
+def test_reporter_memory_is_limited() -> None:
     service = Reporter(FakeFolder(), Settings().zone, HOURS, 7, NullHistoryLookup())
-    some: Sequence[Verdict] = [verdict(0), verdict(0, sensor="002")]
-    list(service.handle(some[1]))
+    verdicts: Sequence[Verdict] = [verdict(0), verdict(0, sensor="002")]
+    list(service.handle(verdicts[1]))
     for number in range(MAX_OPEN_LINES + 5000):
-        list(service.handle(replace(some[0], at=FIRST + timedelta(minutes=2 * number))))
+        list(service.handle(replace(verdicts[0], at=FIRST + timedelta(minutes=2 * number))))
         if number % 1000 == 0:
             list(service.end_batch())
     list(service.end_batch())
     assert sum(map(len, service._blocks.lines.values())) <= MAX_OPEN_LINES
 
 
-def test_a_command_for_nobody_is_answered() -> None:
-    answers = list(detector().handle(Command("site1", "acknowledge", "t", {"id": "x" * 200})))
+def test_command_for_an_unknown_anomaly_is_answered() -> None:
+    answers = list(make_empty_detector().handle(Command("site1", "acknowledge", "t", {"id": "x" * 200})))
     assert [type(answer) for answer in answers] == [Response]
     encode(answers[0])
 
 
-def test_unordered_minutes_are_stored_each_once(tmp_path: Path) -> None:
-    one = stage("db_writer", tmp_path)
+def test_unordered_minutes_are_stored_once(tmp_path: Path) -> None:
+    harness = make_harness("db_writer", tmp_path)
     minutes = tuple((minute_at(minute), float(minute), None) for minute in (5, 3, 9, 3))
-    one.process([HistoryBatch(site="site1", sensor="001", source="import", part=1, of=1, minutes=minutes)])
-    from shared.store.history import History as Stored_
-
-    kept = Stored_(tmp_path / "wvr.db", Settings().zone, "site1").readings("001", 0, 2**40)
-    assert kept.flow_rate.tolist() == [3.0, 5.0, 9.0]
+    harness.process([HistoryBatch(site="site1", sensor="001", source="import", part=1, of=1, minutes=minutes)])
+    stored = History(tmp_path / "wvr.db", Settings().zone, "site1").readings("001", 0, 2**40)
+    assert stored.flow_rate.tolist() == [3.0, 5.0, 9.0]
 
 
 def test_prediction_of_an_unknown_sensor_is_rejected(tmp_path: Path) -> None:
-    one = stage("detector", tmp_path)
+    harness = make_harness("detector", tmp_path)
     message: Prediction = prediction(0, "nobody")
-    one.process([message, anomaly()])
-    assert "nobody" not in str(one.service._service._posts)  # type: ignore[attr-defined]
+    harness.process([message, anomaly()])
+    assert "nobody" not in str(harness.service._service._queues)  # type: ignore[attr-defined]
 
 
 class FakeArchive(FakeHistory):
-    """History with criteria that somebody has changed."""
+    """A history with edited criteria."""
 
-    def __init__(self, readings: list[Reading], messages: Iterable[Message], found: Criteria) -> None:
+    def __init__(self, readings: list[Reading], messages: Iterable[Message], criteria: Criteria) -> None:
         super().__init__(readings, messages)
-        self._found = found
+        self._criteria = criteria
 
     def criteria(self, sensor: str) -> list[Criteria]:  # noqa: ARG002
-        return [self._found]
+        return [self._criteria]
 
 
-@pytest.mark.parametrize("change", ["no limits", "no curves", "zero spread", "short curve", "zero limit"])
+@pytest.mark.parametrize("change", ["no limits", "no profiles", "zero spread", "short profile", "zero limit"])
 def test_edited_criteria_are_learned_again(change: str) -> None:
     readings = [*make_site(SHAPES["homes"], 4, seed=4).readings()]
-    messages = list(replay(fresh_detector(), readings, FakeForecaster()))
-    learned = [one for one in messages if isinstance(one, Criteria)][-1]
-    curves = {name: curve for name, curve in learned.profiles.items() if "spread" in name}
+    messages = list(replay(make_detector(), readings, FakeForecaster()))
+    learned = [message for message in messages if isinstance(message, Criteria)][-1]
+    spreads = {name: profile for name, profile in learned.profiles.items() if "spread" in name}
     changed = {
         "no limits": replace(learned, limits={"flow_rate.value.limit": 1.0}),
-        "no curves": replace(learned, profiles={}),
-        "zero spread": replace(learned, profiles=dict.fromkeys(curves, (0.0,) * 24)),
-        "short curve": replace(learned, profiles=dict.fromkeys(curves, (1.0,))),
+        "no profiles": replace(learned, profiles={}),
+        "zero spread": replace(learned, profiles=dict.fromkeys(spreads, (0.0,) * 24)),
+        "short profile": replace(learned, profiles=dict.fromkeys(spreads, (1.0,))),
         "zero limit": replace(learned, limits=dict.fromkeys(learned.limits, 0.0)),
     }[change]
-    again = Detector(Settings(), FakeArchive(readings, messages, changed))
-    recovered = [one for one in again.start() if isinstance(one, Criteria)]
-    assert recovered
-    assert recovered[0].limits != changed.limits or recovered[0].profiles != changed.profiles
+    restarted = Detector(Settings(), FakeArchive(readings, messages, changed))
+    relearned = [message for message in restarted.start() if isinstance(message, Criteria)]
+    assert relearned
+    assert relearned[0].limits != changed.limits or relearned[0].profiles != changed.profiles
     last = readings[-1]
-    verdicts = list(again.handle(replace(last, at=last.at + timedelta(minutes=1), seq=last.seq + 1)))
+    verdicts = list(restarted.handle(replace(last, at=last.at + timedelta(minutes=1), seq=last.seq + 1)))
     for _ in range(2):
-        verdicts += again.handle(Tick("site1", last.at))
-    assert [type(one) for one in verdicts if isinstance(one, Verdict)] == [Verdict]
+        verdicts += restarted.handle(Tick("site1", last.at))
+    assert [type(message) for message in verdicts if isinstance(message, Verdict)] == [Verdict]

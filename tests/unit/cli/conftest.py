@@ -15,7 +15,7 @@ from tests.unit.factories import minute_at, reading, verdict
 
 @pytest.fixture
 def site(tmp_path: Path) -> Settings:
-    """A stopped site with ten judged readings and a backup."""
+    """A stopped site with ten readings, their verdicts and a backup."""
     settings = Settings(data=tmp_path / "data")
     set_up(settings.data)
     recorder = Recorder(settings.database, settings.zone, (0,))

@@ -1,4 +1,4 @@
-"""What doctor's tests have in common."""
+"""Texts of doctor's findings."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from cli.doctor_checks.finding import Finding
 
 
-def wrongs(found: Iterable[Finding]) -> str:
-    """What is wrong, a line each."""
-    return "\n".join(one.what for one in found if one.state == "wrong")
+def problems(findings: Iterable[Finding]) -> str:
+    """Return the texts of the findings that are wrong, one per line."""
+    return "\n".join(finding.what for finding in findings if finding.state == "wrong")
 
 
-def notes(found: Iterable[Finding]) -> str:
-    """What is worth knowing, a line each."""
-    return "\n".join(one.what for one in found if one.state == "note")
+def notes(findings: Iterable[Finding]) -> str:
+    """Return the texts of the notes, one per line."""
+    return "\n".join(finding.what for finding in findings if finding.state == "note")

@@ -1,4 +1,4 @@
-"""`./wvr autostart` writes a unit that systemd takes, and says plainly where no systemd runs."""
+"""`./wvr autostart` writes a valid systemd unit, and shows an alternative if systemd does not run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @needs_systemd
-def test_systemd_takes_the_unit(data: Path) -> None:
+def test_unit_is_valid_for_systemd(data: Path) -> None:
     file = data / autostart.UNIT
     file.write_text(autostart.render_unit(data), encoding="utf-8")
     done = subprocess.run([str(ANALYZE), "verify", file], capture_output=True, text=True, check=False)
@@ -38,23 +38,21 @@ def test_systemd_takes_the_unit(data: Path) -> None:
     assert "OOMPolice" in done.stderr
 
 
-def test_the_unit_runs_as_the_owner_and_names_this_sites_files(data: Path) -> None:
+def test_unit_runs_as_the_owner_with_the_files_of_the_site(data: Path) -> None:
     lines = autostart.render_unit(data).splitlines()
     assert f"User={getpwuid(data.stat().st_uid).pw_name}" in lines
     assert any(line.startswith("ExecStart=") and line.endswith(f" {data}/run/supervisord.conf") for line in lines)
 
 
-def test_a_path_that_systemd_would_misread_is_refused(tmp_path: Path) -> None:
-    odd = tmp_path / "my data"
-    odd.mkdir()
+def test_path_with_a_space_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "my data"
+    folder.mkdir()
     with pytest.raises(CommandError, match="my data"):
-        autostart.render_unit(odd)
+        autostart.render_unit(folder)
 
 
 @needs_systemd
-def test_on_and_off_in_a_system_that_is_not_running(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_on_and_off_in_an_offline_system(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     image = tmp_path / "image"
     image.mkdir()
     assert autostart.main(["on", "--root", str(image)]) == 0
@@ -72,7 +70,7 @@ def test_on_and_off_in_a_system_that_is_not_running(
 
 
 @needs_systemd
-def test_in_docker_it_is_the_engine_that_starts(
+def test_site_in_docker_is_started_by_the_engine(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     image = tmp_path / "image"
@@ -86,7 +84,7 @@ def test_in_docker_it_is_the_engine_that_starts(
     autostart.main(["on", "--root", str(image)])
     assert "WVR starts with Docker" in capsys.readouterr().out
     assert autostart.starts_with_docker(image)
-    assert not autostart.is_installed(image), "one of the two only"
+    assert not autostart.is_installed(image), "only one of the two may start the site"
     assert not (data / "run").exists()
 
 
@@ -96,7 +94,7 @@ def test_without_systemd_an_alternative_is_shown(data: Path, monkeypatch: pytest
         autostart.main(["on"])
 
 
-def test_a_site_that_does_not_run_is_started_first(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopped_site_is_refused(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(autostart, "supervisor_pid", lambda _: None)
     monkeypatch.setattr("cli.compose.is_running", lambda: False)
     with pytest.raises(CommandError, match=r"does not run; start it with \./wvr up"):

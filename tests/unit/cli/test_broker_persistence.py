@@ -1,4 +1,4 @@
-"""`./wvr doctor --deep` tells what a real broker forgets over a restart, and why."""
+"""`./wvr doctor --deep` reports what a real broker loses over a restart, and why."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.conftest import Mosquitto
 
 
 @pytest.fixture
-def here(mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> broker_persistence.BrokerInstall:
-    """The broker of the test, as a site's."""
+def broker_install(mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> broker_persistence.BrokerInstall:
+    """The test's broker as the broker of a site."""
     monkeypatch.setattr(broker_persistence, "RECEIVE_TIMEOUT_SECONDS", 0.5)
 
     def restart() -> None:
@@ -31,66 +31,76 @@ def here(mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> broker_persis
     )
 
 
-def only(settings: Settings, here: broker_persistence.BrokerInstall) -> Finding:
-    (finding,) = broker_persistence.check(settings, here)
+def single_finding(settings: Settings, broker_install: broker_persistence.BrokerInstall) -> Finding:
+    (finding,) = broker_persistence.check(settings, broker_install)
     return finding
 
 
-def test_persistent_broker_passes(settings: Settings, here: broker_persistence.BrokerInstall) -> None:
-    assert only(settings, here).state == "ok"
+def test_persistent_broker_passes(settings: Settings, broker_install: broker_persistence.BrokerInstall) -> None:
+    assert single_finding(settings, broker_install).state == "ok"
 
 
-def test_persistence_check_leaves_nothing(settings: Settings, here: broker_persistence.BrokerInstall) -> None:
-    assert only(settings, here).state == "ok"
+def test_persistence_check_leaves_no_message(
+    settings: Settings, broker_install: broker_persistence.BrokerInstall
+) -> None:
+    assert single_finding(settings, broker_install).state == "ok"
     assert (
         retained_messages(settings, f"{broker_persistence.RETAINED_TOPIC}/#", broker_persistence.RETAINED_TOPIC) == {}
     )
-    assert only(settings, here).state == "ok"
+    assert single_finding(settings, broker_install).state == "ok"
 
 
-def test_persistence_that_is_off(
-    settings: Settings, here: broker_persistence.BrokerInstall, mosquitto: Mosquitto
+def test_disabled_persistence_is_reported(
+    settings: Settings, broker_install: broker_persistence.BrokerInstall, mosquitto: Mosquitto
 ) -> None:
     mosquitto.persistence = "false"
-    here.restart()
-    finding = only(settings, here)
+    broker_install.restart()
+    finding = single_finding(settings, broker_install)
     assert "retained and queued messages over a restart: persistence is off" in finding.what
     assert "broker/mosquitto.conf" in finding.advice
 
 
-def test_a_folder_that_the_broker_can_not_write(
-    settings: Settings, here: broker_persistence.BrokerInstall, mosquitto: Mosquitto
+def test_unwritable_persistence_folder_is_reported(
+    settings: Settings, broker_install: broker_persistence.BrokerInstall, mosquitto: Mosquitto
 ) -> None:
-    # Mosquitto writes beside and renames; root may write everywhere, but not over a folder.
+    # Mosquitto writes a .new file and renames it. Root may write anywhere, but a folder of that name blocks it.
     (mosquitto.folder / f"{broker_persistence.MEMORY}.new").mkdir()
-    finding = only(settings, here)
+    finding = single_finding(settings, broker_install)
     assert f"it can't write its persistence file in {mosquitto.folder}" in finding.what
     assert "free disk space" in finding.advice
 
 
-def test_lost_persistence_file_is_found(
-    settings: Settings, here: broker_persistence.BrokerInstall, mosquitto: Mosquitto
+def test_lost_persistence_file_is_reported(
+    settings: Settings, broker_install: broker_persistence.BrokerInstall, mosquitto: Mosquitto
 ) -> None:
     def restart() -> None:
         mosquitto.stop()
         (mosquitto.folder / broker_persistence.MEMORY).unlink()
         mosquitto.start()
 
-    finding = only(settings, replace(here, restart=restart, saved_at=time.time))
+    finding = single_finding(settings, replace(broker_install, restart=restart, saved_at=time.time))
     assert "although it wrote its persistence file" in finding.what
 
 
-def test_a_broker_that_does_not_come_back(
-    settings: Settings, here: broker_persistence.BrokerInstall, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
+def test_failed_restart_is_reported(
+    settings: Settings,
+    broker_install: broker_persistence.BrokerInstall,
+    mosquitto: Mosquitto,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(broker_persistence, "RESTART_TIMEOUT_SECONDS", 0.5)
-    finding = only(settings, replace(here, restart=mosquitto.stop))
+    finding = single_finding(settings, replace(broker_install, restart=mosquitto.stop))
     assert "failed around a restart" in finding.what
     assert "./wvr logs broker" in finding.advice
 
 
-def test_a_broker_that_this_user_may_not_restart(settings: Settings, here: broker_persistence.BrokerInstall) -> None:
-    def refused() -> None:
+def test_missing_restart_permission_is_reported(
+    settings: Settings, broker_install: broker_persistence.BrokerInstall
+) -> None:
+    def refuse_restart() -> None:
         raise CommandError("permission denied")
 
-    assert "can't be restarted: permission denied" in only(settings, replace(here, restart=refused)).what
+    assert (
+        "can't be restarted: permission denied"
+        in single_finding(settings, replace(broker_install, restart=refuse_restart)).what
+    )

@@ -1,4 +1,4 @@
-"""Certificates are taken whole and right, or an error names the file; never a silent broker without TLS."""
+"""Valid certificates are accepted; otherwise an error names the file, and no broker starts without TLS."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def home(tmp_path: Path, authority: trustme.CA) -> Path:
-    """Good certificates in a site's folder."""
+    """Valid certificates in a site's folder."""
     write_certificates(tmp_path, authority)
     return tmp_path / "secrets/tls"
 
@@ -41,13 +41,13 @@ def test_without_certificates_there_is_no_tls(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("home")
-def test_good_certificates_are_taken(tmp_path: Path) -> None:
+def test_valid_certificates_are_accepted(tmp_path: Path) -> None:
     assert are_present(tmp_path)
     assert validate(tmp_path).endswith("GMT")
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_missing_file_is_named(tmp_path: Path, home: Path, name: str) -> None:
+def test_missing_file_is_reported(tmp_path: Path, home: Path, name: str) -> None:
     (home / name).unlink()
     assert are_present(tmp_path)
     with pytest.raises(CommandError, match=f"secrets/tls/{name}: No such file"):
@@ -56,7 +56,7 @@ def test_a_missing_file_is_named(tmp_path: Path, home: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("content", [b"", b"water", b"\x30\x82\x01\xff"])
-def test_a_file_that_is_not_what_it_should_be_is_named(tmp_path: Path, home: Path, name: str, content: bytes) -> None:
+def test_file_with_invalid_content_is_reported(tmp_path: Path, home: Path, name: str, content: bytes) -> None:
     (home / name).write_bytes(content)
     with pytest.raises(CommandError, match=f"secrets/tls/{name}: holds no"):
         validate(tmp_path)
@@ -70,32 +70,32 @@ def test_misspelled_certificate_file_is_an_error(tmp_path: Path, home: Path) -> 
         validate(tmp_path)
 
 
-def test_the_key_of_another_certificate_is_named(tmp_path: Path, home: Path, authority: trustme.CA) -> None:
+def test_key_of_another_certificate_is_reported(tmp_path: Path, home: Path, authority: trustme.CA) -> None:
     authority.issue_cert("elsewhere").private_key_pem.write_to_path(home / "server.key")
     with pytest.raises(CommandError, match=r"server.key: does not match server.crt"):
         validate(tmp_path)
 
 
-def test_a_key_with_a_passphrase_is_named(tmp_path: Path, home: Path) -> None:
+def test_key_with_a_passphrase_is_reported(tmp_path: Path, home: Path) -> None:
     key = load_pem_private_key((home / "server.key").read_bytes(), None)
-    kept = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"water"))
-    (home / "server.key").write_bytes(kept)
+    encrypted_key = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"water"))
+    (home / "server.key").write_bytes(encrypted_key)
     with pytest.raises(CommandError, match=r"server.key: has a passphrase"):
         validate(tmp_path)
 
 
-def test_an_authority_that_did_not_sign_is_named(tmp_path: Path, home: Path) -> None:
+def test_authority_that_did_not_sign_is_reported(tmp_path: Path, home: Path) -> None:
     trustme.CA().cert_pem.write_to_path(home / "ca.crt")
     with pytest.raises(CommandError, match=r"ca.crt: did not sign .*server.crt: unable to get local issuer"):
         validate(tmp_path)
 
 
 def test_expired_certificate_does_not_prevent_a_start(tmp_path: Path, authority: trustme.CA) -> None:
-    write_certificates(tmp_path, authority, ends=datetime(2020, 1, 1, tzinfo=UTC))
+    write_certificates(tmp_path, authority, expires=datetime(2020, 1, 1, tzinfo=UTC))
     assert "2020" in validate(tmp_path)
 
 
-def test_a_certificate_made_as_documented_is_taken(tmp_path: Path) -> None:
+def test_certificate_created_as_documented_is_accepted(tmp_path: Path) -> None:
     if not shutil.which("openssl"):
         pytest.skip("openssl is not installed")
     text = (ROOT / "docs/how-to/access.md").read_text(encoding="utf-8")
@@ -106,7 +106,7 @@ def test_a_certificate_made_as_documented_is_taken(tmp_path: Path) -> None:
     assert validate(tmp_path).endswith("GMT")
 
 
-def test_the_broker_gets_its_own_copy_and_loses_it_with_the_certificates(tmp_path: Path, home: Path) -> None:
+def test_copy_for_the_broker_is_removed_with_the_certificates(tmp_path: Path, home: Path) -> None:
     folder = tmp_path / "broker"
     set_up(tmp_path)
     set_up_broker(tmp_path, folder)
@@ -122,7 +122,7 @@ def test_the_broker_gets_its_own_copy_and_loses_it_with_the_certificates(tmp_pat
 
 
 @pytest.mark.parametrize("published", [True, False])
-def test_compose_does_not_start_with_half_of_tls(
+def test_compose_needs_both_the_certificates_and_the_tls_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], published: bool
 ) -> None:
     monkeypatch.setenv("WVR_DATA", str(tmp_path))

@@ -1,4 +1,4 @@
-"""./wvr finds its commands, and needs no Python packages to start WVR in Docker."""
+"""./wvr finds its commands, and starts WVR in Docker without Python packages."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ WITHOUT_PACKAGES = [entry.module for entry in wvr.COMMANDS.values() if not entry
 
 
 @pytest.mark.parametrize("name", wvr.COMMANDS)
-def test_every_command_is_there(name: str) -> None:
+def test_every_command_has_a_main_function(name: str) -> None:
     assert callable(import_module(wvr.COMMANDS[name].module).main)
 
 
-def test_what_needs_no_packages_imports_none() -> None:
+def test_commands_that_need_no_packages_import_none() -> None:
     command = [sys.executable, "-S", "-P", "-c", f"import {', '.join(WITHOUT_PACKAGES)}"]
     done = subprocess.run(command, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
-def test_an_unknown_command_shows_the_known_ones() -> None:
+def test_unknown_command_lists_all_commands() -> None:
     done = subprocess.run([ROOT / "wvr", "sail"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert all(f"./wvr {name}" in done.stdout for name in wvr.COMMANDS)
 
 
 def test_closed_pipe_gives_no_traceback() -> None:
-    here, there = os.pipe()
-    os.close(here)
-    done = subprocess.run([ROOT / "wvr", "help"], stdout=there, stderr=subprocess.PIPE, text=True, check=False)
-    os.close(there)
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    done = subprocess.run([ROOT / "wvr", "help"], stdout=write_end, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write_end)
     assert (done.returncode, done.stderr) == (1, "")
 
 
-def test_the_env_file_is_read_as_compose_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_env_file_is_read_as_compose_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".env").write_text('WVR_DATA=./store\nWVR_BIND="0.0.0.0"\nWVR_BROKER__PORT=1884\n', encoding="ascii")
     monkeypatch.setattr(wvr, "ROOT", tmp_path)
     monkeypatch.setattr(os, "environ", {"WVR_BROKER__PORT": "1885"})

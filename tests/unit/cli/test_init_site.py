@@ -1,4 +1,4 @@
-"""The first start makes folders, users and passwords; the next ones keep them."""
+"""The first start creates folders, users and passwords; later starts keep them."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ def passwords(data: Path) -> dict[str, str]:
     return {user: (data / "secrets" / user / "password").read_text(encoding="ascii") for user in USERS}
 
 
-def test_a_first_start_makes_all_folders_and_a_password_for_every_user(tmp_path: Path) -> None:
+def test_first_start_creates_all_folders_and_a_password_for_every_user(tmp_path: Path) -> None:
     set_up(tmp_path)
     assert all((tmp_path / folder).is_dir() for folder in FOLDERS)
     assert len(set(passwords(tmp_path).values())) == len(USERS)
     assert all(len(password) >= 40 for password in passwords(tmp_path).values())
 
 
-def test_passwords_stay_at_the_next_start(tmp_path: Path) -> None:
+def test_next_start_keeps_the_passwords(tmp_path: Path) -> None:
     set_up(tmp_path)
     before = passwords(tmp_path)
     set_up(tmp_path)
     assert passwords(tmp_path) == before
 
 
-def test_only_the_owner_can_read_what_is_secret(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_secrets(tmp_path: Path) -> None:
     set_up(tmp_path)
     set_up_broker(tmp_path, tmp_path / "secrets/broker")
     for path in (tmp_path / "secrets").rglob("*"):
         assert path.stat().st_mode & 0o077 == 0, path
 
 
-def test_a_password_is_hashed_as_mosquitto_passwd_does() -> None:
+def test_password_hash_equals_that_of_mosquitto_passwd() -> None:
     # mosquitto_passwd 2.0.11 wrote this for the password "water".
     salt = "jnJwFoFPkXoMUgkW"
     digest = "TE+SrGM2khPiUEv3Mh/3SmhsnhWgyTJyDThra8Uo4+IgHybQ6i6UCu3cBfe2PlWn6bTPgq9lcLlx8CYKuWDQ2w=="

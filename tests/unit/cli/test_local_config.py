@@ -1,4 +1,4 @@
-"""What local mode generates."""
+"""The configuration files that local mode generates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def directives(text: str) -> dict[str, str]:
     return dict(line.split(" ", 1) for line in text.splitlines() if line and not line.startswith(("#", "log_type")))
 
 
-def test_the_local_broker_differs_from_the_shipped_one_in_paths_and_address_only(tmp_path: Path) -> None:
+def test_local_broker_differs_from_the_shipped_one_only_in_paths_and_address(tmp_path: Path) -> None:
     shipped = directives((ROOT / "broker/mosquitto.conf").read_text(encoding="utf-8"))
     broker_folder(tmp_path).mkdir(parents=True)
     local = directives(mosquitto_conf(Settings(data=tmp_path, broker=Broker(port=1999)), "127.0.0.1"))
@@ -34,7 +34,7 @@ def test_the_local_broker_differs_from_the_shipped_one_in_paths_and_address_only
     assert local["listener"] == "1999 127.0.0.1"
 
 
-def test_every_service_is_started_again_when_it_dies(tmp_path: Path) -> None:
+def test_every_service_restarts_when_it_ends(tmp_path: Path) -> None:
     conf = configparser.ConfigParser(interpolation=None)
     conf.read_string(supervisord_conf(tmp_path / "100%", Path("/usr/sbin/mosquitto")))
     programs = {name.removeprefix("program:") for name in conf.sections() if name.startswith("program:")}
@@ -45,22 +45,22 @@ def test_every_service_is_started_again_when_it_dies(tmp_path: Path) -> None:
     assert not any("autostart" in conf[f"program:{name}"] for name in programs)
 
 
-def test_a_service_can_be_held_back() -> None:
-    held = supervisord_conf(Path("/data"), Path("/usr/sbin/mosquitto"), start_later="ingest").split("[program:")
-    assert [one.split("]")[0] for one in held if "autostart=false" in one] == ["ingest"]
+def test_start_of_a_service_can_be_postponed() -> None:
+    sections = supervisord_conf(Path("/data"), Path("/usr/sbin/mosquitto"), start_later="ingest").split("[program:")
+    assert [section.split("]")[0] for section in sections if "autostart=false" in section] == ["ingest"]
 
 
-def test_it_can_be_started_without_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Check that supervisord itself reads back what was set, whatever is in it."""
-    odd = {"WVR_DATA": "/a b/100%/it's", "WVR_SITE_FILE": 'a "quoted" \\ one, two', "WVR_BIND": "0.0.0.0"}
-    for name, value in odd.items():
+def test_supervisord_conf_contains_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check that supervisord reads back every value, special characters included."""
+    variables = {"WVR_DATA": "/a b/100%/it's", "WVR_SITE_FILE": 'a "quoted" \\ one, two', "WVR_BIND": "0.0.0.0"}
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
     (tmp_path / "log").mkdir()
     (tmp_path / "run").mkdir()
     supervisor_conf(tmp_path).write_text(supervisord_conf(tmp_path, Path("/usr/sbin/mosquitto")), encoding="utf-8")
-    read = ServerOptions()
-    read.realize(["-c", str(supervisor_conf(tmp_path))])
-    assert odd.items() <= read.configroot.supervisord.environment.items()
+    options = ServerOptions()
+    options.realize(["-c", str(supervisor_conf(tmp_path))])
+    assert variables.items() <= options.configroot.supervisord.environment.items()
     monkeypatch.setenv("WVR_DATA", '"it\'s"')
     with pytest.raises(CommandError, match="can't use WVR_DATA"):
         supervisord_conf(tmp_path, Path("/usr/sbin/mosquitto"))

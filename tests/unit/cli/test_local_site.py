@@ -1,4 +1,4 @@
-"""Where WVR runs, and whether its port is free."""
+"""The process of a local site, and its port."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cli.bootstrap import CommandError
 from cli.local_site import require_free_port, supervisor_pid
 
 
-def test_a_port_that_another_program_listens_on_is_refused() -> None:
+def test_port_in_use_is_refused() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -22,7 +22,7 @@ def test_a_port_that_another_program_listens_on_is_refused() -> None:
     require_free_port("127.0.0.1", port)
 
 
-def test_the_process_id_of_a_past_run_is_not_taken_for_a_running_site(tmp_path: Path) -> None:
+def test_process_id_of_a_past_run_is_ignored(tmp_path: Path) -> None:
     assert supervisor_pid(tmp_path) is None
     (tmp_path / "run").mkdir()
     (tmp_path / "run/supervisord.pid").write_text(str(os.getpid()), encoding="ascii")

@@ -1,4 +1,4 @@
-"""`./wvr models` of a stopped site; with the stack running: tests/unit/services/trainer/test_trainer.py and e2e."""
+"""`./wvr models` on a stopped site; for a running site: tests/unit/services/trainer/test_trainer.py and e2e."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ METRICS = {"mae_1h": 1.0, "profile_mae_1h": 2.0, "mae_24h": 3.0, "profile_mae_24
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stopped site whose flow rate has the models old and young, of which young is in use."""
+def model_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stopped site whose flow rate has the models old and young; young is in use."""
     monkeypatch.setenv("WVR_DATA", str(tmp_path))
-    place = tmp_path / "output/Learning_lstm/flow_rate/001"
+    model_folder = tmp_path / "output/Learning_lstm/flow_rate/001"
     for identity, at in (("old", 1_780_000_000), ("young", 1_790_000_000)):
         manifest = {"sensor": "001", "channel": "flow_rate", "at": at, "trained_from": at - 86_400, "trained_to": at}
         manifest |= {
@@ -33,10 +33,12 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         }
         files = {name: f"{identity} {name}".encode() for name in MODEL_FILES}
         store.save_version(
-            place, files, {**manifest, "id": identity, "metrics": METRICS, "features": FEATURES_VERSION, "scaler": {}}
+            model_folder,
+            files,
+            {**manifest, "id": identity, "metrics": METRICS, "features": FEATURES_VERSION, "scaler": {}},
         )
-        store.promote(place, identity)
-    return place
+        store.promote(model_folder, identity)
+    return model_folder
 
 
 def stored(data: Path) -> list[tuple[str, int, str]]:
@@ -44,8 +46,8 @@ def stored(data: Path) -> list[tuple[str, int, str]]:
         return database.execute("SELECT id, promoted, reason FROM MODEL_TB ORDER BY id").fetchall()
 
 
-def test_list_shows_each_model(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert place.exists()
+def test_list_shows_each_model(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert model_folder.exists()
     assert models.main([]) == 0
     _, old, young = capsys.readouterr().out.splitlines()
     assert old.split()[:5] == ["001", "flow_rate", "old", "2026-05-28", "2026-05-29"]
@@ -55,48 +57,48 @@ def test_list_shows_each_model(place: Path, capsys: pytest.CaptureFixture[str]) 
     assert "since" not in old
 
 
-def test_a_rollback_of_a_stopped_site_is_stored_and_the_next_one_brings_the_newer_back(
-    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_rollback_of_a_stopped_site_is_stored_and_can_be_undone(
+    model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert models.main(["use", "old"]) == 0
-    assert read_manifest(place)["id"] == "old"
+    assert read_manifest(model_folder)["id"] == "old"
     assert models.main(["use", "young"]) == 0
-    assert read_manifest(place)["id"] == "young"
+    assert read_manifest(model_folder)["id"] == "young"
     assert "young is in use: 001 flow_rate" in capsys.readouterr().out
     assert stored(tmp_path) == [(name, 1, "put into use by the operator") for name in ("old", "young")]
 
 
-def test_with_the_profile_in_use_no_model_is_loaded(place: Path, tmp_path: Path) -> None:
+def test_no_model_is_loaded_while_the_profile_is_in_use(model_folder: Path, tmp_path: Path) -> None:
     assert models.main(["use", "profile"]) == 0
     assert make_model_loader(tmp_path)("output/Learning_lstm/flow_rate/001") is None
     assert stored(tmp_path) == [("profile", 1, "put into use by the operator")]
-    assert {path.name for path in place.iterdir()} == {"manifest.json", "versions"}
+    assert {path.name for path in model_folder.iterdir()} == {"manifest.json", "versions"}
 
 
-def test_invalid_model_id_changes_nothing(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_model_id_changes_nothing(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert models.main(["use", "never"]) == 1
     assert models.main(["use", "old", "--sensor", "002"]) == 1
-    (place / "versions/old/model.keras").unlink()
+    (model_folder / "versions/old/model.keras").unlink()
     assert models.main(["use", "old"]) == 1
     assert capsys.readouterr().err.count("wvr models:") == 3
-    assert read_manifest(place)["id"] == "young"
+    assert read_manifest(model_folder)["id"] == "young"
 
 
-def test_with_the_site_running_its_trainer_is_asked(
-    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_use_on_a_running_site_sends_a_command(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[dict[str, str]] = []
+    commands: list[dict[str, str]] = []
 
-    def ask(_: Settings, name: str, **arguments: str) -> int:
-        asked.append({"name": name, **arguments})
+    def send(_: Settings, name: str, **arguments: str) -> int:
+        commands.append({"name": name, **arguments})
         return 0
 
-    monkeypatch.setattr(models, "send_command", ask)
+    monkeypatch.setattr(models, "send_command", send)
     recorder = Recorder(tmp_path / "wvr.db", Settings().zone, (0,))
     assert models.main(["use", "old", "--channel", "flow_rate"]) == 0
     recorder.close()
-    assert asked == [{"name": "use", "id": "old", "sensor": "", "channel": "flow_rate"}]
-    assert read_manifest(place)["id"] == "young"
+    assert commands == [{"name": "use", "id": "old", "sensor": "", "channel": "flow_rate"}]
+    assert read_manifest(model_folder)["id"] == "young"
 
 
 def test_list_without_models(

@@ -1,4 +1,4 @@
-"""`./wvr backup` and `./wvr restore`; with a whole site running: tests/e2e/test_local_store.py."""
+"""`./wvr backup` and `./wvr restore` on a stopped site; for a running site: tests/e2e/test_local_store.py."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def stored(data: Path) -> int:
 def test_restore_brings_back_the_stored_readings(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert backup.main([]) == 0
     store(data, 10, 20)
-    (made,) = (data / "backup").glob("wvr-*.db")
-    assert made.name in capsys.readouterr().out
+    (backup_file,) = (data / "backup").glob("wvr-*.db")
+    assert backup_file.name in capsys.readouterr().out
     assert restore.main([]) == 0
-    assert made.name in capsys.readouterr().out
-    assert restore.main([made.name]) == 0
+    assert backup_file.name in capsys.readouterr().out
+    assert restore.main([backup_file.name]) == 0
     assert stored(data) == 10
     assert len(list(data.glob("wvr.db.before-restore-*"))) == 1
     store(data, 10, 12)
@@ -55,16 +55,16 @@ def test_restore_refuses_while_another_program_writes(
 ) -> None:
     monkeypatch.setattr(compose, "is_running", lambda: False)
     assert backup.main([]) == 0
-    (made,) = (data / "backup").glob("wvr-*.db")
+    (backup_file,) = (data / "backup").glob("wvr-*.db")
     recorder = Recorder(data / "wvr.db", SEOUL, (0,))
-    assert restore.main([str(made)]) == 1
+    assert restore.main([str(backup_file)]) == 1
     recorder.close()
     assert f"process {os.getpid()} already writes this database" in capsys.readouterr().err
 
 
 def test_restore_in_docker_stops_the_services_with_database_state(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert backup.main([]) == 0
-    (made,) = (data / "backup").glob("wvr-*.db")
+    (backup_file,) = (data / "backup").glob("wvr-*.db")
     recorders = [Recorder(data / "wvr.db", SEOUL, (0,))]
     calls: list[tuple[str, ...]] = []
 
@@ -77,20 +77,20 @@ def test_restore_in_docker_stops_the_services_with_database_state(data: Path, mo
     monkeypatch.setattr(compose, "engine", lambda: compose.Engine(True, "Docker"))
     monkeypatch.setattr(compose, "is_running", lambda: True)
     monkeypatch.setattr(compose, "compose", docker)
-    assert restore.main([made.name]) == 0
-    stopped, writer, readers = calls
+    assert restore.main([backup_file.name]) == 0
+    stopped, writer_start, readers_start = calls
     assert stopped == ("stop", "forecaster", "detector", "reporter", "db_writer")
-    assert writer[0] == "up"
-    assert writer[-1:] == ("db_writer",)
-    assert readers[-3:] == ("forecaster", "detector", "reporter")
+    assert writer_start[0] == "up"
+    assert writer_start[-1:] == ("db_writer",)
+    assert readers_start[-3:] == ("forecaster", "detector", "reporter")
     assert len(list(data.glob("wvr.db.before-restore-*"))) == 1
 
 
 def test_restore_refuses_an_invalid_backup(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    torn = data / "torn.db"
-    torn.write_bytes((data / "wvr.db").read_bytes()[:5000])
+    truncated = data / "truncated.db"
+    truncated.write_bytes((data / "wvr.db").read_bytes()[:5000])
     (data / "text.db").write_text("no database", encoding="ascii")
-    for name in (str(torn), str(data / "text.db"), "nowhere.db"):
+    for name in (str(truncated), str(data / "text.db"), "nowhere.db"):
         assert restore.main([name]) == 1
     assert capsys.readouterr().err.count("wvr restore:") == 3
     assert stored(data) == 10

@@ -23,7 +23,7 @@ hypothesis.settings.load_profile("steady")
 
 
 FOLDER_ORDER = ("e2e", "faults", "fuzz", "contract", "unit")
-"""Folders of tests whose tests mostly wait come first, so that processor-bound tests fill the time."""
+"""Folders whose tests mostly wait come first, so that processor-bound tests fill the time."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,22 +49,23 @@ def _folder_rank(path: Path) -> int:
 
 @dataclass
 class Mosquitto:
-    """A broker, without accounts if not told otherwise, whose state is in a folder."""
+    """A broker with its state in a folder, without accounts unless `access` is set."""
 
     folder: Path
     port: int
     access: str = "allow_anonymous true"
     persistence: str = "true"
-    queue: int = 200_000
+    max_queued_messages: int = 200_000
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Starts it, and waits until it listens."""
+        """Start the broker and wait until it listens."""
         self.folder.mkdir(exist_ok=True)
         conf = self.folder / "mosquitto.conf"
         conf.write_text(
             f"listener {self.port} 127.0.0.1\n{self.access}\nuser root\npersistence {self.persistence}\n"
-            f"persistence_location {self.folder}/\nmax_inflight_messages 1000\nmax_queued_messages {self.queue}\n",
+            f"persistence_location {self.folder}/\nmax_inflight_messages 1000\n"
+            f"max_queued_messages {self.max_queued_messages}\n",
             encoding="ascii",
         )
         command = [str(ensure_program("mosquitto", "mosquitto")), "-c", str(conf)]
@@ -72,26 +73,26 @@ class Mosquitto:
         wait_for(self._listens, what="mosquitto listens")
 
     def stop(self) -> None:
-        """Ends it; its state stays in the folder."""
+        """Stop the broker; its state stays in the folder."""
         if self.process:
             self.process.terminate()
             self.process.wait(10)
             self.process = None
 
     def kill(self) -> None:
-        """SIGKILL: what came since it last saved its memory is forgotten."""
+        """Send SIGKILL: what arrived since the broker last saved its state is lost."""
         if self.process:
             self.process.kill()
             self.process.wait(10)
             self.process = None
 
     def lose_power(self) -> None:
-        """SIGKILL, and all its memory is gone."""
+        """Send SIGKILL and delete the saved state."""
         self.kill()
         (self.folder / "mosquitto.db").unlink(missing_ok=True)
 
     def signal(self, number: int) -> None:
-        """Sends it a signal: SIGHUP to read its users and their rights again, SIGSTOP to hang."""
+        """Send a signal: SIGHUP to reload users and access list, SIGSTOP to block the broker."""
         assert self.process
         self.process.send_signal(number)
 
@@ -101,7 +102,7 @@ class Mosquitto:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -109,8 +110,8 @@ def free_port() -> int:
 
 
 @pytest.fixture(autouse=True)
-def logging_as_it_was() -> Iterator[None]:
-    """Commands silence the logs of their process; the tests after them are not meant."""
+def restore_logging() -> Iterator[None]:
+    """Commands disable the logs of their process; enable them again for the next test."""
     yield
     logging.disable(logging.NOTSET)
 
@@ -126,7 +127,7 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
 
 @pytest.fixture
 def settings(tmp_path: Path, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Settings of a site whose services talk through the running broker."""
+    """Settings of a site whose services use the running broker."""
     (tmp_path / "password").write_text("any", encoding="ascii")
     monkeypatch.setenv("WVR_HEARTBEAT", str(tmp_path / "heartbeat"))
     return Settings(data=tmp_path / "data", secrets=tmp_path, broker=Broker(port=mosquitto.port))

@@ -11,10 +11,10 @@ Value = TypeVar("Value")
 
 
 def wait_for(condition: Callable[[], Value], seconds: float = 20.0, what: str = "", pause: float = 0.05) -> Value:
-    """What the condition gives as soon as it is true; fails after the limit."""
-    never = threading.Event()
-    until = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < until, f"not within {seconds} s: {what or condition}"
-        never.wait(pause)
-    return found
+    """Return the condition's value as soon as it is true; fail after the limit."""
+    timer = threading.Event()
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition}"
+        timer.wait(pause)
+    return value

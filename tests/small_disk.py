@@ -1,4 +1,4 @@
-"""Disks that are quickly full."""
+"""Small disks, to fill them in tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 @contextmanager
 def mount_small_disk(folder: Path, limits: str) -> Iterator[Path]:
-    """Mounts a tmpfs with these limits, "size=2m" or "nr_inodes=200"; skips the test where that isn't allowed."""
+    """Mount a tmpfs with limits such as "size=2m" or "nr_inodes=200"; skip the test if that is not allowed."""
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", limits, "tmpfs", str(folder)]
     try:

@@ -1,4 +1,4 @@
-"""Messages for tests, with all but the telling fields filled in."""
+"""Messages for tests, with defaults for most fields."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NORMAL = Check(0, 0.1, 1.0)
 
 
 def minute_at(minutes: float) -> datetime:
-    """So many minutes after START, Monday 2026-11-23 23:00 in Korea."""
+    """Return START, Monday 2026-11-23 23:00 in Korea, plus minutes."""
     return START + timedelta(minutes=minutes)
 
 
@@ -58,7 +58,7 @@ def tick(minute: float) -> Tick:
 
 
 def prediction(minute: float = 0, sensor: str = "001", model: str = "profile") -> Prediction:
-    """Flow rate k and pressure 4 at k hours ahead."""
+    """Return a prediction with flow rate k (m³/h) at k hours ahead and pressure 4 (bar)."""
     flow = Forecast(model, *(tuple(float(k) + shift for k in range(169)) for shift in (-1, 0, 1)))
     pressure = Forecast(model, (3.5,) * 169, (4.0,) * 169, (4.5,) * 169)
     return Prediction(site="site1", sensor=sensor, issued_at=minute_at(minute), flow_rate=flow, pressure=pressure)

@@ -1,4 +1,4 @@
-"""Who may import what: the table of docs/explanation/architecture.md. Every file of the product is checked."""
+"""Allowed imports of every file, as in the table of docs/explanation/architecture.md."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ALLOWED_LAYERS = {
     "shared/store": {"shared.store", "shared.contract", "shared.domain", "shared.runtime"},
     "shared/models": {"shared.models", "shared.contract", "shared.domain", "shared.runtime"},
 }
-"""Folder to the packages of ours that it may import."""
+"""Folder to the packages of WVR that it may import."""
 FILES = {
     path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
     for folder in ("shared", "services", "cli")
@@ -53,21 +53,21 @@ def imported(tree: ast.AST) -> Iterator[str]:
 
 
 def is_pure(name: str) -> bool:
-    """Return whether a file must know neither clock nor effects: the domain and each service's logic."""
+    """Return whether a file may use neither clock nor I/O: the domain and each service's logic."""
     return name.startswith("shared/domain/") or (name.startswith("services/") and Path(name).name == "service.py")
 
 
-def test_a_package_is_imported_only_where_it_belongs() -> None:
-    wrong = [
+def test_packages_are_imported_only_where_allowed() -> None:
+    violations = [
         f"{name} imports {module}"
         for name, tree in FILES.items()
         for module in imported(tree)
         if not name.startswith(ALLOWED_FOLDERS.get(module.split(".")[0], ("",)))
     ]
-    assert wrong == []
+    assert violations == []
 
 
-def test_services_and_domain_know_neither_clock_nor_effects() -> None:
+def test_services_and_domain_use_neither_clock_nor_io() -> None:
     forbidden = {*ALLOWED_FOLDERS, "time", "os", "subprocess", "shared.store"} - {"holidays"}
     for name, tree in FILES.items():
         if is_pure(name):
@@ -92,7 +92,7 @@ def test_each_layer_imports_only_the_layers_below_it() -> None:
             assert {package for package in packages if not package.startswith("shared.")} <= {service}, name
 
 
-def test_no_file_that_can_carry_code_is_loaded() -> None:
+def test_no_file_that_can_contain_code_is_loaded() -> None:
     """scaler.joblib and model.keras are for people; WVR reads manifest.json, and model.tflite after its checksum."""
     for name, tree in FILES.items():
         assert {module.split(".")[0] for module in imported(tree)} & CODE_FORMATS == set(), name

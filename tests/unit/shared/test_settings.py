@@ -1,4 +1,4 @@
-"""A wrong setting is an error that names file, line and key."""
+"""An invalid setting is an error that names file, line and key."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from cli.bootstrap import ROOT
 from shared.settings import Range, Sensor, SettingsError, Store, load_settings
 
 
-def wrong(path: Path, text: str) -> str:
-    """What load_settings says of a text."""
+def load_error(path: Path, text: str) -> str:
+    """Return the error of load_settings for a text."""
     path.write_text(text, encoding="utf-8")
     with pytest.raises(SettingsError) as error:
         load_settings(path)
@@ -19,7 +19,7 @@ def wrong(path: Path, text: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("text", "place"),
+    ("text", "message"),
     [
         ('[site]\nname = "a"\nnmae = "b"', ":3: site.nmae: unknown setting"),
         ('[site]\ncountry = "XX"', ":2: site.country: no public holidays are known for 'XX'"),
@@ -35,13 +35,13 @@ def wrong(path: Path, text: str) -> str:
         ("[reporter]\nhorizons_hours = [24, 200]", ":2: reporter.horizons_hours."),
     ],
 )
-def test_an_error_names_file_line_and_key(tmp_path: Path, text: str, place: str) -> None:
-    assert f"site.toml{place}" in wrong(tmp_path / "site.toml", text)
+def test_invalid_setting_is_reported_with_file_line_and_key(tmp_path: Path, text: str, message: str) -> None:
+    assert f"site.toml{message}" in load_error(tmp_path / "site.toml", text)
 
 
-def test_an_error_in_the_environment_names_the_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_variable_is_reported_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WVR_BROKER__PORT", "a")
-    assert wrong(tmp_path / "site.toml", "").startswith("environment: WVR_BROKER__PORT: ")
+    assert load_error(tmp_path / "site.toml", "").startswith("environment: WVR_BROKER__PORT: ")
 
 
 def test_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +50,7 @@ def test_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.Monk
     assert load_settings(tmp_path / "site.toml").site.name == "environment"
 
 
-def test_the_environment_sets_lists_and_single_keys_of_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_sets_lists_and_single_keys_of_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = '[sensors.001.pressure]\nmin = 0.5\nmax = 10.0\n[store]\nretention_days = 400\n[site]\nname = "file"\n'
     (tmp_path / "site.toml").write_text(text)
     monkeypatch.setenv("WVR_SENSORS__001__PRESSURE__MAX", "16")
@@ -69,9 +69,9 @@ def test_the_environment_sets_lists_and_single_keys_of_tables(tmp_path: Path, mo
 def test_invalid_list_or_key_in_the_environment_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WVR_STORE__HORIZONS", "[1, 24")
     monkeypatch.setenv("WVR_SITE__NMAE", "x")
-    told = wrong(tmp_path / "site.toml", "").splitlines()
-    assert sorted(line.split(": ")[1] for line in told) == ["WVR_SITE__NMAE", "WVR_STORE__HORIZONS"]
-    assert [line for line in told if "write it as JSON" in line] == [line for line in told if "HORIZONS" in line]
+    lines = load_error(tmp_path / "site.toml", "").splitlines()
+    assert sorted(line.split(": ")[1] for line in lines) == ["WVR_SITE__NMAE", "WVR_STORE__HORIZONS"]
+    assert [line for line in lines if "write it as JSON" in line] == [line for line in lines if "HORIZONS" in line]
 
 
 def test_missing_settings_file_is_an_error(tmp_path: Path) -> None:
@@ -79,6 +79,6 @@ def test_missing_settings_file_is_an_error(tmp_path: Path) -> None:
         load_settings(tmp_path / "none.toml")
 
 
-def test_the_site_toml_of_the_project_holds_the_defaults(tmp_path: Path) -> None:
+def test_site_toml_of_the_project_has_the_defaults(tmp_path: Path) -> None:
     (tmp_path / "empty.toml").write_text("", encoding="utf-8")
     assert load_settings(ROOT / "site.toml") == load_settings(tmp_path / "empty.toml")

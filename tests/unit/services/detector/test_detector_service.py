@@ -229,6 +229,7 @@ def test_import_triggers_calibration() -> None:
     detector = make_detector(history)
     done = Progress(site="site1", at=MONDAY, job="import", step=5, of=5, eta=None, text=NO_TEXT)
     assert [type(message) for message in detector.handle(done)] == [Criteria]
+    assert list(detector.handle(done)) == []
 
 
 def test_open_anomaly_can_be_acknowledged() -> None:

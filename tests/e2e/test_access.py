@@ -30,7 +30,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
         try:
             started = site.wvr("up", "--local")
             assert started.returncode == 0, started.stdout + started.stderr
-            assert f"TLS      127.0.0.1:{site.tls_port}, certified until" in started.stdout
+            assert f"TLS      127.0.0.1:{site.tls_port}, certificate valid until" in started.stdout
             yield site
         finally:
             site.wvr("down")

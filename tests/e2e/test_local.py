@@ -68,7 +68,7 @@ def test_a_running_site_is_backed_up(local_site: RunningSite) -> None:
     made = local_site.wvr("backup")
     assert made.returncode == 0, made.stderr
     (backup,) = (local_site.data / "backup").glob("wvr-*.db")
-    assert f"backup/{backup.name} created and verified" in made.stdout
+    assert f"backup/{backup.name} is complete and valid" in made.stdout
 
 
 def test_doctor_finds_nothing_wrong_on_a_running_site(local_site: RunningSite) -> None:

@@ -63,7 +63,7 @@ def test_running_site_is_restored_without_loss(fed: FedSite, tmp_path: Path) -> 
 
     restored = fed.site.wvr("restore", str(backup))
     assert restored.returncode == 0, restored.stdout + restored.stderr
-    assert "forecaster, detector, reporter, db_writer stop" in restored.stdout
+    assert "stopping forecaster, detector, reporter, db_writer" in restored.stdout
     assert "older.db" in restored.stdout
     site_assertions.assert_all_services_healthy(fed.site)
     fed.feed(5)

@@ -87,7 +87,7 @@ def test_a_foreign_lock_is_named_and_nothing_is_lost(fed: FedSite) -> None:
         assert editor.stdout
         assert editor.stdout.readline() == "holds\n"
         fed.feed(5)
-        named = f"the database is locked by another program: {Path(sys.executable).name[:15]} (process {editor.pid})"
+        named = f"wvr.db is locked by another program: {Path(sys.executable).name[:15]} (process {editor.pid})"
         wait_for(lambda: any(named in note for note in notes(viewer, "db_writer")), 30, f"a status says: {named}")
         assert named in (fed.site.data / "log/db_writer.log").read_text(encoding="utf-8")
         for _ in range(3):

@@ -204,11 +204,11 @@ class LearnedDetector:
     that ends with the first minute of a day gives the criteria that a running detector learns at that midnight.
     """
 
-    def __init__(self, series: Series) -> None:
+    def __init__(self, series: Series, settings: Settings | None = None) -> None:
         self._series, self.forecaster = series, FakeForecaster()
         self._predictions = list(self.forecaster.follow(series))
         self._history = FakeHistory([], self._predictions, earlier=series)
-        self.detector = make_detector(self._history)
+        self.detector = make_detector(self._history, settings)
         self._criteria = [message for message in self.detector.start() if isinstance(message, Criteria)]
 
     def copy(self) -> tuple[Detector, FakeForecaster]:

@@ -6,7 +6,7 @@ import argparse
 
 from cli.bootstrap import ROOT
 from cli.broker_client import Operator
-from cli.reference import anomaly_kinds_page, commands_page, settings_page, topics_page
+from cli.reference import anomaly_kinds_page, commands_page, settings_page, status_codes_page, topics_page
 from services.db_writer.service import DbWriter
 from services.detector.service import Detector
 from services.forecaster.service import Forecaster
@@ -29,6 +29,7 @@ def contents() -> dict[str, str]:
         "docs/reference/asyncapi.json": document(services),
         "docs/reference/commands.md": commands_page(),
         "docs/reference/settings.md": settings_page(),
+        "docs/reference/status-codes.md": status_codes_page(),
         "docs/reference/topics.md": topics_page(),
     }
 

@@ -1,3 +1,3 @@
 """The version of WVR and of its messages and files."""
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"

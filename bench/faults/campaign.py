@@ -27,9 +27,9 @@ class Campaign:
         self.readings = minutes * len(SENSORS)
 
     def run(self, pause: float) -> float:
-        """Writes the minutes to the followed file in as many portions as there are faults, a fault after each;
+        """Write the minutes to the followed file in as many portions as there are faults, with a fault after each.
 
-        returns the seconds that it took. All minutes are past ones.
+        All minutes are in the past. Return the seconds that it took.
         """
         began, portions = time.monotonic(), self._faults + 1
         for portion in range(portions):

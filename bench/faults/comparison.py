@@ -54,9 +54,10 @@ def _difference(key: str, found: str, wanted: str) -> str:
 
 
 def _rows(data: Path, table: str, last: datetime, folder: Path) -> dict[str, str]:
-    """Key to row. Of predictions those which both runs keep: issued up to the last reading, at the usual horizons;
+    """Return rows by key; of predictions those which both runs keep.
 
-    of scores those of the hours before it, since a replay ends with its last reading.
+    Predictions: issued up to the last reading, at the stored horizons. Scores: of the hours before it, since a replay
+    ends with its last reading.
     """
     out = folder / "export.csv"
     export(data / "wvr.db", table, out)

@@ -62,12 +62,12 @@ def fuzz(name: str, folder: Path, inputs: int, seed: int) -> tuple[str, ...]:
     began = time.monotonic()
     ended = subprocess.run(command, capture_output=True, check=False)
     took = time.monotonic() - began
-    said = ended.stderr.decode("utf-8", "replace")
+    stderr = ended.stderr.decode("utf-8", "replace")
     finding = ended.returncode != 0
     if finding:
-        print(f"{name}: {ended.stdout.decode('utf-8', 'replace')[-3000:]}\n{said[-3000:]}", file=sys.stderr)
-    done = _newest(r"stat::number_of_executed_units:\s+(\d+)", said)
-    edges, peak = _newest(r"\bcov: (\d+)", said), _newest(r"stat::peak_rss_mb:\s+(\d+)", said)
+        print(f"{name}: {ended.stdout.decode('utf-8', 'replace')[-3000:]}\n{stderr[-3000:]}", file=sys.stderr)
+    done = _newest(r"stat::number_of_executed_units:\s+(\d+)", stderr)
+    edges, peak = _newest(r"\bcov: (\d+)", stderr), _newest(r"stat::peak_rss_mb:\s+(\d+)", stderr)
     row = (name, f"{done:,}", f"{done / took:,.0f}", str(edges), str(int(finding)), str(peak))
     print(" | ".join(row), flush=True)
     return row

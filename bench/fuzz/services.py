@@ -43,15 +43,15 @@ class ValidatingBus:
     """The side of the broker that checks what is said."""
 
     def __init__(self) -> None:
-        self.said: list[Message] = []
+        self.messages: list[Message] = []
 
     def open(self, service: Service, while_disconnected: Callable[[], None] = ...) -> None: ...
     def receive(self, max_messages: int, wait_seconds: float) -> list[Delivery]:  # noqa: ARG002
         return []
 
-    def publish(self, said: Message) -> None:
-        encode(said)
-        self.said.append(said)
+    def publish(self, message: Message) -> None:
+        encode(message)
+        self.messages.append(message)
 
     def confirm(self) -> None: ...
     def heartbeat(self, problems: Sequence[Problem]) -> None: ...
@@ -69,10 +69,10 @@ class ServiceHarness:
     def process(self, items: Sequence[Message | Measurement | BadLine]) -> list[Message]:
         """What was said; fails when a handler did."""
         process_batch(self.service, self.bus, [Delivery(item, lambda: None) for item in items if self._admitted(item)])
-        said, self.bus.said = self.bus.said, []
-        for one in said:
+        messages, self.bus.messages = self.bus.messages, []
+        for one in messages:
             assert not (isinstance(one, Rejected) and one.source.startswith(self.service.name)), one
-        return said
+        return messages
 
     def _admitted(self, item: Message | Measurement | BadLine) -> bool:
         sensor = getattr(item, "sensor", None)

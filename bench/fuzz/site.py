@@ -15,13 +15,13 @@ def open_target(_: str, folder: Path) -> FuzzInput:
 
     def take(data: bytes) -> None:
         file.write_bytes(data)
-        said = ""
+        error_text = ""
         try:
             assert load_settings(file).zone.key
         except SettingsError as error:
-            said = str(error)
-        assert not said or said.startswith(f"{file}:")
-        assert len(said) < 100_000
+            error_text = str(error)
+        assert not error_text or error_text.startswith(f"{file}:")
+        assert len(error_text) < 100_000
 
     return take
 

@@ -1,4 +1,4 @@
-"""The broker's access list: each service may only say what it produces and hear what it consumes."""
+"""The broker's access list: each service may publish only what it produces and receive only what it consumes."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from shared.contract.messages import Message, Rejected, Response, Status, Stored
 from shared.contract.service import Service
 from shared.contract.topics import PREFIX, subscription_filters, topic_filter
 
-HEADER = "# Generated from what the services consume and produce; write it again with: ./wvr contract\n"
+HEADER = "# Generated from the declarations of the services by: ./wvr contract\n"
 ALL_TOPICS = PREFIX.format(site="+") + "#"
 DOCTOR_TOPICS = "health/doctor"
-"""Below it `./wvr doctor` talks to itself."""
+"""`./wvr doctor` publishes and receives below this topic."""
 EXTRA_RULES = {
     "operator": [f"read {topic_filter(Stored)}", f"readwrite {DOCTOR_TOPICS}/#", "read $SYS/broker/#"],
     "viewer": [f"read {ALL_TOPICS}"],
     "broker": ["readwrite health/broker"],
 }
-"""What users may do besides what a service of their name declares."""
+"""Rights of users besides the declarations of the service of their name."""
 
 
 def access_list(services: Mapping[str, type[Service]]) -> str:
-    """The text of broker/acl; users that aren't named may do nothing."""
+    """Return the text of broker/acl; users without a paragraph have no rights."""
     users = {name: _service(name, service) for name, service in services.items()}
     for user, rules in EXTRA_RULES.items():
         users[user] = [*users.get(user, []), *rules]
@@ -30,9 +30,9 @@ def access_list(services: Mapping[str, type[Service]]) -> str:
 
 def _service(name: str, service: type[Service]) -> list[str]:
     own = topic_filter(Status, name=name)
-    told = [topic for kind in service.produces for topic in _published_topics(kind, service.commands)]
-    heard = subscription_filters(service.consumes, service.commands)
-    return [*_rules("write", [*told, topic_filter(Rejected)]), *_rules("read", heard), f"readwrite {own}"]
+    published = [topic for kind in service.produces for topic in _published_topics(kind, service.commands)]
+    received = subscription_filters(service.consumes, service.commands)
+    return [*_rules("write", [*published, topic_filter(Rejected)]), *_rules("read", received), f"readwrite {own}"]
 
 
 def _published_topics(kind: type[Message], commands: Iterable[str]) -> list[str]:

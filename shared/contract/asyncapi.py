@@ -1,4 +1,4 @@
-"""docs/reference/asyncapi.json: the contract as AsyncAPI 3, made from the message classes and what services declare."""
+"""The contract as AsyncAPI 3, generated from the message classes and the declarations of the services."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from shared.version import VERSION
 
 
 def document(services: Mapping[str, type[Service]]) -> str:
-    """The AsyncAPI 3 document as JSON text."""
+    """Return the AsyncAPI 3 document as JSON text."""
     content = {
         "asyncapi": "3.0.0",
         "info": {
@@ -75,7 +75,7 @@ def _components() -> dict[str, Any]:
 
 
 def _notes() -> Iterator[tuple[str, str, dict[str, str]]]:
-    """(class, field, what its source says of it): the docstring below the field, and the unit of its type."""
+    """Yield class, field, and the docstring below the field with the unit of its type."""
     units = {
         name: part.unit
         for name, kind in vars(declared).items()

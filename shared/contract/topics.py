@@ -1,4 +1,4 @@
-"""Where each message lives: `wvr/v1/{site}/…`."""
+"""Topics of the messages: `wvr/v1/{site}/…`."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ _FIELD = re.compile(r"\{(\w+)\}")
 
 
 def topic_of(message: Message) -> str:
-    """The topic that a message is published on."""
+    """Return the topic of a message."""
     return PREFIX.format(site=message.site) + _FIELD.sub(lambda field: str(getattr(message, field[1])), message.topic)
 
 
 def topic_filter(kind: type[Message], site: str = "+", **known: str) -> str:
-    """The MQTT filter that matches every message of a kind; fields that aren't known become `+`."""
+    """Return the MQTT filter that matches every message of a kind; unknown fields become `+`."""
     return PREFIX.format(site=site) + _FIELD.sub(lambda field: known.get(field[1], "+"), kind.topic)
 
 
 def subscription_filters(consumes: Iterable[type[Message]], commands: Iterable[str], site: str = "+") -> list[str]:
-    """The filters a service subscribes to; of commands only those that it owns."""
+    """Return the filters that a service subscribes to; of commands only those that it handles."""
     plain = [topic_filter(kind, site) for kind in consumes if kind is not Command]
     return plain + [topic_filter(Command, site, name=name) for name in commands]
 
 
 @lru_cache(4096)
 def message_type_of(topic: str) -> type[Message] | None:
-    """The message class of a topic; None for a topic that isn't ours."""
+    """Return the message class of a topic, or None for a topic of others."""
     return next((kind for kind, pattern in _PATTERNS.items() if pattern.fullmatch(topic)), None)
 
 

@@ -59,7 +59,7 @@ class MqttBus:
         stored: Callable[[], Iterable[str]] = tuple,
         round_seconds: float = ROUND_SECONDS,
     ) -> None:
-        """`stored` returns the sensors with stored readings."""
+        """Make the bus of a service; `stored` returns the sensors with stored readings."""
         self._settings, self._name = settings, name
         self._registry, self._rejections = SensorRegistry(settings.sensors, stored), RejectionLimiter()
         self._introducing_types: tuple[type[Message], ...] = ()

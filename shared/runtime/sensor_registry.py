@@ -14,7 +14,7 @@ class SensorRegistry:
     """The sensors in site.toml; without any, the stored sensors and the first new ones, MAX_SENSORS in total."""
 
     def __init__(self, named: Collection[str] = (), stored: Callable[[], Iterable[str]] = tuple) -> None:
-        """`stored` returns the sensors with stored readings; it may raise Unavailable."""
+        """Make a registry; `stored` returns the sensors with stored readings and may raise Unavailable."""
         self._named, self._stored = bool(named), stored
         self._known = set(named)
 

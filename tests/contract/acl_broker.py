@@ -16,7 +16,7 @@ from tests.e2e.running_site import RunningSite
 from tests.polling import wait_for
 
 OBSERVER = "judge"
-"""Exists in tests only, and may do everything: says what nobody may say, hears what passed."""
+"""User of the tests that may publish and receive everything."""
 
 
 @contextmanager

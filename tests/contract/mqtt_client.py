@@ -33,7 +33,7 @@ class MqttClient:
         client.on_subscribe = client.on_unsubscribe = lambda _, __, mid, *___: self._rounds.add(mid)
 
     def publish(self, topics: Iterable[str], payload: str, qos: int = 1, retain: bool = False) -> set[str]:
-        """Publishes on each topic; where the broker said yes (with qos 0 it says nothing)."""
+        """Publish on each topic; return the topics that the broker accepted (with QoS 0 it does not answer)."""
         sent = {self._client.publish(topic, payload, qos, retain).mid: topic for topic in topics}
         if qos:
             wait_for(lambda: sent.keys() <= self._answers.keys(), what=f"answers to {payload}")

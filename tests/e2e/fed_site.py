@@ -85,4 +85,4 @@ def flow_rate(number: int) -> float:
 
 def notes(viewer: Listener, service: str) -> list[str]:
     """What a service's status has said."""
-    return [message["note"] for message in viewer.messages(f"service/{service}") if message["note"]]
+    return [message["note"]["en"] for message in viewer.messages(f"service/{service}") if message["note"]["en"]]

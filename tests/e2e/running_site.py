@@ -88,8 +88,8 @@ class RunningSite:
         """Process id of a service of a local site; 0 while it doesn't run."""
         conf = self.data / "run/supervisord.conf"
         ctl = Path(sys.executable).with_name("supervisorctl")
-        said = self.run(str(ctl), "-c", str(conf), "pid", service).stdout.strip()
-        return int(said) if said.isdecimal() else 0
+        output = self.run(str(ctl), "-c", str(conf), "pid", service).stdout.strip()
+        return int(output) if output.isdecimal() else 0
 
     def password(self, user: str) -> str:
         """A broker user's password."""
@@ -103,7 +103,7 @@ def simulated(days: int) -> str:
 
 @dataclass
 class Listener:
-    """A broker user who remembers what was said on each topic."""
+    """A broker user who remembers what was output on each topic."""
 
     client: mqtt.Client
     heard: list[tuple[str, bytes]] = field(default_factory=list)

@@ -45,9 +45,9 @@ def assert_services_publish_only_their_own(site: RunningSite) -> None:
 
 def assert_broker_keeps_messages_over_restart(site: RunningSite) -> None:
     """`./wvr doctor --deep` restarts the broker, finds what it must have kept, and every service comes back."""
-    said = site.wvr("doctor", "--deep").stdout
-    assert "kept a retained message and a queued one over a restart" in said, said
-    assert "6 services reconnected after the broker's restart" in said, said
+    output = site.wvr("doctor", "--deep").stdout
+    assert "kept a retained message and a queued one over a restart" in output, output
+    assert "6 services reconnected after the broker's restart" in output, output
 
 
 def has_both_models(site: RunningSite) -> bool:

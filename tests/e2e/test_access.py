@@ -30,7 +30,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
         try:
             started = site.wvr("up", "--local")
             assert started.returncode == 0, started.stdout + started.stderr
-            assert f"TLS      127.0.0.1:{site.tls_port}, certified until" in started.stdout
+            assert f"TLS      127.0.0.1:{site.tls_port}, certificate valid until" in started.stdout
             yield site
         finally:
             site.wvr("down")
@@ -70,8 +70,8 @@ def test_no_password_is_anywhere_but_in_its_owners_folder(site: RunningSite) -> 
     for user, password in (("viewer", "wrong"), ("operator", known["viewer"]), (known["reporter"], known["ingest"])):
         with pytest.raises(PermissionError), connected(site, user, password):
             pass
-    said = [site.wvr(*command.split()) for command in ("up", "status", "doctor", "logs", "logs broker", "validate")]
-    output = "".join(one.stdout + one.stderr for one in said)
+    runs = [site.wvr(*command.split()) for command in ("up", "status", "doctor", "logs", "logs broker", "validate")]
+    output = "".join(one.stdout + one.stderr for one in runs)
     assert not [user for user, password in known.items() if password in output]
     own = {f"secrets/{user}/password" for user in USERS} | {"secrets/viewer/mosquitto_sub"}
     broker = {"run/broker/password", "run/broker/mosquitto_rr"}

@@ -90,13 +90,13 @@ def test_containers_have_minimal_mounts(compose_site: RunningSite, service: str)
 
 @pytest.mark.parametrize("service", ["broker", *SERVICES])
 def test_container_cannot_write_outside_data(compose_site: RunningSite, service: str) -> None:
-    said = compose_site.compose("exec", "-T", service, "sh", "-c", PROBE)
-    status = dict(line.split(":", 1) for line in said.splitlines() if ":" in line)
+    output = compose_site.compose("exec", "-T", service, "sh", "-c", PROBE)
+    status = dict(line.split(":", 1) for line in output.splitlines() if ":" in line)
     assert all(int(user) > 0 for user in status["Uid"].split())
     assert all(int(group) > 0 for group in status["Gid"].split())
     assert {int(status[f"Cap{kind}"], 16) for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {0}
     assert int(status["NoNewPrivs"]) == 1
-    assert [line for line in said.splitlines() if line.startswith("could")] == ["could write /tmp"]
+    assert [line for line in output.splitlines() if line.startswith("could")] == ["could write /tmp"]
 
 
 def test_no_password_is_in_what_docker_shows(compose_site: RunningSite) -> None:
@@ -140,8 +140,8 @@ def test_a_restarted_trainer_trains_and_alert_misses_no_minute(compose_site: Run
         compose_site.compose("restart", "trainer")
 
         def training() -> list[dict[str, Any]]:
-            said = [one for one in viewer.messages("progress") if one["job"] == "training"]
-            return [one for one in said if datetime.fromisoformat(one["at"]) >= restarted]
+            output = [one for one in viewer.messages("progress") if one["job"] == "training"]
+            return [one for one in output if datetime.fromisoformat(one["at"]) >= restarted]
 
         wait_for(lambda: any(0 < one["step"] < one["of"] for one in training()), 300, "progress of a training")
         wait_for(lambda: any(0 < one["step"] == one["of"] for one in training()), 600, "the end of the training")

@@ -41,7 +41,7 @@ def with_tls(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def start(site: RunningSite) -> tuple[int, str]:
-    """Exit code of a start of the broker, and what init said."""
+    """Exit code of a start of the broker, and what init output."""
     code = site.run("docker", "compose", "--project-directory", str(ROOT), "up", "--wait", "broker").returncode
     return code, site.compose("logs", "--no-log-prefix", "init")
 
@@ -53,8 +53,8 @@ def test_the_viewer_comes_in_by_tls_and_plain_stays_on_loopback(
     monkeypatch.setenv("WVR_BIND", "0.0.0.0")
     authority = tmp_path / "ca.crt"
     authority.write_bytes((folder(site.data) / "ca.crt").read_bytes())
-    code, said = start(site)
-    assert code == 0, said
+    code, output = start(site)
+    assert code == 0, output
     with connected(site, "viewer", authority=authority) as viewer:
         viewer.subscribe("#")
     with pytest.raises(PermissionError), connected(site, "viewer", "wrong", authority=authority):
@@ -70,16 +70,16 @@ def test_the_viewer_comes_in_by_tls_and_plain_stays_on_loopback(
 @pytest.mark.usefixtures("with_tls")
 def test_invalid_certificate_prevents_a_start(site: RunningSite) -> None:
     (folder(site.data) / "server.key").write_text("water", encoding="ascii")
-    code, said = start(site)
+    code, output = start(site)
     assert code
-    assert "/data/secrets/tls/server.key: holds no key in PEM" in said
+    assert "/data/secrets/tls/server.key: holds no key in PEM" in output
     assert not site.listens()
 
 
 def test_certificates_without_a_tls_port_prevent_a_start(site: RunningSite) -> None:
-    code, said = start(site)
+    code, output = start(site)
     assert code
-    assert "docker-compose.tls.yml must be used together" in said
+    assert "docker-compose.tls.yml must be used together" in output
     assert not site.listens()
 
 

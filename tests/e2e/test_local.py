@@ -30,9 +30,9 @@ def test_viewer_may_publish_nothing(local_site: RunningSite) -> None:
 
 
 def test_no_password_is_shown(local_site: RunningSite) -> None:
-    said = local_site.wvr("up").stdout
-    assert f"{local_site.data}/secrets/viewer/password" in said
-    assert not any(local_site.password(user) in said for user in ("viewer", "operator"))
+    output = local_site.wvr("up").stdout
+    assert f"{local_site.data}/secrets/viewer/password" in output
+    assert not any(local_site.password(user) in output for user in ("viewer", "operator"))
 
 
 def test_killed_process_is_restarted(local_site: RunningSite) -> None:
@@ -60,7 +60,7 @@ def test_service_without_messages_restarts_within_a_minute(local_site: RunningSi
     finally:
         rights.write_text(whole, encoding="ascii")
         os.kill(local_site.process("broker"), signal.SIGHUP)
-    assert "hears nothing through the broker: ending" in local_site.wvr("logs", "detector").stdout
+    assert "nothing received from the broker" in local_site.wvr("logs", "detector").stdout
     wait_for(lambda: local_site.wvr("status").returncode == 0, 60, "all is healthy again")
 
 
@@ -68,14 +68,14 @@ def test_a_running_site_is_backed_up(local_site: RunningSite) -> None:
     made = local_site.wvr("backup")
     assert made.returncode == 0, made.stderr
     (backup,) = (local_site.data / "backup").glob("wvr-*.db")
-    assert f"backup/{backup.name} created and verified" in made.stdout
+    assert f"backup/{backup.name} is complete and valid" in made.stdout
 
 
 def test_doctor_finds_nothing_wrong_on_a_running_site(local_site: RunningSite) -> None:
-    said = local_site.wvr("doctor").stdout
-    assert "wvr.db passed the integrity check" in said
-    assert "accepts the operator" in said
-    assert "db_writer is online" in said
+    output = local_site.wvr("doctor").stdout
+    assert "wvr.db passed the integrity check" in output
+    assert "accepts the operator" in output
+    assert "db_writer is online" in output
 
 
 def test_broker_keeps_its_messages_over_a_restart(local_site: RunningSite) -> None:

@@ -55,15 +55,15 @@ def test_running_site_is_restored_without_loss(fed: FedSite, tmp_path: Path) -> 
     with closing(sqlite3.connect(backup)) as database, database:
         for table in ("REAL_VAL_TB", "OUTLIER_VAL_TB"):
             database.execute(f"DELETE FROM {table} WHERE at >= ? AND at < ?", (first, last))
-    # Nor does ingest say again what it has said within the last two minutes: it is a new one.
-    told = fed.site.process("ingest")
-    os.kill(told, signal.SIGKILL)
-    wait_for(lambda: fed.site.process("ingest") not in (0, told), 30, "ingest runs again")
+    # A new process: ingest publishes again what the broker confirmed within the last two minutes.
+    process = fed.site.process("ingest")
+    os.kill(process, signal.SIGKILL)
+    wait_for(lambda: fed.site.process("ingest") not in (0, process), 30, "ingest runs again")
     wait_for(lambda: fed.site.wvr("status").returncode == 0, 60, "all is healthy again")
 
     restored = fed.site.wvr("restore", str(backup))
     assert restored.returncode == 0, restored.stdout + restored.stderr
-    assert "forecaster, detector, reporter, db_writer stop" in restored.stdout
+    assert "stopping forecaster, detector, reporter, db_writer" in restored.stdout
     assert "older.db" in restored.stdout
     site_assertions.assert_all_services_healthy(fed.site)
     fed.feed(5)
@@ -87,7 +87,7 @@ def test_a_foreign_lock_is_named_and_nothing_is_lost(fed: FedSite) -> None:
         assert editor.stdout
         assert editor.stdout.readline() == "holds\n"
         fed.feed(5)
-        named = f"the database is locked by another program: {Path(sys.executable).name[:15]} (process {editor.pid})"
+        named = f"wvr.db is locked by another program: {Path(sys.executable).name[:15]} (process {editor.pid})"
         wait_for(lambda: any(named in note for note in notes(viewer, "db_writer")), 30, f"a status says: {named}")
         assert named in (fed.site.data / "log/db_writer.log").read_text(encoding="utf-8")
         for _ in range(3):

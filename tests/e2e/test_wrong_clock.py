@@ -49,11 +49,11 @@ def library() -> str:
 
 
 class Machine:
-    """A machine whose clock a file sets; it remembers what its feed has said."""
+    """A machine whose clock a file sets; it remembers what its feed has output."""
 
     def __init__(self, folder: Path, library: str) -> None:
         self._folder, self._library, self._clock = folder, library, folder / "clock"
-        self._said = folder / "said"
+        self._output = folder / "said"
 
     def set_clock(self, offset: str) -> None:
         beside = self._folder / "clock.new"
@@ -69,9 +69,9 @@ class Machine:
             "FAKETIME_NO_CACHE": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
-        with self._said.open("ab") as said:
+        with self._output.open("ab") as output:
             command = [sys.executable, "-c", PROGRAM, str(self._folder / "tick")]
-            process = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=said)
+            process = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=output)
             try:
                 yield
             finally:
@@ -79,7 +79,7 @@ class Machine:
                 process.wait()
 
     def times(self, kind: str) -> list[datetime]:
-        lines = [line.split() for line in self._said.read_text(encoding="ascii").splitlines()]
+        lines = [line.split() for line in self._output.read_text(encoding="ascii").splitlines()]
         return [datetime.fromisoformat(line[1]) for line in lines if len(line) == 2 and line[0] == kind]
 
     def await_ticks(self, more: int) -> None:

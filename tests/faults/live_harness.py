@@ -72,7 +72,7 @@ class LiveHarness:
 
     def __init__(self, settings: Settings, start: datetime) -> None:
         self.settings, self._start, self.minutes = settings, start, 0
-        self.said: list[Measurement] = []
+        self.measurements: list[Measurement] = []
         site, zone, holidays = settings.site.name, settings.zone, make_calendar(settings.site.country)
         self._spool = Spool(settings.data / "spool", site, 2.0, 64)
         self._recorder: Recorder | None = None
@@ -97,9 +97,9 @@ class LiveHarness:
         """One minute after the other comes, is shown in alert.txt, and closes, after a while also if it isn't shown."""
         for flow_rate in flow_rates:
             at = self.now
-            self.said.append(Measurement("001", at, flow_rate, 4.0 - self.minutes % 13 / 50))
+            self.measurements.append(Measurement("001", at, flow_rate, 4.0 - self.minutes % 13 / 50))
             self.minutes += 1
-            self.actors["ingest"].items.append(self.said[-1])
+            self.actors["ingest"].items.append(self.measurements[-1])
             with suppress(AssertionError):
                 wait_for(lambda at=at: self._alert_tells_of(at), LONGEST, pause=0.005)  # type: ignore[misc]
             self.actors["ingest"].items.append(Tick(self.settings.site.name, at))
@@ -112,8 +112,8 @@ class LiveHarness:
         """Minutes come and close while nobody can be told of them."""
         items = self.actors["ingest"].items
         for flow_rate in flow_rates:
-            self.said.append(Measurement("001", self.now, flow_rate, 4.0 - self.minutes % 13 / 50))
-            items += self.said[-1], Tick(self.settings.site.name, self.now)
+            self.measurements.append(Measurement("001", self.now, flow_rate, 4.0 - self.minutes % 13 / 50))
+            items += self.measurements[-1], Tick(self.settings.site.name, self.now)
             self.minutes += 1
         wait_for(lambda: not items, 20, "ingest has read them")
 
@@ -148,9 +148,9 @@ class LiveHarness:
 
     def _reporter(self, _: MqttBus) -> Service:
         settings, wanted = self.settings, self.settings.reporter
-        owed = HistoryLookup(self._history(), settings.zone, wanted.outbox_days)
+        lookup = HistoryLookup(self._history(), settings.zone, wanted.outbox_days)
         folder = OutputFolder(settings.sensor_folder)
-        return Reporter(folder, settings.zone, wanted.horizons_hours, wanted.outbox_days, owed)
+        return Reporter(folder, settings.zone, wanted.horizons_hours, wanted.outbox_days, lookup)
 
     def _db_writer(self, _: MqttBus) -> Service:
         settings = self.settings
@@ -186,9 +186,9 @@ def blocks(settings: Settings) -> dict[str, str]:
 
 def undisturbed(stage: LiveHarness, folder: Path) -> Settings:
     """Settings of a replay of what was said on a stage."""
-    lines = (f"{one.at:%Y-%m-%d %H:%M},001,{one.flow_rate},{one.pressure}\n" for one in stage.said)
-    (folder / "said.csv").write_text("".join(lines), encoding="ascii")
+    lines = (f"{one.at:%Y-%m-%d %H:%M},001,{one.flow_rate},{one.pressure}\n" for one in stage.measurements)
+    (folder / "measurements.csv").write_text("".join(lines), encoding="ascii")
     settings = stage.settings.model_copy(update={"data": folder / "undisturbed"})
     settings.data.mkdir()
-    replay(folder / "said.csv", settings, [])
+    replay(folder / "measurements.csv", settings, [])
     return settings

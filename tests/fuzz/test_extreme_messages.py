@@ -120,7 +120,7 @@ def anomaly(sensor: str = "nobody") -> Anomaly:
     )
 
 
-def absurdities() -> list[Message]:
+def extreme_messages() -> list[Message]:
     """In an order that nobody would send them."""
     late, early = replace(reading(0), at=FIRST), replace(reading(1), at=LAST)
     unordered = tuple((minute_at(minute), 1e9, -1e9) for minute in (5, 3, 9, 3, -50_000))
@@ -179,16 +179,16 @@ def absurdities() -> list[Message]:
 @pytest.mark.parametrize("name", SERVICES)
 def test_extreme_messages_are_handled_in_any_order_in_time(name: str, tmp_path: Path) -> None:
     one = stage(name, tmp_path)
-    wanted = [
-        said
-        for said in absurdities()
-        if (said.name in one.service.commands if isinstance(said, Command) else type(said) in one.service.consumes)
+    consumed = [
+        item
+        for item in extreme_messages()
+        if (item.name in one.service.commands if isinstance(item, Command) else type(item) in one.service.consumes)
     ]
     began = time.monotonic()
-    one.process(wanted)
-    one.process(wanted[::-1])
-    for said in wanted:
-        one.process([said])
+    one.process(consumed)
+    one.process(consumed[::-1])
+    for item in consumed:
+        one.process([item])
     assert time.monotonic() - began < 30
 
 
@@ -205,10 +205,10 @@ def test_ten_thousand_new_names_are_not_ten_thousand_sensors(name: str, tmp_path
 
 def test_ingest_rejects_an_impossible_seq(tmp_path: Path) -> None:
     one = stage("ingest", tmp_path)
-    said = one.process(
+    messages = one.process(
         [Stored(site="site1", boot_id="001", seq=MAX_SEQ_JUMP + 1, at=minute_at(0), judged=-1, waiting=0)]
     )
-    assert [type(message) for message in said] == [Rejected]
+    assert [type(message) for message in messages] == [Rejected]
     assert one.service._spool.next == 0  # type: ignore[attr-defined]
 
 
@@ -216,8 +216,8 @@ def test_jump_to_the_year_2099_is_forecast_in_parts(tmp_path: Path) -> None:
     one = stage("forecaster", tmp_path)
     one.process([reading(0), reading(1), tick(1), tick(2)])
     for _ in range(10):
-        said = one.process([Tick("site1", LAST)])
-        assert len(said) <= MAX_HOURS_PER_TICK
+        messages = one.process([Tick("site1", LAST)])
+        assert len(messages) <= MAX_HOURS_PER_TICK
 
 
 def detector() -> Detector:
@@ -226,8 +226,8 @@ def detector() -> Detector:
 
 def post_of(one: Detector, messages: Iterable[Message]) -> tuple[SensorMonitor, int]:
     """The watch over sensor 001 after messages, and how many readings wait."""
-    for said in messages:
-        list(one.handle(said))
+    for item in messages:
+        list(one.handle(item))
     return one._queues["001"].monitor, len(one._queues["001"].pending)
 
 
@@ -315,16 +315,16 @@ def test_unordered_minutes_are_stored_each_once(tmp_path: Path) -> None:
 
 def test_prediction_of_an_unknown_sensor_is_rejected(tmp_path: Path) -> None:
     one = stage("detector", tmp_path)
-    said: Prediction = prediction(0, "nobody")
-    one.process([said, anomaly()])
+    message: Prediction = prediction(0, "nobody")
+    one.process([message, anomaly()])
     assert "nobody" not in str(one.service._service._posts)  # type: ignore[attr-defined]
 
 
 class FakeArchive(FakeHistory):
     """History with criteria that somebody has changed."""
 
-    def __init__(self, readings: list[Reading], said: Iterable[Message], found: Criteria) -> None:
-        super().__init__(readings, said)
+    def __init__(self, readings: list[Reading], messages: Iterable[Message], found: Criteria) -> None:
+        super().__init__(readings, messages)
         self._found = found
 
     def criteria(self, sensor: str) -> list[Criteria]:  # noqa: ARG002
@@ -334,8 +334,8 @@ class FakeArchive(FakeHistory):
 @pytest.mark.parametrize("change", ["no limits", "no curves", "zero spread", "short curve", "zero limit"])
 def test_edited_criteria_are_learned_again(change: str) -> None:
     readings = [*make_site(SHAPES["homes"], 4, seed=4).readings()]
-    said = list(replay(fresh_detector(), readings, FakeForecaster()))
-    learned = [one for one in said if isinstance(one, Criteria)][-1]
+    messages = list(replay(fresh_detector(), readings, FakeForecaster()))
+    learned = [one for one in messages if isinstance(one, Criteria)][-1]
     curves = {name: curve for name, curve in learned.profiles.items() if "spread" in name}
     changed = {
         "no limits": replace(learned, limits={"flow_rate.value.limit": 1.0}),
@@ -344,10 +344,10 @@ def test_edited_criteria_are_learned_again(change: str) -> None:
         "short curve": replace(learned, profiles=dict.fromkeys(curves, (1.0,))),
         "zero limit": replace(learned, limits=dict.fromkeys(learned.limits, 0.0)),
     }[change]
-    again = Detector(Settings(), FakeArchive(readings, said, changed))
-    owed = [one for one in again.start() if isinstance(one, Criteria)]
-    assert owed
-    assert owed[0].limits != changed.limits or owed[0].profiles != changed.profiles
+    again = Detector(Settings(), FakeArchive(readings, messages, changed))
+    recovered = [one for one in again.start() if isinstance(one, Criteria)]
+    assert recovered
+    assert recovered[0].limits != changed.limits or recovered[0].profiles != changed.profiles
     last = readings[-1]
     verdicts = list(again.handle(replace(last, at=last.at + timedelta(minutes=1), seq=last.seq + 1)))
     for _ in range(2):

@@ -231,8 +231,8 @@ def test_a_number_that_no_reading_has_is_not_taken_from_the_spool(number: int, t
     assert spool(tmp_path).next_seq == 1
 
 
-def reporter(folder: Path, owed: HistoryLookup | NullHistoryLookup | None = None) -> Reporter:
-    return Reporter(OutputFolder(folder), SEOUL, HOURS, 7, owed or NullHistoryLookup())
+def reporter(folder: Path, history: HistoryLookup | NullHistoryLookup | None = None) -> Reporter:
+    return Reporter(OutputFolder(folder), SEOUL, HOURS, 7, history or NullHistoryLookup())
 
 
 def goes_on(one: Reporter, folder: Path) -> bool:
@@ -268,12 +268,12 @@ def test_reporter_continues_after_any_file_content(content: bytes, tmp_path: Pat
 def test_server_txt_of_a_future_day_does_not_stop_the_reporter(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "wvr.db", SEOUL, (0, 24))
     recorder.write([reading(0), verdict(0)])
-    owed = HistoryLookup(History(tmp_path / "wvr.db", SEOUL, "site1"), SEOUL, 7)
+    history = HistoryLookup(History(tmp_path / "wvr.db", SEOUL, "site1"), SEOUL, 7)
     recorder.close()
-    assert owed.latest_minute() == "2026-11-24T23:00"
+    assert history.latest_minute() == "2026-11-24T23:00"
     for name in ("server.txt", "server.part.txt"):
         (tmp_path / name).write_text(OURS.replace("2026", "2098") * 10)
-    assert goes_on(reporter(tmp_path, owed), tmp_path)
+    assert goes_on(reporter(tmp_path, history), tmp_path)
 
 
 def test_reporter_reports_a_write_error_and_retries(tmp_path: Path) -> None:

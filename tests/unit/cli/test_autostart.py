@@ -31,11 +31,11 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_systemd_takes_the_unit(data: Path) -> None:
     file = data / autostart.UNIT
     file.write_text(autostart.render_unit(data), encoding="utf-8")
-    said = subprocess.run([str(ANALYZE), "verify", file], capture_output=True, text=True, check=False)
-    assert (said.returncode, said.stderr) == (0, "")
+    done = subprocess.run([str(ANALYZE), "verify", file], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
     file.write_text(autostart.render_unit(data).replace("OOMPolicy=", "OOMPolice="), encoding="utf-8")
-    said = subprocess.run([str(ANALYZE), "verify", file], capture_output=True, text=True, check=False)
-    assert "OOMPolice" in said.stderr
+    done = subprocess.run([str(ANALYZE), "verify", file], capture_output=True, text=True, check=False)
+    assert "OOMPolice" in done.stderr
 
 
 def test_the_unit_runs_as_the_owner_and_names_this_sites_files(data: Path) -> None:

@@ -38,9 +38,9 @@ def test_valid_site_has_nothing_wrong(
     monkeypatch.setattr(database, "MAX_BACKUP_AGE", timedelta(days=9999))
     monkeypatch.setattr(freshness, "MAX_CLOCK_AHEAD", 10**9)
     assert doctor.main([]) == 0
-    said = capsys.readouterr().out
-    assert "wvr.db passed the integrity check" in said
-    assert "everything is in order" in said
+    output = capsys.readouterr().out
+    assert "wvr.db passed the integrity check" in output
+    assert "everything is in order" in output
 
 
 def test_a_missing_folder_and_a_small_disk(site: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,8 +130,8 @@ def test_a_sensor_of_site_toml_that_never_reported(site: Settings) -> None:
 
 
 def test_how_old_verdicts_are(site: Settings) -> None:
-    said = "\n".join(one.what for one in freshness.check(site, minute_at(12), running=True))
-    assert "verdicts keep up with the readings, newest 3 minutes ago" in said
+    output = "\n".join(one.what for one in freshness.check(site, minute_at(12), running=True))
+    assert "verdicts keep up with the readings, newest 3 minutes ago" in output
 
 
 def test_a_database_of_a_newer_version(site: Settings) -> None:
@@ -189,8 +189,8 @@ def test_somebody_elses_data_folder(foreign_site: Settings, monkeypatch: pytest.
     monkeypatch.setattr(services, "is_running", lambda _: False)
     assert not wrongs(doctor.run_checks(foreign_site))
     with somebody_else():
-        said = wrongs(doctor.run_checks(foreign_site))
-    assert f"this user may not write {foreign_site.data}" in said
+        output = wrongs(doctor.run_checks(foreign_site))
+    assert f"this user may not write {foreign_site.data}" in output
     foreign_site.data.chmod(0o700)
     with somebody_else():
         (finding,) = doctor.run_checks(foreign_site)

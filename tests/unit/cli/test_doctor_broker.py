@@ -130,8 +130,8 @@ def test_readings_that_are_missing_on_their_way() -> None:
 
 
 def test_messages_that_the_broker_holds_or_dropped() -> None:
-    said = {backlog.QUEUE: b"2020", backlog.RETAINED: b"20", backlog.DROPPED: b"3"}
-    assert notes(backlog.check_broker(said)).splitlines() == [
+    statistics = {backlog.QUEUE: b"2020", backlog.RETAINED: b"20", backlog.DROPPED: b"3"}
+    assert notes(backlog.check_broker(statistics)).splitlines() == [
         "the broker queues 2000 messages",
         "the broker has dropped 3 messages since its start",
     ]

@@ -51,7 +51,7 @@ def test_a_service_can_be_held_back() -> None:
 
 
 def test_it_can_be_started_without_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """supervisord itself reads back what was set, whatever is in it."""
+    """Check that supervisord itself reads back what was set, whatever is in it."""
     odd = {"WVR_DATA": "/a b/100%/it's", "WVR_SITE_FILE": 'a "quoted" \\ one, two', "WVR_BIND": "0.0.0.0"}
     for name, value in odd.items():
         monkeypatch.setenv(name, value)

@@ -25,11 +25,15 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("WVR_DATA", str(tmp_path))
     place = tmp_path / "output/Learning_lstm/flow_rate/001"
     for identity, at in (("old", 1_780_000_000), ("young", 1_790_000_000)):
-        said = {"sensor": "001", "channel": "flow_rate", "at": at, "trained_from": at - 86_400, "trained_to": at}
-        said |= {"path": "output/Learning_lstm/flow_rate/001", "promoted": True, "reason": "better than the profile"}
+        manifest = {"sensor": "001", "channel": "flow_rate", "at": at, "trained_from": at - 86_400, "trained_to": at}
+        manifest |= {
+            "path": "output/Learning_lstm/flow_rate/001",
+            "promoted": True,
+            "reason": "better than the profile",
+        }
         files = {name: f"{identity} {name}".encode() for name in MODEL_FILES}
         store.save_version(
-            place, files, {**said, "id": identity, "metrics": METRICS, "features": FEATURES_VERSION, "scaler": {}}
+            place, files, {**manifest, "id": identity, "metrics": METRICS, "features": FEATURES_VERSION, "scaler": {}}
         )
         store.promote(place, identity)
     return place

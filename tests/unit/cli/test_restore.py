@@ -66,10 +66,10 @@ def test_restore_in_docker_stops_the_services_with_database_state(data: Path, mo
     assert backup.main([]) == 0
     (made,) = (data / "backup").glob("wvr-*.db")
     recorders = [Recorder(data / "wvr.db", SEOUL, (0,))]
-    said: list[tuple[str, ...]] = []
+    calls: list[tuple[str, ...]] = []
 
     def docker(*arguments: str, **_: bool) -> subprocess.CompletedProcess[str]:
-        said.append(arguments)
+        calls.append(arguments)
         if arguments[0] == "stop":
             recorders.pop().close()
         return subprocess.CompletedProcess(arguments, 0, "", "")
@@ -78,7 +78,7 @@ def test_restore_in_docker_stops_the_services_with_database_state(data: Path, mo
     monkeypatch.setattr(compose, "is_running", lambda: True)
     monkeypatch.setattr(compose, "compose", docker)
     assert restore.main([made.name]) == 0
-    stopped, writer, readers = said
+    stopped, writer, readers = calls
     assert stopped == ("stop", "forecaster", "detector", "reporter", "db_writer")
     assert writer[0] == "up"
     assert writer[-1:] == ("db_writer",)

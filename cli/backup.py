@@ -43,5 +43,5 @@ def _back_up(settings: Settings) -> int:
     except backups.BackupError as error:
         print(f"wvr backup: {error}", file=sys.stderr)
         return 1
-    print(f"{backup}: created and verified")
+    print(f"{backup} is complete and valid")
     return 0

@@ -38,13 +38,22 @@ def main(arguments: list[str]) -> int:
         raise CommandError(f"{engine.detail}, but {REQUIRE_DOCKER} is set")
     else:
         print(f"the Compose stack is NOT tested: {engine.detail}", flush=True)
-    for tool, *rest in () if selection else STATIC_CHECKS:
-        print(f"{tool}: ", end="", flush=True)
-        if code := _run(tool, *rest):
-            return code
+    if not selection:
+        images = _build_images() if engine.is_available else None
+        for tool, *rest in STATIC_CHECKS:
+            print(f"{tool}: ", end="", flush=True)
+            if code := _run(tool, *rest):
+                return code
+        if images and images.wait():
+            raise CommandError("the images could not be built; see Docker's output above")
     workers = () if selection else ("--numprocesses", str(WORKERS), "--dist", "loadgroup")
     full = ("--full",) if options.full else ()
     return _run("pytest", *workers, *full, *selection)
+
+
+def _build_images() -> subprocess.Popen[bytes]:
+    """Start building the images, so that tests at the same time do not build them at the same time."""
+    return subprocess.Popen(["docker", "compose", "--progress", "quiet", "--project-directory", str(ROOT), "build"])
 
 
 def _run(tool: str, *arguments: str) -> int:

@@ -63,7 +63,7 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="WVR in one process instead of through ./wvr replay")
     parser.add_argument("--own", action="store_true", help="only WVR, no baselines")
     parser.add_argument("--jobs", type=int, default=2, help="sites at a time")
-    parser.add_argument("--real", action="store_true", help="real records instead; writes docs/detection-real.md")
+    parser.add_argument("--real", action="store_true", help="real records; writes docs/results/detection-real.md")
     parser.add_argument("--plots", action="store_true", help="only draws docs/images/detection-*.png")
     arguments = parser.parse_args()
     if arguments.report:

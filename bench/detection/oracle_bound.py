@@ -1,4 +1,4 @@
-"""`python -m bench.detection.oracle_bound`: lower bound of burst delays from flow, beside WVR; docs/detection-bound.md.
+"""`python -m bench.detection.oracle_bound`: lower bound of burst delays; docs/results/detection-bound.md.
 
 A matched filter (Kay, Fundamentals of Statistical Signal Processing II, 1998, chapter 4). It knows what no site knows:
 the expected flow of each minute, and the covariance of the random part. Of all weighted sums of three days of

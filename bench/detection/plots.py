@@ -1,4 +1,4 @@
-"""Plots for docs/detection.md from development seeds: events, methods and alarms."""
+"""Plots for docs/explanation/detection.md from development seeds: events, methods and alarms."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class RealRecord:
 
 
 def publish_real(detector: str, jobs: int) -> None:
-    """Write docs/detection-real.md."""
+    """Write docs/results/detection-real.md."""
     records = [*gecco(), *river(), *districts()]
     with ProcessPoolExecutor(jobs) as pool:
         scores = list(pool.map(_scores, [(detector, record) for record in records]))

@@ -23,7 +23,7 @@ METHOD_HEADER = (
     "burst delay, median min",
     "leak delay, median days",
 )
-REQUIRED = ("must", "45 / 20 %", "80 / 45 %", "75 / 45 %", "96 / 94 %", "", "1.0 / 1.0", "8 / 8 %", "120 / 360", "")
+REQUIRED = ("required", "45 / 20 %", "80 / 45 %", "75 / 45 %", "96 / 94 %", "", "1.0 / 1.0", "8 / 8 %", "120 / 360", "")
 KIND_HEADER = ("event", "grade", "events", "found", "alarms, and number of events that had one")
 
 

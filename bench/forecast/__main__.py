@@ -1,4 +1,4 @@
-"""`python -m bench.forecast`: WVR's forecasts beside others, on real and simulated districts; docs/forecast*.md."""
+"""`python -m bench.forecast`: WVR's forecasts beside others, on real and simulated districts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m bench.speed`: speed and memory of WVR; one table, kept in docs/speed.md."""
+"""`python -m bench.speed`: speed and memory of WVR; one table, kept in docs/results/speed.md."""
 
 from __future__ import annotations
 

@@ -303,7 +303,7 @@ def _with_estimates(alarm: OpenAlarm, anomaly: Anomaly) -> Anomaly:
     """
     flow, half_width, interval = anomaly.excess_m3h, alarm.interval_half_width, None
     if flow is not None and half_width:
-        interval = round(flow - half_width, 4), round(flow + half_width, 4)
+        interval = round(float(flow - half_width), 4), round(float(flow + half_width), 4)
     anomaly = replace(anomaly, excess_interval_m3h=interval, lost_m3=_lost_volume(alarm, anomaly))
     if alarm.excess is None and anomaly.text != NO_TEXT:
         return anomaly
@@ -316,7 +316,7 @@ def _lost_volume(alarm: OpenAlarm, anomaly: Anomaly) -> float | None:
     if flow is None or flow <= 0.0 or not shows_loss(anomaly):
         return None
     hours = max((anomaly.at - anomaly.onset_at).total_seconds(), 0.0) / 3600
-    return round(flow * hours if alarm.lost_volume is None else alarm.lost_volume, 4)
+    return round(float(flow * hours if alarm.lost_volume is None else alarm.lost_volume), 4)
 
 
 def _is_certain(flow: float | None, interval_half_width: float | None) -> bool:

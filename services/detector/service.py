@@ -91,6 +91,7 @@ class Detector:
         self._settings, self._history, self._calendar = settings, history, calendar
         self._queues: dict[str, PendingReadings] = {}
         self._last_tick_at: datetime | None = None
+        self._last_import: Progress | None = None
 
     def start(self) -> Iterator[Message]:
         """Recover each sensor from stored history; yield criteria, open anomalies and missing verdicts."""
@@ -187,8 +188,10 @@ class Detector:
         return self._drain(queue)
 
     def _on_progress(self, progress: Progress) -> Iterator[Message]:
-        is_finished_import = progress.job == "import" and progress.step == progress.of > 0
-        return self._recover(relearn=True) if is_finished_import else iter(())
+        """Learn again after an import; a retained message delivered again changes nothing."""
+        if progress.job == "import" and progress.step == progress.of > 0 and progress != self._last_import:
+            yield from self._recover(relearn=True)
+            self._last_import = progress
 
     def _on_tick(self, tick: Tick) -> Iterator[Message]:
         at = self._last_tick_at = tick.at

@@ -121,14 +121,6 @@ class HourlyHistory:
         bucket = self.buckets.get(hour)
         return bucket.mean(CHANNELS.index(channel)) if bucket else np.nan
 
-    def has_values_before(self, hour: int) -> bool:
-        """Return whether the mean of any hour before an hour is known."""
-        return any(
-            number < hour and not np.isnan(bucket.mean(index))
-            for number, bucket in self.buckets.items()
-            for index in (0, 1)
-        )
-
     def window_before(self, hour: int) -> tuple[dict[Channel, Floats], NDArray[np.int64]]:
         """Return the means of the nine weeks before an hour by channel, newest last, and their local hours."""
         if hour < self.closed_before:

@@ -99,7 +99,8 @@ class Forecaster:
             for previous, hour in pairwise([_last_hour_before(hourly, due), *due]):
                 yield from self._issue_until(sensor, hourly, hour, previous * HOUR)
             yield from self._issue_current_hour(sensor, hourly)
-            if newest and issued is not None and hourly.last_issued_hour == issued // HOUR:
+            is_newest = issued is not None and hourly.last_issued_hour == issued // HOUR
+            if newest and is_newest and hourly.is_last_forecast_empty == _is_empty(newest):
                 yield newest
 
     def oldest_missing_output(self) -> str:
@@ -170,8 +171,9 @@ class Forecaster:
             return
         hourly.liveness.on_reading(hourly.newest_reading)
         hour = hourly.newest_reading // HOUR
-        if hourly.last_issued_hour == hour and hourly.is_last_forecast_empty and hourly.has_values_before(hour):
-            yield self._issue(sensor, hourly, hour)
+        if hourly.last_issued_hour == hour and hourly.is_last_forecast_empty:
+            if not _is_empty(issued := self._issue(sensor, hourly, hour)):
+                yield issued
         else:
             yield from self._issue_until(sensor, hourly, hour, None)
 

@@ -24,7 +24,7 @@ MISMATCH_MINUTES = 5
 
 
 class TickClock:
-    """Closes one minute per call (minutes since the epoch), on any clock (docs/decisions/0009-clock.md)."""
+    """Closes one minute (since the epoch) per call, on any clock; docs/decisions/0009-ticks-under-a-wrong-clock.md."""
 
     def __init__(self, last: int | None, save: Callable[[int], None]) -> None:
         """`last` is the newest minute of earlier runs; `save` stores it for later runs before its Tick is published."""

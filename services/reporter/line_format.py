@@ -1,4 +1,4 @@
-"""Formats the lines of alert.txt and server.txt (docs/formats.md)."""
+"""Formats the lines of alert.txt and server.txt (docs/reference/files.md)."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 @pytest.fixture
-def machine(mode: str, tmp_path: Path) -> Iterator[Machine]:
+def machine(mode: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """A fresh machine, `local` or `docker`; everything that was started there is stopped afterwards."""
     docker = mode == "docker"
     if docker and not (container_engine := engine()).is_available:
@@ -155,7 +155,8 @@ def machine(mode: str, tmp_path: Path) -> Iterator[Machine]:
         pytest.skip(container_engine.detail)
     if missing := [tool for tool in ("git", "systemctl", "apt-get") if not which(tool)]:
         pytest.skip(f"the documents are for Debian; this machine has no {missing[0]}")
-    machine = Machine(tmp_path, docker)
+    # A short path: a Unix socket's is limited to 100 bytes.
+    machine = Machine(tmp_path_factory.mktemp("pc"), docker)
     yield machine
     machine.run("./wvr", "down")
     if docker:
@@ -182,7 +183,7 @@ def test_guides(machine: Machine) -> None:
     for name, lines in shell_blocks(text):
         if name == "another-machine":
             machine.type("./wvr down")
-            machine.move(name)
+            machine.move("pc2")
         machine.type(lines)
     mentioned = {" ".join(span.split()) for span in SPAN.findall(BLOCK.sub("", text))} - machine.typed
     machine.type("\n".join(sorted(mentioned - {"./wvr up --local"})))

@@ -70,7 +70,7 @@ def test_running_site_is_backed_up(local_site: RunningSite) -> None:
     backup_run = local_site.wvr("backup")
     assert backup_run.returncode == 0, backup_run.stderr
     (backup,) = (local_site.data / "backup").glob("wvr-*.db")
-    assert f"backup/{backup.name} created and verified" in backup_run.stdout
+    assert f"backup/{backup.name} is complete and valid" in backup_run.stdout
 
 
 def test_doctor_finds_nothing_wrong_on_a_running_site(local_site: RunningSite) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from copy import deepcopy
 from datetime import datetime, timedelta
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -12,8 +14,9 @@ from services.detector.service import Detector
 from shared.contract.messages import CHANNELS, Anomaly, Criteria, Forecast, Message, Prediction, Reading, Tick, Verdict
 from shared.domain.series import Series
 from shared.settings import Settings
+from tests.unit.services.detector.synthetic_site import KST, SHAPES, make_site
 
-MINUTE = timedelta(minutes=1)
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 NO_FORECAST = Forecast("none")
 
 
@@ -51,8 +54,16 @@ class FakeEmptyHistory:
 class FakeHistory(FakeEmptyHistory):
     """History as db_writer would have stored it from the messages so far."""
 
-    def __init__(self, readings: list[Reading], messages: Iterable[Message], with_verdicts: bool = True) -> None:
+    def __init__(
+        self,
+        readings: list[Reading],
+        messages: Iterable[Message],
+        with_verdicts: bool = True,
+        earlier: Series | None = None,
+    ) -> None:
+        """earlier: readings before the others; they have normal verdicts that are not among the messages."""
         self.stored_readings, self._said, self._judged = readings, list(messages), with_verdicts
+        self._earlier = earlier
         self._predictions = {
             int(message.issued_at.timestamp()): message for message in self._said if isinstance(message, Prediction)
         }
@@ -63,20 +74,29 @@ class FakeHistory(FakeEmptyHistory):
         self._predictions |= {int(prediction.issued_at.timestamp()): prediction for prediction in predictions}
 
     def sensors(self) -> list[str]:
-        return sorted({reading.sensor for reading in self.stored_readings})
+        return ["001"] if self._earlier is not None else sorted({reading.sensor for reading in self.stored_readings})
 
     def reading_range(self, sensor: str) -> tuple[int, int] | None:  # noqa: ARG002
-        return int(self.stored_readings[0].at.timestamp()), int(self.stored_readings[-1].at.timestamp())
+        return int(self._series.at[0]), int(self._series.at[-1])
 
-    def readings(self, sensor: str, start: int, stop: int) -> Series:  # noqa: ARG002
-        rows = [(int(reading.at.timestamp()), reading.flow_rate, reading.pressure) for reading in self.stored_readings]
-        table = np.array([row for row in rows if start <= row[0] < stop], dtype=np.float64).reshape(-1, 3)
+    @cached_property
+    def _series(self) -> Series:
+        rows = [(reading.at.timestamp(), reading.flow_rate, reading.pressure) for reading in self.stored_readings]
+        table = np.array(rows, dtype=np.float64).reshape(-1, 3)
+        if self._earlier is not None:
+            columns = self._earlier.at.astype(np.float64), self._earlier.flow_rate, self._earlier.pressure
+            table = np.concatenate([np.stack(columns, axis=1), table])
         return Series(table[:, 0].astype(np.int64), table[:, 1], table[:, 2])
 
+    def readings(self, sensor: str, start: int, stop: int) -> Series:  # noqa: ARG002
+        series = self._series
+        chosen = (start <= series.at) & (series.at < stop)
+        return Series(series.at[chosen], series.flow_rate[chosen], series.pressure[chosen])
+
     def readings_without_verdict(self, sensor: str, start: int, stop: int) -> Iterator[Reading]:  # noqa: ARG002
-        missing = (
-            [reading for reading in self.stored_readings if reading.at not in self._verdicts] if self._judged else []
-        )
+        missing = [
+            reading for reading in (self.stored_readings if self._judged else ()) if reading.at not in self._verdicts
+        ]
         return (reading for reading in missing if start <= reading.at.timestamp() < stop)
 
     def fault_free_readings(self, sensor: str, start: int, stop: int) -> Series:
@@ -143,20 +163,72 @@ class FakeForecaster:
 
     def forecast_for(self, reading: Reading) -> Prediction:
         """Return the prediction of the reading's hour."""
-        previous = self._hours.get(reading.at.hour, [])[-7:]
+        return self._forecast_at(reading.at.replace(minute=0))
+
+    def _forecast_at(self, at: datetime) -> Prediction:
+        previous = self._hours.get(at.hour, [])[-7:]
         flow, pressure = (sum(row[index] for row in previous) / len(previous) if previous else None for index in (0, 1))
-        return make_prediction(reading.at.replace(minute=0), flow, pressure or None)
+        return make_prediction(at, flow, pressure or None)
+
+    def follow(self, series: Series) -> Iterator[Prediction]:
+        """Yield the predictions of all hours of stored readings; continue after them."""
+        hours = series.at // 3600
+        is_known = ~np.isnan(series.flow_rate) & ~np.isnan(series.pressure)
+        columns = is_known, np.where(is_known, series.flow_rate, 0.0), np.where(is_known, series.pressure, 0.0)
+        counts, flows, pressures = (np.bincount(hours - hours[0], column.astype(np.float64)) for column in columns)
+        for index, (count, flow, pressure) in enumerate(zip(counts, flows, pressures, strict=True)):
+            at = datetime.fromtimestamp(3600 * int(hours[0] + index), KST)
+            self._finish_hour(at.hour)
+            yield self._forecast_at(at)
+            self._sums = [float(flow), float(pressure), float(count)]
+
+    def _finish_hour(self, next_hour: int) -> None:
+        flow, pressure, count = self._sums
+        if count:
+            self._hours.setdefault(self._hour, []).append((flow / count, pressure / count))
+        self._hour, self._sums = next_hour, [0.0, 0.0, 0.0]
 
     def observe(self, reading: Reading) -> None:
         """Add a reading; the first of an hour finishes the hour before."""
         if reading.at.hour != self._hour:
-            flow, pressure, count = self._sums
-            if count:
-                self._hours.setdefault(self._hour, []).append((flow / count, pressure / count))
-            self._hour, self._sums = reading.at.hour, [0.0, 0.0, 0.0]
+            self._finish_hour(reading.at.hour)
         if reading.flow_rate is not None and reading.pressure is not None:
             values = (reading.flow_rate, reading.pressure, 1.0)
             self._sums = [total + value for total, value in zip(self._sums, values, strict=True)]
+
+
+class LearnedDetector:
+    """A detector that starts with stored history of some days, and the forecaster that has followed them.
+
+    The start calibrates at the last stored midnight, as the first start of a site with imported history does. History
+    that ends with the first minute of a day gives the criteria that a running detector learns at that midnight.
+    """
+
+    def __init__(self, series: Series, settings: Settings | None = None) -> None:
+        self._series, self.forecaster = series, FakeForecaster()
+        self._predictions = list(self.forecaster.follow(series))
+        self._history = FakeHistory([], self._predictions, earlier=series)
+        self.detector = make_detector(self._history, settings)
+        self._criteria = [message for message in self.detector.start() if isinstance(message, Criteria)]
+
+    def copy(self) -> tuple[Detector, FakeForecaster]:
+        """Return an independent detector and forecaster with the learned state."""
+        return deepcopy((self.detector, self.forecaster), {id(self._history): self._history})
+
+    def replay(self, readings: Iterable[Reading], forecasts: bool = True, ticks: bool = False) -> list[Message]:
+        """Return all messages for the readings after the learned ones."""
+        detector, forecaster = self.copy()
+        return replay(detector, readings, forecaster if forecasts else None, ticks)
+
+    def history_with(self, readings: Sequence[Reading], messages: Iterable[Message]) -> FakeHistory:
+        """Return stored history of the learned days, and of the readings after them with their messages."""
+        return FakeHistory(list(readings), [*self._predictions, *self._criteria, *messages], earlier=self._series)
+
+
+@lru_cache(maxsize=4)
+def learned_site(shape: str, days: int, seed: int, minutes: int) -> LearnedDetector:
+    """Return a detector that has learned the first minutes of an undisturbed site; days: those of the whole site."""
+    return LearnedDetector(make_site(SHAPES[shape], days, seed).series(0, minutes))
 
 
 def replay(

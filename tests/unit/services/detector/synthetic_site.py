@@ -95,7 +95,7 @@ class SyntheticSite:
         self.flow[start:stop] = flow + added
         self.pressure[start:stop] -= 1.5 * loss
 
-    def readings(self, sensor: str = "001", start: int = 0, stop: int | None = None) -> list[Reading]:
+    def readings(self, start: int = 0, stop: int | None = None, sensor: str = "001") -> list[Reading]:
         """Return the readings of minutes [start, stop)."""
         stop = len(self.flow) if stop is None else stop
         pairs = zip(self.flow[start:stop].tolist(), self.pressure[start:stop].tolist(), strict=True)

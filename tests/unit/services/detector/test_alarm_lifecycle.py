@@ -17,9 +17,9 @@ from shared.contract.messages import Channel, Kind, Message, Tick
 from shared.settings import Settings
 from tests.unit.services.detector.fakes import (
     MINUTE,
-    FakeForecaster,
-    FakeHistory,
+    LearnedDetector,
     anomalies,
+    learned_site,
     make_detector,
     opened,
     replay,
@@ -31,10 +31,18 @@ START = 64 * DAY + 9 * 60
 NIGHT = 64 * DAY + 40
 LEAK = Detection(trigger="leak", channel="flow_rate", severity="warning", value=20.0, excess=3.0, excess_flow=3.0)
 MIDNIGHT = 65 * DAY
+LEARNED = 63 * DAY + 1
+"""Minutes of history that the scenes start with."""
+EARLY = 58 * DAY + 1
+"""The same for leaks, which begin on day 60."""
 
 
 def site(days: int = 66, shape: str = "homes", seed: int = 12) -> SyntheticSite:
     return make_site(SHAPES[shape], days, seed)
+
+
+def learned(days: int = 66, seed: int = 12, minutes: int = LEARNED) -> LearnedDetector:
+    return learned_site("homes", days, seed, minutes)
 
 
 @cache
@@ -52,15 +60,15 @@ def messages_for(scene: str) -> tuple[Message, ...]:
         synthetic.scale("unit", START, 120, 1 / 3.6)
     elif scene == "unit after a gap over midnight":
         synthetic.scale("unit", MIDNIGHT, 120, 10.0)
-        readings = synthetic.readings(stop=MIDNIGHT - 4) + synthetic.readings(start=MIDNIGHT + 4)
-        return tuple(replay(make_detector(), readings, FakeForecaster()))
+        readings = synthetic.readings(LEARNED, MIDNIGHT - 4) + synthetic.readings(MIDNIGHT + 4)
+        return tuple(learned().replay(readings))
     elif scene == "dropout":
         synthetic.dropout(START, 60)
     elif scene == "low pressure":
         synthetic.pressure[START : START + 600] -= 0.6
     elif scene == "broken main":
         synthetic.burst(START, 600, 4.0)
-    return tuple(replay(make_detector(), synthetic.readings(), FakeForecaster()))
+    return tuple(learned().replay(synthetic.readings(LEARNED)))
 
 
 def at_minute(minute: int) -> datetime:
@@ -195,30 +203,15 @@ def test_excess_of_pulse_meter_is_complete(pulse: float, interval: int) -> None:
 
 
 def test_normal_site_opens_at_most_one_anomaly() -> None:
-    late = [
-        anomaly
-        for anomaly in opened(messages_for(""))
-        if anomaly.opened_at >= site().readings(start=56 * DAY, stop=56 * DAY + 1)[0].at
-    ]
-    assert len(late) <= 1
-
-
-def test_slow_leak_is_found() -> None:
-    synthetic = site(days=75, seed=13)
-    synthetic.leak(60 * DAY, 15 * DAY, 0.15, 4 * DAY)
-    anomalies_ = [
-        anomaly
-        for anomaly in opened(replay(make_detector(), synthetic.readings()))
-        if anomaly.opened_at >= synthetic.readings(start=60 * DAY, stop=60 * DAY + 1)[0].at
-    ]
-    assert {anomaly.kind for anomaly in anomalies_} & {"leak", "burst"}
+    start = 56 * DAY + 1
+    assert len(opened(learned(minutes=start).replay(site().readings(start)))) <= 1
 
 
 def test_growing_leak_opens_few_anomalies() -> None:
     synthetic = site(days=100, seed=15)
     synthetic.leak(60 * DAY, 35 * DAY, 0.15, 10 * DAY)
-    anomalies_ = opened(replay(make_detector(), synthetic.readings(stop=95 * DAY)))
-    kinds = [anomaly.kind for anomaly in anomalies_ if anomaly.opened_at >= at_minute(60 * DAY)]
+    messages = learned(100, 15, EARLY).replay(synthetic.readings(EARLY, 95 * DAY), forecasts=False)
+    kinds = [anomaly.kind for anomaly in opened(messages) if anomaly.opened_at >= at_minute(60 * DAY)]
     assert kinds.count("leak") == 1
     assert len(kinds) <= 4
 
@@ -314,50 +307,49 @@ def test_silence_opens_after_ten_ticks_and_ends_with_next_reading() -> None:
     assert (cleared.id, cleared.state) == (silence.id, "cleared")
 
 
-def test_open_leak_is_restored_after_restart() -> None:
+def test_slow_leak_is_found_and_restored_after_restart() -> None:
     synthetic = site(days=78, seed=13)
     synthetic.leak(60 * DAY, 15 * DAY, 0.15, 4 * DAY)
-    readings, cut = synthetic.readings(), 70 * DAY + 700
-    first = make_detector()
-    before, after = list(replay(first, readings[:cut])), list(replay(first, readings[cut:]))
-    restarted = make_detector(FakeHistory(readings[:cut], before))
+    start, cut = learned(78, 13, EARLY), 70 * DAY + 700
+    first, _ = start.copy()
+    before = replay(first, synthetic.readings(EARLY, cut))
+    after = replay(first, synthetic.readings(cut))
+    restarted = make_detector(start.history_with(synthetic.readings(EARLY, cut), before))
     (leak,) = [
         anomaly for anomaly in anomalies(restarted.start()) if anomaly.kind == "leak" and anomaly.state != "cleared"
     ]
     ends = [anomaly for anomaly in anomalies(after) if anomaly.id == leak.id]
     assert ends[-1].state == "cleared"
-    assert [anomaly for anomaly in anomalies(replay(restarted, readings[cut:])) if anomaly.id == leak.id] == ends
+    again = replay(restarted, synthetic.readings(cut))
+    assert [anomaly for anomaly in anomalies(again) if anomaly.id == leak.id] == ends
 
 
 def test_daytime_burst_seen_only_at_night_opens_in_the_morning_and_ends_the_next() -> None:
     synthetic = site(days=67, seed=14)
     synthetic.flow[START : START + DAY] += np.interp(np.arange(DAY), [0, 900, DAY], [0.0, 3.0, 3.0])
-    readings, cut = synthetic.readings(), 65 * DAY + 700
-    first = make_detector()
-    before, after = list(replay(first, readings[:cut])), list(replay(first, readings[cut:]))
+    start, cut = learned(67, 14), 65 * DAY + 700
+    first, _ = start.copy()
+    before = replay(first, synthetic.readings(LEARNED, cut))
+    after = replay(first, synthetic.readings(cut))
     (night_alarm,) = (
-        synthetic
-        for synthetic in anomalies(before)
-        if synthetic.opened_at >= at_minute(START) and synthetic.method == "night"
+        anomaly for anomaly in anomalies(before) if anomaly.opened_at >= at_minute(START) and anomaly.method == "night"
     )
     assert (night_alarm.kind, night_alarm.state, night_alarm.at) == ("step", "opened", at_minute(65 * DAY + 300))
     assert night_alarm.excess_m3h == pytest.approx(3.0, abs=1.5)
-    restarted = make_detector(FakeHistory(readings[:cut], before))
+    restarted = make_detector(start.history_with(synthetic.readings(LEARNED, cut), before))
     assert night_alarm in list(restarted.start())
-    (end,) = (synthetic for synthetic in anomalies(after) if synthetic.id == night_alarm.id)
+    (end,) = (anomaly for anomaly in anomalies(after) if anomaly.id == night_alarm.id)
     assert (end.state, end.at) == ("cleared", at_minute(66 * DAY + 300))
-    assert [
-        synthetic for synthetic in anomalies(replay(restarted, readings[cut:])) if synthetic.id == night_alarm.id
-    ] == [end]
+    again = replay(restarted, synthetic.readings(cut))
+    assert [anomaly for anomaly in anomalies(again) if anomaly.id == night_alarm.id] == [end]
 
 
 def test_night_without_readings_keeps_last_nights_alarm_open() -> None:
     synthetic = site(days=68)
     synthetic.flow[START:] += np.interp(np.arange(len(synthetic.flow) - START), [0, 900], [0.0, 3.0])
     synthetic.flow[66 * DAY - 180 : 66 * DAY + 400] = np.nan
-    night_alarms = [
-        anomaly for anomaly in anomalies(replay(make_detector(), synthetic.readings())) if anomaly.method == "night"
-    ]
+    messages = learned(68).replay(synthetic.readings(LEARNED), forecasts=False)
+    night_alarms = [anomaly for anomaly in anomalies(messages) if anomaly.method == "night"]
     states = [
         (anomaly.kind, anomaly.state, anomaly.at) for anomaly in night_alarms if anomaly.opened_at >= at_minute(START)
     ]
@@ -380,11 +372,8 @@ def test_rezoning_is_a_step_and_accepted_within_days() -> None:
     synthetic = site(days=72)
     synthetic.flow[START:] *= 1.25
     synthetic.pressure[START:] -= 0.15
-    after_it = [
-        anomaly
-        for anomaly in anomalies(replay(make_detector(), synthetic.readings(), FakeForecaster()))
-        if anomaly.at >= at_minute(START)
-    ]
+    messages = learned(72, minutes=56 * DAY + 1).replay(synthetic.readings(56 * DAY + 1))
+    after_it = [anomaly for anomaly in anomalies(messages) if anomaly.at >= at_minute(START)]
     assert {anomaly.kind for anomaly in after_it} == {"step"}
     (first, *_) = (anomaly for anomaly in after_it if anomaly.state == "cleared")
     assert first.at < at_minute(START + 6 * DAY)

@@ -6,20 +6,27 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
+from itertools import compress
 from time import process_time
 
 import numpy as np
 import pytest
 
 from services.detector.calibration import CalibrationTargets, calibrate
+from services.detector.day_history import Mask
 from services.detector.methods import METHODS
 from services.detector.sensor_model import SensorModel
 from shared.contract.messages import Check, Message, Prediction, Reading, Verdict
-from tests.unit.services.detector.fakes import FakeForecaster, FakeHistory, make_detector, replay, time_of, verdicts
-from tests.unit.services.detector.synthetic_site import DAY, MONDAY, SHAPES, make_site
+from shared.domain.series import Series
+from tests.unit.services.detector.fakes import FakeForecaster, LearnedDetector, make_detector, replay, time_of, verdicts
+from tests.unit.services.detector.synthetic_site import DAY, MONDAY, SHAPES, SyntheticSite, make_site
 
 DAYS = 31
-CUT = MONDAY + timedelta(days=29, hours=13, minutes=7)
+LEARNED = 28 * DAY + 1
+YOUNG = 5 * DAY
+"""Minutes of a site without history: its criteria are those of its first days."""
+CUT_MINUTE = 29 * DAY + 13 * 60 + 7
+CUT = MONDAY + timedelta(minutes=CUT_MINUTE)
 LOOKS: dict[str, Callable[[Verdict], Check]] = {
     "flow_rate.system": lambda verdict: verdict.flow_rate.system,
     "flow_rate.value": lambda verdict: verdict.flow_rate.value,
@@ -32,35 +39,60 @@ LOOKS: dict[str, Callable[[Verdict], Check]] = {
 every_method = pytest.mark.parametrize("look", list(LOOKS.values()), ids=list(LOOKS))
 
 
-def readings(change: str) -> list[Reading]:
-    site = make_site(SHAPES["homes"], DAYS, seed=3)
+@cache
+def site(change: str) -> SyntheticSite:
+    synthetic = make_site(SHAPES["homes"], DAYS, seed=3)
     rng = np.random.default_rng(3)
-    minutes = len(site.flow)
-    if change == "burst":
-        site.burst(29 * DAY + 60, 2 * DAY - 60, 0.5)
-    elif change == "no values":
-        site.flow[:], site.pressure[:] = np.nan, np.nan
+    if change.startswith("burst"):
+        synthetic.burst(29 * DAY + 60, 2 * DAY - 60, 0.5)
+    if change == "no values":
+        synthetic.flow[:], synthetic.pressure[:] = np.nan, np.nan
     elif change == "constant":
-        site.flow[:], site.pressure[:] = 12.5, 4.0
+        synthetic.flow[:], synthetic.pressure[:] = 12.5, 4.0
     elif change == "zero":
-        site.flow[:], site.pressure[:] = 0.0, 0.0
+        synthetic.flow[:], synthetic.pressure[:] = 0.0, 0.0
     elif change == "holes":
-        for values in (site.flow, site.pressure):
-            values[rng.random(minutes) < 0.3] = np.nan
-    elif change == "other unit":
-        site.flow, site.pressure = site.flow / 3.6, site.pressure * 100
-    changed = site.readings()
-    return [reading for reading in changed if rng.random() < 0.7] if change == "gaps" else changed
+        for values in (synthetic.flow, synthetic.pressure):
+            values[rng.random(len(values)) < 0.3] = np.nan
+    elif change == "burst in another unit":
+        synthetic.flow, synthetic.pressure = synthetic.flow / 3.6, synthetic.pressure * 100
+    return synthetic
+
+
+@cache
+def is_sent(change: str) -> Mask:
+    """Return (minutes,) whether a reading arrives."""
+    share = 0.7 if change == "gaps" else 1.0
+    return np.random.default_rng(3).random(DAYS * DAY) < share
+
+
+def readings(change: str, start: int, stop: int) -> list[Reading]:
+    return list(compress(site(change).readings(start, stop), is_sent(change)[start:stop]))
+
+
+@cache
+def learned(change: str) -> LearnedDetector:
+    series, chosen = site(change).series(0, LEARNED), is_sent(change)[:LEARNED]
+    return LearnedDetector(Series(series.at[chosen], series.flow_rate[chosen], series.pressure[chosen]))
 
 
 @cache
 def messages_for(change: str) -> tuple[Message, ...]:
-    return tuple(replay(make_detector(), readings(change), FakeForecaster()))
+    """Return the messages after the learned days."""
+    return tuple(learned(change).replay(readings(change, LEARNED, DAYS * DAY)))
 
 
-def checks(change: str, select: Callable[[Verdict], Check], since: int = 0) -> list[Check]:
-    begin = MONDAY + timedelta(minutes=since)
-    return [select(verdict) for verdict in verdicts(messages_for(change)) if verdict.at >= begin]
+@cache
+def young_messages_for(change: str) -> tuple[Message, ...]:
+    return tuple(replay(make_detector(), readings(change, 0, YOUNG), FakeForecaster()))
+
+
+def checks(change: str, select: Callable[[Verdict], Check]) -> list[Check]:
+    return [select(verdict) for verdict in verdicts(messages_for(change))]
+
+
+def young_checks(change: str, select: Callable[[Verdict], Check]) -> list[Check]:
+    return [select(verdict) for verdict in verdicts(young_messages_for(change))]
 
 
 def test_suite_covers_every_method() -> None:
@@ -69,7 +101,7 @@ def test_suite_covers_every_method() -> None:
 
 @every_method
 def test_known_site_is_evaluated(look: Callable[[Verdict], Check]) -> None:
-    flags = [check.flag for check in checks("", look, since=28 * DAY)]
+    flags = [check.flag for check in checks("", look)]
     assert 0 in flags
     assert flags.count(1) < 0.02 * len(flags)
 
@@ -77,54 +109,41 @@ def test_known_site_is_evaluated(look: Callable[[Verdict], Check]) -> None:
 @every_method
 @pytest.mark.parametrize("change", ["gaps", "holes"])
 def test_gaps_and_missing_values_raise_no_flow_or_pressure_flag(look: Callable[[Verdict], Check], change: str) -> None:
-    flags = [check.flag for check in checks(change, look, since=28 * DAY)]
+    flags = [check.flag for check in checks(change, look)]
     assert 0 in flags
     assert flags.count(1) < 0.03 * len(flags)
 
 
 @every_method
 def test_channel_without_values_is_not_evaluated(look: Callable[[Verdict], Check]) -> None:
-    assert {check.flag for check in checks("no values", look)} == {None}
+    assert {check.flag for check in [*young_checks("no values", look), *checks("no values", look)]} == {None}
 
 
 @every_method
 @pytest.mark.parametrize("change", ["constant", "zero"])
 def test_constant_value_is_flagged_only_by_system(look: Callable[[Verdict], Check], change: str) -> None:
-    flags = {check.flag for check in checks(change, look)}
+    flags = {check.flag for check in [*young_checks(change, look), *checks(change, look)]}
     assert flags <= ({None, 0, 1} if look.__code__.co_names[-1] == "system" else {None, 0})
 
 
 @every_method
 def test_single_reading_is_not_flagged(look: Callable[[Verdict], Check]) -> None:
-    (verdict,) = verdicts(replay(make_detector(), readings("")[:1]))
+    (verdict,) = verdicts(replay(make_detector(), readings("", 0, 1)))
     assert look(verdict).flag in (None, 0)
 
 
 @every_method
 def test_nan_counts_as_missing(look: Callable[[Verdict], Check]) -> None:
-    first, *_ = readings("")
+    (first,) = readings("", 0, 1)
     (verdict,) = verdicts(replay(make_detector(), [replace(first, flow_rate=float("nan"), pressure=float("nan"))]))
     assert look(verdict).flag is None
 
 
 @every_method
 def test_verdicts_do_not_depend_on_unit(look: Callable[[Verdict], Check]) -> None:
-    pairs = list(zip(checks("burst", look), checks_in_other_unit(look), strict=True))
+    pairs = list(zip(checks("burst", look), checks("burst in another unit", look), strict=True))
     same = sum(reading.flag == other.flag for reading, other in pairs)
     assert same > 0.998 * len(pairs)
-
-
-def checks_in_other_unit(select: Callable[[Verdict], Check]) -> list[Check]:
-    scaled = [
-        replace(reading, flow_rate=(reading.flow_rate or 0.0) / 3.6, pressure=(reading.pressure or 0.0) * 100)
-        for reading in readings("burst")
-    ]
-    return [select(verdict) for verdict in verdicts(_messages_for(tuple(scaled)))]
-
-
-@cache
-def _messages_for(scaled: tuple[Reading, ...]) -> tuple[Message, ...]:
-    return tuple(replay(make_detector(), scaled, FakeForecaster()))
 
 
 @every_method
@@ -135,12 +154,13 @@ def test_verdicts_after_restart_are_the_same(look: Callable[[Verdict], Check]) -
 
 @cache
 def _messages_after_restart() -> tuple[Message, ...]:
-    earlier = [item for item in readings("burst") if item.at < CUT]
-    detector = make_detector(FakeHistory(earlier, [item for item in messages_for("burst") if time_of(item) < CUT]))
+    before = [message for message in messages_for("burst") if time_of(message) < CUT]
+    earlier = readings("burst", LEARNED, CUT_MINUTE)
+    detector = make_detector(learned("burst").history_with(earlier, before))
     assert verdicts(detector.start()) == []
     predictions = {item.issued_at: item for item in messages_for("burst") if isinstance(item, Prediction)}
     messages: list[Message] = []
-    for reading in readings("burst")[len(earlier) :]:
+    for reading in readings("burst", CUT_MINUTE, DAYS * DAY):
         if reading.at.minute == 0:
             messages += detector.handle(predictions[reading.at])
         messages += detector.handle(reading)
@@ -148,13 +168,12 @@ def _messages_after_restart() -> tuple[Message, ...]:
 
 
 def test_reading_is_fast_and_state_does_not_grow() -> None:
-    detector, readings_ = make_detector(), readings("")[: 16 * DAY]
-    replay(detector, readings_[: 14 * DAY])
+    detector, _ = learned("").copy()
     watching = detector._queues["001"].monitor
     station = watching.model
     before = _state_lengths(station)
     began = process_time()
-    replay(detector, readings_[14 * DAY :])
+    replay(detector, readings("", LEARNED, LEARNED + 2 * DAY))
     assert (process_time() - began) / (2 * DAY) < 200e-6, (
         "seconds a reading, five times what is allowed where it counts"
     )
@@ -188,9 +207,7 @@ def test_higher_false_alarm_rate_gives_lower_limits(name: str) -> None:
 @cache
 def _month_model() -> SensorModel:
     """Return a model with a month of history, to calibrate with any target."""
-    model = make_detector()
-    replay(model, readings(""), FakeForecaster())
-    return model._queues["001"].monitor.model
+    return LearnedDetector(site("").series(0, DAYS * DAY)).detector._queues["001"].monitor.model
 
 
 def _limits(name: str, false_alarms: float) -> dict[str, float]:

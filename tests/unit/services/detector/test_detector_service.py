@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
@@ -27,8 +28,8 @@ from shared.contract.topics import topic_of
 from shared.settings import Settings
 from tests.unit.services.detector.fakes import (
     MINUTE,
-    FakeForecaster,
     FakeHistory,
+    LearnedDetector,
     anomalies,
     make_detector,
     make_prediction,
@@ -37,22 +38,40 @@ from tests.unit.services.detector.fakes import (
     time_of,
     verdicts,
 )
-from tests.unit.services.detector.synthetic_site import DAY, MONDAY, SHAPES, make_site
+from tests.unit.services.detector.synthetic_site import DAY, MONDAY, SHAPES, SyntheticSite, make_site
 
 FAR_AHEAD = MONDAY + timedelta(days=900)
 
 
+LEARNED = 17 * DAY + 1
+
+
+@cache
+def site() -> SyntheticSite:
+    synthetic = make_site(SHAPES["homes"], 24, seed=4)
+    synthetic.burst(21 * DAY + 600, 700, 0.6)
+    synthetic.scale("spike", 19 * DAY + 300, 1, 6.0)
+    return synthetic
+
+
 @cache
 def readings() -> tuple[Reading, ...]:
-    site = make_site(SHAPES["homes"], 24, seed=4)
-    site.burst(21 * DAY + 600, 700, 0.6)
-    site.scale("spike", 19 * DAY + 300, 1, 6.0)
-    return tuple(site.readings())
+    return tuple(site().readings())
+
+
+@cache
+def learned() -> LearnedDetector:
+    return LearnedDetector(site().series(0, LEARNED))
 
 
 @cache
 def undisturbed() -> tuple[Message, ...]:
-    return tuple(replay(make_detector(), readings(), FakeForecaster(), ticks=True))
+    """Return the messages after the learned days."""
+    return tuple(learned().replay(readings()[LEARNED:], ticks=True))
+
+
+def history_until(cut: int, messages: Iterable[Message]) -> FakeHistory:
+    return learned().history_with(readings()[LEARNED:cut], messages)
 
 
 def test_duplicate_reading_gets_no_second_verdict() -> None:
@@ -63,17 +82,17 @@ def test_duplicate_reading_gets_no_second_verdict() -> None:
 
 
 def test_late_reading_gets_verdict_and_changes_no_other() -> None:
-    plain = list(readings()[: 9 * DAY])
-    late = plain.pop(8 * DAY + 100)
-    shuffled = [*plain[: 8 * DAY + 130], late, *plain[8 * DAY + 130 :]]
-    in_order, with_late = verdicts(replay(make_detector(), plain)), verdicts(replay(make_detector(), shuffled))
+    plain = list(readings()[LEARNED : LEARNED + 2 * DAY])
+    late = plain.pop(DAY + 100)
+    shuffled = [*plain[: DAY + 130], late, *plain[DAY + 130 :]]
+    in_order, with_late = (verdicts(learned().replay(lines, forecasts=False)) for lines in (plain, shuffled))
     assert len(with_late) == len(in_order) + 1
     assert [verdict for verdict in with_late if verdict.at != late.at] == in_order
 
 
 def test_never_measured_channel_is_not_evaluated() -> None:
-    site = make_site(SHAPES["main"], 6, seed=1)
-    pressure = [verdict.pressure for verdict in verdicts(replay(make_detector(), site.readings()))]
+    main = make_site(SHAPES["main"], 6, seed=1)
+    pressure = [verdict.pressure for verdict in verdicts(replay(make_detector(), main.readings()))]
     assert {check.flag for checks in pressure for check in (checks.system, checks.value, checks.prediction)} == {None}
 
 
@@ -120,8 +139,8 @@ def test_late_forecast_is_not_used() -> None:
 
 
 def test_backlog_with_tick_clock_far_ahead_gives_same_verdicts() -> None:
-    detector, forecasts, messages = make_detector(), FakeForecaster(), list[Message]()
-    for index, reading in enumerate(readings()):
+    (detector, forecasts), messages = learned().copy(), list[Message]()
+    for index, reading in enumerate(readings()[LEARNED:]):
         if reading.at.minute == 0:
             messages += detector.handle(forecasts.forecast_for(reading))
         messages += detector.handle(reading)
@@ -132,15 +151,14 @@ def test_backlog_with_tick_clock_far_ahead_gives_same_verdicts() -> None:
     assert anomalies(messages) == anomalies(undisturbed())
 
 
-CUTS = [15 * DAY + 707, 19 * DAY + 301, 21 * DAY + 601, 21 * DAY + 630, 21 * DAY + 900, 22 * DAY, 23 * DAY + 2]
+CUTS = [18 * DAY + 707, 19 * DAY + 301, 21 * DAY + 601, 21 * DAY + 630, 21 * DAY + 900, 22 * DAY, 23 * DAY + 2]
 
 
 @pytest.mark.parametrize("cut", CUTS)
 def test_restart_changes_no_verdict_or_anomaly(cut: int) -> None:
     until = readings()[cut].at
     before = [message for message in undisturbed() if time_of(message) < until]
-    history = FakeHistory(list(readings()[:cut]), before)
-    detector = make_detector(history)
+    detector = make_detector(history_until(cut, before))
     restored = list(detector.start())
     assert verdicts(restored) == []
     after = replay_with(detector, cut)
@@ -155,13 +173,11 @@ def test_anomaly_missing_in_history_is_published_again() -> None:
         message for message in before if not isinstance(message, Anomaly) or message.at < readings()[21 * DAY + 600].at
     ]
     assert len(stored) < len(before)
-    detector = make_detector(FakeHistory(list(readings()[:cut]), stored))
+    detector = make_detector(history_until(cut, stored))
     list(detector.start())
     assert detector.oldest_missing_output() == ""
     newest = {message.id: message for message in anomalies(before)}
-    published = {
-        message.id: message for message in anomalies(make_detector(FakeHistory(list(readings()[:cut]), stored)).start())
-    }
+    published = {message.id: message for message in anomalies(make_detector(history_until(cut, stored)).start())}
     assert published.keys() == {message.id for message in newest.values() if message.state != "cleared"}
 
 
@@ -181,24 +197,30 @@ def test_stored_readings_without_verdict_are_evaluated_at_start() -> None:
     cut, until = 21 * DAY + 640, readings()[21 * DAY + 600].at
     before = [message for message in undisturbed() if time_of(message) < until]
     predictions = [message for message in undisturbed() if isinstance(message, Prediction) and message not in before]
-    history = FakeHistory(list(readings()[:cut]), [*before, *predictions])
+    history = history_until(cut, [*before, *predictions])
     evaluated = verdicts(make_detector(history).start())
     assert evaluated == [message for message in verdicts(undisturbed()) if until <= message.at < readings()[cut].at]
 
 
-@pytest.mark.parametrize("share", [0.3, 0.5, 0.7, 0.9])
-def test_interrupted_backfill_is_completed_by_next_start(share: float) -> None:
+@cache
+def backfill() -> tuple[list[Message], list[Message]]:
+    """Return the stored messages up to day 19, and what a start yields for the stored readings after it."""
     until = readings()[19 * DAY].at
     stored = [message for message in undisturbed() if isinstance(message, Prediction) or time_of(message) < until]
-    first = list(make_detector(FakeHistory(list(readings()), stored)).start())
+    return stored, list(make_detector(history_until(len(readings()), stored)).start())
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.7, 0.9])
+def test_interrupted_backfill_is_completed_by_next_start(share: float) -> None:
+    stored, first = backfill()
     published = [*stored, *first[: int(len(first) * share)]]
-    second = make_detector(FakeHistory(list(readings()), published)).start()
+    second = make_detector(history_until(len(readings()), published)).start()
     newest = {message.id: message for message in anomalies([*published, *second])}
     assert newest == {message.id: message for message in anomalies(undisturbed())}
 
 
 def test_start_evaluates_pending_and_stored_readings_once() -> None:
-    stored = readings()[: 10 * DAY]
+    stored = readings()[: 3 * DAY]
     detector = make_detector()
     assert verdicts(message for item in stored for message in detector.handle(item)) == []
     history = detector._history = FakeHistory(list(stored), [])
@@ -229,11 +251,12 @@ def test_import_triggers_calibration() -> None:
     detector = make_detector(history)
     done = Progress(site="site1", at=MONDAY, job="import", step=5, of=5, eta=None, text=NO_TEXT)
     assert [type(message) for message in detector.handle(done)] == [Criteria]
+    assert list(detector.handle(done)) == []
 
 
 def test_open_anomaly_can_be_acknowledged() -> None:
-    detector = make_detector()
-    replay(detector, readings()[: 21 * DAY + 900], ticks=True)
+    detector, _ = learned().copy()
+    replay(detector, readings()[LEARNED : 21 * DAY + 900], ticks=True)
     (alarm, *_) = detector._queues["001"].monitor.alarms.open.values()
     id_ = alarm.anomaly.id
     anomaly, response = detector.handle(Command("site1", "acknowledge", "t1", {"id": id_}))
@@ -266,7 +289,7 @@ def test_entries_of_operators_survive_a_restart() -> None:
     newest = {anomaly.id: anomaly for anomaly in anomalies(before)}
     (open_one, *_) = (anomaly for anomaly in newest.values() if anomaly.state != "cleared")
     entered = replace(open_one, acknowledged=True, by="Kim", note="seen", confirmed_cause="burst")
-    detector = make_detector(FakeHistory(list(readings()[:cut]), [*before, entered]))
+    detector = make_detector(history_until(cut, [*before, entered]))
     (restored,) = (anomaly for anomaly in anomalies(detector.start()) if anomaly.id == open_one.id)
     fields = (restored.acknowledged, restored.by, restored.note, restored.confirmed_cause)
     assert fields == (True, "Kim", "seen", "burst")
@@ -277,7 +300,7 @@ def test_stored_trigger_that_does_not_fit_is_replaced_by_the_kind() -> None:
     before = [message for message in undisturbed() if time_of(message) < until]
     (example, *_) = anomalies(before)
     stored = replace(example, id="001-odd", kind="stuck", trigger="drift", state="opened", cleared_at=None)
-    detector = make_detector(FakeHistory(list(readings()[:cut]), [*before, stored]))
+    detector = make_detector(history_until(cut, [*before, stored]))
     list(detector.start())
     assert "flow_rate.stuck" in detector._queues["001"].monitor.alarms.open
 

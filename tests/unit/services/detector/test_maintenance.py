@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from services.detector.day_history import MINUTES_PER_DAY
 from services.detector.sensor_monitor import local_minute
 from shared.contract.messages import Anomaly, Command, Message, Reading, Response, Tick
-from tests.unit.services.detector.fakes import MINUTE, FakeHistory, anomalies, make_detector, opened, replay, verdicts
+from tests.unit.services.detector.fakes import (
+    MINUTE,
+    LearnedDetector,
+    anomalies,
+    learned_site,
+    make_detector,
+    opened,
+    replay,
+    verdicts,
+)
 from tests.unit.services.detector.synthetic_site import DAY, MONDAY, SHAPES, make_site
 
 BEGIN = 10 * DAY + 600
+LEARNED = 9 * DAY + 1
 
 
-def readings(days: int = 12) -> list[Reading]:
-    site = make_site(SHAPES["homes"], days, seed=4)
+@cache
+def readings() -> list[Reading]:
+    site = make_site(SHAPES["homes"], 12, seed=4)
     site.scale("unit", BEGIN + 30, 60, 100.0)
     site.scale("unit", BEGIN + 700, 60, 100.0)
     return site.readings()
+
+
+def learned() -> LearnedDetector:
+    return learned_site("homes", 12, 4, LEARNED)
 
 
 def silence_command(minutes: object, sensor: str = "") -> Command:
@@ -24,8 +41,11 @@ def silence_command(minutes: object, sensor: str = "") -> Command:
 
 def run_with_maintenance(minutes: int = 120) -> tuple[list[Message], list[Message]]:
     """Return the messages up to the command and its answer, and those after it."""
-    detector, earlier = make_detector(), readings()
-    before = [*replay(detector, earlier[:BEGIN], ticks=True), *detector.handle(Tick("site1", earlier[BEGIN - 1].at))]
+    (detector, _), earlier = learned().copy(), readings()
+    before = [
+        *replay(detector, earlier[LEARNED:BEGIN], ticks=True),
+        *detector.handle(Tick("site1", earlier[BEGIN - 1].at)),
+    ]
     return [*before, *detector.handle(silence_command(minutes))], list(replay(detector, earlier[BEGIN:], ticks=True))
 
 
@@ -49,8 +69,8 @@ def test_maintenance_window_is_an_anomaly_with_planned_end() -> None:
 
 
 def test_maintenance_days_are_not_used_for_fitting() -> None:
-    detector, readings_ = make_detector(), readings()
-    replay(detector, readings_[:BEGIN], ticks=True)
+    (detector, _), readings_ = learned().copy(), readings()
+    replay(detector, readings_[LEARNED:BEGIN], ticks=True)
     list(detector.handle(silence_command(120)))
     replay(detector, readings_[BEGIN:], ticks=True)
     memory = detector._queues["001"].monitor.model.history
@@ -65,7 +85,7 @@ def test_maintenance_window_is_restored_after_restart() -> None:
         *before,
         *[message for message in after if not hasattr(message, "at") or message.at <= readings_[cut - 1].at],
     ]
-    restarted = make_detector(FakeHistory(readings_[:cut], history))
+    restarted = make_detector(learned().history_with(readings_[LEARNED:cut], history))
     list(restarted.start())
     assert opened(replay(restarted, readings_[cut : BEGIN + 120])) == []
     assert "out_of_range" in [
@@ -75,8 +95,8 @@ def test_maintenance_window_is_restored_after_restart() -> None:
 
 
 def test_zero_minutes_end_maintenance() -> None:
-    detector, readings_ = make_detector(), readings()
-    replay(detector, readings_[:BEGIN], ticks=True)
+    (detector, _), readings_ = learned().copy(), readings()
+    replay(detector, readings_[LEARNED:BEGIN], ticks=True)
     list(detector.handle(silence_command(120)))
     ended, answer = detector.handle(silence_command(0))
     assert isinstance(ended, Anomaly)

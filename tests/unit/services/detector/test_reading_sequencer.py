@@ -14,6 +14,7 @@ from shared.contract.messages import Message, Reading, Tick
 from tests.unit.services.detector.fakes import (
     MINUTE,
     anomalies,
+    learned_site,
     make_detector,
     make_prediction,
     opened,
@@ -24,6 +25,8 @@ from tests.unit.services.detector.synthetic_site import SHAPES, make_site
 
 NINE = 9 * 60 + 6
 """Readings up to 09:06 of the first day."""
+LEARNED = 37 * 1440 + 1
+"""Minutes of history before the faults of a known site."""
 READINGS = make_site(SHAPES["homes"], 2, seed=4).readings()
 
 
@@ -89,8 +92,8 @@ def test_confirmed_jump_is_reported_at_return() -> None:
 def test_setback_of_hours_opens_nothing_and_keeps_days() -> None:
     readings = make_site(SHAPES["homes"], 40, seed=4).readings()
     fault = 39 * 1440 + NINE
-    detector = make_detector()
-    messages = live(detector, readings[:fault])
+    detector, _ = learned_site("homes", 40, 4, LEARNED).copy()
+    messages = live(detector, readings[LEARNED:fault])
     messages += live(detector, shift(readings[fault:][:90], -30 * 1440))
     for reading in readings[fault:][:90]:
         messages += detector.handle(Tick("site1", reading.at))
@@ -108,7 +111,8 @@ def test_anomaly_opened_during_setback_ends_with_it() -> None:
     anomaly.burst(fault + 70, 60, 2.0)
     readings = anomaly.readings()
     wrong = shift(readings[fault:][:130], -30 * 1440)
-    messages = replay(make_detector(), [*readings[:fault], *wrong, *readings[fault + 130 :][:60]])
+    lines = [*readings[LEARNED:fault], *wrong, *readings[fault + 130 :][:60]]
+    messages = learned_site("homes", 40, 4, LEARNED).replay(lines, forecasts=False)
     (step,) = [
         message
         for message in opened(messages)

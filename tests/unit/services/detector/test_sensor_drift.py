@@ -11,7 +11,7 @@ from services.detector.day_history import TrainingDays, average_to_ten_minutes, 
 from services.detector.methods import sensor_drift
 from services.detector.methods.sensor_drift import SensorDriftDetector, SensorShift, attribute_to_one_meter
 from shared.domain.series import Floats
-from tests.unit.services.detector.fakes import FakeForecaster, make_detector, opened, replay
+from tests.unit.services.detector.fakes import learned_site, opened
 from tests.unit.services.detector.synthetic_site import DAY, MONDAY, SHAPES, make_site
 
 FIRST = MONDAY.toordinal()
@@ -97,7 +97,7 @@ def test_fault_of_half_a_day_is_no_drift() -> None:
 def test_drift_is_one_anomaly_about_calibration() -> None:
     site = make_site(SHAPES["homes"], 84, seed=12)
     site.flow[76 * DAY : 82 * DAY] *= 1 - 0.2 * np.linspace(0, 1, 6 * DAY)
-    messages = replay(make_detector(), site.readings(), FakeForecaster())
+    messages = learned_site("homes", 84, 12, 74 * DAY + 1).replay(site.readings(74 * DAY + 1))
     begin = MONDAY + timedelta(days=76)
     drifts = [anomaly for anomaly in opened(messages) if anomaly.trigger == "drift" and anomaly.at >= begin]
     assert [(anomaly.channel, anomaly.kind) for anomaly in drifts] == [("flow_rate", "step")]

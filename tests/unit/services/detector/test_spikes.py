@@ -11,7 +11,7 @@ import pytest
 from services.detector.methods import spikes
 from services.detector.methods.spikes import SpikeDetector
 from services.detector.methods.standardise import DayMask
-from tests.unit.services.detector.fakes import FakeForecaster, make_detector, opened, replay
+from tests.unit.services.detector.fakes import learned_site, opened
 from tests.unit.services.detector.synthetic_site import DAY, MONDAY, SHAPES, make_site
 
 RESIDUALS = np.random.default_rng(2).standard_normal((30, DAY))
@@ -56,9 +56,6 @@ def test_spike_opens_beside_open_step() -> None:
     site = make_site(SHAPES["homes"], 40, seed=12)
     site.burst(38 * DAY + 60, DAY, 0.6)
     site.scale("spike", 38 * DAY + 400, 1, 2.0)
-    kinds = [
-        anomaly.kind
-        for anomaly in opened(replay(make_detector(), site.readings(), FakeForecaster()))
-        if anomaly.at >= MONDAY + timedelta(days=38)
-    ]
+    messages = learned_site("homes", 40, 12, 37 * DAY + 1).replay(site.readings(37 * DAY + 1))
+    kinds = [anomaly.kind for anomaly in opened(messages) if anomaly.at >= MONDAY + timedelta(days=38)]
     assert kinds[:2] == ["step", "spike"]

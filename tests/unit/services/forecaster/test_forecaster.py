@@ -19,6 +19,8 @@ from shared.contract.messages import (
     Reading,
     Score,
 )
+from shared.contract.service import Unavailable
+from shared.contract.status_codes import problem
 from shared.contract.texts import technical
 from shared.domain.features import ModelInputs, Scaler
 from shared.domain.forecast_point import ForecastPoint
@@ -326,12 +328,95 @@ def test_restart_continues_as_without_a_stop() -> None:
     ]
 
 
+def import_progress(step: int = 3) -> Progress:
+    return Progress(site="site1", at=START, job="import", step=step, of=3, eta=None, text=technical(""))
+
+
+def test_first_start_forecasts_the_current_hour_when_its_history_is_stored() -> None:
+    """Live readings arrive while the past ones are being stored: until then, the hour has an empty forecast."""
+    history = FakeHistory()
+    service = make_forecaster(history)
+    assert list(service.start()) == []
+    (empty,) = handle_all(service, in_event_time(minutes(9000, 9020), 9020)[9000:])
+    assert empty.flow_rate.p50 == ()
+    assert handle_all(service, [import_progress(1), import_progress(2)]) == []
+    history.series = series(minutes(0, 9020))
+    (current,) = handle_all(service, [import_progress()])
+    assert current.issued_at == empty.issued_at == minute_at(9000)
+    assert [value or 0.0 for value in current.flow_rate.p50[:24]] == pytest.approx(
+        [flow(9000 + 60 * hour + 29.5) for hour in range(24)], abs=0.2
+    )
+    restarted = make_forecaster(FakeHistory(history.series, NOW + 150 * HOUR, newest=current, stored=[current]))
+    assert list(restarted.start()) == [current]
+    following = in_event_time(minutes(9020, 9100), 9100)[9020:]
+    assert handle_all(service, following) == handle_all(restarted, following) != []
+
+
+def test_import_before_the_first_live_reading_forecasts_the_hour_of_its_newest_reading() -> None:
+    history = FakeHistory()
+    service = make_forecaster(history)
+    history.series = series(minutes(0, 9030))
+    (current,) = handle_all(service, [import_progress()])
+    assert current.issued_at == minute_at(9000)
+    assert current.flow_rate.p50
+    assert handle_all(service, [*minutes(9030, 9060)]) == []
+    assert [forecast.issued_at for forecast in handle_all(service, [tick(9059)])] == [minute_at(9060)]
+
+
+def test_import_leaves_a_forecast_with_values_unchanged() -> None:
+    history = FakeHistory()
+    service = make_forecaster(history)
+    handle_all(service, minutes(0, 2000))
+    history.series = series(minutes(-9000, 2000))
+    assert handle_all(service, [import_progress()]) == []
+
+
+def test_repeated_end_of_an_import_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broker delivers the retained message again after each reconnection."""
+    service = make_forecaster(FakeHistory(series(minutes(0, 9030))))
+    assert len(handle_all(service, [import_progress()])) == 1
+    loads = list[str]()
+    monkeypatch.setattr(service, "_load_history", loads.append)
+    handle_all(service, [import_progress(), import_progress()])
+    assert loads == []
+
+
+def test_import_is_loaded_again_if_history_was_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    history = FakeHistory(series(minutes(0, 9030)))
+    service = make_forecaster(history)
+    with monkeypatch.context() as patch:
+        patch.setattr(history, "readings", unavailable)
+        with pytest.raises(Unavailable):
+            list(service.handle(import_progress()))
+    assert len(handle_all(service, [import_progress()])) == 1
+
+
+def unavailable(*_: object) -> Series:
+    raise Unavailable(problem("history_incomplete"))
+
+
+def test_start_replaces_an_empty_forecast_of_the_current_hour() -> None:
+    """The history of a first start was stored while the forecaster was stopped."""
+    (empty,) = handle_all(make_forecaster(), [reading(9000, 10.0)])
+    history = FakeHistory(series(minutes(0, 9020)), NOW + 150 * HOUR, newest=empty, stored=[empty])
+    (current,) = make_forecaster(history).start()
+    assert isinstance(current, Prediction)
+    assert current.issued_at == empty.issued_at
+    assert current.flow_rate.p50
+
+
+def test_start_without_history_keeps_the_empty_forecast() -> None:
+    (empty,) = handle_all(make_forecaster(), [reading(0, 10.0)])
+    history = FakeHistory(series(minutes(-90, 20)), NOW, newest=empty, stored=[empty])
+    assert list(make_forecaster(history).start()) == [empty]
+
+
 def test_imported_history_is_used_after_the_import() -> None:
     history = FakeHistory()
     service = make_forecaster(history)
     handle_all(service, minutes(9000, 9030))
     history.series = series(minutes(0, 9000))
-    handle_all(service, [Progress(site="site1", at=START, job="import", step=3, of=3, eta=None, text=technical(""))])
+    handle_all(service, [import_progress()])
     (first,) = handle_all(service, [*minutes(9030, 9060), tick(9059)])
     assert [value or 0.0 for value in first.flow_rate.p50[:24]] == pytest.approx(
         [flow(9060 + 60 * hour + 29.5) for hour in range(24)], abs=0.2

@@ -1,27 +1,30 @@
-"""A site with nine weeks of data, for trainings that take seconds."""
+"""A site with five weeks of data, for trainings that take seconds."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
+from services.trainer import network
 from services.trainer.training_job import TrainingJob
 from services.trainer.training_protocol import TrainingRecord, TrainingRequest
 from shared.domain.series import DAY, MINUTE, Floats, Ints, Series
 from shared.settings import Settings, Training
 
 ZONE = Settings().zone
+TRAINING = Training(epochs=1, min_days=28)
 MONDAY = 1_790_521_200
 """2026-09-28 00:00 in Korea."""
 
 
 @dataclass
 class FakeHistory:
-    """Nine weeks of minutes of sensor 001: a noisy weekly pattern of flow rate, and pressure as its mirror image."""
+    """Five weeks of minutes of sensor 001: a noisy weekly pattern of flow rate, and pressure as its mirror image."""
 
-    days: int = 63
+    days: int = 35
     noise: float = 1.0
     """m³/h: standard deviation of the hourly noise, half of which lasts into the next hour."""
     anomalies: list[tuple[int, int]] = field(default_factory=list)
@@ -57,9 +60,10 @@ class FakeHistory:
 def run_training(
     history: FakeHistory, folder: Path, at: int | None = None, channels: tuple[str, ...] = ("flow_rate",)
 ) -> list[TrainingRecord]:
-    """Run a training of two epochs in this process."""
+    """Run a training of one epoch, of a network with one member, in this process."""
     request = TrainingRequest(history.end_at if at is None else at, ("001",), channels)
-    return list(TrainingJob("site1", ZONE, folder, Training(epochs=2), history).train(request))
+    with patch.object(network, "ENSEMBLE_SIZE", 1):
+        return list(TrainingJob("site1", ZONE, folder, TRAINING, history).train(request))
 
 
 @dataclass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,9 +13,11 @@ from services.trainer import channel_training
 from services.trainer.champion_challenger import Decision
 from services.trainer.runner import SubprocessRunner
 from services.trainer.training_protocol import TrainingProgress, TrainingRecord, TrainingRequest
+from shared.contract.messages import LocalizedText
 from shared.contract.texts import technical
 from shared.domain.series import DAY
 from shared.models.litert import load_litert_model
+from shared.models.manifest import read_manifest, read_network
 from shared.models.registry import ModelRegistry
 from shared.models.store import MODEL_FILES
 from shared.models.training_result import TrainingResult
@@ -50,10 +51,10 @@ def until(records: Callable[[], list[TrainingRecord]], is_expected: Callable[[Tr
     wait_for(has_arrived, seconds=120, what="a record of the training")
 
 
-@pytest.mark.parametrize("seconds", [0.0, 1.5])
-def test_killed_training_leaves_the_active_model_complete(
-    first_training: FirstTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float
+def test_killed_training_leaves_the_active_model_complete_and_the_next_one_replaces_it(
+    first_training: FirstTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The kill comes before the files are written; test_store.py kills at each step of that."""
     shutil.copytree(first_training.folder, tmp_path, dirs_exist_ok=True)
     registry, history = ModelRegistry(tmp_path), first_training.history
     first = next(record for record in first_training.records if isinstance(record, TrainingResult))
@@ -61,17 +62,21 @@ def test_killed_training_leaves_the_active_model_complete(
     child = SubprocessRunner((sys.executable, "-c", TRAINING_SCRIPT, str(tmp_path)))
     child.start(TrainingRequest(history.end_at - 3 * DAY))
     until(child.poll, lambda record: isinstance(record, TrainingProgress) and record.step > 0)
-    threading.Event().wait(seconds)
     child.stop()
     (active,) = (result for result in registry.active() if result.channel == "flow_rate")
     folder = tmp_path / active.path
     assert load_litert_model(folder, active.checksum).id == active.id
     assert {path.name for path in folder.iterdir()} == {*MODEL_FILES, "manifest.json", "versions"}
-    monkeypatch.setattr(channel_training, "decide", lambda *_: Decision(True, technical("decided by the test"), {}))
-    again = [
+    decided = LocalizedText("시험에서 결정했습니다", "decided by the test")
+    monkeypatch.setattr(channel_training, "decide", lambda *_: Decision(True, decided, {}))
+    (again,) = (
         record
         for record in run_training(history, tmp_path, history.end_at - 2 * DAY)
         if isinstance(record, TrainingResult)
-    ]
-    assert load_litert_model(folder, again[0].checksum).id == again[0].id
+    )
+    assert (again.promoted, tmp_path / again.path) == (True, folder)
+    assert load_litert_model(folder, again.checksum).id == again.id
+    assert read_network(folder / "versions" / first.id)[1]["id"] == first.id
+    manifest = read_manifest(folder)
+    assert (manifest["reason"], manifest["reason_ko"]) == (decided.en, decided.ko)
     assert not list(folder.rglob(".*.part"))

@@ -34,6 +34,7 @@ def test_time_left_is_accurate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
         yield TrainingResult(series.sensor, series.channel, 0, "m", "output", "", 0, 0, True, technical(""))
 
     monkeypatch.setattr(channel_training, "train_channel", train)
+    monkeypatch.setattr(TrainingJob, "_build_datasets", lambda _, batch: batch)
     job = TrainingJob("site1", ZONE, tmp_path, Training(epochs=60), FakeHistory(), lambda: now[0])
     reports = [
         (now[0], record)

@@ -12,7 +12,6 @@ import pytest
 import tensorflow as tf
 
 from services.trainer import channel_training, network, samples
-from services.trainer.champion_challenger import Decision
 from services.trainer.channel_training import ParityError, check_parity, model_folder
 from services.trainer.training_data import HourlySeries, load_training_data
 from services.trainer.training_job import TrainingJob
@@ -28,9 +27,9 @@ from shared.domain.features import Float32s, ModelInputs
 from shared.domain.series import DAY, HOUR
 from shared.models.litert import load_litert_model
 from shared.models.loader import make_model_loader
+from shared.models.registry import ModelRegistry
 from shared.models.training_result import TrainingResult
-from shared.settings import Training
-from tests.unit.services.trainer.short_site import MONDAY, ZONE, FakeHistory, FirstTraining, run_training
+from tests.unit.services.trainer.short_site import MONDAY, TRAINING, ZONE, FakeHistory, FirstTraining, run_training
 
 IDENTITY_CALIBRATION: Float32s = np.tile(
     [*[[1.0] * 3] * network.ENSEMBLE_SIZE, [-1.0, 0, 0], [0, 0, 1.0]], (169, 1, 1)
@@ -49,23 +48,23 @@ def hours_of(history: FakeHistory) -> HourlySeries:
 
 def inputs_of(history: FakeHistory, count: int = 5) -> list[ModelInputs]:
     series = hours_of(history)
-    _, scaler = samples.fit_scaler(series, 1000)
-    return samples.inputs_every(series, scaler, 1000, 1000 + count, 1)[1]
+    _, scaler = samples.fit_scaler(series, 800)
+    return samples.inputs_every(series, scaler, 800, 800 + count, 1)[1]
 
 
 def test_both_channels_are_trained_with_progress_for_each_step(first_training: FirstTraining) -> None:
     steps = [(record.step, record.of) for record in first_training.records if isinstance(record, TrainingProgress)]
-    assert steps[0] == (0, 44)
-    assert steps[-1] == (44, 44)
+    assert steps[0] == (0, 42)
+    assert steps[-1] == (42, 42)
     assert steps == sorted(steps)
     assert [record.channel for record in trained(first_training.records)] == ["flow_rate", "pressure"]
 
 
 def test_model_id_is_training_time_and_network_checksum(first_training: FirstTraining) -> None:
     first = trained(first_training.records)[0]
-    assert first.id == f"20261130T0000-{first.checksum[:6]}"
+    assert first.id == f"20261102T0000-{first.checksum[:6]}"
     assert first.trained_from == MONDAY
-    assert MONDAY + 30 * DAY < first.trained_to < first_training.history.end_at - 7 * DAY
+    assert MONDAY + 24 * DAY < first.trained_to < first_training.history.end_at - 7 * DAY
 
 
 def test_metrics_include_errors_of_candidate_and_champion(first_training: FirstTraining) -> None:
@@ -132,56 +131,27 @@ def test_calibration_keeps_only_a_useful_correction() -> None:
     assert list(useful) == [1.0, network.MIN_WIDTH_FACTOR, network.MIN_WIDTH_FACTOR]
 
 
-def test_same_readings_and_seed_give_the_same_network(first_training: FirstTraining, tmp_path: Path) -> None:
-    again = trained(run_training(first_training.history, tmp_path))
-    assert again[0].checksum == trained(first_training.records)[0].checksum
-
-
-def force_decision(monkeypatch: pytest.MonkeyPatch, promoted: bool) -> None:
-    """Promote or refuse every candidate."""
-    monkeypatch.setattr(channel_training, "decide", lambda *_: Decision(promoted, technical("decided by the test"), {}))
-
-
-def test_better_candidate_replaces_the_active_model(
-    first_training: FirstTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_same_readings_and_seed_give_the_same_network_which_is_stored_as_a_version_only(
+    first_training: FirstTraining, tmp_path: Path
 ) -> None:
+    """The candidate is refused, since it is as good as the active model."""
     shutil.copytree(first_training.folder, tmp_path, dirs_exist_ok=True)
-    force_decision(monkeypatch, True)
-    (second,) = trained(run_training(first_training.history, tmp_path, first_training.history.end_at - 3 * DAY))
-    assert (second.promoted, second.path) == (True, FOLDER)
-    assert make_model_loader(tmp_path)(FOLDER).id == second.id  # type: ignore[union-attr]
-    assert (tmp_path / FOLDER / "versions" / trained(first_training.records)[0].id / "model.tflite").exists()
-
-
-def test_refused_candidate_is_stored_as_a_version_only(
-    first_training: FirstTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    force_decision(monkeypatch, True)
-    (first,) = trained(run_training(first_training.history, tmp_path))
-    force_decision(monkeypatch, False)
-    (second,) = trained(run_training(first_training.history, tmp_path, first_training.history.end_at - 3 * DAY))
+    first = trained(first_training.records)[0]
+    ModelRegistry(tmp_path).activate(first.id, first.at, technical("activated by the test"), channel="flow_rate")
+    (second,) = trained(run_training(first_training.history, tmp_path, first_training.history.end_at + HOUR // 2))
+    assert second.checksum == first.checksum
+    assert first.id in second.reason.en
+    assert second.metrics["mae"] == second.metrics["used_mae"]
     assert (second.promoted, second.path) == (False, f"{FOLDER}/versions/{second.id}")
     assert make_model_loader(tmp_path)(FOLDER).id == first.id  # type: ignore[union-attr]
     assert make_model_loader(tmp_path)(second.path).id == second.id  # type: ignore[union-attr]
 
 
-def test_champion_is_the_active_model_and_an_equal_candidate_is_refused(
-    first_training: FirstTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        force_decision(patch, True)
-        (first,) = trained(run_training(first_training.history, tmp_path))
-    (second,) = trained(run_training(first_training.history, tmp_path))
-    assert not second.promoted
-    assert first.id in second.reason.en
-    assert second.metrics["mae"] == second.metrics["used_mae"]
-
-
 def test_too_few_days_are_reported(tmp_path: Path) -> None:
     (record,) = run_training(FakeHistory(days=20), tmp_path)
     assert isinstance(record, InsufficientData)
-    assert record.text.en == "001 flow_rate: not enough data yet: 20 of 35 days; next check at 03:00"
-    assert record.text.ko == "001 유량: 아직 데이터가 부족합니다: 35일 중 20일. 03:00에 다시 확인합니다"
+    assert record.text.en == "001 flow_rate: not enough data yet: 20 of 28 days; next check at 03:00"
+    assert record.text.ko == "001 유량: 아직 데이터가 부족합니다: 28일 중 20일. 03:00에 다시 확인합니다"
     assert [type(record) for record in run_training(FakeHistory(days=0), tmp_path)] == [InsufficientData]
 
 
@@ -205,7 +175,7 @@ def test_hours_inside_anomalies_are_masked() -> None:
 
 
 def test_endless_anomaly_does_not_mask_all_hours() -> None:
-    assert hours_of(FakeHistory(anomalies=[(MONDAY, MONDAY + 60 * DAY)])).known_days == 63
+    assert hours_of(FakeHistory(anomalies=[(MONDAY, MONDAY + 34 * DAY)])).known_days == 35
 
 
 def test_holdout_weeks_are_neither_training_nor_validation_data() -> None:
@@ -223,8 +193,8 @@ def test_parallel_datasets_equal_sequential_ones(tmp_path: Path, monkeypatch: py
         return iter(())
 
     monkeypatch.setattr(channel_training, "train_channel", capture)
-    history = FakeHistory(35)
-    list(TrainingJob("site1", ZONE, tmp_path, Training(), history, workers=2).train(TrainingRequest(history.end_at)))
+    history = FakeHistory(28)
+    list(TrainingJob("site1", ZONE, tmp_path, TRAINING, history, workers=2).train(TrainingRequest(history.end_at)))
     for series in load_training_data(history, "001", ("flow_rate", "pressure"), history.end_at, ZONE):
         sequential, parallel = samples.build_dataset(series), captured.pop(series.channel)
         for name in ("train", "validation"):
@@ -243,6 +213,7 @@ def test_failure_of_one_channel_does_not_stop_the_other(tmp_path: Path, monkeypa
         )
 
     monkeypatch.setattr(channel_training, "train_channel", fail_for_flow)
+    monkeypatch.setattr(TrainingJob, "_build_datasets", lambda _, batch: batch)
     records = run_training(FakeHistory(), tmp_path, channels=("flow_rate", "pressure"))
     assert any(isinstance(record, TrainingFailed) and "differs" in record.text.en for record in records)
     assert [record.channel for record in trained(records)] == ["pressure"]

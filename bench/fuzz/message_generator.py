@@ -11,7 +11,13 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar, Union, get_args, 
 
 from annotated_types import Ge, Le, MaxLen, MinLen, Predicate
 
-from shared.contract.messages import Forecast, Message, has_169_or_no_values, is_safe_relative_path
+from shared.contract.messages import (
+    Forecast,
+    Message,
+    has_169_or_no_values,
+    has_two_ordered_values,
+    is_safe_relative_path,
+)
 
 SITE = "site1"
 START = datetime(2026, 11, 23, 23, 0, tzinfo=UTC)
@@ -95,8 +101,12 @@ def _tuple(draw: ValueSource, parts: tuple[Any, ...], limits: Sequence[Any]) -> 
     if has_169_or_no_values in _predicates(limits):
         values = [_value(draw, parts[0]) for _ in range(draw.integer(0, 3))]
         return tuple(values[hour % len(values)] for hour in range(169)) if values else ()
+    if has_two_ordered_values in _predicates(limits):
+        return tuple(sorted(_value(draw, parts[0]) for _ in range(2)))
     min_length = max((limit.min_length for limit in limits if isinstance(limit, MinLen)), default=0)
-    return tuple(_value(draw, parts[0]) for _ in range(draw.integer(min_length, min_length + 3)))
+    max_length = min((limit.max_length for limit in limits if isinstance(limit, MaxLen)), default=min_length + 3)
+    length = draw.integer(min_length, min(max_length, min_length + 3))
+    return tuple(_value(draw, parts[0]) for _ in range(length))
 
 
 def _predicates(limits: Sequence[Any]) -> list[Callable[..., bool]]:

@@ -32,8 +32,8 @@ def database_of_version_3(path: Path) -> None:
     migrations.Runner(database, str(MIGRATIONS)).up("0003_scores")
     for number, (id_, (kind, _)) in enumerate(IDS.items()):
         database.execute_sql(
-            "INSERT INTO ANOMALY_TB VALUES ('site1', '001', ?, ?, 'flow_rate', 'value', ?, 'cleared', 0, 'warning', ?, ?, "
-            "1.5, 2.5, '한국어', 'English')",
+            "INSERT INTO ANOMALY_TB VALUES ('site1', '001', ?, ?, 'flow_rate', 'value', ?, 'cleared', 0, 'warning', "
+            "?, ?, 1.5, 2.5, '한국어', 'English')",
             (id_, OPENED, kind, OPENED + number, OPENED + 100),
         )
     database.close()

@@ -68,12 +68,12 @@ class Forecaster:
     commands: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
-        self, site: str, zone: ZoneInfo, history: HistoryReader, load_model: ModelLoader, calendar: HolidayCalendar
+        self, site: str, zone: ZoneInfo, history: HistoryReader, model_loader: ModelLoader, calendar: HolidayCalendar
     ) -> None:
         self.site = site
         self.zone = zone
         self.history = history
-        self.load_model = load_model
+        self.model_loader = model_loader
         self.calendar = calendar
         self.hourly_histories: dict[str, HourlyHistory] = {}
         self.models: dict[tuple[str, Channel], ForecastModel] = {}
@@ -238,7 +238,7 @@ class Forecaster:
         if not trained.promoted:
             return iter(())
         sensor, channel = trained.sensor, trained.channel
-        model = self.load_model(trained.path, trained.checksum)
+        model = self.model_loader(trained.path, trained.checksum)
         if trained.id == PROFILE_MODEL_ID and model is None:
             self.models.pop((sensor, channel), None)
             log(self.name, "profile_activated", sensor=sensor, channel=channel)
@@ -253,7 +253,7 @@ class Forecaster:
         hourly = self.hourly_histories[sensor] = HourlyHistory(self.zone)
         self.scorers[sensor] = ForecastScorer(hourly.mean, partial(self._profile_forecast, hourly), self._local_time)
         for channel in CHANNELS:
-            if model := self.load_model(f"output/Learning_lstm/{channel}/{sensor}"):
+            if model := self.model_loader(f"output/Learning_lstm/{channel}/{sensor}"):
                 self.models[sensor, channel] = model
         return hourly
 

@@ -22,8 +22,8 @@ STATES = """site TEXT NOT NULL, sensor TEXT NOT NULL, id TEXT NOT NULL, at INTEG
     kind TEXT NOT NULL, severity TEXT NOT NULL, acknowledged INTEGER NOT NULL, cleared_at INTEGER, peak REAL,
     excess_m3h REAL, excess_low_m3h REAL, excess_high_m3h REAL, lost_m3 REAL, confirmed_cause TEXT, note TEXT NOT NULL,
     operator TEXT NOT NULL, text_ko TEXT NOT NULL, text_en TEXT NOT NULL"""
-TRIGGERS = ("unit", "drift", "last_night")
-"""Triggers that differ from the kind; older ids contain them."""
+TRIGGERS = {"unit": "'step', 'out_of_range'", "drift": "'step'", "last_night": "'step'"}
+"""Triggers that differ from the kind, and the kinds that they raise; ids begin with sensor-channel-trigger."""
 TIMES = {"at", "opened_at", "cleared_at", "onset_at", "trained_from", "trained_to"}
 
 
@@ -35,8 +35,12 @@ def up(migrator: SchemaMigrator, database: SqliteDatabase) -> None:  # noqa: ARG
     database.execute_sql(
         "UPDATE ANOMALY_TB SET channels = channel, methods = method, trigger = kind, onset_at = opened_at"
     )
-    for trigger in TRIGGERS:
-        database.execute_sql(f"UPDATE ANOMALY_TB SET trigger = '{trigger}' WHERE id LIKE '%-{trigger}-%'")
+    for trigger, kinds in TRIGGERS.items():
+        prefix = f"sensor || '-' || channel || '-{trigger}-'"
+        database.execute_sql(
+            f"UPDATE ANOMALY_TB SET trigger = '{trigger}' "
+            f"WHERE kind IN ({kinds}) AND substr(id, 1, length({prefix})) = {prefix}"
+        )
     database.execute_sql(
         f"CREATE TABLE ANOMALY_STATE_TB ({STATES}, PRIMARY KEY (site, sensor, id, at, state)) WITHOUT ROWID"
     )

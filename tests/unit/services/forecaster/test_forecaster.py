@@ -426,7 +426,7 @@ def test_imported_history_is_used_after_the_import() -> None:
 def test_promoted_model_is_used_at_once_and_named() -> None:
     service = make_forecaster(FakeHistory(series(minutes(-3 * WEEK_MINUTES, 0)), NOW))
     list(service.start())
-    service.load_model = FakeModelLoader({"output/Learning_lstm/flow_rate/001": FakeModel()})
+    service.model_loader = FakeModelLoader({"output/Learning_lstm/flow_rate/001": FakeModel()})
     (before,) = handle_all(service, [*minutes(0, 60), tick(59)])
     (after,) = handle_all(service, [trained(), *minutes(60, 120), tick(119)])
     assert (before.flow_rate.model, before.pressure.model) == ("profile", "profile")
@@ -437,7 +437,7 @@ def test_promoted_model_is_used_at_once_and_named() -> None:
 def test_refused_model_is_ignored() -> None:
     service = make_forecaster(FakeHistory(series(minutes(-3 * WEEK_MINUTES, 0)), NOW))
     list(service.start())
-    service.load_model = FakeModelLoader({"output/Learning_lstm/flow_rate/001": FakeModel()})
+    service.model_loader = FakeModelLoader({"output/Learning_lstm/flow_rate/001": FakeModel()})
     (after,) = handle_all(service, [trained(promoted=False), *minutes(0, 60), tick(59)])
     assert after.flow_rate.model == "profile"
 

@@ -69,6 +69,8 @@ class GapRecovery:
             connections,
         )
         self._start_retries = 0
+        self._last_import: Progress | None = None
+        """A retained message that is delivered again must not move the mark: the service ignores it."""
         self._last_reading: tuple[str, int] = ("", -1)
         self._held: deque[Reading] = deque()
         self._batches_waited = self._ticks = self._ticks_waited = 0
@@ -100,9 +102,10 @@ class GapRecovery:
     def _on_import(self, progress: Progress) -> Iterator[Message]:
         """Process the end of an import: the service may restart and then knows the readings up to the stored mark."""
         with self._history.snapshot():
-            if progress.job == "import" and progress.step == progress.of:
+            if progress.job == "import" and progress.step == progress.of and progress != self._last_import:
                 self._last_reading = self._history.stored_mark() or self._last_reading
             yield from self._service.handle(progress)
+        self._last_import = progress  # only after success: the handler may raise Unavailable and is then repeated
 
     def end_batch(self) -> Iterator[Message]:
         if self._held:

@@ -12,6 +12,7 @@ from shared.domain.features import FEATURES_VERSION
 from shared.models import store
 from shared.models.loader import make_model_loader
 from shared.models.manifest import read_manifest
+from shared.models.model_messages import OPERATOR_REASON
 from shared.models.store import MODEL_FILES
 from shared.settings import Settings
 from shared.store.recorder import Recorder
@@ -41,9 +42,9 @@ def model_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return model_folder
 
 
-def stored(data: Path) -> list[tuple[str, int, str]]:
+def stored(data: Path) -> list[tuple[str, int, str, str]]:
     with sqlite3.connect(data / "wvr.db") as database:
-        return database.execute("SELECT id, promoted, reason FROM MODEL_TB ORDER BY id").fetchall()
+        return database.execute("SELECT id, promoted, reason, reason_ko FROM MODEL_TB ORDER BY id").fetchall()
 
 
 def test_list_shows_each_model(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,13 +66,13 @@ def test_rollback_of_a_stopped_site_is_stored_and_can_be_undone(
     assert models.main(["use", "young"]) == 0
     assert read_manifest(model_folder)["id"] == "young"
     assert "young is in use: 001 flow_rate" in capsys.readouterr().out
-    assert stored(tmp_path) == [(name, 1, "put into use by the operator") for name in ("old", "young")]
+    assert stored(tmp_path) == [(name, 1, OPERATOR_REASON.en, OPERATOR_REASON.ko) for name in ("old", "young")]
 
 
 def test_no_model_is_loaded_while_the_profile_is_in_use(model_folder: Path, tmp_path: Path) -> None:
     assert models.main(["use", "profile"]) == 0
     assert make_model_loader(tmp_path)("output/Learning_lstm/flow_rate/001") is None
-    assert stored(tmp_path) == [("profile", 1, "put into use by the operator")]
+    assert stored(tmp_path) == [("profile", 1, OPERATOR_REASON.en, OPERATOR_REASON.ko)]
     assert {path.name for path in model_folder.iterdir()} == {"manifest.json", "versions"}
 
 

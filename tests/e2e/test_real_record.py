@@ -99,15 +99,35 @@ def test_two_replays_give_the_same_bytes(folder: Path, replayed_week: Path) -> N
 
 @pytest.mark.docker
 def test_live_stack_gives_the_verdicts_of_the_replay(folder: Path, replayed_week: Path, live: RunningSite) -> None:
+    process_live(live, folder / "week.csv", WEEK_READINGS)
+    for table in ("readings", "verdicts"):
+        assert exported(live.data, table) == exported(replayed_week, table)
+
+
+@pytest.mark.docker
+@pytest.mark.full
+@pytest.mark.timeout(3600)
+def test_live_stack_gives_the_verdicts_of_the_replay_of_the_whole_record(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Takes minutes: all fourteen weeks through the live stack."""
+    replayed = replay_into(folder, "record.csv", "whole")
+    with in_docker(tmp_path_factory.mktemp("whole"), SITE) as site:
+        process_live(site, folder / "record.csv", RECORD_READINGS)
+        for table in ("readings", "verdicts"):
+            assert exported(site.data, table) == exported(replayed, table)
+
+
+def process_live(site: RunningSite, readings: Path, reading_count: int) -> None:
+    """Give a running site a file, and wait for a verdict of each reading."""
+
     def is_complete() -> bool:
-        database = live.data / "wvr.db"
+        database = site.data / "wvr.db"
         if not database.exists():
             return False
         with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
             verdicts: int = connection.execute("SELECT count(*) FROM OUTLIER_VAL_TB").fetchone()[0]
-        return verdicts == WEEK_READINGS
+        return verdicts == reading_count
 
-    shutil.copy(folder / "week.csv", live.data / "sensor/readings.csv")
-    wait_for(is_complete, 600, "a verdict for each reading")
-    for table in ("readings", "verdicts"):
-        assert exported(live.data, table) == exported(replayed_week, table)
+    shutil.copy(readings, site.data / "sensor/readings.csv")
+    wait_for(is_complete, 1800, "a verdict for each reading")

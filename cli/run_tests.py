@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
                 return code
         if images and images.wait():
             raise CommandError("the images could not be built; see Docker's output above")
-    workers = () if selection else ("--numprocesses", str(WORKERS), "--dist", "loadgroup")
+    workers = () if selection else ("--numprocesses", str(WORKERS), "--dist", "loadfile")
     full = ("--full",) if options.full else ()
     return _run("pytest", *workers, *full, *selection)
 

@@ -8,9 +8,11 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from cli.bootstrap import ensure_program
 from shared.settings import Broker, Settings
@@ -26,22 +28,32 @@ FOLDER_ORDER = ("e2e", "faults", "fuzz", "contract", "unit")
 """Folders whose tests mostly wait come first, so that processor-bound tests fill the time."""
 
 
+INDEPENDENT_FILES = {"tests/e2e/test_documents.py", "tests/faults/test_campaign.py", "tests/fuzz/test_fuzz.py"}
+"""Files whose tests share no fixtures and may run in several processes."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="also run the tests that are marked `full`")
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own hook
+class FileScheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives all tests of a file to one process, since they share fixtures, except in files of independent tests."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        return nodeid if file in INDEPENDENT_FILES else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileScheduling:
+    return FileScheduling(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Select, order and group the tests: those of one file share a process, since they share fixtures."""
+    """Select and order the tests."""
     if not config.getoption("--full"):
         config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("full")])
         items[:] = [item for item in items if not item.get_closest_marker("full")]
     items.sort(key=lambda item: _folder_rank(item.path))
-    for item in items:
-        if item.get_closest_marker("independent"):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid))
-        elif not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
 
 
 def _folder_rank(path: Path) -> int:

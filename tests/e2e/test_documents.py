@@ -16,7 +16,6 @@ from cli.compose import engine
 from tests.conftest import free_port
 from tests.polling import wait_for
 
-pytestmark = pytest.mark.independent
 GUIDES = ("install", "troubleshoot", "update-and-roll-back", "manage-models", "back-up-and-restore")
 """In the order in which an operator needs them; each starts where the one before it ended."""
 REPLACED_TEXTS = {

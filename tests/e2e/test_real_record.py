@@ -79,7 +79,6 @@ def minutes_of(text: str) -> Counter[tuple[str, str]]:
     return Counter((sensor, at.replace(" ", "T")[:16]) for at, sensor, *_ in cells)
 
 
-@pytest.mark.independent
 def test_every_minute_of_the_record_is_stored_once_with_verdicts(folder: Path) -> None:
     """Takes a minute: the only replay of all fourteen weeks."""
     data = replay_into(folder, "record.csv", "complete")

@@ -14,8 +14,6 @@ FAULTS = int(os.environ.get("WVR_FAULTS", "12"))
 LONG_CAMPAIGN_FAULTS = 60
 MAX_CATCH_UP_SECONDS = 420
 
-pytestmark = pytest.mark.independent
-
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from bench.fuzz.targets import TARGETS
 INPUTS, LONG_FUZZ_INPUTS = 10_000, 1_000_000
 
 pytestmark = [
-    pytest.mark.independent,
     pytest.mark.skipif(
         importlib.util.find_spec("atheris") is None, reason="bench/fuzz needs atheris, which exists for x86-64 only"
     ),

@@ -67,7 +67,7 @@ def run() -> int:
     name, arguments = (sys.argv[1] if len(sys.argv) > 1 else "help"), sys.argv[2:]
     entry = COMMANDS.get(name)
     if entry is None:
-        print("\n".join(f"./wvr {known:<10} {one.summary}" for known, one in COMMANDS.items()))
+        print("\n".join(f"./wvr {command:<10} {entry.summary}" for command, entry in COMMANDS.items()))
         return 0 if name in ("help", "-h", "--help") else 2
     load_env_file()
     try:

@@ -71,8 +71,8 @@ def as_root(*command: str) -> None:
 
 def which(name: str) -> Path | None:
     """Return the path of an installed program, or None."""
-    found = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", os.defpath), *SBIN_FOLDERS)))
-    return Path(found) if found else None
+    path = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", os.defpath), *SBIN_FOLDERS)))
+    return Path(path) if path else None
 
 
 def _install(lock: str) -> None:

@@ -79,13 +79,13 @@ def _list(settings: Settings) -> int:
     return 0
 
 
-def _row(settings: Settings, kept: RegisteredModel) -> tuple[str, ...]:
-    one = kept.result
-    span = [f"{datetime.fromtimestamp(at, settings.zone):%Y-%m-%d}" for at in (one.trained_from, one.trained_to)]
-    if one.id == PROFILE_MODEL_ID:
+def _row(settings: Settings, version: RegisteredModel) -> tuple[str, ...]:
+    model = version.result
+    span = [f"{datetime.fromtimestamp(at, settings.zone):%Y-%m-%d}" for at in (model.trained_from, model.trained_to)]
+    if model.id == PROFILE_MODEL_ID:
         span = ["", ""]
-    used = f"since {datetime.fromtimestamp(one.at, settings.zone):%Y-%m-%d %H:%M}" if kept.active else ""
-    return (one.sensor, one.channel, one.id, *span, used, " ".join(_ratios(one.metrics)), one.reason.en)
+    used = f"since {datetime.fromtimestamp(model.at, settings.zone):%Y-%m-%d %H:%M}" if version.active else ""
+    return (model.sensor, model.channel, model.id, *span, used, " ".join(_ratios(model.metrics)), model.reason.en)
 
 
 def _ratios(metrics: dict[str, float]) -> Iterator[str]:

@@ -49,23 +49,23 @@ def _channel(kind: type[Message]) -> dict[str, Any]:
 
 
 def _operations(services: Mapping[str, type[Service]]) -> list[tuple[str, dict[str, Any]]]:
-    found = []
+    operations = []
     for name, service in services.items():
         commands = (Command,) if service.commands and Command not in service.consumes else ()
         for action, kinds in (("receive", (*service.consumes, *commands)), ("send", service.produces)):
             for kind in kinds:
                 reference = {"$ref": f"#/channels/{kind.__name__}"}
-                found.append((f"{name}.{action}.{kind.__name__}", {"action": action, "channel": reference}))
-    return found
+                operations.append((f"{name}.{action}.{kind.__name__}", {"action": action, "channel": reference}))
+    return operations
 
 
 def _components() -> dict[str, Any]:
     parts: dict[str, Any] = {}
     whole: dict[str, Any] = {}
     for kind in MESSAGES:
-        found = schema(kind)
-        parts.update(found.pop("$defs", {}))
-        parts[kind.__name__] = found
+        message_schema = schema(kind)
+        parts.update(message_schema.pop("$defs", {}))
+        parts[kind.__name__] = message_schema
         whole[kind.__name__] = {"payload": {"$ref": f"#/components/schemas/{kind.__name__}"}}
     for name, field, extra in _notes():
         parts[name]["properties"][field].update(extra)

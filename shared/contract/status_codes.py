@@ -39,7 +39,7 @@ def summary(problems: Sequence[Problem]) -> tuple[StatusCode, LocalizedText]:
     """Return the code of the first problem and the joined texts of all."""
     if not problems:
         return "ok", NO_TEXT
-    korean, english = ("; ".join(getattr(each.text, language) for each in problems) for language in ("ko", "en"))
+    korean, english = ("; ".join(getattr(item.text, language) for item in problems) for language in ("ko", "en"))
     return problems[0].code, LocalizedText(korean[:MAX_NOTE_CHARACTERS], english[:MAX_NOTE_CHARACTERS])
 
 

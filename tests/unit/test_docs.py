@@ -61,9 +61,9 @@ def test_readmes_and_decisions_are_short() -> None:
 
 
 def test_documents_avoid_the_old_idiom() -> None:
-    found = [
+    idioms = [
         f"{document.relative_to(ROOT)}: {word}"
         for document in DOCUMENTS
         for word in IDIOM.findall(document.read_text(encoding="utf-8"))
     ]
-    assert found == []
+    assert idioms == []

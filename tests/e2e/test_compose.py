@@ -41,6 +41,7 @@ def test_every_service_is_healthy(compose_site: RunningSite) -> None:
 
 
 def test_alert_is_written_each_minute_and_the_viewer_receives_its_messages(compose_site: RunningSite) -> None:
+    """Takes up to two minutes of real time: two minutes must pass."""
     site_assertions.assert_alert_is_written_each_minute(compose_site)
 
 
@@ -136,6 +137,7 @@ def test_only_the_trainer_has_tensorflow(compose_site: RunningSite) -> None:
 
 
 def test_restarted_trainer_trains_and_alert_misses_no_minute(compose_site: RunningSite) -> None:
+    """Takes minutes: a real training of both channels on 60 days, beside the minute work."""
     with listening(compose_site, "viewer") as viewer, watching_alert(compose_site) as minutes:
         compose_site.wait_for_alert_after(None)
         restarted = datetime.now().astimezone().replace(microsecond=0)

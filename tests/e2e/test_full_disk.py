@@ -40,6 +40,7 @@ def fill_with_files(filler: Path) -> None:
 def test_full_disk_is_reported_and_no_reading_is_lost(
     tmp_path: Path, limits: str, fill: Callable[[Path], None], affected: tuple[str, ...]
 ) -> None:
+    """Takes a minute: a complete site starts on a small disk, and each service must report and recover."""
     site = RunningSite.create(tmp_path, free_port(), SITE_TOML)
     with mount_small_disk(site.data, limits):
         try:

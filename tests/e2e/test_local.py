@@ -22,6 +22,7 @@ def test_every_service_is_healthy(local_site: RunningSite) -> None:
 
 
 def test_alert_is_written_each_minute_and_the_viewer_receives_its_messages(local_site: RunningSite) -> None:
+    """Takes up to two minutes of real time: two minutes must pass."""
     site_assertions.assert_alert_is_written_each_minute(local_site)
 
 
@@ -87,7 +88,10 @@ def test_broker_keeps_its_messages_over_a_restart(local_site: RunningSite) -> No
 
 
 def test_systemd_unit_starts_all_services_after_a_power_cut(local_site: RunningSite) -> None:
-    """Run the unit's command with an empty environment, as systemd does; ingest must start too."""
+    """Run the unit's command with an empty environment, as systemd does; ingest must start too.
+
+    Takes a minute of real time: alert.txt must get its next line.
+    """
     unit = configparser.ConfigParser(interpolation=None)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read_string(autostart.render_unit(local_site.data))

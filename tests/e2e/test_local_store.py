@@ -46,6 +46,7 @@ def fed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FedSite]:
 
 
 def test_running_site_is_restored_without_loss(fed: FedSite, tmp_path: Path) -> None:
+    """Takes a minute: four services stop and start, and the backfill waits for a tick."""
     backup = tmp_path / "older.db"
     backup.write_bytes(make_backup(fed.site).read_bytes())
     fed.feed(30)
@@ -105,6 +106,7 @@ def test_lock_of_another_program_is_reported_and_nothing_is_lost(fed: FedSite) -
 
 
 def test_damaged_database_of_a_running_site_is_repaired_without_loss(fed: FedSite) -> None:
+    """Takes minutes: the processes end, the database is replaced, and the backfill waits for two ticks."""
     make_backup(fed.site)
     fed.feed(30)
     fed.wait_until_all_is_stored()

@@ -51,6 +51,7 @@ def exported(data: Path, table: str) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("channel", ["flow_rate", "pressure"])
 def test_each_channel_has_its_own_model_and_scaler(data: Path, channel: str) -> None:
+    """Takes a minute: the first test that needs the replay with its training."""
     trained = [row for row in exported(data, "models") if row["channel"] == channel]
     assert len(trained) == 1
     assert {"path", "checksum", "reason"} <= {key for key, value in trained[0].items() if value}

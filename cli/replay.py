@@ -69,18 +69,18 @@ def replay(source: Path, settings: Settings, train: list[datetime]) -> dict[str,
     recorder = Recorder(settings.database, settings.zone, settings.store.horizons)
     folder = BufferedOutputFolder(settings.sensor_folder)
     ingest, services, db_writer = _services(settings, recorder, folder)
-    stage = Replay([ingest, *services], db_writer)
+    runner = Replay([ingest, *services], db_writer)
     dates = sorted(date.replace(tzinfo=date.tzinfo or settings.zone) for date in train)
     readings = 0
     for items, minute in group_by_minute(read_measurements(source, settings.zone)):
         readings += len(items)
         if minute is not None:
             while dates and minute >= dates[0]:
-                stage.store()
-                stage.publish(Command(settings.site.name, "train", f"replay-{dates.pop(0):%Y%m%d}"))
+                runner.store()
+                runner.publish(Command(settings.site.name, "train", f"replay-{dates.pop(0):%Y%m%d}"))
             items.append(Tick(settings.site.name, minute))
-        stage.feed(ingest, items)
-    stage.store()
+        runner.feed(ingest, items)
+    runner.store()
     folder.flush()
     recorder.close()
     seconds = time.perf_counter() - started
@@ -98,19 +98,17 @@ def _services(
     )
     holidays = make_calendar(settings.site.country)
     job = TrainingJob(site, zone, settings.data, settings.training, history, time.monotonic, holidays)
-    on_command = settings.training.model_copy(update={"automatic": False})
-    beginning, keeper = (
-        datetime.fromtimestamp(0, zone),
-        ModelSelector(site, zone, ModelRegistry(settings.data), history),
-    )
-    keen = [
+    manual_training = settings.training.model_copy(update={"automatic": False})
+    started_at = datetime.fromtimestamp(0, zone)
+    selector = ModelSelector(site, zone, ModelRegistry(settings.data), history)
+    services = [
         Forecaster(site, zone, history, make_model_loader(settings.data), holidays),
         Detector(settings, history, holidays),
-        Trainer(site, zone, on_command, InProcessRunner(job.train), beginning, keeper),
+        Trainer(site, zone, manual_training, InProcessRunner(job.train), started_at, selector),
         Reporter(folder, zone, settings.reporter.horizons_hours, settings.reporter.outbox_days, NullHistoryLookup()),
     ]
-    keep = settings.store.retention_days
-    return ingest, keen, DbWriter(recorder, site, keep, lambda at: datetime.fromtimestamp(at, zone))
+    retention_days = settings.store.retention_days
+    return ingest, services, DbWriter(recorder, site, retention_days, lambda at: datetime.fromtimestamp(at, zone))
 
 
 def _settings(site: str, data: Path) -> Settings:

@@ -30,7 +30,7 @@ DEFAULT_RUN_MINUTES = 1440.0
 PARTNER_JUMP_SHARE = 0.5
 """Share of the partner's limit from which on a move of the partner explains a jump."""
 UNIT_CHANGE_MINUTES = 1440
-"""Minutes after which a unit change can no longer be told from a change of the flow."""
+"""Minutes after which a unit change can no longer be distinguished from a change of the flow."""
 OUTSIDE_MINUTES = 5
 """Values in a row outside the allowed range before an alarm, where a normal jump can reach them (noise around 0)."""
 MIN_WIDTH_SHARE = 0.1

@@ -153,7 +153,7 @@ def test_lines_without_reading_and_invalid_lines_are_skipped(tmp_path: Path) -> 
     (tmp_path / "outbox/server-20261025T0150.txt").write_text("\n".join(lines), encoding="ascii")
     (tmp_path / "outbox/server-20261025T0200.txt").write_bytes(b"\xff\xfe")
     (tmp_path / "outbox/server-20261025T0210.txt").mkdir()
-    report_reader = ReportReader(tmp_path, tmp_path / "owed", "site1", ZoneInfo("Europe/Berlin"))
+    report_reader = ReportReader(tmp_path, tmp_path / "marker", "site1", ZoneInfo("Europe/Berlin"))
     (rows,) = [verdict for day in report_reader.batches() for verdict in day]
     assert rows.at.isoformat() == "2026-10-25T01:59:00+02:00"
     assert (rows.reading.flow_rate, rows.reading.pressure, rows.flow_rate.value.flag) == (1.5, None, 1)

@@ -85,7 +85,7 @@ def test_history_is_behind_if_published_or_known_readings_are_missing(tmp_path: 
 
     assert (lacks("boot", -1), lacks("boot", 0)) == (False, True)
     recorder.write([reading(0)], [("site1", ("boot", 9, int(minute_at(0).timestamp()), 9))])
-    assert [lacks("boot", 9), lacks("boot", 10), lacks("anew", -1), lacks("anew", 0)] == [False, True, False, True]
+    assert [lacks("boot", 9), lacks("boot", 10), lacks("new", -1), lacks("new", 0)] == [False, True, False, True]
     recorder.write([reading(60)], [("site1", ("boot", 9, int(minute_at(60).timestamp()), 61))])
     assert lacks("boot", 9)
     recorder.close()

@@ -106,7 +106,7 @@ def decide(
     if gain < MIN_GAIN:
         refusals.insert(0, _gain_text(gain))
     elif not comparisons[champion_name].is_better(SIGNIFICANCE if profile is not None else LIKELY_LEVEL):
-        refusals.append(LocalizedText("개선이 우연일 수 있습니다", "what is better may be luck"))
+        refusals.append(LocalizedText("개선이 우연일 수 있습니다", "the gain is not significant"))
     result = _result_text(not refusals, champion_name, len(actuals), ratios)
     reason = join_texts("; ", [result, _ratios_text(comparisons[champion_name]), *refusals])
     metrics = {**own, **_prefixed("used", other, comparisons[champion_name])}
@@ -132,7 +132,7 @@ def _scored_horizons(errors: Floats) -> list[int]:
 def _result_text(is_better: bool, rival: LocalizedText, hours: int, ratios: list[float]) -> LocalizedText:
     return localized(
         "평가 기간 {hours}시간에서 {rival_ko}보다 {result_ko}: 핀볼 손실 {pinball:.3f}배, 평균 오차 {error:.3f}배",
-        "{result} than {rival} on {hours} held-back hours: pinball {pinball:.3f}, mean error {error:.3f} of its",
+        "{result} than {rival} on {hours} holdout hours: pinball loss x {pinball:.3f}, mean error x {error:.3f}",
         result_ko="낫습니다" if is_better else "낫지 않습니다",
         result="better" if is_better else "not better",
         rival_ko=rival.ko,
@@ -147,7 +147,7 @@ def _ratios_text(comparison: Comparison) -> LocalizedText:
     parts = [
         localized(
             "{horizon}시간 앞 {ratio:.3f}배(p값 {p_value:.3f})",
-            "at {horizon} h {ratio:.3f} (chance {p_value:.3f})",
+            "at {horizon} h x {ratio:.3f} (p = {p_value:.3f})",
             horizon=horizon,
             ratio=ratio,
             p_value=comparison.p_values[horizon],
@@ -155,13 +155,13 @@ def _ratios_text(comparison: Comparison) -> LocalizedText:
         for horizon, ratio in comparison.loss_ratios.items()
     ]
     joined = join_texts(", ", parts)
-    return LocalizedText(f"핀볼 손실 {joined.ko}", f"pinball {joined.en}")
+    return LocalizedText(f"핀볼 손실 {joined.ko}", f"pinball loss {joined.en}")
 
 
 def _worse_text(rival: LocalizedText, horizons: list[int]) -> LocalizedText:
     return localized(
         "{horizons_ko} 앞 예측은 {rival_ko}보다 유의하게 나쁩니다",
-        "surely worse than {rival} at {horizons}",
+        "significantly worse than {rival} at {horizons}",
         rival_ko=rival.ko,
         rival=rival.en,
         horizons_ko=", ".join(f"{horizon}시간" for horizon in horizons),
@@ -173,10 +173,10 @@ def _gain_text(gain: float) -> LocalizedText:
     if gain > 0:
         return localized(
             "전체 개선이 {percent:.0f} % 미만입니다",
-            "gains less than {percent:.0f} % as a whole",
+            "the overall gain is below {percent:.0f} %",
             percent=100 * MIN_GAIN,
         )
-    return LocalizedText("전체 오차가 줄지 않았습니다", "not lower as a whole")
+    return LocalizedText("전체 오차가 줄지 않았습니다", "no overall gain")
 
 
 def _prefixed(prefix: str, metrics: dict[str, float], comparison: Comparison) -> dict[str, float]:

@@ -60,7 +60,7 @@ def test_better_candidate_is_promoted_and_reason_names_its_rival() -> None:
     truth, better, worse = four_weeks(1, 1.0, 1.3)
     decision = decide(truth, better, worse, PROFILE_NAME, DAYS)
     assert decision.promoted
-    assert decision.reason.en.startswith("better than the profile on 648 held-back hours: pinball 0.")
+    assert decision.reason.en.startswith("better than the profile on 648 holdout hours: pinball loss x 0.")
     assert decision.reason.ko.startswith("평가 기간 648시간에서 프로파일보다 낫습니다: 핀볼 손실 0.")
     assert decision.metrics["mae"] < decision.metrics["used_mae"]
     assert decision.metrics["used_chance_1h"] < 0.01
@@ -81,21 +81,21 @@ def test_gain_below_one_percent_is_refused_even_if_significant() -> None:
         candidate = truth[..., None] + part * (champion - truth[..., None])
         decision = decide(truth, np.nan_to_num(candidate), np.nan_to_num(champion), OLD, DAYS)
         assert decision.promoted == promoted
-        assert ("gains less than 1 % as a whole" in decision.reason.en) != promoted
+        assert ("the overall gain is below 1 %" in decision.reason.en) != promoted
 
 
 def test_candidate_better_overall_but_worse_at_one_horizon_is_refused() -> None:
     truth, candidate, champion = four_weeks(3, 0.7, 1.0, far_factor=2.5)
     decision = decide(truth, candidate, champion, OLD, DAYS)
     assert not decision.promoted
-    assert "surely worse than old at 168 h" in decision.reason.en
+    assert "significantly worse than old at 168 h" in decision.reason.en
 
 
 def test_candidate_better_than_champion_but_worse_than_profile_is_refused() -> None:
     truth, candidate, champion, profile = four_weeks(4, 1.0, 1.5, 0.6)
     decision = decide(truth, candidate, champion, OLD, DAYS, profile)
     assert not decision.promoted
-    assert "surely worse than the profile at 1 h, 24 h" in decision.reason.en
+    assert "significantly worse than the profile at 1 h, 24 h" in decision.reason.en
     assert "1시간, 24시간, 168시간 앞 예측은 프로파일보다 유의하게 나쁩니다" in decision.reason.ko
     assert decision.metrics["profile_mae_24h"] < decision.metrics["mae_24h"] < decision.metrics["used_mae_24h"]
 

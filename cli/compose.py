@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from cli.bootstrap import ROOT, CommandError
+from cli.service_state import ServiceState, with_heartbeat
 
 ENGINE_TIMEOUT_SECONDS = 20
 HEALTHY_TIMEOUT_SECONDS = 300
+SERVICE_LABEL = "com.docker.compose.service"
 TLS_COMPOSE_FILES = ("docker-compose.yml", "docker-compose.tls.yml")
 
 
@@ -77,10 +79,14 @@ def stop(services: Sequence[str]) -> None:
         raise CommandError(f"Docker could not stop {', '.join(services)}; see its output above")
 
 
-def states() -> dict[str, str]:
+def states() -> dict[str, ServiceState]:
     """Return the state of each container of WVR by service."""
-    lines = compose("ps", "--all", "--format", "json", quiet=True).stdout.splitlines()
-    return {entry["Service"]: _state(entry) for line in lines for entry in _entries(line)}
+    identifiers = compose("ps", "--all", "--quiet", quiet=True).stdout.split()
+    if not identifiers:
+        return {}
+    described = _ask("docker", "inspect", *identifiers).stdout
+    containers = json.loads(described or "[]")
+    return {container["Config"]["Labels"][SERVICE_LABEL]: _state(container) for container in containers}
 
 
 def is_running() -> bool:
@@ -89,26 +95,39 @@ def is_running() -> bool:
 
 
 def _unhealthy_text() -> str:
-    unhealthy = {name: state for name, state in states().items() if state not in ("healthy", "done", "created")}
+    known = states()
+    # A degraded service works; one that is only created waits for another.
+    well = ("healthy", "done", "created", "degraded")
+    unhealthy = {name: state for name, state in known.items() if state.state not in well}
     for name in unhealthy:
         compose("logs", "--no-log-prefix", "--tail", "10", name)
     return "not healthy: " + ", ".join(f"{name} ({state})" for name, state in unhealthy.items()) + "; see ./wvr logs"
 
 
-def _state(entry: dict[str, Any]) -> str:
-    if entry["State"] == "running":
-        return str(entry.get("Health") or "running")
-    if entry["State"] == "created":
-        return "created"
-    if entry["Service"] == "init" and entry.get("ExitCode") == 0:
-        return "done"
-    return f"{entry['State']}, exit code {entry.get('ExitCode')}"
+def _state(container: dict[str, Any]) -> ServiceState:
+    """Return the state of a container from its description; its health check prints the service's heartbeat."""
+    name, state = container["Config"]["Labels"][SERVICE_LABEL], container["State"]
+    if state["Status"] == "running":
+        health = state.get("Health") or {}
+        if health.get("Status") == "healthy" and name != "broker":
+            return with_heartbeat(_heartbeat(health))
+        return ServiceState(health.get("Status") or "running")
+    if state["Status"] == "created":
+        return ServiceState("created")
+    if name == "init" and state["ExitCode"] == 0:
+        return ServiceState("done")
+    return ServiceState(f"{state['Status']}, exit code {state['ExitCode']}")
 
 
-def _entries(line: str) -> list[dict[str, Any]]:
-    """Parse a line of `ps`: Compose before 2.21 prints one list, later versions one object a line."""
-    parsed = json.loads(line)
-    return parsed if isinstance(parsed, list) else [parsed]
+def _heartbeat(health: dict[str, Any]) -> dict[str, Any]:
+    """Return what the newest successful health check printed; empty if that is no heartbeat."""
+    for check in reversed(health.get("Log") or []):
+        if check["ExitCode"] == 0:
+            try:
+                return dict(json.loads(check["Output"]))
+            except (ValueError, TypeError):
+                return {}
+    return {}
 
 
 def _ask(*command: str) -> subprocess.CompletedProcess[str]:

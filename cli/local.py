@@ -22,7 +22,8 @@ from cli.local_config import (
     supervisord_conf,
 )
 from cli.local_site import supervisor_pid
-from shared.runtime.health import STALE_SECONDS, heartbeat_age
+from cli.service_state import ServiceState, with_heartbeat
+from shared.runtime.health import STALE_SECONDS, heartbeat_age, read_heartbeat
 from shared.settings import Settings
 
 HEALTHY_TIMEOUT_SECONDS = 180
@@ -74,17 +75,21 @@ def restart(data: Path, name: str) -> None:
     _supervisor(data, "supervisorctl", "restart", name, check=True)
 
 
-def states(data: Path) -> dict[str, str]:
+def states(data: Path) -> dict[str, ServiceState]:
     """Return the state of each service."""
-    states_by_service = {}
-    for line in _supervisor(data, "supervisorctl", "status").stdout.splitlines():
-        name, state = line.split()[:2]
-        seconds = heartbeat_age(heartbeat(data, name))
-        alive = name == "broker" or (seconds is not None and seconds < STALE_SECONDS)
-        states_by_service[name] = (
-            "healthy" if state == "RUNNING" and alive else "starting" if state == "RUNNING" else state.lower()
-        )
-    return states_by_service
+    lines = (line.split() for line in _supervisor(data, "supervisorctl", "status").stdout.splitlines())
+    return {name: _state(name, state, heartbeat(data, name)) for name, state, *_ in lines}
+
+
+def _state(name: str, state: str, file: Path) -> ServiceState:
+    """Return the state of a process from supervisord's word and its heartbeat file; the broker has none."""
+    if state != "RUNNING":
+        return ServiceState(state.lower())
+    if name == "broker":
+        return ServiceState("healthy")
+    seconds = heartbeat_age(file)
+    is_fresh = seconds is not None and seconds < STALE_SECONDS
+    return with_heartbeat(read_heartbeat(file)) if is_fresh else ServiceState("starting")
 
 
 def _prepare(settings: Settings, bind: str, mosquitto: Path, start_later: str) -> None:

@@ -8,13 +8,16 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cli.bootstrap import ROOT, CommandError
 from cli.service_state import ServiceState, with_heartbeat
+from shared.runtime.applied_settings import changed_parts, read_applied
 
 ENGINE_TIMEOUT_SECONDS = 20
 HEALTHY_TIMEOUT_SECONDS = 300
+PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 TLS_COMPOSE_FILES = ("docker-compose.yml", "docker-compose.tls.yml")
 
@@ -51,8 +54,12 @@ def compose(*arguments: str, quiet: bool = False) -> subprocess.CompletedProcess
     return subprocess.run(command, env=environment, check=False, capture_output=quiet, text=True)
 
 
-def up(tls: bool) -> None:
-    """Build and start WVR, and wait until all services are healthy. Raises CommandError with the unhealthy ones."""
+def up(data: Path, tls: bool) -> None:
+    """Build and start WVR, and wait until all services are healthy. Raises CommandError with the unhealthy ones.
+
+    Services that ran with another site.toml or access list are restarted.
+    """
+    before = read_applied(data)
     if tls:
         os.environ.setdefault("COMPOSE_FILE", os.pathsep.join(str(ROOT / name) for name in TLS_COMPOSE_FILES))
     if compose("build").returncode:
@@ -60,6 +67,9 @@ def up(tls: bool) -> None:
     started = compose("up", "--detach", "--wait", "--wait-timeout", str(HEALTHY_TIMEOUT_SECONDS))
     if started.returncode:
         raise CommandError(_unhealthy_text())
+    if before and (parts := [part for part in changed_parts(before, read_applied(data)) if part != "version"]):
+        print(f"changed since the last start: {', '.join(parts)}; the services restart", flush=True)
+        _restart([name for name in states() if name not in ("init", "broker")])
     # Not `docker compose kill`: an engine before 23 takes a container that received any signal for one stopped by hand,
     # and does not restart it when it exits.
     compose("exec", "-T", "broker", "sh", "-c", "kill -HUP 1", quiet=True)
@@ -71,6 +81,13 @@ def start(services: Sequence[str]) -> None:
     wait = ("--wait", "--wait-timeout", str(HEALTHY_TIMEOUT_SECONDS))
     if compose("up", "--detach", *as_they_are, *wait, *services).returncode:
         raise CommandError(_unhealthy_text())
+
+
+def _restart(services: Sequence[str]) -> None:
+    """Restart containers and wait until they are healthy. Raises CommandError."""
+    if compose("restart", *services).returncode:
+        raise CommandError(f"Docker could not restart {', '.join(services)}; see its output above")
+    start(services)
 
 
 def stop(services: Sequence[str]) -> None:
@@ -87,6 +104,21 @@ def states() -> dict[str, ServiceState]:
     described = _ask("docker", "inspect", *identifiers).stdout
     containers = json.loads(described or "[]")
     return {container["Config"]["Labels"][SERVICE_LABEL]: _state(container) for container in containers}
+
+
+def require_own_site(data: Path) -> None:
+    """Check that the running containers of this Compose project use this data folder. Raises CommandError."""
+    identifiers = compose("ps", "--quiet", quiet=True).stdout.split()
+    containers = json.loads(_ask("docker", "inspect", *identifiers).stdout or "[]") if identifiers else []
+    for container in containers:
+        for mount in container["Mounts"]:
+            if mount["Destination"] == "/data" and Path(mount["Source"]).resolve() != data.resolve():
+                project = container["Config"]["Labels"][PROJECT_LABEL]
+                raise CommandError(
+                    f"another site runs as Compose project {project}, in {mount['Source']}; this one is in {data}. "
+                    "Give this one a name and a port of its own, in .env or in the environment: "
+                    "COMPOSE_PROJECT_NAME=wvr2 and WVR_BROKER__PORT=1884"
+                )
 
 
 def is_running() -> bool:

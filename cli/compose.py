@@ -15,6 +15,7 @@ from cli.bootstrap import ROOT, CommandError
 from cli.service_state import ServiceState, with_heartbeat
 from shared.runtime.applied_settings import changed_parts, read_applied
 
+CORE_IMAGE = "wvr-core"
 ENGINE_TIMEOUT_SECONDS = 20
 HEALTHY_TIMEOUT_SECONDS = 300
 PROJECT_LABEL = "com.docker.compose.project"
@@ -52,6 +53,30 @@ def compose(*arguments: str, quiet: bool = False) -> subprocess.CompletedProcess
         environment.setdefault("WVR_GID", str(os.getegid()))
     command = ("docker", "compose", "--project-directory", str(ROOT), *arguments)
     return subprocess.run(command, env=environment, check=False, capture_output=quiet, text=True)
+
+
+def run_in_image(file: Path, variables: Sequence[str], module: str, *arguments: str) -> int:
+    """Build the image of this version and run a module in it, with one file of this machine.
+
+    Return its exit code. Raises CommandError if the image can't be built.
+    """
+    if compose("build", "--quiet", "init").returncode:
+        raise CommandError("the image could not be built; see Docker's output above")
+    hardened = (
+        "--pull",
+        "never",
+        "--read-only",
+        "--cap-drop",
+        "ALL",
+        "--network",
+        "none",
+        "--user",
+        f"{os.geteuid()}:{os.getegid()}",
+    )
+    passed = [option for name in variables for option in ("--env", name)]
+    mount = ("--mount", f"type=bind,source={file},target={file},readonly")
+    command = ["docker", "run", "--rm", *hardened, *passed, *mount, CORE_IMAGE, "python", "-m", module, *arguments]
+    return subprocess.run(command, check=False).returncode
 
 
 def up(data: Path, tls: bool) -> None:

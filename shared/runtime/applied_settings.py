@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 POLL_SECONDS = 5.0
+SETTLE_SECONDS = 15.0
+"""Time for `./wvr up` to restart the services. One that ends while Compose waits for it fails the start."""
 
 
 def applied_file(data: Path) -> Path:
@@ -41,14 +43,17 @@ def changed_parts(before: str, after: str) -> list[str]:
     return [name for name in new if old.get(name) != new[name]]
 
 
-def watch_applied(on_change: Callable[[list[str]], None], seconds: float = POLL_SECONDS) -> None:
-    """Call `on_change` once, in a thread of its own, with the changed parts when another start applies others."""
+def watch_applied(
+    on_change: Callable[[list[str]], None], poll_seconds: float = POLL_SECONDS, settle_seconds: float = SETTLE_SECONDS
+) -> None:
+    """Call `on_change` once, in a thread of its own, with the changed parts after another start has applied others."""
     data = Path(os.environ.get("WVR_DATA", "data"))
     before = read_applied(data)
 
     def watch() -> None:
         while not (parts := changed_parts(before, read_applied(data))):
-            waiting.wait(seconds)
+            waiting.wait(poll_seconds)
+        waiting.wait(settle_seconds)
         on_change(parts)
 
     waiting = threading.Event()

@@ -44,7 +44,7 @@ def test_service_is_told_once_what_another_start_has_applied(data: Path) -> None
         parts.append(changed)
         told.set()
 
-    watch_applied(on_change, seconds=0.02)
+    watch_applied(on_change, 0.02, 0.02)
     (data / "site.toml").write_text("[site]\nname = 'a'\n", encoding="ascii")
     assert not told.wait(0.2), "an edited file is not applied yet"
     applied_file(data).unlink()

@@ -23,7 +23,7 @@ from shared.contract.messages import Anomaly, HistoryBatch, Message, Reading, Re
 from shared.contract.service import Service
 from shared.contract.status_codes import Problem, problem
 from shared.contract.topics import subscription_filters, topic_of
-from shared.runtime.broker_connection import connection_error, tls_context
+from shared.runtime.broker_connection import WILL_EXPIRY_SECONDS, connection_error, tls_context
 from shared.runtime.bus import Delivery, noop
 from shared.runtime.health import StatusFactory, heartbeat_file, write_heartbeat
 from shared.runtime.inbox import Inbox, Packet, RawMessage
@@ -168,9 +168,10 @@ class MqttBus:
         if authority := self._settings.broker.ca:
             client.tls_set_context(tls_context(authority))
         client.username_pw_set(self._name, broker_password(self._name, self._settings))
-        client.will_set(
-            topic_of(self._status_factory.status("offline")), encode(self._status_factory.status("offline")), 1, True
-        )
+        # The will is written now. What remains of its expiry says later how long ago the broker published it.
+        will = Properties(PacketTypes.WILLMESSAGE)
+        will.MessageExpiryInterval = WILL_EXPIRY_SECONDS
+        client.will_set(self._own_topic, encode(self._status_factory.status("offline")), 1, True, will)
         # The publish buffer has its own limit; paho's loses the order on a reconnect.
         client.max_inflight_messages_set(0)
         client.reconnect_delay_set(1, 5)

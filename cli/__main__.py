@@ -27,7 +27,7 @@ COMMANDS = {
     "status": CommandEntry("cli.status", "", "show the state of each service"),
     "logs": CommandEntry("cli.logs", "", "show the logs of the services [SERVICE] [--follow]"),
     "autostart": CommandEntry("cli.autostart", "", "show or switch the start after a power cut [on|off]"),
-    "validate": CommandEntry("cli.validate", "core", "check site.toml [FILE]"),
+    "validate": CommandEntry("cli.validate", "", "check site.toml [FILE]"),
     "replay": CommandEntry(
         "cli.replay", "local", "run all services over recorded readings: INPUT --data DIR [--site S] [--train DATE]"
     ),

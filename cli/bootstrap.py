@@ -75,10 +75,15 @@ def which(name: str) -> Path | None:
     return Path(path) if path else None
 
 
+def is_installed(lock: str) -> bool:
+    """Return whether .venv contains the packages of requirements/<lock>.txt."""
+    installed = json.loads(STAMP.read_text(encoding="ascii")) if STAMP.exists() else {}
+    return any(installed.get(name) == _checksum(name) for name in LOCKS[LOCKS.index(lock) :])
+
+
 def _install(lock: str) -> None:
     with _installation_lock():
-        installed = json.loads(STAMP.read_text(encoding="ascii")) if STAMP.exists() else {}
-        if any(installed.get(name) == _checksum(name) for name in LOCKS[LOCKS.index(lock) :]):
+        if is_installed(lock):
             return
         if not (VENV / "bin/pip").exists():
             _make_venv()

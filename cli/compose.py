@@ -8,12 +8,18 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cli.bootstrap import ROOT, CommandError
+from cli.service_state import ServiceState, with_heartbeat
+from shared.runtime.applied_settings import changed_parts, read_applied
 
+CORE_IMAGE = "wvr-core"
 ENGINE_TIMEOUT_SECONDS = 20
 HEALTHY_TIMEOUT_SECONDS = 300
+PROJECT_LABEL = "com.docker.compose.project"
+SERVICE_LABEL = "com.docker.compose.service"
 TLS_COMPOSE_FILES = ("docker-compose.yml", "docker-compose.tls.yml")
 
 
@@ -49,8 +55,36 @@ def compose(*arguments: str, quiet: bool = False) -> subprocess.CompletedProcess
     return subprocess.run(command, env=environment, check=False, capture_output=quiet, text=True)
 
 
-def up(tls: bool) -> None:
-    """Build and start WVR, and wait until all services are healthy. Raises CommandError with the unhealthy ones."""
+def run_in_image(file: Path, variables: Sequence[str], module: str, *arguments: str) -> int:
+    """Build the image of this version and run a module in it, with one file of this machine.
+
+    Return its exit code. Raises CommandError if the image can't be built.
+    """
+    if compose("build", "--quiet", "init").returncode:
+        raise CommandError("the image could not be built; see Docker's output above")
+    hardened = (
+        "--pull",
+        "never",
+        "--read-only",
+        "--cap-drop",
+        "ALL",
+        "--network",
+        "none",
+        "--user",
+        f"{os.geteuid()}:{os.getegid()}",
+    )
+    passed = [option for name in variables for option in ("--env", name)]
+    mount = ("--mount", f"type=bind,source={file},target={file},readonly")
+    command = ["docker", "run", "--rm", *hardened, *passed, *mount, CORE_IMAGE, "python", "-m", module, *arguments]
+    return subprocess.run(command, check=False).returncode
+
+
+def up(data: Path, tls: bool) -> None:
+    """Build and start WVR, and wait until all services are healthy. Raises CommandError with the unhealthy ones.
+
+    Services that ran with another site.toml or access list are restarted.
+    """
+    before = read_applied(data)
     if tls:
         os.environ.setdefault("COMPOSE_FILE", os.pathsep.join(str(ROOT / name) for name in TLS_COMPOSE_FILES))
     if compose("build").returncode:
@@ -58,6 +92,9 @@ def up(tls: bool) -> None:
     started = compose("up", "--detach", "--wait", "--wait-timeout", str(HEALTHY_TIMEOUT_SECONDS))
     if started.returncode:
         raise CommandError(_unhealthy_text())
+    if before and (parts := [part for part in changed_parts(before, read_applied(data)) if part != "version"]):
+        print(f"changed since the last start: {', '.join(parts)}; the services restart", flush=True)
+        _restart([name for name in states() if name not in ("init", "broker")])
     # Not `docker compose kill`: an engine before 23 takes a container that received any signal for one stopped by hand,
     # and does not restart it when it exits.
     compose("exec", "-T", "broker", "sh", "-c", "kill -HUP 1", quiet=True)
@@ -71,16 +108,42 @@ def start(services: Sequence[str]) -> None:
         raise CommandError(_unhealthy_text())
 
 
+def _restart(services: Sequence[str]) -> None:
+    """Restart containers and wait until they are healthy. Raises CommandError."""
+    if compose("restart", *services).returncode:
+        raise CommandError(f"Docker could not restart {', '.join(services)}; see its output above")
+    start(services)
+
+
 def stop(services: Sequence[str]) -> None:
     """Stop containers and wait for their end. Raises CommandError."""
     if compose("stop", *services).returncode:
         raise CommandError(f"Docker could not stop {', '.join(services)}; see its output above")
 
 
-def states() -> dict[str, str]:
+def states() -> dict[str, ServiceState]:
     """Return the state of each container of WVR by service."""
-    lines = compose("ps", "--all", "--format", "json", quiet=True).stdout.splitlines()
-    return {entry["Service"]: _state(entry) for line in lines for entry in _entries(line)}
+    identifiers = compose("ps", "--all", "--quiet", quiet=True).stdout.split()
+    if not identifiers:
+        return {}
+    described = _ask("docker", "inspect", *identifiers).stdout
+    containers = json.loads(described or "[]")
+    return {container["Config"]["Labels"][SERVICE_LABEL]: _state(container) for container in containers}
+
+
+def require_own_site(data: Path) -> None:
+    """Check that the running containers of this Compose project use this data folder. Raises CommandError."""
+    identifiers = compose("ps", "--quiet", quiet=True).stdout.split()
+    containers = json.loads(_ask("docker", "inspect", *identifiers).stdout or "[]") if identifiers else []
+    for container in containers:
+        for mount in container["Mounts"]:
+            if mount["Destination"] == "/data" and Path(mount["Source"]).resolve() != data.resolve():
+                project = container["Config"]["Labels"][PROJECT_LABEL]
+                raise CommandError(
+                    f"another site runs as Compose project {project}, in {mount['Source']}; this one is in {data}. "
+                    "Give this one a name and a port of its own, in .env or in the environment: "
+                    "COMPOSE_PROJECT_NAME=wvr2 and WVR_BROKER__PORT=1884"
+                )
 
 
 def is_running() -> bool:
@@ -89,26 +152,39 @@ def is_running() -> bool:
 
 
 def _unhealthy_text() -> str:
-    unhealthy = {name: state for name, state in states().items() if state not in ("healthy", "done", "created")}
+    known = states()
+    # A degraded service works; one that is only created waits for another.
+    well = ("healthy", "done", "created", "degraded")
+    unhealthy = {name: state for name, state in known.items() if state.state not in well}
     for name in unhealthy:
         compose("logs", "--no-log-prefix", "--tail", "10", name)
     return "not healthy: " + ", ".join(f"{name} ({state})" for name, state in unhealthy.items()) + "; see ./wvr logs"
 
 
-def _state(entry: dict[str, Any]) -> str:
-    if entry["State"] == "running":
-        return str(entry.get("Health") or "running")
-    if entry["State"] == "created":
-        return "created"
-    if entry["Service"] == "init" and entry.get("ExitCode") == 0:
-        return "done"
-    return f"{entry['State']}, exit code {entry.get('ExitCode')}"
+def _state(container: dict[str, Any]) -> ServiceState:
+    """Return the state of a container from its description; its health check prints the service's heartbeat."""
+    name, state = container["Config"]["Labels"][SERVICE_LABEL], container["State"]
+    if state["Status"] == "running":
+        health = state.get("Health") or {}
+        if health.get("Status") == "healthy" and name != "broker":
+            return with_heartbeat(_heartbeat(health))
+        return ServiceState(health.get("Status") or "running")
+    if state["Status"] == "created":
+        return ServiceState("created")
+    if name == "init" and state["ExitCode"] == 0:
+        return ServiceState("done")
+    return ServiceState(f"{state['Status']}, exit code {state['ExitCode']}")
 
 
-def _entries(line: str) -> list[dict[str, Any]]:
-    """Parse a line of `ps`: Compose before 2.21 prints one list, later versions one object a line."""
-    parsed = json.loads(line)
-    return parsed if isinstance(parsed, list) else [parsed]
+def _heartbeat(health: dict[str, Any]) -> dict[str, Any]:
+    """Return what the newest successful health check printed; empty if that is no heartbeat."""
+    for check in reversed(health.get("Log") or []):
+        if check["ExitCode"] == 0:
+            try:
+                return dict(json.loads(check["Output"]))
+            except (ValueError, TypeError):
+                return {}
+    return {}
 
 
 def _ask(*command: str) -> subprocess.CompletedProcess[str]:

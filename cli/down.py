@@ -24,6 +24,7 @@ def main(arguments: list[str]) -> int:
         local.down(data)
         print("stopped the local processes")
     elif compose.engine().is_available:
+        compose.require_own_site(data)
         return compose.compose("down").returncode
     else:
         print("WVR does not run")

@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 from cli import certificates
 from cli.bootstrap import ROOT, CommandError
+from shared.runtime.applied_settings import applied_file, describe
 from shared.settings import SettingsError, load_settings
+from shared.version import VERSION
 
 FOLDERS = (
     "sensor",
@@ -83,6 +85,16 @@ def set_up_tls(data: Path, folder: Path, listener: str, seen_in: Path) -> None:
     write_private(folder / "tls.conf", f"listener {listener}\ncertfile {certificate}\nkeyfile {key}\n")
 
 
+def record_applied(data: Path) -> None:
+    """Record the present site.toml, access list and version as applied: services that run with others end."""
+    write_private(applied_file(data), describe_present())
+
+
+def describe_present() -> str:
+    """Return the description of the present site.toml, access list and version."""
+    return describe(Path(os.environ.get("WVR_SITE_FILE", "site.toml")), ROOT / "broker/acl", VERSION)
+
+
 def mosquitto_hash(password: str, salt: bytes | None = None) -> str:
     """Return the hash of a password in the format of mosquitto_passwd: `$7$rounds$salt$hash`, PBKDF2 with SHA-512."""
     salt = secrets.token_bytes(12) if salt is None else salt
@@ -142,11 +154,14 @@ def main() -> int:
                 f"{certificates.folder(data)} and docker-compose.tls.yml must be used together; start WVR with ./wvr up"
             )
         set_up_tls(data, folder, "8883", Path("/run/wvr"))
+        record_applied(data)
     except CommandError as error:
         print(error, file=sys.stderr)
         return 1
     finally:
         chown_data(data, Owner(*map(int, os.environ["WVR_OWNER"].split(":"))))
+    # Only now can the broker read its files: its health check lets it read them again when this file is newer.
+    (folder / "ready").touch()
     print(f"{data}: folders, broker users and passwords are ready")
     return 0
 

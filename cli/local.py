@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cli import certificates
 from cli.bootstrap import VENV, CommandError, ensure_program
-from cli.init_site import SERVICES, set_up, set_up_broker, set_up_tls
+from cli.init_site import SERVICES, describe_present, record_applied, set_up, set_up_broker, set_up_tls
 from cli.local_config import (
     BROKER_USER,
     broker_folder,
@@ -22,7 +22,9 @@ from cli.local_config import (
     supervisord_conf,
 )
 from cli.local_site import supervisor_pid
-from shared.runtime.health import STALE_SECONDS, heartbeat_age
+from cli.service_state import ServiceState, with_heartbeat
+from shared.runtime.applied_settings import changed_parts, read_applied
+from shared.runtime.health import STALE_SECONDS, heartbeat_age, read_heartbeat
 from shared.settings import Settings
 
 HEALTHY_TIMEOUT_SECONDS = 180
@@ -46,6 +48,17 @@ def up(settings: Settings, bind: str) -> None:
     if held:
         start(data, [held])
         supervisor_conf(data).write_text(supervisord_conf(data, mosquitto), encoding="utf-8")
+
+
+def changes(data: Path) -> list[str]:
+    """Return what has changed since the last start: `site.toml`, `acl`, `version`."""
+    return changed_parts(read_applied(data), describe_present())
+
+
+def listens_on(data: Path, port: int) -> bool:
+    """Return whether the broker of the last start used a port."""
+    conf = (data / "run/mosquitto.conf").read_text(encoding="utf-8")
+    return any(line.split()[:2] == ["listener", str(port)] for line in conf.splitlines())
 
 
 def start(data: Path, services: Sequence[str]) -> None:
@@ -74,17 +87,21 @@ def restart(data: Path, name: str) -> None:
     _supervisor(data, "supervisorctl", "restart", name, check=True)
 
 
-def states(data: Path) -> dict[str, str]:
+def states(data: Path) -> dict[str, ServiceState]:
     """Return the state of each service."""
-    states_by_service = {}
-    for line in _supervisor(data, "supervisorctl", "status").stdout.splitlines():
-        name, state = line.split()[:2]
-        seconds = heartbeat_age(heartbeat(data, name))
-        alive = name == "broker" or (seconds is not None and seconds < STALE_SECONDS)
-        states_by_service[name] = (
-            "healthy" if state == "RUNNING" and alive else "starting" if state == "RUNNING" else state.lower()
-        )
-    return states_by_service
+    lines = (line.split() for line in _supervisor(data, "supervisorctl", "status").stdout.splitlines())
+    return {name: _state(name, state, heartbeat(data, name)) for name, state, *_ in lines}
+
+
+def _state(name: str, state: str, file: Path) -> ServiceState:
+    """Return the state of a process from supervisord's word and its heartbeat file; the broker has none."""
+    if state != "RUNNING":
+        return ServiceState(state.lower())
+    if name == "broker":
+        return ServiceState("healthy")
+    seconds = heartbeat_age(file)
+    is_fresh = seconds is not None and seconds < STALE_SECONDS
+    return with_heartbeat(read_heartbeat(file)) if is_fresh else ServiceState("starting")
 
 
 def _prepare(settings: Settings, bind: str, mosquitto: Path, start_later: str) -> None:
@@ -99,6 +116,7 @@ def _prepare(settings: Settings, bind: str, mosquitto: Path, start_later: str) -
         set_up_tls(data, folder, f"{settings.broker.tls_port} {bind}", folder)
         (data / "run/mosquitto.conf").write_text(mosquitto_conf(settings, plain), encoding="utf-8")
         supervisor_conf(data).write_text(supervisord_conf(data, mosquitto, start_later), encoding="utf-8")
+        record_applied(data)
     except PermissionError as error:
         raise CommandError(f"{error.filename} belongs to another user; run ./wvr as its owner, or as root") from error
     if os.geteuid() == 0 and broker_user_reaches(folder):

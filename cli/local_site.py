@@ -7,7 +7,7 @@ import os
 import socket
 from pathlib import Path
 
-from cli.bootstrap import CommandError
+from cli.bootstrap import ROOT, CommandError
 
 PORT_ADVICE = (
     "choose another port (WVR_BROKER__PORT=1884 ./wvr up) or stop that program (sudo systemctl disable --now mosquitto)"
@@ -27,6 +27,19 @@ def supervisor_pid(data: Path) -> int | None:
     except (OSError, ValueError):
         return None
     return pid if b"supervisord" in command else None
+
+
+def require_own_supervisor(data: Path) -> None:
+    """Check that the processes of this data folder belong to this clone. Raises CommandError."""
+    pid = supervisor_pid(data)
+    words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") if pid else []
+    program = next((os.fsdecode(word) for word in words if word.endswith(b"/bin/supervisord")), "")
+    if program and not Path(program).is_relative_to(ROOT):
+        clone = Path(program).parent.parent.parent
+        raise CommandError(
+            f"the site in {data} runs from another clone, {clone}; stop it there ({clone}/wvr down), "
+            "or set WVR_DATA to another folder"
+        )
 
 
 def require_free_port(bind: str, port: int) -> None:

@@ -1,4 +1,4 @@
-"""`./wvr status`: show the state of each service."""
+"""`./wvr status`: show the state of each service, and the code and note of its status if something is wrong."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import argparse
 from cli import compose
 from cli.bootstrap import reexec_in_venv
 from cli.local_site import data_folder, supervisor_pid
-
-HEALTHY_STATES = ("healthy", "done")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,4 +28,6 @@ def main(arguments: list[str]) -> int:
         print(f"{name:<11} {state}")
     if not states:
         print("WVR does not run; start it with ./wvr up")
-    return 0 if states and all(state in HEALTHY_STATES for state in states.values()) else 1
+    if any(state.state == "degraded" for state in states.values()):
+        print("what to do: ./wvr doctor")
+    return 0 if states and all(state.is_healthy for state in states.values()) else 1

@@ -6,11 +6,14 @@ import argparse
 import os
 import shutil
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from cli import certificates, compose
 from cli.bootstrap import ROOT, CommandError, reexec_in_venv
-from cli.local_site import data_folder, require_free_port, supervisor_pid
+from cli.local_site import data_folder, require_free_port, require_own_supervisor, supervisor_pid
+
+if TYPE_CHECKING:
+    from shared.settings import Settings
 
 
 class Listeners(NamedTuple):
@@ -42,11 +45,11 @@ def main(arguments: list[str]) -> int:
     data = data_folder()
     listeners = _listeners(data)
     if supervisor_pid(data):
-        print("WVR already runs as local processes: ./wvr status. To restart it: ./wvr down, then ./wvr up")
+        _apply_changes(data, listeners)
     elif options.local:
         _up_locally(listeners, "--local was given")
     elif (engine := compose.engine()).is_available:
-        _up_in_docker(listeners, engine.detail)
+        _up_in_docker(data, listeners, engine.detail)
     else:
         _up_locally(listeners, engine.detail)
     print(_summary(data, listeners))
@@ -60,26 +63,51 @@ def _listeners(data: Path) -> Listeners:
     return Listeners(bind, port, int(os.environ.get("WVR_BROKER__TLS_PORT") or 8883), certificates.validate(data))
 
 
-def _up_in_docker(listeners: Listeners, engine: str) -> None:
+def _apply_changes(data: Path, listeners: Listeners) -> None:
+    """Restart the local processes if site.toml, the access list or the version has changed. Raises CommandError."""
+    reexec_in_venv("local")
+    from cli import local
+
+    require_own_supervisor(data)
+    if not (parts := local.changes(data)):
+        print("WVR already runs as local processes, with this site.toml: ./wvr status")
+        return
+    settings = _settings()
+    if not local.listens_on(data, listeners.port):
+        listeners.require_free()
+    print(f"changed since the last start: {', '.join(parts)}; WVR restarts as local processes", flush=True)
+    local.down(data)
+    local.up(settings, listeners.bind)
+    print("every service is healthy")
+
+
+def _up_in_docker(data: Path, listeners: Listeners, engine: str) -> None:
     print(f"WVR starts in Docker: {engine}", flush=True)
+    compose.require_own_site(data)
     if not compose.is_running():
         listeners.require_free()
-    compose.up(tls=listeners.tls is not None)
+    compose.up(data, tls=listeners.tls is not None)
     print("every service is healthy")
 
 
 def _up_locally(listeners: Listeners, reason: str) -> None:
     reexec_in_venv("local")
     from cli import local
-    from shared.settings import SettingsError, load_settings
 
     print(f"WVR starts as local processes: {reason}", flush=True)
     listeners.require_free()
+    local.up(_settings(), listeners.bind)
+    print("every service is healthy")
+
+
+def _settings() -> Settings:
+    """Return the settings. Raises CommandError with file, line and key of an invalid one."""
+    from shared.settings import SettingsError, load_settings
+
     try:
-        local.up(load_settings(), listeners.bind)
+        return load_settings()
     except SettingsError as error:
         raise CommandError(str(error)) from error
-    print("every service is healthy")
 
 
 def _summary(data: Path, listeners: Listeners) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from cli import compose
 from cli.doctor_checks import backlog
@@ -15,8 +16,8 @@ from cli.local_site import supervisor_pid
 from shared.contract.codec import ContractError, decode
 from shared.contract.messages import Message, Status, Stored
 from shared.contract.status_codes import STATUS_CODES
-from shared.contract.topics import topic_filter
-from shared.runtime.broker_probe import BrokerRefused, retained_messages
+from shared.contract.topics import topic_filter, topic_of
+from shared.runtime.broker_probe import BrokerRefused, retained_messages, retained_with_will_ages
 from shared.settings import Settings
 from shared.version import VERSION
 
@@ -36,7 +37,7 @@ def check(settings: Settings, now: datetime) -> Iterator[Finding]:
     where = f"{settings.broker.host}:{settings.broker.connect_port}"
     topics = (backlog.QUEUE, backlog.RETAINED, backlog.DROPPED, backlog.VERSION)
     try:
-        retained = retained_messages(
+        retained, will_ages = retained_with_will_ages(
             settings, *topics, *(topic_filter(kind, settings.site.name) for kind in (Status, Stored))
         )
     except SystemExit as error:
@@ -52,7 +53,7 @@ def check(settings: Settings, now: datetime) -> Iterator[Finding]:
         return
     yield ok(f"the broker at {where} accepts the operator")
     yield from _check_broker(retained)
-    status = statuses(retained)
+    status = dated_statuses(retained, will_ages, now)
     for name in SERVICES:
         yield from check_service(name, status.get(name), now)
 
@@ -84,6 +85,16 @@ def _published_since(status: Status, since: datetime) -> bool:
 def statuses(retained: Mapping[str, bytes]) -> dict[str, Status]:
     """Return the newest status of each service."""
     return {message.name: message for message in _messages(retained) if isinstance(message, Status)}
+
+
+def dated_statuses(retained: Mapping[str, bytes], will_ages: Mapping[str, int], now: datetime) -> dict[str, Status]:
+    """Return the newest status of each service; one that is a last will with the time at which it was published."""
+    return {
+        name: replace(status, at=now - timedelta(seconds=will_ages[topic]))
+        if (topic := topic_of(status)) in will_ages
+        else status
+        for name, status in statuses(retained).items()
+    }
 
 
 def _check_broker(retained: Mapping[str, bytes]) -> Iterator[Finding]:

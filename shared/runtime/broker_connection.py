@@ -8,6 +8,9 @@ from pathlib import Path
 
 from shared.settings import Broker
 
+WILL_EXPIRY_SECONDS = 10 * 365 * 86_400
+"""Expiry of a service's last will. A broker delivers what remains of it, which tells when it published the will."""
+
 
 def tls_context(authority: Path) -> ssl.SSLContext:
     """Return a context that accepts only brokers certified by this CA. Raises SystemExit that names the file."""

@@ -15,7 +15,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from shared.contract.acl import DOCTOR_TOPICS
-from shared.runtime.broker_connection import tls_context
+from shared.runtime.broker_connection import WILL_EXPIRY_SECONDS, tls_context
 from shared.runtime.mqtt_bus import broker_password
 from shared.settings import Settings
 
@@ -38,6 +38,7 @@ class BrokerSession:
         self.session_present = False
         """Whether the broker still had the session of this client id."""
         self._received: list[tuple[str, bytes]] = []
+        self._expiry_seconds: dict[str, int] = {}
         self._answers: dict[Any, str] = {}
         self._changed = threading.Condition()
         self._client = mqtt.Client(
@@ -77,6 +78,10 @@ class BrokerSession:
         """Return all messages received so far."""
         return tuple(self._received)
 
+    def will_ages(self) -> dict[str, int]:
+        """Return topic to seconds since the broker published a last will on it, for the messages that are wills."""
+        return {topic: WILL_EXPIRY_SECONDS - seconds for topic, seconds in self._expiry_seconds.items()}
+
     def close(self) -> None:
         """Disconnect; the session expires as requested."""
         self._client.disconnect()
@@ -107,6 +112,9 @@ class BrokerSession:
     def _on_message(self, _: Any, __: Any, packet: mqtt.MQTTMessage) -> None:
         with self._changed:
             self._received.append((packet.topic, bytes(packet.payload)))
+            self._expiry_seconds.pop(packet.topic, None)
+            if (seconds := getattr(packet.properties, "MessageExpiryInterval", None)) is not None:
+                self._expiry_seconds[packet.topic] = seconds
             self._changed.notify_all()
 
 
@@ -123,7 +131,12 @@ def broker_session(
 
 
 def retained_messages(settings: Settings, *topics: str) -> dict[str, bytes]:
-    """Return topic to retained payload. Raises OSError, BrokerRefused.
+    """Return topic to retained payload. Raises OSError, BrokerRefused."""
+    return retained_with_will_ages(settings, *topics)[0]
+
+
+def retained_with_will_ages(settings: Settings, *topics: str) -> tuple[dict[str, bytes], dict[str, int]]:
+    """Return topic to retained payload, and topic to seconds since its last will. Raises OSError, BrokerRefused.
 
     MQTT preserves order: retained messages arrive before the message that the session sends to itself.
     """
@@ -133,4 +146,5 @@ def retained_messages(settings: Settings, *topics: str) -> dict[str, bytes]:
         session.publish(*sentinel)
         if not session.wait_for(sentinel):
             raise BrokerRefused("it does not deliver a message that it confirmed")
-        return {topic: payload for topic, payload in session.received() if topic != sentinel[0]}
+        messages = {topic: payload for topic, payload in session.received() if topic != sentinel[0]}
+        return messages, session.will_ages()

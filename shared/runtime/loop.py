@@ -13,6 +13,7 @@ from shared.contract.messages import LocalizedText, Message, Rejected
 from shared.contract.service import Service, Unavailable
 from shared.contract.status_codes import Problem
 from shared.contract.texts import localized, technical
+from shared.runtime.applied_settings import watch_applied
 from shared.runtime.bus import Bus, Delivery, noop
 from shared.runtime.log import log, start_logging
 
@@ -27,7 +28,7 @@ def run(
     problems: Callable[[], Sequence[Problem]] = tuple,
     flush: Callable[[], None] = noop,
 ) -> None:
-    """Run a service until SIGTERM or SIGINT.
+    """Run a service until SIGTERM or SIGINT, or until another start has applied other settings.
 
     `poll` returns items of an ingest source; `problems` returns the problems of the status while nothing blocks it.
     While the broker is away the source is still polled: the messages are not published, and `flush` makes them safe.
@@ -36,6 +37,12 @@ def run(
     stop = threading.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: stop.set())
+
+    def end(parts: list[str]) -> None:
+        log(service.name, "settings_changed", logging.WARNING, parts=", ".join(parts))
+        stop.set()
+
+    watch_applied(end)
     serve(service, bus, stop, poll, problems, flush)
 
 

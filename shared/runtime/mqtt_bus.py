@@ -23,9 +23,9 @@ from shared.contract.messages import Anomaly, HistoryBatch, Message, Reading, Re
 from shared.contract.service import Service
 from shared.contract.status_codes import Problem, problem
 from shared.contract.topics import subscription_filters, topic_of
-from shared.runtime.broker_connection import connection_error, tls_context
+from shared.runtime.broker_connection import WILL_EXPIRY_SECONDS, connection_error, tls_context
 from shared.runtime.bus import Delivery, noop
-from shared.runtime.health import StatusFactory, heartbeat_file
+from shared.runtime.health import StatusFactory, heartbeat_file, write_heartbeat
 from shared.runtime.inbox import Inbox, Packet, RawMessage
 from shared.runtime.log import log
 from shared.runtime.publish_buffer import OutgoingMessage, PublishBuffer
@@ -168,9 +168,10 @@ class MqttBus:
         if authority := self._settings.broker.ca:
             client.tls_set_context(tls_context(authority))
         client.username_pw_set(self._name, broker_password(self._name, self._settings))
-        client.will_set(
-            topic_of(self._status_factory.status("offline")), encode(self._status_factory.status("offline")), 1, True
-        )
+        # The will is written now. What remains of its expiry says later how long ago the broker published it.
+        will = Properties(PacketTypes.WILLMESSAGE)
+        will.MessageExpiryInterval = WILL_EXPIRY_SECONDS
+        client.will_set(self._own_topic, encode(self._status_factory.status("offline")), 1, True, will)
         # The publish buffer has its own limit; paho's loses the order on a reconnect.
         client.max_inflight_messages_set(0)
         client.reconnect_delay_set(1, 5)
@@ -319,17 +320,18 @@ class MqttBus:
             self._inbox.put(RawMessage(message.topic, bytes(message.payload), message.mid, message.qos))
             return
         client.ack(message.mid, message.qos)  # only in a session of an older version, which subscribed at QoS 1
-        if self._subscribed and self._is_own_status(message):
+        if self._subscribed and (status := self._own_status(message)):
             self._watchdog.on_message()
             if self._problems is not None and not self._watchdog.seconds_without_progress:
-                heartbeat_file().touch()
+                write_heartbeat(heartbeat_file(), status)
 
-    def _is_own_status(self, message: mqtt.MQTTMessage) -> bool:
+    def _own_status(self, message: mqtt.MQTTMessage) -> Status | None:
+        """Return a status that this process published, else None."""
         try:
             status = decode(message.topic, message.payload)
         except ContractError:
-            return False
-        return isinstance(status, Status) and status.since == self._status_factory.since
+            return None
+        return status if isinstance(status, Status) and status.since == self._status_factory.since else None
 
     def _on_publish(self, _: Any, __: Any, mid: int, reason: ReasonCode, ___: Any) -> None:
         self._publish_buffer.on_ack(mid, str(reason) if reason.is_failure else "")

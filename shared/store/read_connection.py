@@ -89,7 +89,7 @@ class ReadConnection:
             self._close()
         if self._database is None and file:
             database = SqliteDatabase(f"file:{self._path.resolve()}?mode=ro", uri=True, pragmas=READ_PRAGMAS)
-            if database.execute_sql("SELECT 1 FROM sqlite_master WHERE name = 'STORED_TB'").fetchone():
+            if self._is_created(database):
                 applied = [row[0] for row in database.execute_sql(APPLIED_SQL)]
                 if schema_problem := newer_schema_problem(applied) or older_schema_problem(applied):
                     database.close()
@@ -98,6 +98,12 @@ class ReadConnection:
             else:
                 database.close()
         return self._database
+
+    def _is_created(self, database: SqliteDatabase) -> bool:
+        """Return whether db_writer has created all tables: it fills ZONE_TB after the last migration."""
+        if database.execute_sql("SELECT 1 FROM sqlite_master WHERE name = 'ZONE_TB'").fetchone():
+            return database.execute_sql("SELECT 1 FROM ZONE_TB").fetchone() is not None
+        return False
 
     def _close(self) -> None:
         if self._database:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from shared.contract.messages import CHANNELS
 from tests.e2e.running_site import RunningSite, listening
+from tests.polling import wait_for
 
 TRAINED_FILES = ("model.tflite", "model.keras", "scaler.joblib", "manifest.json")
 
@@ -19,6 +20,18 @@ def assert_all_services_healthy(site: RunningSite) -> None:
     states = dict(line.split(maxsplit=1) for line in status.stdout.splitlines())
     assert set(states.values()) <= {"healthy", "done"}
     assert {"broker", "ingest", "detector", "forecaster", "trainer", "db_writer", "reporter"} <= set(states)
+
+
+def assert_degraded(site: RunningSite, *services: str) -> None:
+    """Assert that all services run, and that `./wvr status` shows a problem of these."""
+
+    def all_run_and_these_report() -> bool:
+        status = site.wvr("status")
+        states = {name: state for name, state, *_ in map(str.split, status.stdout.splitlines()) if name != "what"}
+        degraded = {name for name, state in states.items() if state == "degraded"}
+        return status.returncode == 1 and {*states.values()} <= {"healthy", "degraded"} and degraded >= set(services)
+
+    wait_for(all_run_and_these_report, 15, f"a status that shows problems of {', '.join(services)}")
 
 
 def assert_alert_is_written_each_minute(site: RunningSite) -> None:

@@ -176,6 +176,23 @@ def test_stopped_broker_is_restarted_by_the_engine(compose_site: RunningSite) ->
     wait_for(lambda: inspect(compose_site, "broker")["State"]["Health"]["Status"] == "healthy", 120, "a healthy broker")
 
 
+def test_changed_site_file_takes_effect_with_docker_compose_alone(compose_site: RunningSite) -> None:
+    """The file is replaced, as most editors do: a running container keeps the old one mounted."""
+    site_file = compose_site.data.parent / "site.toml"
+    new_file = site_file.with_name("new.toml")
+    new_text = f"{site_file.read_text(encoding='ascii')}[detection]\nstuck_minutes = 200\n"
+    new_file.write_text(new_text, encoding="ascii")
+    new_file.replace(site_file)
+    compose_site.compose("up", "--detach", "--build")
+
+    def all_see_the_new_file() -> bool:
+        command = ("docker", "compose", "--project-directory", str(ROOT), "exec", "-T")
+        return all(compose_site.run(*command, name, "cat", "/app/site.toml").stdout == new_text for name in SERVICES)
+
+    wait_for(all_see_the_new_file, 90, "all services have the new site.toml")
+    wait_for(lambda: compose_site.wvr("status").returncode == 0, 120, "all is healthy again")
+
+
 def test_running_site_is_restored(compose_site: RunningSite) -> None:
     backup_run = compose_site.wvr("backup")
     assert backup_run.returncode == 0, backup_run.stdout + backup_run.stderr

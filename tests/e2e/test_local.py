@@ -67,6 +67,19 @@ def test_service_without_messages_restarts_within_a_minute(local_site: RunningSi
     wait_for(lambda: local_site.wvr("status").returncode == 0, 60, "all is healthy again")
 
 
+def test_changed_site_file_takes_effect_with_up(local_site: RunningSite) -> None:
+    site_file = local_site.data.parent / "site.toml"
+    old_text, old_process = site_file.read_text(encoding="ascii"), local_site.process("detector")
+    assert "already runs" in local_site.wvr("up").stdout
+    assert local_site.process("detector") == old_process
+    site_file.write_text(f"{old_text}[detection]\nstuck_minutes = 200\n", encoding="ascii")
+    changed = local_site.wvr("up")
+    assert changed.returncode == 0, changed.stderr
+    assert "changed since the last start: site.toml" in changed.stdout
+    assert local_site.process("detector") not in (0, old_process)
+    local_site.wait_for_alert_after(local_site.alert_minute())
+
+
 def test_running_site_is_backed_up(local_site: RunningSite) -> None:
     backup_run = local_site.wvr("backup")
     assert backup_run.returncode == 0, backup_run.stderr

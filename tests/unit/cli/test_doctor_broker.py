@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sqlite3
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -12,11 +13,16 @@ from cli.doctor_checks import backlog, services
 from shared.contract.messages import Status, Stored
 from shared.contract.status_codes import problem
 from shared.contract.texts import technical
+from shared.contract.topics import topic_filter
 from shared.runtime import broker_probe
+from shared.runtime.broker_probe import retained_with_will_ages
+from shared.runtime.mqtt_bus import MqttBus
 from shared.settings import Broker, Settings
 from shared.version import VERSION
+from tests.polling import wait_for
 from tests.unit.cli.findings import notes, problems
 from tests.unit.factories import minute_at
+from tests.unit.shared.runtime.test_buses import FakeListener
 
 NOW = minute_at(30)
 
@@ -45,6 +51,28 @@ def test_status_problems_are_reported() -> None:
     assert "no status for 30 minutes" in problems(
         services.check_service("detector", replace(healthy, at=minute_at(0)), NOW)
     )
+
+
+def test_offline_since_is_when_the_service_went_offline(settings: Settings) -> None:
+    """The broker publishes the last will that the service wrote when it connected."""
+    bus = MqttBus("detector", settings)
+    bus.open(FakeListener())
+    since = bus._status_factory.since
+    wait_for(lambda: datetime.now(settings.zone) > since + timedelta(seconds=3), what="an older will")
+    bus._watchdog.stop()
+    bus._client.loop_stop()
+    bus._client._sock_close()
+    closed = datetime.now(settings.zone)
+
+    def offline() -> Status | None:
+        retained, will_ages = retained_with_will_ages(settings, topic_filter(Status, "site1"))
+        status = services.dated_statuses(retained, will_ages, datetime.now(settings.zone)).get("detector")
+        return status if status and status.state == "offline" else None
+
+    wait_for(lambda: datetime.now(settings.zone) > closed + timedelta(seconds=2), what="a look some time later")
+    status = wait_for(offline, what="the last will")
+    assert status
+    assert abs(status.at - closed) < timedelta(seconds=1.5)
 
 
 def test_unreachable_broker_is_reported(site: Settings) -> None:

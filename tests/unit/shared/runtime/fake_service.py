@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 from shared.contract.messages import Message, Progress, Tick
 from shared.contract.texts import technical
-from shared.runtime.loop import run
+from shared.runtime import loop
+from shared.runtime.applied_settings import watch_applied
 from shared.runtime.mqtt_bus import MqttBus
 from shared.settings import Broker, Settings
 
@@ -42,6 +44,7 @@ class FakeService:
 
 
 if __name__ == "__main__":
+    setattr(loop, "watch_applied", partial(watch_applied, poll_seconds=0.1, settle_seconds=0.1))  # noqa: B010
     port, secrets, seconds = sys.argv[1:]
     settings = Settings(secrets=Path(secrets), broker=Broker(port=int(port)))
-    run(FakeService(), MqttBus("small", settings, round_seconds=float(seconds)))
+    loop.run(FakeService(), MqttBus("small", settings, round_seconds=float(seconds)))

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from shared.runtime.health import STALE_SECONDS, heartbeat_age, main
+from shared.contract.status_codes import Problem
+from shared.contract.texts import technical
+from shared.runtime.health import (
+    HEARTBEAT_BYTES,
+    STALE_SECONDS,
+    StatusFactory,
+    heartbeat_age,
+    main,
+    read_heartbeat,
+    write_heartbeat,
+)
 
 
 @pytest.fixture
@@ -35,6 +47,25 @@ def test_clock_setback_hides_no_dead_service(heartbeat: Path, hours: int) -> Non
     assert heartbeat_age(heartbeat) is None
     assert main() == 1
     heartbeat.touch()
+    assert main() == 0
+
+
+def test_heartbeat_contains_code_and_note(heartbeat: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    factory = StatusFactory("site1", "db_writer", ZoneInfo("Asia/Seoul"))
+    for note in ("the disk is full", '"' * 900, "가" * 900):
+        write_heartbeat(heartbeat, factory.status("online", problems=[Problem("database_full", technical(note))]))
+        assert read_heartbeat(heartbeat) == {"code": "database_full", "note": note[:600]}
+        assert heartbeat.stat().st_size == HEARTBEAT_BYTES
+    write_heartbeat(heartbeat, factory.status("online"))
+    assert read_heartbeat(heartbeat) == {"code": "ok", "note": ""}
+    assert main() == 0
+    assert json.loads(capsys.readouterr().out) == {"seconds": 0, "code": "ok", "note": ""}
+
+
+@pytest.mark.parametrize("content", ["", "\0\0", "3", "last round trip"])
+def test_heartbeat_without_a_status_is_readable(heartbeat: Path, content: str) -> None:
+    heartbeat.write_text(content, encoding="ascii")
+    assert read_heartbeat(heartbeat) == {}
     assert main() == 0
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from cli.bootstrap import ROOT
 from shared.contract.messages import Message, Progress, Status, Tick
+from shared.runtime.applied_settings import applied_file
 from shared.runtime.health import heartbeat_age, heartbeat_file
 from shared.runtime.mqtt_bus import KEEPALIVE_SECONDS, MqttBus
 from shared.runtime.watchdog import MAX_DEAF_ROUNDS, MAX_STUCK_ROUNDS, ROUND_SECONDS, Watchdog
@@ -161,6 +162,16 @@ def test_suspended_service_survives_when_continued(start: Start, mosquitto: Mosq
     watcher.publish(tick(3))
     answer(watcher, 3)
     assert process.poll() is None
+
+
+def test_service_ends_when_another_start_applies_other_settings(
+    start: Start, mosquitto: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WVR_DATA", str(tmp_path))
+    process = start(mosquitto.port)
+    applied_file(tmp_path).parent.mkdir()
+    applied_file(tmp_path).write_text("site.toml 1\n", encoding="ascii")
+    assert process.wait(20) == 0
 
 
 def test_network_thread_that_ends_during_a_round_is_not_dead(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,11 +12,14 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from peewee import SqliteDatabase
+from playhouse.migrations import Runner
 
 from shared.contract.service import Unavailable
 from shared.store import backups
 from shared.store.history import History
 from shared.store.recorder import Recorder
+from shared.store.schema import MIGRATIONS
 from tests.small_disk import mount_small_disk
 from tests.unit.factories import START, reading, verdict
 
@@ -236,6 +239,16 @@ def test_older_database_is_read_after_its_migration(tmp_path: Path) -> None:
     recorder = open_recorder(tmp_path)
     assert stored(tmp_path) == 300
     recorder.close()
+
+
+def test_database_that_is_being_created_is_not_taken_for_an_older_one(tmp_path: Path) -> None:
+    """At a first start, readers may open the database between two of its migrations."""
+    database = SqliteDatabase(str(tmp_path / "wvr.db"))
+    runner = Runner(database, str(MIGRATIONS))
+    for migration in runner.migrations():
+        runner.up(migration.name)
+        assert stored(tmp_path) == 0
+    database.close()
 
 
 def test_newer_database_is_left_alone_and_named(tmp_path: Path) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from cli.bootstrap import CommandError
 from cli.broker_client import publish_and_wait
-from services.ingest.sources.line_reader import BadLine, read_measurements
+from cli.import_plan import Plan, describe_form, describe_readings, describe_rejected, make_plan
+from services.ingest.tables.headers import TableError
+from services.ingest.tables.opening import open_readings
 from shared.contract.messages import HistoryBatch, HistoryMinute, Message, Progress
 from shared.contract.service import Unavailable
 from shared.runtime.sensor_registry import SensorRegistry
@@ -25,8 +27,12 @@ BATCH_MINUTES = 5000
 
 def parser() -> argparse.ArgumentParser:
     command = argparse.ArgumentParser(prog="./wvr import", description=__doc__)
-    command.add_argument("file", type=Path, help="CSV or text file, .gz too")
+    command.add_argument("file", type=Path, help="CSV or text file, .gz too, or a spreadsheet (.xlsx)")
     command.add_argument("--data", type=Path, help="data folder; default: the site's own")
+    command.add_argument("--yes", action="store_true", help="store without asking")
+    command.add_argument("--dry-run", action="store_true", help="show what was understood and store nothing")
+    command.add_argument("--sensor", default="", help="sensor of a file that names none")
+    command.add_argument("--source", default="", metavar="NAME", help="table [source.NAME] of site.toml to use")
     return command
 
 
@@ -35,18 +41,32 @@ def main(arguments: list[str]) -> int:
     try:
         settings = load_settings()
         settings = settings.model_copy(update={"data": options.data}) if options.data else settings
-        began = time.perf_counter()
-        minutes, bad = _read(options.file, settings)
-        parts = list(in_batches(minutes, settings.site.name))
-        outcome = _store(parts, settings)
-    except (SettingsError, OSError, Unavailable) as error:
+        history = Stored(settings.database, settings.zone, settings.site.name)
+        file = open_readings(options.file, settings, history.sensors(), options.sensor, options.source)
+        plan = make_plan(file, SensorRegistry(settings.sensors, history.sensors), history)
+        print("\n".join([*describe_form(file), *describe_readings(plan)]))
+        print("".join(f"{line}\n" for line in describe_rejected(plan)), file=sys.stderr, end="")
+        kept = f"{plan.equal} already there and equal, {plan.different} already there and different (kept)"
+        if options.dry_run or not plan.new_count or not _is_agreed(options.yes, plan):
+            stored = "0 readings stored" + (f", {plan.new_count} would be" if plan.new_count else "")
+        else:
+            began = time.perf_counter()
+            outcome = _store(list(in_batches(plan.new, settings.site.name)), settings)
+            stored = f"{plan.new_count} readings {outcome} in {time.perf_counter() - began:.2f} s"
+    except (SettingsError, TableError, OSError, Unavailable) as error:
         print(f"wvr import: {error}", file=sys.stderr)
         return 1
-    rows = sum(len(part.minutes) for part in parts)
-    print(f"{rows} readings {outcome} in {time.perf_counter() - began:.2f} s, {len(bad)} lines rejected")
-    for line in bad[:20]:
-        print(f"{line.file}:{line.number}: {line.reason.en}", file=sys.stderr)
-    return 1 if bad else 0
+    print(f"{stored}, {kept}, {len(plan.rejected)} lines rejected")
+    return 1 if plan.rejected else 0
+
+
+def _is_agreed(yes: bool, plan: Plan) -> bool:
+    """Ask whether to store. Raises CommandError without a terminal."""
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise CommandError("nothing is stored: pass --yes to store what is shown above, --dry-run to see it only")
+    return input(f"Store {plan.new_count} readings? [y/N] ").strip().casefold() in ("y", "yes", "예", "네")
 
 
 def in_batches(minutes: dict[str, list[HistoryMinute]], site: str) -> Iterator[HistoryBatch]:
@@ -58,20 +78,6 @@ def in_batches(minutes: dict[str, list[HistoryMinute]], site: str) -> Iterator[H
     ]
     for number, (sensor, rows) in enumerate(slices, 1):
         yield HistoryBatch(site=site, sensor=sensor, source="import", part=number, of=len(slices), minutes=tuple(rows))
-
-
-def _read(file: Path, settings: Settings) -> tuple[dict[str, list[HistoryMinute]], list[BadLine]]:
-    minutes: dict[str, list[HistoryMinute]] = defaultdict(list)
-    bad: list[BadLine] = []
-    register = SensorRegistry(settings.sensors, Stored(settings.database, settings.zone, settings.site.name).sensors)
-    for item in read_measurements(file, settings.zone):
-        if isinstance(item, BadLine):
-            bad.append(item._replace(raw=""))
-        elif reason := register.rejection_reason(item.sensor):
-            bad.append(BadLine(file.name, 0, "", reason))
-        else:
-            minutes[item.sensor].append((item.at, item.flow_rate, item.pressure))
-    return minutes, bad
 
 
 def _store(parts: list[HistoryBatch], settings: Settings) -> str:

@@ -32,12 +32,8 @@ class Plan:
     """Sensor to the number of minutes that the file gives twice with other values; the first is kept."""
     new: dict[str, list[HistoryMinute]] = field(default_factory=dict)
     equal: int = 0
-    different: int = 0
-    """Minutes that are stored with other values."""
-
-    @property
-    def new_count(self) -> int:
-        return sum(map(len, self.new.values()))
+    different: dict[str, list[HistoryMinute]] = field(default_factory=dict)
+    """Sensor to the minutes that are stored with other values."""
 
 
 def make_plan(items: Iterable[Measurement | BadLine], register: SensorRegistry, history: History) -> Plan:
@@ -51,8 +47,25 @@ def make_plan(items: Iterable[Measurement | BadLine], register: SensorRegistry, 
         else:
             _add(plan, item)
     for sensor, minutes in plan.minutes.items():
-        plan.new[sensor] = list(_compare(plan, minutes, history, sensor))
+        new, different = _compare(minutes, history, sensor)
+        plan.equal += len(minutes) - len(new) - len(different)
+        plan.new[sensor], plan.different[sensor] = new, different
     return plan
+
+
+def count_unstored(minutes: dict[str, list[HistoryMinute]], history: History) -> int:
+    """Return how many of these minutes are not stored with these values. Raises Unavailable."""
+    return sum(
+        len(part)
+        for sensor, rows in minutes.items()
+        if rows
+        for part in _compare({at: (flow_rate, pressure) for at, flow_rate, pressure in rows}, history, sensor)
+    )
+
+
+def count(minutes: dict[str, list[HistoryMinute]]) -> int:
+    """Return the number of minutes of all sensors."""
+    return sum(map(len, minutes.values()))
 
 
 def describe_form(file: OpenFile) -> Iterator[str]:
@@ -111,20 +124,21 @@ def _add(plan: Plan, item: Measurement) -> None:
             minutes[item.at] = (joined[0], joined[1])
 
 
-def _compare(plan: Plan, minutes: dict[datetime, Values], history: History, sensor: str) -> Iterator[HistoryMinute]:
-    """Yield the minutes that are not stored, in order of time, and count the others."""
+def _compare(
+    minutes: dict[datetime, Values], history: History, sensor: str
+) -> tuple[list[HistoryMinute], list[HistoryMinute]]:
+    """Return the minutes that are not stored, and those that are stored with other values, in order of time."""
     times = sorted(minutes)
     series = history.readings(sensor, int(times[0].timestamp()), int(times[-1].timestamp()) + 1)
     columns = zip(series.at.tolist(), series.flow_rate.tolist(), series.pressure.tolist(), strict=True)
     stored = {at: (_or_none(flow_rate), _or_none(pressure)) for at, flow_rate, pressure in columns}
+    new: list[HistoryMinute] = []
+    different: list[HistoryMinute] = []
     for at in times:
         before = stored.get(int(at.timestamp()))
-        if before is None:
-            yield (at, *minutes[at])
-        elif before == minutes[at]:
-            plan.equal += 1
-        else:
-            plan.different += 1
+        if before != minutes[at]:
+            (new if before is None else different).append((at, *minutes[at]))
+    return new, different
 
 
 def _columns(layout: Layout) -> Iterator[str]:

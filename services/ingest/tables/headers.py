@@ -10,6 +10,7 @@ from services.ingest.tables.names import (
     CHANNEL_NAMES,
     DATE,
     KNOWN_NAMES,
+    OTHER_QUANTITIES,
     QUALITY,
     SENSOR,
     TIME,
@@ -21,6 +22,7 @@ from shared.contract.messages import CHANNELS, Channel, is_valid_name
 ROLES = ("time", "date", "clock", "sensor", "flow_rate", "pressure", "quality")
 """Keys of the setting `columns`, besides SENSOR.flow_rate and SENSOR.pressure."""
 _BRACKETS = re.compile(r"(?P<name>.*?)\s*[(\[{<](?P<unit>[^()\[\]{}<>]*)[)\]}>]\s*")
+_LAST_WORD = re.compile(r"(?P<name>.+?)[\s_]+(?P<unit>[^\s_]+)")
 _MARKS = re.compile(r"[\s_\-./:·]+")
 
 
@@ -186,7 +188,8 @@ def _value_column(titles: Sequence[str], index: int) -> ValueColumn | None:
         channel, sensor = unit.channel, name.strip()
     if channel is None:
         return None
-    if sensor and not (len(sensor) <= 64 and is_valid_name(sensor) and sensor.strip(".")):
+    is_other_quantity = bool(set(_MARKS.split(plain(sensor.replace(" ", "_")))) & OTHER_QUANTITIES)
+    if sensor and (is_other_quantity or not (len(sensor) <= 64 and is_valid_name(sensor) and sensor.strip("."))):
         raise _error(titles, f"{titles[index]!r} names no sensor that WVR accepts")
     return ValueColumn(index, channel, sensor, unit_text)
 
@@ -227,8 +230,11 @@ def _split_unit(title: str) -> tuple[str, str]:
     """Return the name and the unit of a title such as `pressure (bar)` or `Flow l/s`; the unit may be empty."""
     if found := _BRACKETS.fullmatch(title.strip()):
         return found["name"].strip(), found["unit"].strip()
-    name, _, last = title.strip().rpartition(" ")
-    return (name, last) if name and (find_unit(last) or plain(last) in TOTAL_UNITS) else (title.strip(), "")
+    if found := _LAST_WORD.fullmatch(title.strip()):
+        last = found["unit"]
+        if find_unit(last) or plain(last) in TOTAL_UNITS:
+            return found["name"], last
+    return title.strip(), ""
 
 
 def _name(title: str) -> str:

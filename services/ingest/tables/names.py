@@ -14,6 +14,12 @@ FLOW_RATE = """flow_rate flow flowrate q discharge 유량 순시유량 순간유
 PRESSURE = """pressure press p 수압 압력 관압 관로압력""".split()
 TOTAL = """total totalizer totaliser volume counter 적산 적산유량 누적 누적유량 적산값 유량적산""".split()
 CHANNEL_NAMES: dict[Channel, list[str]] = {"flow_rate": FLOW_RATE, "pressure": PRESSURE}
+OTHER_QUANTITIES = frozenset(
+    """max maximum min minimum avg average mean sum total std limit high low hi lo hh ll setpoint set sp alarm velocity
+    speed temp temperature status state flag diff delta range 최대 최소 평균 합계
+    설정 설정값 상한 하한 유속 온도 경보 차압""".split()
+)
+"""Words that make another quantity of a flow rate or a pressure, and no sensor."""
 KNOWN_NAMES = (
     "time: timestamp, time, datetime, 일시, 시각; date + time: date, 일자, 날짜; sensor: sensor, site, station, 지점, "
     "센서; flow rate: flow_rate, flow, 유량, 순시유량; pressure: pressure, 압력, 수압; quality: quality, status, 상태"

@@ -51,8 +51,8 @@ def test_a_dry_run_shows_what_was_understood_and_writes_nothing(data: Path, caps
         "  2025-03-03 00:00+0900  36 m3/h  none bar",
         "  2025-03-03 00:01+0900  none m3/h  none bar",
         "  2025-03-03 00:05+0900  72 m3/h  none bar",
-        "0 readings stored, 3 would be, 0 already there and equal, 0 already there and different (kept), "
-        "0 lines rejected",
+        "3 readings would be stored, 0 already there and equal, 0 already there and different (kept), "
+        "0 lines rejected (nothing is written)",
     ]
     assert not data.exists()
 
@@ -60,16 +60,33 @@ def test_a_dry_run_shows_what_was_understood_and_writes_nothing(data: Path, caps
 def test_counts_are_true(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = "2025-03-03 00:00,001,10,4\n2025-03-03 00:01,001,11,4\n"
     assert run(data, HEADER + first, "--yes") == 0
-    assert "2 readings stored in" in capsys.readouterr().out
+    assert "2 readings stored," in capsys.readouterr().out
     second = (
         "2025-03-03 00:00,001,10,4\n2025-03-03 00:01,001,21,5\n2025-03-03 00:02,001,wet,5\n2025-03-03 00:03,001,1,5\n"
     )
     assert run(data, HEADER + second, "--yes") == 1
     output = capsys.readouterr()
-    assert "1 readings stored in" in output.out
-    assert "1 already there and equal, 1 already there and different (kept), 1 lines rejected" in output.out
+    counts = "1 already there and equal, 1 already there and different (kept), 1 lines rejected"
+    assert f"1 readings stored, {counts}" in output.out
     assert output.err == "readings.csv:4: invalid number: 'wet'\n"
     assert stored(data) == [(10, 4), (11, 4), (1, 5)]
+
+
+def test_corrected_readings_replace_the_stored_ones_on_request(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(data, HEADER + "2025-03-03 00:00,001,10,4\n2025-03-03 00:01,001,11,4\n", "--yes") == 0
+    corrected = HEADER + "2025-03-03 00:00,001,20,\n2025-03-03 00:01,001,11,4\n2025-03-03 00:02,001,12,4\n"
+    assert run(data, corrected, "--yes", "--replace") == 0
+    counts = "1 readings stored, 1 already there and equal, 1 already there and different (replaced)"
+    assert counts in capsys.readouterr().out
+    assert stored(data) == [(20, None), (11, 4), (12, 4)]
+    assert run(data, corrected) == 0
+    assert "0 readings would be stored, 3 already there and equal" in capsys.readouterr().out
+
+
+def test_a_reading_that_did_not_arrive_is_an_error(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.import_._store", lambda *_: "by the running site")
+    with pytest.raises(CommandError, match="1 readings are not stored"):
+        run(data, HEADER + "2025-03-03 00:00,001,1,4\n", "--yes")
 
 
 def test_two_channels_of_a_minute_on_two_lines_are_one_reading(data: Path) -> None:
@@ -114,5 +131,5 @@ def test_each_case_of_the_field(
 ) -> None:
     (file,) = CASES.glob(f"{case}*")
     assert main([str(file), "--data", str(data), "--dry-run", "--sensor", "001"]) == code
-    assert (f"0 readings stored, {rows} would be" in capsys.readouterr().out) == bool(rows)
+    assert (f"{rows} readings would be stored" in capsys.readouterr().out) == bool(rows)
     assert not data.exists()

@@ -21,6 +21,7 @@ TEN = "2025-03-03 10:00"
         ("측정일시,적산유량(㎥),순시유량(l/s),압력(kPa)", "2025-03-03 10:00,99999,10,400", 36.0, 4.0),
         ("timestamp,sensor,flow_rate [l/min],pressure (psi)", "2025-03-03 10:00,001,1000,100", 60.0, 6.89475729),
         ("일시,유량 톤/h,수압 m", "2025-03-03 10:00,12.3,40", 12.3, 40 * 0.0980665),
+        ("timestamp,sensor,flow_rate_m3h,pressure_kPa", "2025-03-03 10:00,001,12.3,400", 12.3, 4.0),
         ("비고,timestamp,수압,번호", "a,2025-03-03 10:00,4.1,1", None, 4.1),
     ],
 )
@@ -52,6 +53,8 @@ def test_a_row_of_units_below_the_header(tmp_path: Path) -> None:
         ("timestamp,sensor,a,b", "no column is named as a flow rate or a pressure"),
         ("timestamp,sensor,유량,flow", "several columns may be the flow_rate: '유량', 'flow'"),
         ("timestamp,flow,inlet pressure,outlet pressure", "seem to name a sensor and others not"),
+        ("timestamp,flow_max,pressure_max", "'flow_max' names no sensor"),
+        ("일시,최대 유량,최대 수압", "'최대 유량' names no sensor"),
         ("timestamp,sensor,적산유량(㎥)", "no column is named as a flow rate"),
         ("timestamp,적산유량,수압", "'적산유량' is a total"),
         ("timestamp,sensor,flow (furlong),pressure", "the unit 'furlong' of column 'flow (furlong)' is unknown"),

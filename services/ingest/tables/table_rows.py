@@ -45,10 +45,13 @@ def open_table(path: Path) -> TableRows:
         return _open_spreadsheet(path)
     with open_lines(path) as file:
         encoding = find_encoding(file)
-    with open_lines(path) as file, io.TextIOWrapper(file, encoding, newline=None) as text:
-        sample = list(itertools.islice((line[:65_536] for line in text if line.strip()), SAMPLE_LINES))
-    separator = find_separator(sample)
-    width = max((len(row) for row in csv.reader(sample, delimiter=separator)), default=1) + SPARE_COLUMNS
+    try:
+        with open_lines(path) as file, io.TextIOWrapper(file, encoding, newline=None) as text:
+            sample = list(itertools.islice((line[:65_536] for line in text if line.strip()), SAMPLE_LINES))
+        separator = find_separator(sample)
+        width = max((len(row) for row in csv.reader(sample, delimiter=separator)), default=1) + SPARE_COLUMNS
+    except (UnicodeError, csv.Error) as error:
+        raise TableError(f"{path.name} can't be read as {encoding}: {error}") from error
     form = f"{'UTF-8' if encoding.startswith('utf-8') else encoding}, {SEPARATORS[separator]}"
     return TableRows(form, separator, lambda: _csv_rows(path, encoding, separator, width))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zipfile
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -97,6 +98,17 @@ def test_a_korean_spreadsheet_as_text(tmp_path: Path) -> None:
     path = tmp_path / "유량.csv"
     path.write_bytes('일시,유량(㎥/h),수압(bar),비고\r\n2025-03-03 오후 1:05,"1,234.5",4.1,점검\r\n'.encode("cp949"))
     assert read_file(path) == ([("2025-03-03 13:05", "001", 1234.5, 4.1)], [])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=300), st.sampled_from(["utf-8", "utf-16", "cp949"]), st.integers(0, 60))
+def test_damaged_bytes_are_read_or_refused(damage: bytes, encoding: str, place: int) -> None:
+    content = "일시;지점;유량;수압\n2025-03-03 00:00;001;12,5;4,1\n".encode(encoding)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "readings.csv"
+        path.write_bytes(content[:place] + damage + content[place:])
+        with suppress(TableError):
+            list(open_readings(path, site("001"), ()))
 
 
 def test_a_compressed_table(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ COMMANDS = {
     "replay": CommandEntry(
         "cli.replay", "local", "run all services over recorded readings: INPUT --data DIR [--site S] [--train DATE]"
     ),
-    "import": CommandEntry("cli.import_", "core", "import past readings into the site: FILE"),
+    "import": CommandEntry("cli.import_", "tables", "import past readings into the site: FILE"),
     "export": CommandEntry("cli.export", "core", "export a table as CSV: TABLE [--data DIR] --out FILE.csv"),
     "backup": CommandEntry("cli.backup", "core", "copy wvr.db into data/backup/ and check the copy"),
     "restore": CommandEntry("cli.restore", "core", "replace wvr.db by a backup [FILE]; list the backups without FILE"),

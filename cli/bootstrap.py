@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "installed.json"
 """Lock file name to the SHA-256 of the installed version."""
-LOCKS = ("core", "forecasting", "learning", "local", "dev", "bench")
+LOCKS = ("core", "forecasting", "tables", "learning", "local", "dev", "bench")
 """Each contains the packages of those before it."""
 SBIN_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Folders of Debian's daemons, which are not on every user's PATH."""

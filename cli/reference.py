@@ -28,6 +28,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "sensors.NAME": settings.Sensor,
     "sensors.NAME.flow_rate": settings.Range,
     "ingest": settings.Ingest,
+    "source.NAME": settings.FileTable,
     "simulator": settings.Simulator,
     "detection": settings.Detection,
     "training": settings.Training,

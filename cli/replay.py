@@ -7,19 +7,22 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from cli.import_plan import describe_form
 from services.db_writer.service import DbWriter
 from services.detector.service import Detector
 from services.forecaster.service import Forecaster
 from services.ingest.dead_letters import DeadLetterFiles
 from services.ingest.initial_history import NoInitialHistory
 from services.ingest.service import Ingest
-from services.ingest.sources.line_reader import read_measurements
+from services.ingest.sources.line_reader import BadLine, Measurement
 from services.ingest.spool import NullSpool
+from services.ingest.tables.headers import TableError
+from services.ingest.tables.opening import in_time_order, open_readings
 from services.reporter.history_lookup import NullHistoryLookup
 from services.reporter.output_folder import BufferedOutputFolder
 from services.reporter.service import Reporter
@@ -43,9 +46,11 @@ REPLAY_MARKER = "replay.json"
 
 def parser() -> argparse.ArgumentParser:
     command = argparse.ArgumentParser(prog="./wvr replay", description=__doc__)
-    command.add_argument("input", type=Path, help="CSV or text file, .gz too")
+    command.add_argument("input", type=Path, help="CSV or text file, .gz too, or a spreadsheet (.xlsx)")
     command.add_argument("--data", type=Path, required=True, help="output folder, like data/")
     command.add_argument("--site", default="", help="path of another site.toml, or another site name")
+    command.add_argument("--sensor", default="", help="sensor of a file that names none")
+    command.add_argument("--source", default="", metavar="NAME", help="table [source.NAME] of site.toml to use")
     command.add_argument("--train", action="append", default=[], type=datetime.fromisoformat, metavar="DATE")
     return command
 
@@ -55,25 +60,29 @@ def main(arguments: list[str]) -> int:
     logging.disable(logging.INFO)
     try:
         settings = _settings(options.site, options.data)
+        file = open_readings(options.input, settings, (), options.sensor, options.source)
         _clear(options.data)
-        print(_report(replay(options.input, settings, options.train), options))
-    except (SettingsError, OSError) as error:
+        figures = replay(in_time_order(file), settings, options.train)
+        print("\n".join(describe_form(file)))
+        print(_report(figures, options))
+    except (SettingsError, TableError, OSError) as error:
         print(f"wvr replay: {error}", file=sys.stderr)
         return 1
-    return 0
+    return 1 if figures["rejected"] else 0
 
 
-def replay(source: Path, settings: Settings, train: list[datetime]) -> dict[str, Any]:
-    """Replay a file into settings.data. Return the readings, the seconds and the rate."""
+def replay(source: Iterable[Measurement | BadLine], settings: Settings, train: list[datetime]) -> dict[str, Any]:
+    """Replay the items of a file into settings.data. Return the readings, rejected lines, seconds and the rate."""
     started = time.perf_counter()
     recorder = Recorder(settings.database, settings.zone, settings.store.horizons)
     folder = BufferedOutputFolder(settings.sensor_folder)
     ingest, services, db_writer = _services(settings, recorder, folder)
     runner = Replay([ingest, *services], db_writer)
     dates = sorted(date.replace(tzinfo=date.tzinfo or settings.zone) for date in train)
-    readings = 0
-    for items, minute in group_by_minute(read_measurements(source, settings.zone)):
-        readings += len(items)
+    readings = rejected = 0
+    for items, minute in group_by_minute(source):
+        bad = sum(isinstance(item, BadLine) for item in items)
+        readings, rejected = readings + len(items) - bad, rejected + bad
         if minute is not None:
             while dates and minute >= dates[0]:
                 runner.store()
@@ -84,7 +93,12 @@ def replay(source: Path, settings: Settings, train: list[datetime]) -> dict[str,
     folder.flush()
     recorder.close()
     seconds = time.perf_counter() - started
-    return {"readings": readings, "seconds": round(seconds, 2), "readings_per_second": round(readings / seconds)}
+    return {
+        "readings": readings,
+        "rejected": rejected,
+        "seconds": round(seconds, 2),
+        "readings_per_second": round(readings / seconds),
+    }
 
 
 def _services(
@@ -139,5 +153,5 @@ def _report(figures: dict[str, Any], options: argparse.Namespace) -> str:
     (options.data / REPLAY_MARKER).write_text(
         json.dumps({"input": options.input.name, **figures}) + "\n", encoding="utf-8"
     )
-    summary = f"{figures['readings']} readings in {figures['seconds']} s"
+    summary = f"{figures['readings']} readings, {figures['rejected']} lines rejected, in {figures['seconds']} s"
     return f"{summary}: {figures['readings_per_second']} readings per second; see {options.data}"

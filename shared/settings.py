@@ -105,6 +105,31 @@ class Ingest(Section):
     """Limit of the spool, MB. Beyond it, the oldest readings are dropped, stored or not."""
 
 
+ColumnKey = Annotated[str, Field(pattern=r"^(time|date|clock|sensor|quality|([^ /+#,;]+\.)?(flow_rate|pressure))$")]
+"""What a column holds."""
+UnitKey = Annotated[str, Field(pattern=r"^([^ /+#,;]+\.)?(flow_rate|pressure)$")]
+"""A channel, of all sensors or of one."""
+
+
+class FileTable(Section):
+    """The form of the files that `./wvr import` and `./wvr replay` read, where the files don't settle it."""
+
+    kind: Literal["file"] = "file"
+    """Kind of the source."""
+    columns: dict[ColumnKey, str] = Field(default_factory=dict)
+    """What a column holds to its title, or to its position from 1 in a file without a header."""
+    units: dict[UnitKey, str] = Field(default_factory=dict)
+    """Unit of a channel, `flow_rate`, or of a sensor's channel, `"001.flow_rate"`, where the title names none."""
+    dates: Literal["", "year first", "day first", "month first"] = ""
+    """Order of day, month and year; empty: as the file settles it."""
+    decimal: Literal["", ".", ","] = ""
+    """Decimal sign; empty: as the file settles it."""
+    missing: tuple[str, ...] = ()
+    """Texts or numbers in place of a missing value, besides the known ones."""
+    good: tuple[str, ...] = ()
+    """Marks of good values in the column of quality; all others are bad. Empty: the known ones."""
+
+
 class Simulator(Section):
     """The simulated site."""
 
@@ -196,6 +221,8 @@ class Settings(Section):
     sensors: dict[Name, Sensor] = Field(default_factory=dict, max_length=MAX_SENSORS)
     """Sensors by name. Empty: every sensor is accepted, up to 64."""
     ingest: Ingest = Ingest()
+    source: dict[Name, FileTable] = Field(default_factory=dict, max_length=MAX_SENSORS)
+    """Forms of files by name."""
     simulator: Simulator = Simulator()
     detection: Detection = Detection()
     training: Training = Training()

@@ -179,6 +179,8 @@ class HistoryBatch:
     """Number of batches. The history is complete once part equals of."""
     minutes: Annotated[tuple[HistoryMinute, ...], MinLen(1), MaxLen(5000)]
     """(at, flow_rate, pressure) in order of time."""
+    replace: bool = False
+    """Whether these minutes replace those that are stored with other values."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -43,10 +44,11 @@ from shared.store.write_connection import WriteConnection
 
 BACKFILL_SOURCE = "outbox"
 """Source of readings from the reporter's blocks, with two decimals. The exact reading replaces them if it arrives."""
-_INSERT_MINUTE = (
+_REPLACE_MINUTE = (
     f"{insert_sql(Readings, 'ABORT')} ON CONFLICT DO UPDATE SET flow_rate = excluded.flow_rate, "
-    f"pressure = excluded.pressure, source = excluded.source WHERE REAL_VAL_TB.source = '{BACKFILL_SOURCE}'"
+    "pressure = excluded.pressure, source = excluded.source"
 )
+_INSERT_MINUTE = f"{_REPLACE_MINUTE} WHERE REAL_VAL_TB.source = '{BACKFILL_SOURCE}'"
 
 
 class Recorder:
@@ -125,7 +127,9 @@ class Recorder:
         if message_type is Reading:
             self._write_minutes([rows.reading_row(message) for message in messages])
         elif message_type is HistoryBatch:
-            self._write_minutes([row for message in messages for row in rows.history_rows(message)])
+            for replace, batches in groupby(messages, lambda batch: batch.replace):
+                minutes = [row for batch in batches for row in rows.history_rows(batch)]
+                self._write_minutes(minutes, _REPLACE_MINUTE if replace else _INSERT_MINUTE)
         elif message_type is Prediction:
             self._write_predictions(messages)
         elif message_type is Anomaly:
@@ -134,8 +138,8 @@ class Recorder:
         else:
             self._executemany(insert_sql(TABLES[message_type]), [_ROWS[message_type](message) for message in messages])
 
-    def _write_minutes(self, minutes: list[rows.Row]) -> None:
-        self._executemany(_INSERT_MINUTE, minutes)
+    def _write_minutes(self, minutes: list[rows.Row], sql_of_minute: str = _INSERT_MINUTE) -> None:
+        self._executemany(sql_of_minute, minutes)
         for sql, keys in self._rollups.updates_for(minutes):
             self._executemany(sql, keys)
 

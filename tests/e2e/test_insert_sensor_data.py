@@ -28,7 +28,7 @@ def write_rows(path: Path) -> None:
 def test_nine_months_of_sensor_data_are_stored_once(tmp_path: Path) -> None:
     write_rows(tmp_path / "readings.csv")
     for _ in range(2):
-        assert import_([str(tmp_path / "readings.csv"), "--data", str(tmp_path / "data")]) == 1
+        assert import_([str(tmp_path / "readings.csv"), "--data", str(tmp_path / "data"), "--yes"]) == 1
     with sqlite3.connect(tmp_path / "data/wvr.db") as database:
         stored = database.execute("SELECT count(*), min(at), max(at) FROM REAL_VAL_TB").fetchone()
         hours = database.execute("SELECT count(*), sum(minutes) FROM HOURLY_VAL_TB").fetchone()

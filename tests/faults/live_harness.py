@@ -17,7 +17,7 @@ from services.detector.service import Detector
 from services.forecaster.service import Forecaster
 from services.ingest.initial_history import NoInitialHistory
 from services.ingest.service import Ingest
-from services.ingest.sources.line_reader import Measurement
+from services.ingest.sources.line_reader import Measurement, read_measurements
 from services.ingest.spool import Spool
 from services.reporter.history_lookup import HistoryLookup
 from services.reporter.output_folder import OutputFolder
@@ -193,5 +193,5 @@ def replay_undisturbed(harness: LiveHarness, folder: Path) -> Settings:
     (folder / "measurements.csv").write_text("".join(lines), encoding="ascii")
     settings = harness.settings.model_copy(update={"data": folder / "undisturbed"})
     settings.data.mkdir()
-    replay(folder / "measurements.csv", settings, [])
+    replay(read_measurements(folder / "measurements.csv", settings.zone), settings, [])
     return settings

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from cli.replay import replay
+from services.ingest.sources.line_reader import read_measurements
 from services.ingest.sources.simulator import Simulator
 from services.reporter.line_format import key_to_time, minute_key
 from shared.settings import Settings, Site
@@ -28,7 +29,7 @@ def replayed(folder: Path, begin: datetime) -> Settings:
             lines.append(f"{datetime.fromtimestamp(at, BERLIN):%Y-%m-%d %H:%M},001,{flow_rate},{pressure}")
     (folder / "in.csv").write_text("\n".join(lines), encoding="ascii")
     settings = Settings(data=folder / "data", site=Site(name="site1", timezone="Europe/Berlin"))
-    replay(folder / "in.csv", settings, [])
+    replay(read_measurements(folder / "in.csv", settings.zone), settings, [])
     return settings
 
 

@@ -22,7 +22,8 @@ ALLOWED_FOLDERS = {
     "schedule": ("services/ingest/source_poller.py",),
     "peewee": ("shared/store/",),
     "playhouse": ("shared/store/",),
-    "pandas": ("services/trainer/",),
+    "pandas": ("services/trainer/", "services/ingest/tables/table_rows.py"),
+    "charset_normalizer": ("services/ingest/tables/encoding.py",),
     "sklearn": ("services/trainer/",),
     "joblib": ("services/trainer/",),
 }

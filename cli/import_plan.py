@@ -1,0 +1,169 @@
+"""What `./wvr import` understood of a file, and what it will store."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from services.ingest.sources.line_reader import BadLine, Measurement
+from services.ingest.tables.headers import Layout
+from services.ingest.tables.opening import OpenFile
+from shared.contract.messages import HistoryMinute
+from shared.runtime.sensor_registry import SensorRegistry
+from shared.store.history import History
+
+SHOWN_ROWS = 2
+"""First and last readings of a sensor that are shown."""
+Values = tuple[float | None, float | None]
+"""Flow rate and pressure."""
+
+
+@dataclass
+class Plan:
+    """The readings of a file by sensor, compared with what is stored."""
+
+    minutes: dict[str, dict[datetime, Values]] = field(default_factory=lambda: defaultdict(dict))
+    rejected: list[BadLine] = field(default_factory=list)
+    repeated: Counter[str] = field(default_factory=Counter)
+    """Sensor to the number of minutes that the file gives twice with other values; the first is kept."""
+    new: dict[str, list[HistoryMinute]] = field(default_factory=dict)
+    equal: int = 0
+    different: dict[str, list[HistoryMinute]] = field(default_factory=dict)
+    """Sensor to the minutes that are stored with other values."""
+
+
+def make_plan(items: Iterable[Measurement | BadLine], register: SensorRegistry, history: History) -> Plan:
+    """Return the plan of a file. Raises Unavailable if the stored readings can't be read."""
+    plan = Plan()
+    for item in items:
+        if isinstance(item, BadLine):
+            plan.rejected.append(item._replace(raw=""))
+        elif reason := register.rejection_reason(item.sensor):
+            plan.rejected.append(BadLine("", 0, "", reason))
+        else:
+            _add(plan, item)
+    for sensor, minutes in plan.minutes.items():
+        new, different = _compare(minutes, history, sensor)
+        plan.equal += len(minutes) - len(new) - len(different)
+        plan.new[sensor], plan.different[sensor] = new, different
+    return plan
+
+
+def count_unstored(minutes: dict[str, list[HistoryMinute]], history: History) -> int:
+    """Return how many of these minutes are not stored with these values. Raises Unavailable."""
+    return sum(
+        len(part)
+        for sensor, rows in minutes.items()
+        if rows
+        for part in _compare({at: (flow_rate, pressure) for at, flow_rate, pressure in rows}, history, sensor)
+    )
+
+
+def count(minutes: dict[str, list[HistoryMinute]]) -> int:
+    """Return the number of minutes of all sensors."""
+    return sum(map(len, minutes.values()))
+
+
+def describe_form(file: OpenFile) -> Iterator[str]:
+    """Yield what was understood of the form of a file, one line each; after the file is read."""
+    layout = file.layout
+    yield f"form: {file.form}"
+    yield f"columns: {', '.join(_columns(layout))}"
+    if layout.ignored:
+        yield f"not read: {', '.join(repr(layout.titles[index]) for index in layout.ignored)}"
+    for kind, number in file.skipped.items():
+        yield f"skipped: {number} {kind} rows"
+    for name, known in file.sensors.renamed.items():
+        yield f"sensor {name!r} of the file is the sensor {known} of the site"
+    for text, number in file.values.missing.most_common():
+        yield f"{text!r} in place of a value: {number} values are missing"
+    for mark, number in file.reader.bad_quality.items():
+        yield f"quality {mark!r}: the values of {number} rows are missing"
+
+
+def describe_readings(plan: Plan) -> Iterator[str]:
+    """Yield the span, cadence, gaps, first and last readings of each sensor."""
+    for sensor, minutes in plan.minutes.items():
+        times = sorted(minutes)
+        yield f"sensor {sensor}: {len(times)} readings from {times[0]:%Y-%m-%d %H:%M%z} to {times[-1]:%Y-%m-%d %H:%M%z}"
+        steps = Counter(after - before for before, after in pairwise(times))
+        if steps:
+            cadence = steps.most_common(1)[0][0]
+            gaps = [step for step in steps.elements() if step > cadence]
+            yield f"  every {_span(cadence)}, {len(gaps)} gaps" + (f", the longest {_span(max(gaps))}" if gaps else "")
+        if plan.repeated[sensor]:
+            yield f"  {plan.repeated[sensor]} minutes are given twice with other values: the first is kept"
+        for at in times if len(times) <= 2 * SHOWN_ROWS else times[:SHOWN_ROWS] + times[-SHOWN_ROWS:]:
+            flow_rate, pressure = minutes[at]
+            yield f"  {at:%Y-%m-%d %H:%M%z}  {_number(flow_rate)} m3/h  {_number(pressure)} bar"
+
+
+def describe_rejected(plan: Plan, shown: int = 20) -> Iterator[str]:
+    """Yield the reasons of rejected lines with their number, and the first lines."""
+    for reason, number in Counter(line.reason.en for line in plan.rejected).most_common(shown):
+        first = next(line for line in plan.rejected if line.reason.en == reason)
+        place = f"{first.file}:{first.number}: " if first.number else ""
+        yield f"{place}{reason}" + (f" ({number} times)" if number > 1 else "")
+
+
+def _add(plan: Plan, item: Measurement) -> None:
+    minutes = plan.minutes[item.sensor]
+    before = minutes.get(item.at)
+    values = (item.flow_rate, item.pressure)
+    if before is None:
+        minutes[item.at] = values
+    elif before != values:
+        joined = tuple(old if old is not None else new for old, new in zip(before, values, strict=True))
+        if any(old is not None and new is not None and old != new for old, new in zip(before, values, strict=True)):
+            plan.repeated[item.sensor] += 1
+        else:
+            minutes[item.at] = (joined[0], joined[1])
+
+
+def _compare(
+    minutes: dict[datetime, Values], history: History, sensor: str
+) -> tuple[list[HistoryMinute], list[HistoryMinute]]:
+    """Return the minutes that are not stored, and those that are stored with other values, in order of time."""
+    times = sorted(minutes)
+    series = history.readings(sensor, int(times[0].timestamp()), int(times[-1].timestamp()) + 1)
+    columns = zip(series.at.tolist(), series.flow_rate.tolist(), series.pressure.tolist(), strict=True)
+    stored = {at: (_or_none(flow_rate), _or_none(pressure)) for at, flow_rate, pressure in columns}
+    new: list[HistoryMinute] = []
+    different: list[HistoryMinute] = []
+    for at in times:
+        before = stored.get(int(at.timestamp()))
+        if before != minutes[at]:
+            (new if before is None else different).append((at, *minutes[at]))
+    return new, different
+
+
+def _columns(layout: Layout) -> Iterator[str]:
+    yield " + ".join(repr(layout.titles[index]) for index in layout.time) + " is the time"
+    if layout.sensor is not None:
+        yield f"{layout.titles[layout.sensor]!r} is the sensor"
+    for column in layout.values:
+        unit = {"flow_rate": "m3/h", "pressure": "bar"}[column.channel]
+        factor = f", times {column.factor:g} in {unit}" if column.factor != 1 else ""
+        of = f" of sensor {column.sensor}" if column.sensor else ""
+        yield f"{layout.titles[column.index]!r} is the {column.channel}{of} in {column.unit or unit}{factor}"
+    if layout.quality is not None:
+        yield f"{layout.titles[layout.quality]!r} is the quality"
+
+
+def _span(span: timedelta) -> str:
+    minutes = round(span / timedelta(minutes=1))
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes / 60:.4g} h" if minutes < 2880 else f"{minutes / 1440:.4g} d"
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:g}"
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else value

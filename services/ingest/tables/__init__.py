@@ -1,0 +1,1 @@
+"""Readings in tables of any form: headers in English and Korean, units, dates and numbers as people write them."""

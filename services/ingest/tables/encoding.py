@@ -1,0 +1,58 @@
+"""Finds the encoding of a text file."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from charset_normalizer import from_bytes
+
+from services.ingest.tables.headers import TableError
+
+BLOCK_BYTES = 1 << 20
+SAMPLE_BYTES = 64_000
+"""Bytes of lines with other characters than ASCII that decide an encoding."""
+CANDIDATES = ["cp949", "cp1252"]
+"""Encodings of files that are neither UTF-8 nor UTF-16: Korean and western Windows."""
+_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+
+
+def find_encoding(file: BinaryIO) -> str:
+    """Return the encoding of a whole file, read from its position. Raises TableError, OSError."""
+    head = file.read(4096)
+    for mark, encoding in _MARKS:
+        if head.startswith(mark):
+            return encoding
+    if nulls := head.count(0):
+        even = head[::2].count(0)
+        if nulls >= len(head) // 4 and min(even, nulls - even) <= nulls // 10:
+            return "utf-16-be" if even > nulls - even else "utf-16-le"
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    sample = b""
+    is_utf8 = True
+    for block in _blocks(head, file):
+        if is_utf8:
+            try:
+                decoder.decode(block)
+            except UnicodeDecodeError:
+                is_utf8 = False
+        if len(sample) < SAMPLE_BYTES and not block.isascii():
+            sample += b"".join(line for line in block.splitlines(keepends=True) if not line.isascii())
+    if is_utf8:
+        try:
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            is_utf8 = False
+    if is_utf8:
+        return "utf-8"
+    best = from_bytes(sample[:SAMPLE_BYTES], cp_isolation=CANDIDATES, enable_fallback=False).best()
+    if best is None:
+        raise TableError("the encoding of the file is not known; save it as UTF-8")
+    return best.encoding
+
+
+def _blocks(head: bytes, file: BinaryIO) -> Iterator[bytes]:
+    yield head
+    while block := file.read(BLOCK_BYTES):
+        yield block

@@ -94,6 +94,24 @@ def test_doctor_finds_nothing_wrong_on_a_running_site(local_site: RunningSite) -
     assert "db_writer is online" in output
 
 
+def test_running_site_imports_and_replaces_readings(local_site: RunningSite, tmp_path: Path) -> None:
+    table = tmp_path / "scada.csv"
+    table.write_text("시각;유량(L/s);수압(kPa)\n2024.05.01 00:00;1,5;300\n2024.05.01 00:01;1,6;301\n", encoding="cp949")
+    arguments = ("import", str(table), "--sensor", "001")
+    assert "2 readings would be stored" in local_site.wvr(*arguments, "--dry-run").stdout
+    assert "pass --yes" in local_site.wvr(*arguments).stderr
+    stored = local_site.wvr(*arguments, "--yes")
+    assert stored.returncode == 0, stored.stderr
+    assert "2 readings stored" in stored.stdout
+    assert "by the running site" in stored.stdout
+    table.write_text(table.read_text(encoding="cp949").replace("1,6", "1,7"), encoding="cp949")
+    kept = local_site.wvr(*arguments, "--yes").stdout
+    assert "1 already there and equal, 1 already there and different (kept)" in kept
+    replaced = local_site.wvr(*arguments, "--yes", "--replace")
+    assert replaced.returncode == 0, replaced.stderr
+    assert "2 already there and equal, 0 already there" in local_site.wvr(*arguments, "--dry-run").stdout
+
+
 def test_broker_keeps_its_messages_over_a_restart(local_site: RunningSite) -> None:
     before = local_site.process("broker")
     site_assertions.assert_broker_keeps_messages_over_restart(local_site)

@@ -49,7 +49,8 @@ def test_killed_process_is_restarted(local_site: RunningSite) -> None:
     local_site.wait_for_alert_after(local_site.alert_minute())
 
 
-def test_service_without_messages_restarts_within_a_minute(local_site: RunningSite) -> None:
+def test_service_without_messages_is_restarted(local_site: RunningSite) -> None:
+    """Within 45 s of its last message, and the simulated meter still sends one each minute."""
     acl_file = broker_folder(local_site.data) / "acl"
     acl = acl_file.read_text(encoding="ascii")
     status_topic = "wvr/v1/+/service/detector"
@@ -59,7 +60,7 @@ def test_service_without_messages_restarts_within_a_minute(local_site: RunningSi
             acl.replace(f"topic readwrite {status_topic}", f"topic write {status_topic}"), encoding="ascii"
         )
         os.kill(local_site.process("broker"), signal.SIGHUP)
-        wait_for(lambda: local_site.process("detector") not in (0, old_process), 60, "detector runs again")
+        wait_for(lambda: local_site.process("detector") not in (0, old_process), 120, "detector runs again")
     finally:
         acl_file.write_text(acl, encoding="ascii")
         os.kill(local_site.process("broker"), signal.SIGHUP)

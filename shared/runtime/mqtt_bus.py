@@ -19,10 +19,10 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from shared.contract.codec import ContractError, decode, encode
-from shared.contract.messages import Anomaly, HistoryBatch, Message, Reading, Rejected, Status
+from shared.contract.messages import Anomaly, Command, HistoryBatch, Message, Reading, Rejected, Status
 from shared.contract.service import Service
 from shared.contract.status_codes import Problem, problem
-from shared.contract.topics import subscription_filters, topic_of
+from shared.contract.topics import message_type_of, subscription_filters, topic_of
 from shared.runtime.broker_connection import WILL_EXPIRY_SECONDS, connection_error, tls_context
 from shared.runtime.bus import Delivery, noop
 from shared.runtime.health import StatusFactory, heartbeat_file, write_heartbeat
@@ -94,7 +94,10 @@ class MqttBus:
             self._introducing_types = (Reading, HistoryBatch)
         topic_filters = subscription_filters(service.consumes, service.commands, self._settings.site.name)
         # QoS 0 for its own status: an acknowledgement would overtake those of the other messages.
-        self._subscriptions = [*((topic, _at_qos(1)) for topic in topic_filters), (self._own_topic, _at_qos(0))]
+        self._subscriptions = [
+            *((topic, _options(topic, 1)) for topic in topic_filters),
+            (self._own_topic, _options(self._own_topic, 0)),
+        ]
         properties = Properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = SESSION_EXPIRY_DAYS * 86_400
         properties.ReceiveMaximum = RECEIVE_MAXIMUM
@@ -344,8 +347,11 @@ class MqttBus:
             log(self._name, event, logging.ERROR, reason=reason)
 
 
-def _at_qos(qos: int) -> SubscribeOptions:
-    return SubscribeOptions(qos=qos, retainHandling=SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE)
+def _options(topic: str, qos: int) -> SubscribeOptions:
+    # A retained command would be carried out again with each connection.
+    is_command = message_type_of(topic) is Command
+    handling = SubscribeOptions.RETAIN_DO_NOT_SEND if is_command else SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
+    return SubscribeOptions(qos=qos, retainHandling=handling)
 
 
 def _callback_errors(name: str) -> logging.Logger:

@@ -10,7 +10,7 @@ import paho.mqtt.publish as publish
 import pytest
 
 from shared.contract.codec import encode
-from shared.contract.messages import Message, Progress, Rejected, Tick
+from shared.contract.messages import Command, Message, Progress, Rejected, Tick
 from shared.contract.texts import technical
 from shared.contract.topics import topic_of
 from shared.runtime.health import StatusFactory, heartbeat_age, heartbeat_file
@@ -40,6 +40,26 @@ def test_invalid_payload_is_rejected_and_the_next_message_arrives(settings: Sett
     assert "offset" in reasons[1]
     listener.close()
     watcher.close()
+
+
+class CommandListener(FakeListener):
+    name: ClassVar[str] = "trainer"
+    consumes: ClassVar[tuple[type[Message], ...]] = (Tick, Command)
+    commands: ClassVar[tuple[str, ...]] = ("train",)
+
+
+def test_retained_command_is_ignored_at_each_connection(settings: Settings, mosquitto: Mosquitto) -> None:
+    retained, direct = Command("site1", "train", "t1", {"sensor": "001"}), Command("site1", "train", "t2", {})
+    publish.single(topic_of(retained), encode(retained), 1, True, "127.0.0.1", mosquitto.port)
+    trainer = MqttBus("trainer", settings)
+    trainer.open(CommandListener())
+    publish.single(topic_of(direct), encode(direct), 1, False, "127.0.0.1", mosquitto.port)
+    assert receive_messages(trainer, 1) == [direct]
+    mosquitto.stop()
+    mosquitto.start()
+    publish.single("wvr/v1/site1/tick", encode(Tick("site1", NOON)), 1, False, "127.0.0.1", mosquitto.port)
+    assert [message for message in receive_messages(trainer, 1) if isinstance(message, Command)] == []
+    trainer.close()
 
 
 def test_service_continues_after_the_broker_was_away(settings: Settings, mosquitto: Mosquitto) -> None:

@@ -20,7 +20,7 @@ from shared.store.repair import backfill_marker
 
 def main() -> None:
     settings = load_settings()
-    start_logging()
+    start_logging(settings.zone)
     recorder = open_recorder_with_retry(settings)
     database, site = settings.database, settings.site.name
     backup = BackgroundBackup(database, settings.backups, lambda: datetime.now(settings.zone))

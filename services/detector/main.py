@@ -2,6 +2,7 @@
 
 from services.detector.service import Detector
 from shared.runtime.gap_recovery import with_gap_recovery
+from shared.runtime.log import start_logging
 from shared.runtime.loop import run
 from shared.runtime.mqtt_bus import MqttBus
 from shared.runtime.public_holidays import make_calendar
@@ -11,6 +12,7 @@ from shared.store.history import History
 
 def main() -> None:
     settings = load_settings()
+    start_logging(settings.zone)
     history = History(settings.database, settings.zone, settings.site.name)
     detector = Detector(settings, history, make_calendar(settings.site.country))
     bus = MqttBus("detector", settings, history.sensors)

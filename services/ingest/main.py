@@ -10,6 +10,7 @@ from services.ingest.sources import SOURCES
 from services.ingest.spool import Spool
 from services.ingest.tick_clock import TickClock
 from shared.contract.status_codes import Problem
+from shared.runtime.log import start_logging
 from shared.runtime.loop import run
 from shared.runtime.mqtt_bus import MqttBus
 from shared.runtime.sensor_registry import SensorRegistry
@@ -19,6 +20,7 @@ from shared.store.history import History
 
 def main() -> None:
     settings = load_settings()
+    start_logging(settings.zone)
 
     def now() -> datetime:
         return datetime.now(settings.zone)

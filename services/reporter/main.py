@@ -3,6 +3,7 @@
 from services.reporter.history_lookup import HistoryLookup
 from services.reporter.output_folder import OutputFolder
 from services.reporter.service import Reporter
+from shared.runtime.log import start_logging
 from shared.runtime.loop import run
 from shared.runtime.mqtt_bus import MqttBus
 from shared.settings import load_settings
@@ -11,6 +12,7 @@ from shared.store.history import History
 
 def main() -> None:
     settings = load_settings()
+    start_logging(settings.zone)
     folder = OutputFolder(settings.sensor_folder)
     history = History(settings.database, settings.zone, settings.site.name)
     lookup = HistoryLookup(history, settings.zone, settings.reporter.outbox_days)

@@ -12,6 +12,7 @@ from services.trainer.runner import SubprocessRunner
 from services.trainer.service import Trainer
 from services.trainer.training_protocol import decode_request, encode_record
 from shared.models.registry import ModelRegistry
+from shared.runtime.log import start_logging
 from shared.runtime.loop import run
 from shared.runtime.mqtt_bus import MqttBus
 from shared.settings import load_settings
@@ -23,6 +24,7 @@ NICE_INCREMENT = 10
 
 def main() -> None:
     settings = load_settings()
+    start_logging(settings.zone)
     runner = SubprocessRunner()
     now = datetime.now(settings.zone).replace(microsecond=0)
     site, zone = settings.site.name, settings.zone

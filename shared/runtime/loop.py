@@ -15,7 +15,7 @@ from shared.contract.status_codes import Problem
 from shared.contract.texts import localized, technical
 from shared.runtime.applied_settings import watch_applied
 from shared.runtime.bus import Bus, Delivery, noop
-from shared.runtime.log import log, start_logging
+from shared.runtime.log import log
 
 BATCH_SIZE = 1000
 WAIT_SECONDS = 0.5
@@ -33,7 +33,6 @@ def run(
     `poll` returns items of an ingest source; `problems` returns the problems of the status while nothing blocks it.
     While the broker is away the source is still polled: the messages are not published, and `flush` makes them safe.
     """
-    start_logging()
     stop = threading.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: stop.set())

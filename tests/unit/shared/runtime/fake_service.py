@@ -13,6 +13,7 @@ from shared.contract.messages import Message, Progress, Tick
 from shared.contract.texts import technical
 from shared.runtime import loop
 from shared.runtime.applied_settings import watch_applied
+from shared.runtime.log import start_logging
 from shared.runtime.mqtt_bus import MqttBus
 from shared.settings import Broker, Settings
 
@@ -47,4 +48,5 @@ if __name__ == "__main__":
     setattr(loop, "watch_applied", partial(watch_applied, poll_seconds=0.1, settle_seconds=0.1))  # noqa: B010
     port, secrets, seconds = sys.argv[1:]
     settings = Settings(secrets=Path(secrets), broker=Broker(port=int(port)))
+    start_logging(settings.zone)
     loop.run(FakeService(), MqttBus("small", settings, round_seconds=float(seconds)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 
 from cli.bootstrap import CommandError
@@ -31,6 +32,19 @@ def are_present(data: Path) -> bool:
         raise CommandError(
             f"{error.filename}: {error.strerror}; run as the owner of the data folder, or as root"
         ) from error
+
+
+def require_beyond_loopback(data: Path, bind: str, plaintext: str) -> None:
+    """Raise CommandError if others could read passwords on the network: `plaintext` must repeat the address `bind`."""
+    if bind == "localhost" or are_present(data) or plaintext == bind:
+        return
+    with suppress(ValueError):
+        if ip_address(bind).is_loopback:
+            return
+    raise CommandError(
+        f"WVR_BIND={bind} opens the broker to the network, and {folder(data)} holds no certificates: passwords would "
+        f"be readable there. Install certificates (docs/how-to/access.md), or set WVR_BIND_PLAINTEXT={bind} too"
+    )
 
 
 def validate(data: Path) -> str:

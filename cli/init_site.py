@@ -153,6 +153,8 @@ def main() -> int:
             raise CommandError(
                 f"{certificates.folder(data)} and docker-compose.tls.yml must be used together; start WVR with ./wvr up"
             )
+        bind = os.environ.get("WVR_BIND") or "127.0.0.1"
+        certificates.require_beyond_loopback(data, bind, os.environ.get("WVR_BIND_PLAINTEXT", ""))
         set_up_tls(data, folder, "8883", Path("/run/wvr"))
         record_applied(data)
     except CommandError as error:

@@ -41,6 +41,7 @@ VARIABLES = {
     "WVR_DATA": ("`data`", "Folder of everything that WVR writes."),
     "WVR_SITE_FILE": ("`site.toml`", "Path of site.toml."),
     "WVR_BIND": ("`127.0.0.1`", "Address on which the broker listens."),
+    "WVR_BIND_PLAINTEXT": ("", "The address of `WVR_BIND` again: allows one beyond loopback without certificates."),
     "WVR_BROKER__PORT": ("`1883`", "Port of the broker; the other keys of the table `broker` likewise."),
     "WVR_UID, WVR_GID": ("`1000`", "Owner of the data and user of the containers."),
     "WVR_SECRETS": ("`data/secrets/SERVICE`", "Folder with the password of a service."),

@@ -57,7 +57,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _listeners(data: Path) -> Listeners:
-    bind, port = os.environ.get("WVR_BIND", "127.0.0.1"), int(os.environ.get("WVR_BROKER__PORT") or 1883)
+    bind, port = os.environ.get("WVR_BIND") or "127.0.0.1", int(os.environ.get("WVR_BROKER__PORT") or 1883)
+    certificates.require_beyond_loopback(data, bind, os.environ.get("WVR_BIND_PLAINTEXT", ""))
     if not certificates.are_present(data):
         return Listeners(bind, port, None, "")
     return Listeners(bind, port, int(os.environ.get("WVR_BROKER__TLS_PORT") or 8883), certificates.validate(data))

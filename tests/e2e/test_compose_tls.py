@@ -83,6 +83,20 @@ def test_certificates_without_a_tls_port_prevent_a_start(site: RunningSite) -> N
     assert not site.listens()
 
 
+def test_address_beyond_loopback_needs_certificates_or_a_second_word(
+    site: RunningSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(folder(site.data))
+    monkeypatch.setenv("WVR_BIND", "0.0.0.0")
+    code, output = start(site)
+    assert code
+    assert "WVR_BIND=0.0.0.0 opens the broker to the network" in output
+    assert not site.listens()
+    monkeypatch.setenv("WVR_BIND_PLAINTEXT", "0.0.0.0")
+    code, output = start(site)
+    assert code == 0, output
+
+
 @pytest.mark.usefixtures("with_tls")
 def test_deleted_password_is_replaced_and_the_old_one_is_refused(site: RunningSite) -> None:
     assert start(site)[0] == 0

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from cli.bootstrap import ROOT, CommandError
-from cli.certificates import FILES, are_present, validate
+from cli.certificates import FILES, are_present, require_beyond_loopback, validate
 from cli.init_site import main, set_up, set_up_broker, set_up_tls
 from tests.certs import write_certificates
 
@@ -134,3 +134,18 @@ def test_compose_needs_both_the_certificates_and_the_tls_file(
         write_certificates(tmp_path, trustme.CA())
     assert main() == 1
     assert "secrets/tls and docker-compose.tls.yml must be used together" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("bind", ["127.0.0.1", "::1", "localhost"])
+def test_loopback_needs_no_certificates(bind: str, tmp_path: Path) -> None:
+    require_beyond_loopback(tmp_path, bind, "")
+
+
+@pytest.mark.parametrize("bind", ["0.0.0.0", "::", "192.168.0.10", "wvr-pc"])
+def test_other_addresses_need_certificates_or_the_address_again(bind: str, tmp_path: Path) -> None:
+    for plaintext in ("", "yes", "10.0.0.1"):
+        with pytest.raises(CommandError, match=f"or set WVR_BIND_PLAINTEXT={bind} too"):
+            require_beyond_loopback(tmp_path, bind, plaintext)
+    require_beyond_loopback(tmp_path, bind, bind)
+    write_certificates(tmp_path, trustme.CA())
+    require_beyond_loopback(tmp_path, bind, "")

@@ -36,7 +36,7 @@ class TableRows(NamedTuple):
     separator: str
     """Separator of fields; empty in a spreadsheet."""
     rows: Callable[[], Iterator[Row]]
-    """Yields the rows, anew with each call."""
+    """Yields the rows from the start of the file with each call."""
 
 
 def open_table(path: Path) -> TableRows:

@@ -38,17 +38,17 @@ def test_changed_parts_are_named(data: Path) -> None:
 
 def test_service_is_told_once_what_another_start_has_applied(data: Path) -> None:
     parts: list[list[str]] = []
-    told = threading.Event()
+    ended = threading.Event()
 
     def on_change(changed: list[str]) -> None:
         parts.append(changed)
-        told.set()
+        ended.set()
 
     watch_applied(on_change, 0.02, 0.02)
     (data / "site.toml").write_text("[site]\nname = 'a'\n", encoding="ascii")
-    assert not told.wait(0.2), "an edited file is not applied yet"
+    assert not ended.wait(0.2), "an edited file is not applied yet"
     applied_file(data).unlink()
     apply_settings(data)
-    assert told.wait(20)
+    assert ended.wait(20)
     apply_settings(data)
     assert parts == [["site.toml"]]

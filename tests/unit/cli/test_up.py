@@ -94,8 +94,10 @@ def foreign_supervisor(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "run").mkdir()
     program = tmp_path / "clone/.venv/bin/supervisord"
     program.parent.mkdir(parents=True)
-    program.write_text("import time; time.sleep(60)", encoding="ascii")
-    with subprocess.Popen([sys.executable, str(program)]) as process:
+    program.write_text("import time; print('started', flush=True); time.sleep(60)", encoding="ascii")
+    with subprocess.Popen([sys.executable, str(program)], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()  # before this, it may still have the command line of this process
         (tmp_path / "run/supervisord.pid").write_text(str(process.pid), encoding="ascii")
         yield tmp_path / "clone"
         process.kill()

@@ -293,6 +293,8 @@ class Reporter:
         return self._tick is not None and self._history.is_behind(self._tick)
 
     def _add_line(self, sensor: str, at: str, line: str) -> None:
+        if sensor not in self._newest_lines:
+            self._lookup_cache.clear()  # a block that was complete may lack lines of this sensor
         self._first_blocks.setdefault(sensor, block_of(at))
         if (
             sensor not in self._newest_lines

@@ -324,6 +324,18 @@ def test_sensor_of_the_last_block_counts_as_missing_after_a_restart(tmp_path: Pa
     assert len((tmp_path / "outbox/server-20261123T2310.txt").read_text().splitlines()) == 20
 
 
+def test_sensor_that_becomes_known_after_a_lookup_has_all_its_lines(tmp_path: Path) -> None:
+    service = reporter(tmp_path)
+    first = [verdict(minute) for minute in range(30)]
+    second = [verdict(minute, sensor="002") for minute in (0, *range(20, 30))]
+    messages: list[Message] = [*first[:18], tick(25), second[0], *first[18:], *second[1:]]
+    for message in messages:
+        assert not list(service.handle(message))
+    assert not list(service.end_batch())
+    blocks = sorted((tmp_path / "outbox").glob("*"))
+    assert [len(block.read_text().splitlines()) for block in blocks] == [20, 20, 20]
+
+
 class FakeFullFolder(OutputFolder):
     """A folder that rejects a file once, as a full disk does."""
 

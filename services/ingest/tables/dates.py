@@ -53,10 +53,10 @@ class Dates:
             return moment
         if compact := _DIGITS.fullmatch(plain):
             plain = f"{compact[1]} {compact[2]}{compact[3] or ''}"
-        found = _TEXT.fullmatch(plain)
-        if not found:
+        match = _TEXT.fullmatch(plain)
+        if not match:
             raise _unreadable(text)
-        days = set(_possible_days(found, self._orders))
+        days = set(_possible_days(match, self._orders))
         if not days:
             raise _unreadable(text)
         if len(days) > 1:
@@ -67,8 +67,8 @@ class Dates:
                 "in a [source.NAME] table of site.toml",
                 text=text[:40],
             )
-        moment_of_day = _clock(found, text)
-        return (datetime.combine(days.pop(), datetime.min.time()) + moment_of_day).isoformat(" ") + _zone(found)
+        moment_of_day = _clock(match, text)
+        return (datetime.combine(days.pop(), datetime.min.time()) + moment_of_day).isoformat(" ") + _zone(match)
 
 
 def is_time(text: str) -> bool:
@@ -81,8 +81,8 @@ def is_time(text: str) -> bool:
 
 def date_part(text: str) -> str:
     """Return the date of a timestamp whose parts are separated; "" for others."""
-    found = _DATE_ONLY.match(unicodedata.normalize("NFKC", text).strip())
-    return found[0] if found else ""
+    match = _DATE_ONLY.match(unicodedata.normalize("NFKC", text).strip())
+    return match[0] if match else ""
 
 
 def find_order(dates: Sequence[str]) -> str:
@@ -99,11 +99,11 @@ def _days(dates: Iterable[str], order: str) -> list[date] | None:
     """Return the days of all dates in that order; None if one of them is impossible in it only."""
     days: list[date] = []
     for text in dates:
-        found = _DATE_ONLY.fullmatch(text)
-        day = next(iter(_possible_days(found, (order,))), None) if found else None
+        match = _DATE_ONLY.fullmatch(text)
+        day = next(iter(_possible_days(match, (order,))), None) if match else None
         if day is not None:
             days.append(day)
-        elif found and any(_possible_days(found, ORDERS)):
+        elif match and any(_possible_days(match, ORDERS)):
             return None
     return days
 
@@ -113,12 +113,12 @@ def _follow_each_other(days: list[date]) -> bool:
     return bool(steps) and all(step == DAY for step in steps)
 
 
-def _possible_days(found: re.Match[str], orders: Iterable[str]) -> Iterator[date]:
+def _possible_days(match: re.Match[str], orders: Iterable[str]) -> Iterator[date]:
     """Yield the day of a date in each of the orders in which it is possible."""
-    if compact := found.groupdict().get("compact"):
+    if compact := match.groupdict().get("compact"):
         forms = dict.fromkeys(ORDERS, (compact[:4], compact[4:6], compact[6:]))
     else:
-        a, b, c = found["a"], found["b"], found["c"]
+        a, b, c = match["a"], match["b"], match["c"]
         forms = {"year first": (a, b, c), "day first": (c, b, a), "month first": (c, a, b)}
         if len(a) == 4:
             forms = dict.fromkeys(ORDERS, (a, b, c))
@@ -128,13 +128,13 @@ def _possible_days(found: re.Match[str], orders: Iterable[str]) -> Iterator[date
                 yield date(int(year) + (_CENTURY if len(year) == 2 else 0), int(month), int(day))
 
 
-def _clock(found: re.Match[str], text: str) -> timedelta:
+def _clock(match: re.Match[str], text: str) -> timedelta:
     """Return the time of day; 24:00 is the end of the day."""
-    if digits := found["digits"]:
+    if digits := match["digits"]:
         hour, minute, second = int(digits[:2]), int(digits[2:4]), int(digits[4:] or 0)
     else:
-        hour, minute, second = int(found["hour"]), int(found["minute"]), int(found["second"] or 0)
-    noon = found["before"] or found["after"]
+        hour, minute, second = int(match["hour"]), int(match["minute"]), int(match["second"] or 0)
+    noon = match["before"] or match["after"]
     if noon:
         if not 1 <= hour <= 12 and not (hour == 0 and noon in ("오전", "am", "a.m.")):
             raise _unreadable(text)
@@ -144,8 +144,8 @@ def _clock(found: re.Match[str], text: str) -> timedelta:
     return timedelta(hours=hour, minutes=minute, seconds=second)
 
 
-def _zone(found: re.Match[str]) -> str:
-    zone = found["zone"] or ""
+def _zone(match: re.Match[str]) -> str:
+    zone = match["zone"] or ""
     if not zone or zone in _ZONES:
         return _ZONES.get(zone, "")
     digits = zone[1:].replace(":", "").ljust(4, "0")

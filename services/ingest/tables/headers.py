@@ -108,20 +108,20 @@ def columns_line(titles: Sequence[str]) -> str:
 
 
 def _by_setting(titles: Sequence[str], columns: Mapping[str, str]) -> Layout:
-    found: dict[str, int] = {}
+    indices: dict[str, int] = {}
     for role, title in columns.items():
         if titles.count(title.strip()) != 1:
             problem = "has no column" if title.strip() not in titles else "has several columns"
             raise _error(titles, f"the table {problem} {title!r}, which site.toml sets for {role}")
-        found[role] = titles.index(title.strip())
-    if "time" not in found and not {"date", "clock"} <= found.keys():
+        indices[role] = titles.index(title.strip())
+    if "time" not in indices and not {"date", "clock"} <= indices.keys():
         raise _error(titles, "the setting columns names no time: write time, or date and clock")
-    time = (found["time"],) if "time" in found else (found["date"], found["clock"])
-    values = [_value_by_key(key, index) for key, index in found.items() if key.rpartition(".")[2] in CHANNELS]
-    _check_values(titles, values, found.get("sensor"))
-    used = {*found.values()}
+    time = (indices["time"],) if "time" in indices else (indices["date"], indices["clock"])
+    values = [_value_by_key(key, index) for key, index in indices.items() if key.rpartition(".")[2] in CHANNELS]
+    _check_values(titles, values, indices.get("sensor"))
+    used = {*indices.values()}
     ignored = tuple(index for index in range(len(titles)) if index not in used)
-    return Layout(tuple(titles), time, tuple(values), found.get("sensor"), found.get("quality"), ignored)
+    return Layout(tuple(titles), time, tuple(values), indices.get("sensor"), indices.get("quality"), ignored)
 
 
 def _value_by_key(key: str, index: int) -> ValueColumn:
@@ -131,24 +131,24 @@ def _value_by_key(key: str, index: int) -> ValueColumn:
 
 def _by_name(titles: Sequence[str]) -> Layout:
     roles = [_role(title) for title in titles]
-    found: dict[str, list[int]] = {}
+    indices: dict[str, list[int]] = {}
     for index, role in enumerate(roles):
-        found.setdefault(role, []).append(index)
+        indices.setdefault(role, []).append(index)
     for role in ("time", "date", "sensor", "quality"):
-        if len(found.get(role, ())) > 1:
-            named = ", ".join(repr(titles[index]) for index in found[role])
+        if len(indices.get(role, ())) > 1:
+            named = ", ".join(repr(titles[index]) for index in indices[role])
             raise _error(titles, f"several columns may be the {role}: {named}")
-    time = (*found.get("date", ()), *found.get("time", ()))
+    time = (*indices.get("date", ()), *indices.get("time", ()))
     if not time:
         raise _error(titles, "no column is named as a time")
-    values = [column for index in found.get("value", ()) if (column := _value_column(titles, index))]
-    sensor = next(iter(found.get("sensor", ())), None)
+    values = [column for index in indices.get("value", ()) if (column := _value_column(titles, index))]
+    sensor = next(iter(indices.get("sensor", ())), None)
     _check_values(titles, values, sensor)
     used = {*time, *(column.index for column in values)}
-    if found.get("total") and not any(column.channel == "flow_rate" for column in values):
-        named = titles[found["total"][0]]
+    if indices.get("total") and not any(column.channel == "flow_rate" for column in values):
+        named = titles[indices["total"][0]]
         raise _error(titles, f"{named!r} is a total, and no column is a flow rate; WVR reads rates in m3/h")
-    quality = next(iter(found.get("quality", ())), None)
+    quality = next(iter(indices.get("quality", ())), None)
     ignored = tuple(index for index in range(len(titles)) if index not in used and index not in (sensor, quality))
     return Layout(tuple(titles), time, tuple(values), sensor, quality, ignored)
 
@@ -203,8 +203,8 @@ def _channel_and_sensor(name: str) -> tuple[Channel | None, str]:
     for channel, names in CHANNEL_NAMES.items():
         for known in sorted((known for known in names if len(known) > 1), key=len, reverse=True):
             form = known.replace("_", "[ _-]?")
-            if found := re.fullmatch(rf"(.*?)[\s_\-.:/]*{form}|{form}[\s_\-.:/]*(.*)", name.strip(), re.IGNORECASE):
-                return channel, (found[1] or found[2] or "").strip()
+            if match := re.fullmatch(rf"(.*?)[\s_\-.:/]*{form}|{form}[\s_\-.:/]*(.*)", name.strip(), re.IGNORECASE):
+                return channel, (match[1] or match[2] or "").strip()
     return None, ""
 
 
@@ -228,12 +228,12 @@ def _in_unit(layout: Layout, column: ValueColumn, text: str) -> ValueColumn:
 
 def _split_unit(title: str) -> tuple[str, str]:
     """Return the name and the unit of a title such as `pressure (bar)` or `Flow l/s`; the unit may be empty."""
-    if found := _BRACKETS.fullmatch(title.strip()):
-        return found["name"].strip(), found["unit"].strip()
-    if found := _LAST_WORD.fullmatch(title.strip()):
-        last = found["unit"]
+    if match := _BRACKETS.fullmatch(title.strip()):
+        return match["name"].strip(), match["unit"].strip()
+    if match := _LAST_WORD.fullmatch(title.strip()):
+        last = match["unit"]
         if find_unit(last) or plain(last) in TOTAL_UNITS:
-            return found["name"], last
+            return match["name"], last
     return title.strip(), ""
 
 

@@ -13,12 +13,20 @@ from services.ingest.sources.timestamps import LineError
 from services.ingest.tables.dates import EXCEL_EPOCH, ORDERS, Dates, date_part, find_order
 
 FORMS = {
-    "year first": ["%Y-%m-%dT%H:%M:%S", "%Y/%m/%d %H:%M:%S", "%Y.%m.%d %H:%M:%S", "%Y. %m. %d. %H:%M:%S",
-                   "%y-%m-%d %H:%M:%S", "%Y%m%d%H%M%S", "%Y%m%d %H%M%S", "%Y년 %m월 %d일 %H시 %M분 %S초",
-                   "%Y-%m-%d %I:%M:%S %p"],
+    "year first": [
+        "%Y-%m-%dT%H:%M:%S",
+        "%Y/%m/%d %H:%M:%S",
+        "%Y.%m.%d %H:%M:%S",
+        "%Y. %m. %d. %H:%M:%S",
+        "%y-%m-%d %H:%M:%S",
+        "%Y%m%d%H%M%S",
+        "%Y%m%d %H%M%S",
+        "%Y년 %m월 %d일 %H시 %M분 %S초",
+        "%Y-%m-%d %I:%M:%S %p",
+    ],
     "day first": ["%d.%m.%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%d-%m-%y %H:%M:%S"],
     "month first": ["%m/%d/%Y %I:%M:%S %p", "%m/%d/%y %H:%M:%S"],
-}  # fmt: skip
+}
 MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31)).map(lambda at: at.replace(microsecond=0))  # noqa: DTZ001
 
 

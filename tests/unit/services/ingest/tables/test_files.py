@@ -190,8 +190,9 @@ def test_quotes_or_a_second_header_are_no_documented_csv(tmp_path: Path) -> None
 def test_a_quote_that_is_not_closed_swallows_no_line_silently(tmp_path: Path) -> None:
     text = '일시,유량,비고\n2025-03-03 00:00,1,"a\n2025-03-03 00:01,2,b"\n2025-03-03 00:02,3,\n'
     assert read_text(tmp_path, text) == (
-        [("2025-03-03 00:02", "001", 3.0, None)], ["a quote is not closed and spans lines"]
-    )  # fmt: skip
+        [("2025-03-03 00:02", "001", 3.0, None)],
+        ["a quote is not closed and spans lines"],
+    )
 
 
 def test_newest_first_is_turned_round(tmp_path: Path) -> None:

@@ -74,6 +74,8 @@ class AlarmBook:
         self.site, self.sensor = site, sensor
         self.open: dict[str, OpenAlarm] = {}
         self._delayed: dict[str, tuple[Detection, int]] = {}
+        self.minutes_per_reading = 1
+        """Minutes that a normal reading counts for."""
         self.suppressed = False
         """A maintenance window is active: nothing is opened."""
 
@@ -132,7 +134,7 @@ class AlarmBook:
                 del self._delayed[key]
         for key in [key for key, alarm in self.open.items() if key not in keys and not alarm.row.once_a_day]:
             if key != SHIFT_KEY or not is_near:
-                yield from self.count_normal(at, key)
+                yield from self.count_normal(at, key, self.minutes_per_reading)
 
     def raise_or_continue(self, at: datetime, detection: Detection) -> Iterator[Anomaly]:
         """Open or continue the anomaly of a detection."""
@@ -151,17 +153,18 @@ class AlarmBook:
         if alarm is None:
             strongest, minutes = self._delayed.get(detection.key, (detection, 0))
             if detection.kind in DELAYED_KINDS and minutes < DEVIATION_DELAY_MINUTES:
-                self._delayed[detection.key] = (_stronger(strongest, detection), minutes + 1)
+                self._delayed[detection.key] = (_stronger(strongest, detection), minutes + self.minutes_per_reading)
                 return
             self._delayed.pop(detection.key, None)
             yield self._open_alarm(at, detection)
         elif at > alarm.anomaly.opened_at:
             yield from self._continue_alarm(at, alarm, detection)
 
-    def count_normal(self, at: datetime, key: str) -> Iterator[Anomaly]:
-        """Count a normal minute (night, for a leak) of an open anomaly; clear it after enough of them."""
+    def count_normal(self, at: datetime, key: str, minutes: int = 1) -> Iterator[Anomaly]:
+        """Count normal minutes (a night, for a leak) of an open anomaly; clear it after enough of them."""
         alarm = self.open[key]
-        alarm.normal_minutes += at >= alarm.anomaly.opened_at or alarm.anomaly.trigger == "silence"
+        if at >= alarm.anomaly.opened_at or alarm.anomaly.trigger == "silence":
+            alarm.normal_minutes += minutes
         if alarm.normal_minutes >= alarm.row.minutes_to_clear + alarm.is_certain:
             del self.open[key]
             yield _cleared(alarm, max(at, alarm.anomaly.opened_at))

@@ -13,6 +13,7 @@ from services.detector.methods.forecast_deviation import ForecastDeviation, Quan
 from services.detector.methods.level_shift import LevelShiftDetector
 from services.detector.methods.sensor_health import SensorHealth
 from shared.contract.messages import NOT_EVALUATED, Channel, Check, Criteria
+from shared.domain.cadence import HABIT_DAYS, DayCadence, day_cadence, hold_minutes, hold_values, late_minutes
 from shared.domain.series import Floats
 from shared.settings import Range
 
@@ -24,9 +25,11 @@ NOT_MEASURED_CHECKS: Checks = (NOT_EVALUATED, NOT_EVALUATED, NOT_EVALUATED)
 class ChannelModel:
     """Runs the methods system, value and prediction on one channel."""
 
-    def __init__(self, channel: Channel, allowed_range: Range) -> None:
-        self.channel, self._allowed_range = channel, allowed_range
-        self.observed: list[float] = [math.nan] * MINUTES_PER_DAY
+    def __init__(self, channel: Channel, allowed_range: Range, silence_minutes: int) -> None:
+        """silence_minutes: minutes after which the channel is silent at the earliest."""
+        self.channel, self._allowed_range, self._silence_minutes = channel, allowed_range, silence_minutes
+        self.measured: list[float] = [math.nan] * MINUTES_PER_DAY
+        """Values of the day so far, without those of a faulty meter."""
         self.expected: list[float] = []
         self.expected_mean = 0.0
         """Mean of the day; 0 when nothing is expected of it."""
@@ -34,6 +37,30 @@ class ChannelModel:
         self.health = SensorHealth(channel, None, allowed_range)
         self.level_shift = LevelShiftDetector(None)
         self.forecast_deviation = ForecastDeviation(None)
+        self._cadences: list[DayCadence] = []
+        """Of the days before, oldest first."""
+        self._hold_minutes = 1
+        self.hold_minutes_left = 0
+        """Minutes for which the last value still counts."""
+        self._late_minutes: int | None = None
+        """That of a day with known cadences before it."""
+
+    @property
+    def interval_minutes(self) -> int:
+        """Interval of the values: that of the last day, or of today so far; 0 if neither is known."""
+        if self._cadences:
+            return self._cadences[-1].interval_minutes
+        return day_cadence(np.flatnonzero(~np.isnan(self.measured))).interval_minutes
+
+    @property
+    def late_minutes(self) -> int:
+        """Minutes without a value after which the channel is silent."""
+        return self._late_minutes or late_minutes(self._cadences, self.interval_minutes, self._silence_minutes)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether no value came for longer than the channel's habit allows."""
+        return self.health.missing_minutes + self._hold_minutes > self.late_minutes
 
     def apply_criteria(self, criteria: Criteria | None, partner: ChannelModel | None) -> None:
         """Apply new criteria; keep the state of runs, gaps and open shifts."""
@@ -45,14 +72,22 @@ class ChannelModel:
         self.level_shift = LevelShiftDetector(parameters["value"], level_shift).carry_state_from(self.level_shift)
         self.forecast_deviation = ForecastDeviation(parameters["prediction"])
 
-    def start_day(self, expected: list[float], residuals: Floats) -> None:
-        """Start a day with its 1440 expected values and the residuals of the two days before."""
-        self.observed = [math.nan] * MINUTES_PER_DAY
+    def start_day(self, expected: list[float], residuals: Floats, cadences: list[DayCadence]) -> None:
+        """Start a day with its 1440 expected values, the residuals of two days before, and the cadences of all."""
+        self.measured = [math.nan] * MINUTES_PER_DAY
+        self._cadences = cadences[-HABIT_DAYS:]
+        self._hold_minutes = hold_minutes(self.interval_minutes)
+        self._late_minutes = None
+        self._late_minutes = self.late_minutes if cadences else None
         self.forecasts = [None] * 24
         self.expected = expected if expected and expected[0] == expected[0] else []
         self.expected_mean = sum(self.expected) / MINUTES_PER_DAY
         self.level_shift.start_day(self.expected, residuals)
         self.forecast_deviation.start_day(self.expected)
+
+    def values_so_far(self) -> Floats:
+        """Return (1440,) values of the day so far, each for as long as it counts."""
+        return hold_values(np.array(self.measured), self._hold_minutes)
 
     def start_hour(self, hour: int, forecast: Quantiles | None) -> None:
         """Start an hour of the day with its forecast."""
@@ -60,22 +95,34 @@ class ChannelModel:
         self.forecast_deviation.start_hour(hour, forecast)
 
     def skip(self, minutes: int) -> None:
-        """Skip minutes of the day without a reading."""
+        """Skip minutes of the day for which no value counts."""
+        self.hold_minutes_left = 0
+        self.health.skip()
         self.level_shift.skip(minutes)
         self.forecast_deviation.window_scores.skip(minutes)
 
     def check(self, minute: int, value: float | None) -> Checks:
-        """Return the checks of a value at a minute of the day; a faulty value is evaluated by method system only."""
-        health = self.health
+        """Return the checks of a value at a minute of the day; a faulty value is evaluated by method system only.
+
+        A minute without a value has the last one for as long as it counts.
+        """
+        health, system_check = self.health, NOT_EVALUATED
         if value is None or value != value:
-            if not health.is_measured:
+            if self.hold_minutes_left:
+                self.hold_minutes_left -= 1
+                health.stuck_minutes += 1
+                value = health.last_value
+            elif health.is_measured:
+                system_check, value = health.check(None, math.nan), None
+            else:
                 return NOT_MEASURED_CHECKS
-            value = None
-        system_check = health.check(value, self.expected[minute] if self.expected else math.nan)
+        else:
+            system_check = health.check(value, self.expected[minute] if self.expected else math.nan)
+            self.hold_minutes_left = self._hold_minutes - 1
+            if not health.fault:
+                self.measured[minute] = value
         if health.fault:
             value = None
-        elif value is not None:
-            self.observed[minute] = value
         return system_check, self.level_shift.check(minute, value), self.forecast_deviation.check(minute, value)
 
     def forecast_array(self) -> Float32s:

@@ -63,13 +63,13 @@ class Detection:
 
 
 def classify(
-    flow: ChannelModel, pressure: ChannelModel, flow_checks: Checks, pressure_checks: Checks, silence: int
+    flow: ChannelModel, pressure: ChannelModel, flow_checks: Checks, pressure_checks: Checks
 ) -> list[Detection]:
-    """Return the minute's detections, the clearest first; silence: minutes until a gap is alarmed."""
+    """Return the minute's detections, the clearest first."""
     detections = []
     for model, (system, value_check, _) in ((flow, flow_checks), (pressure, pressure_checks)):
         fault = model.health.fault
-        if fault and system.flag and model.health.should_alarm(silence):
+        if fault and system.flag and (model.is_silent if fault == "silence" else model.health.should_alarm()):
             value = model.health.last_value if fault != "silence" else None
             trigger: Trigger = "unit" if model.health.unit_change_minutes_left else fault
             detections.append(Detection(trigger=trigger, channel=model.channel, severity="warning", value=value))

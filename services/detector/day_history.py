@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contract.messages import CHANNELS, Channel
+from shared.domain.cadence import NO_CADENCE, DayCadence, day_cadence, hold_minutes, hold_values
 from shared.domain.holiday_calendar import NO_HOLIDAYS, HolidayCalendar
 from shared.domain.series import Floats, Ints
 
@@ -41,13 +42,28 @@ class Day:
     ordinal: int
     """Proleptic ordinal of the local date; 1 was a Monday."""
     values: Float32s
-    """(2, 1440) by local minute."""
+    """(2, 1440) by local minute; of a slow meter, a value counts until the next one is due."""
     expected: Float32s
     """(2, 1440) expected values, computed before the day began."""
     forecasts: Float32s
     """(2, 24, 3) p10, p50, p90 of each hour, issued at its start."""
     ten_minute_means: Floats
     """(2, 144)"""
+    cadences: tuple[DayCadence, DayCadence] = (NO_CADENCE, NO_CADENCE)
+    """Of flow rate and pressure."""
+
+
+def make_day(ordinal: int, measured: Float32s, expected: Float32s, forecasts: Float32s) -> Day:
+    """Return a day from its (2, 1440) measured values; each one counts until the next one is due."""
+    cadences = tuple(day_cadence(np.flatnonzero(~np.isnan(channel))) for channel in measured)
+    values = np.stack(
+        [
+            hold_values(channel, hold_minutes(cadence.interval_minutes))
+            for channel, cadence in zip(measured, cadences, strict=True)
+        ],
+        dtype=np.float32,
+    )
+    return Day(ordinal, values, expected, forecasts, average_to_ten_minutes(values), (cadences[0], cadences[1]))
 
 
 def types_of_weekdays(weekdays: Ints) -> Ints:
@@ -98,6 +114,11 @@ class DayHistory:
         self.anomaly_spans = [span for span in self.anomaly_spans if span[1] is None or span[1] >= oldest][
             -MAX_ANOMALY_SPANS:
         ]
+
+    def cadences(self, channel: Channel) -> list[DayCadence]:
+        """Return the cadences of the known days of a channel, oldest first."""
+        row = CHANNELS.index(channel)
+        return [day.cadences[row] for day in self.days if day.cadences[row].interval_minutes]
 
     def days_before(self, ordinal: int, count: int) -> list[Day]:
         """Return the known ones of the `count` days before a day."""

@@ -15,9 +15,8 @@ from services.detector.day_history import (
     CALIBRATION_DAYS,
     HISTORY_DAYS,
     MINUTES_PER_DAY,
-    Day,
     Float32s,
-    average_to_ten_minutes,
+    make_day,
 )
 from services.detector.expected_day import expected_day
 from services.detector.methods.forecast_deviation import Quantiles
@@ -216,15 +215,13 @@ class StateRecovery:
         days, slots = local // DAY, local // 60 % MINUTES_PER_DAY
         forecasts = self._forecast_arrays(stop, shift)
         for day in np.unique(days):
-            values = np.full((2, MINUTES_PER_DAY), np.nan, dtype=np.float32)
+            measured = np.full((2, MINUTES_PER_DAY), np.nan, dtype=np.float32)
             is_day = days == day
             for row, channel in enumerate(CHANNELS):
-                values[row, slots[is_day]] = series.channel(channel)[is_day]
+                measured[row, slots[is_day]] = series.channel(channel)[is_day]
             expected = expected_day(monitor.model.history, int(day) + EPOCH_ORDINAL)
             day_forecasts = forecasts.get(int(day), np.full((2, 24, 3), np.nan, dtype=np.float32))
-            monitor.model.history.add(
-                Day(int(day) + EPOCH_ORDINAL, values, expected, day_forecasts, average_to_ten_minutes(values))
-            )
+            monitor.model.history.add(make_day(int(day) + EPOCH_ORDINAL, measured, expected, day_forecasts))
         newest = self._history.readings(sensor, stop - STUCK_LOOKBACK_SECONDS, stop)
         for channel_model in (monitor.model.flow, monitor.model.pressure):
             channel_model.health.seed(series.channel(channel_model.channel))

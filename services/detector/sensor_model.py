@@ -9,8 +9,8 @@ import numpy as np
 
 from services.detector import calibration
 from services.detector.calibration import CalibrationTargets, parameters_of
-from services.detector.channel_model import ALL_NAN, ChannelModel
-from services.detector.day_history import MINUTES_PER_DAY, Day, DayHistory, average_to_ten_minutes
+from services.detector.channel_model import ALL_NAN, ChannelModel, Checks
+from services.detector.day_history import MINUTES_PER_DAY, Day, DayHistory, average_to_ten_minutes, make_day
 from services.detector.expected_day import LOOKBACK_DAYS, SLOTS_PER_DAY, expected_day
 from services.detector.methods.flow_pressure import LEVEL_DAYS
 from services.detector.methods.forecast_deviation import HourQuantiles
@@ -37,8 +37,9 @@ class SensorModel:
         self.site, self.sensor = settings.site.name, sensor
         self._targets = CalibrationTargets(settings.detection.false_alarms_per_week, settings.detection.stuck_minutes)
         self.history = DayHistory(calendar)
-        self.flow = ChannelModel("flow_rate", limits.flow_rate)
-        self.pressure = ChannelModel("pressure", limits.pressure)
+        silence_minutes = settings.detection.silence_minutes
+        self.flow = ChannelModel("flow_rate", limits.flow_rate, silence_minutes)
+        self.pressure = ChannelModel("pressure", limits.pressure, silence_minutes)
         self.night_flow = NightFlowDetector(None)
         self.drift_detectors = (SensorDriftDetector(None), SensorDriftDetector(None))
         self.drift_results: list[tuple[ChannelModel, SensorShift | None]] = []
@@ -48,10 +49,27 @@ class SensorModel:
         """Ordinal of a coming day to the stored criteria that become valid on it."""
         self.forecasts: dict[int, HourQuantiles] = {}
         """Hour since the epoch to its forecast."""
+        self.interval_minutes = 1
+        """Interval of the readings: that of the faster channel; 1 on the first day."""
         self.day_ordinal = 0
         """Ordinal of the present day; 0 before the first."""
         self.hour_of_day = -1
         self.night_finished = False
+
+    def check(self, minute: int, flow_rate: float | None, pressure: float | None) -> tuple[Checks, Checks]:
+        """Return the checks of flow rate and pressure at a minute of the day; None stands for no value."""
+        pressure_checks = self.pressure.check(minute, pressure)
+        return self.flow.check(minute, flow_rate), pressure_checks
+
+    @property
+    def hold_minutes_left(self) -> int:
+        """Minutes for which a value of the last reading still counts."""
+        return max(self.flow.hold_minutes_left, self.pressure.hold_minutes_left)
+
+    def skip(self, minutes: int) -> None:
+        """Skip minutes of the day for which no value counts."""
+        self.flow.skip(minutes)
+        self.pressure.skip(minutes)
 
     def start_hour(self, at: datetime) -> None:
         """Start an hour with its forecast."""
@@ -65,10 +83,10 @@ class SensorModel:
     def finish_day(self) -> None:
         """Add the day so far to the day history."""
         channels = (self.flow, self.pressure)
-        values = np.array([channel.observed for channel in channels], dtype=np.float32)
+        measured = np.array([channel.measured for channel in channels], dtype=np.float32)
         expected = np.array([channel.expected or ALL_NAN for channel in channels], dtype=np.float32)
         forecasts = np.array([channel.forecast_array() for channel in channels])
-        self.history.add(Day(self.day_ordinal, values, expected, forecasts, average_to_ten_minutes(values)))
+        self.history.add(make_day(self.day_ordinal, measured, expected, forecasts))
 
     def roll_day(self, at: datetime) -> Criteria | None:
         """Finish a day and start that of `at`; return new criteria when a calibration is due."""
@@ -129,8 +147,11 @@ class SensorModel:
         by_ordinal = {day.ordinal: day for day in self.history.days_before(ordinal, 2)}
         for row, channel in enumerate((self.flow, self.pressure)):
             residuals = np.concatenate([_residuals(by_ordinal.get(ordinal - ago), row) for ago in (2, 1)])
-            channel.start_day(expected[row].tolist(), residuals)
+            channel.start_day(expected[row].tolist(), residuals, self.history.cadences(channel.channel))
         self.flow.level_shift.start_pressure_day(ordinal, self.history.days_before(ordinal, LEVEL_DAYS))
+        self.interval_minutes = min(
+            (channel.interval_minutes for channel in (self.flow, self.pressure) if channel.interval_minutes), default=1
+        )
         self.day_ordinal, self.hour_of_day, self.night_finished = ordinal, -1, False
         if self.night_flow.current_check is NOT_EVALUATED and ordinal - 1 in by_ordinal:
             self._evaluate_night(by_ordinal[ordinal - 1].ten_minute_means, ordinal - 1)
@@ -138,7 +159,7 @@ class SensorModel:
     def finish_night(self, alarm_opened_on: int) -> None:
         """Evaluate the finished night; alarm_opened_on: ordinal of the day on which an open leak alarm began, or 0."""
         self.night_finished, self.night_flow.alarm_opened_on = True, alarm_opened_on
-        minutes = np.array([self.flow.observed, self.pressure.observed], dtype=np.float32)
+        minutes = np.array([self.flow.values_so_far(), self.pressure.values_so_far()], dtype=np.float32)
         self._evaluate_night(average_to_ten_minutes(minutes), self.day_ordinal)
 
     def _evaluate_night(self, morning: Floats, ordinal: int) -> None:

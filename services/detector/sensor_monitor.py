@@ -16,6 +16,7 @@ from services.detector.classification import (
     near_threshold,
     night_step_detection,
 )
+from services.detector.channel_model import Checks
 from services.detector.day_history import MINUTES_PER_DAY
 from services.detector.maintenance import MaintenanceWindows
 from services.detector.methods.night_flow import NIGHT_END_MINUTE
@@ -49,7 +50,8 @@ class SensorMonitor:
 
     def __init__(self, settings: Settings, sensor: str, calendar: HolidayCalendar = NO_HOLIDAYS) -> None:
         self.site, self.sensor = settings.site.name, sensor
-        self._silence_minutes = settings.detection.silence_minutes
+        self.silence_minutes = settings.detection.silence_minutes
+        """Minutes after which the sensor is silent at the earliest."""
         self.model = SensorModel(settings, sensor, calendar)
         self.alarms = AlarmBook(self.site, sensor)
         self.maintenance = MaintenanceWindows(self.site, sensor)
@@ -58,6 +60,8 @@ class SensorMonitor:
         """Newest cleared anomalies: when the meter's clock returns from a jump, they ended sooner."""
         self.silent_minutes = 0
         """Ticks of the newest silence: it does not last as long as a jump of the meter's clock in it."""
+        self._minutes_ahead = 0
+        """Minutes after the last reading that were checked with its values."""
         self._clock_set_back_at: datetime | None = None
         """Time at which the meter's clock was set back."""
 
@@ -78,17 +82,14 @@ class SensorMonitor:
         if self.alarms.suppressed or self.maintenance.is_relevant(at):
             yield from self._update_maintenance(at)
         model = self.model
-        if step > 1:
-            model.flow.health.skip()
-            model.pressure.health.skip()
         if at.toordinal() != model.day_ordinal:
             if criteria := model.roll_day(at):
                 yield criteria
             yield from self._evaluate_drift(at)
-        elif step > 1:
-            model.flow.skip(step - 1)
-            model.pressure.skip(step - 1)
+            self.alarms.minutes_per_reading = model.interval_minutes
         minute = at.hour * 60 + at.minute
+        if step > 1 + self._minutes_ahead:
+            self._pass_missed_minutes(at, minute, step - 1 - self._minutes_ahead)
         if at.hour != model.hour_of_day or at.minute < step:
             model.start_hour(at)
         if minute >= NIGHT_END_MINUTE and not model.night_finished:
@@ -98,10 +99,36 @@ class SensorMonitor:
             self.sequencer.jump_rejected = False
             yield from self._update_alarms(at, [clock_detection(self.sequencer.jump_minutes)], True)
 
+    def _pass_missed_minutes(self, at: datetime, minute: int, missed: int) -> None:
+        """Pass the minutes before a reading at a minute of the day that have none.
+
+        The last values count for as long as usual at their cadence.
+        """
+        model, of_today = self.model, min(missed, minute)
+        held = min(of_today, model.hold_minutes_left)
+        for ago in range(of_today, of_today - held, -1):
+            passed = at - ago * MINUTE
+            if passed.hour != model.hour_of_day:
+                model.start_hour(passed)
+            model.check(minute - ago, None, None)
+        if missed > held:
+            model.skip(of_today - held)
+
+    def _check_ahead(self, minute: int, checks: tuple[Checks, Checks]) -> tuple[Checks, Checks]:
+        """Check the minutes of this hour until the next reading is due, with the values of the last one.
+
+        Return the last checks; those of method system stay as they were, since they concern the value itself.
+        """
+        stop = min(minute + self.model.interval_minutes, minute // 60 * 60 + 60)
+        self._minutes_ahead = stop - minute - 1
+        for ahead in range(minute + 1, stop):
+            flow, pressure = self.model.check(ahead, None, None)
+            checks = (checks[0][0], *flow[1:]), (checks[1][0], *pressure[1:])
+        return checks
+
     def _evaluate(self, reading: Reading, minute: int) -> Iterator[Message]:
         flow, pressure, model = reading.flow_rate, reading.pressure, self.model
-        pressure_checks = model.pressure.check(minute, pressure)
-        flow_checks = model.flow.check(minute, flow)
+        flow_checks, pressure_checks = self._check_ahead(minute, model.check(minute, flow, pressure))
         night_check = model.night_flow.check(minute, flow)
         yield Verdict(
             site=self.site,
@@ -121,7 +148,7 @@ class SensorMonitor:
             or pressure_checks[1].flag
             or pressure_checks[2].flag
         ):
-            detections = classify(model.flow, model.pressure, flow_checks, pressure_checks, self._silence_minutes)
+            detections = classify(model.flow, model.pressure, flow_checks, pressure_checks)
             yield from self._update_alarms(reading.at, detections, bool(detections) or self.shift_persists(reading.at))
         elif not self.alarms.is_idle:
             yield from self._update_alarms(
@@ -133,6 +160,12 @@ class SensorMonitor:
         if self.alarms.has_unclassified_shift and model.flow.level_shift.persists_in_full():
             excess, is_deepest_hour = model.flow.level_shift.excess(), model.night_flow.is_deepest_hour(minute)
             yield from self._recorded(self.alarms.promote_to_burst(reading.at, excess, is_deepest_hour))
+
+    @property
+    def late_minutes(self) -> int:
+        """Minutes without a reading after which the sensor is silent."""
+        channels = [channel for channel in (self.model.flow, self.model.pressure) if channel.interval_minutes]
+        return min((channel.late_minutes for channel in channels or [self.model.flow]))
 
     def schedule_maintenance(self, at: datetime, until: datetime) -> Iterator[Anomaly]:
         """Schedule a maintenance window from now until then."""
@@ -192,7 +225,7 @@ class SensorMonitor:
         """Open the anomaly of a silent sensor; `at` is a tick's time."""
         last = self.sequencer.last_at
         if last and abs(at - last) > TICK_CLOCK_TOLERANCE and not self.sequencer.is_behind_maximum:
-            at = last + timedelta(minutes=self._silence_minutes)
+            at = last + timedelta(minutes=self.late_minutes)
         yield from self._update_maintenance(at)
         flow, pressure = self.model.flow, self.model.pressure
         channel = flow.channel if flow.health.is_measured else pressure.channel

@@ -25,6 +25,7 @@ from shared.contract.messages import (
     Verdict,
 )
 from shared.contract.texts import localized
+from shared.domain.cadence import HOLD_SHARE, BatchHabit
 from shared.domain.holiday_calendar import NO_HOLIDAYS, HolidayCalendar
 from shared.domain.series import DAY
 from shared.settings import Settings
@@ -72,8 +73,39 @@ class PendingReadings:
         self.ticks_waited = 0
         self.ticks_without_reading = 0
         """Ticks since the last reading."""
+        self.is_recovered = False
+        """Whether no tick and no reading came since the state was recovered from history."""
+        self.batches = BatchHabit()
         self.verdicts_complete_before = 0
         """Epoch seconds before which history has every verdict."""
+
+    def count_tick(self, at: datetime) -> None:
+        """Count a tick without a reading; the first one after a restart counts for the time since the last reading."""
+        last = self.monitor.sequencer.last_at
+        if self.is_recovered and last:
+            silent = int((at - last).total_seconds()) // 60 - 1
+            self.ticks_without_reading = max(0, min(silent, self.late_minutes(at) - self.monitor.silence_minutes))
+        self.is_recovered = False
+        self.ticks_without_reading += 1
+
+    def end_wait(self, reading: Reading) -> None:
+        """Record the wait that a reading ends; one without a gap between the readings was one for a batch."""
+        waited, last = self.ticks_without_reading, self.monitor.sequencer.last_at
+        if waited >= self.monitor.silence_minutes and last:
+            gap_minutes = (reading.at - last).total_seconds() / 60
+            if 0 < gap_minutes <= self.monitor.model.interval_minutes * HOLD_SHARE:
+                self.batches.add(reading.at.toordinal(), waited)
+        self.monitor.silent_minutes = waited or self.monitor.silent_minutes
+        self.ticks_without_reading, self.is_recovered = 0, False
+
+    def late_minutes(self, at: datetime) -> int:
+        """Return the minutes without a reading after which the sensor is silent."""
+        return max(self.monitor.late_minutes, self.batches.late_minutes(at.toordinal()))
+
+    def is_late(self, at: datetime) -> bool:
+        """Whether the sensor has just been silent for as long as its habit allows."""
+        minutes = self.ticks_without_reading
+        return minutes >= self.monitor.silence_minutes and minutes == self.late_minutes(at)
 
     def reopen_hours(self) -> None:
         """Undo the release of hours by a rejected jump ahead: readings before it wait for their forecasts again."""
@@ -123,6 +155,7 @@ class Detector:
             if self._settings.accepts_sensor(sensor):
                 pending = self._pending_not_stored(self._queues[sensor]) if sensor in self._queues else []
                 queue = self._queues[sensor] = PendingReadings(SensorMonitor(self._settings, sensor, self._calendar))
+                queue.is_recovered = True
                 recovery = StateRecovery(self._history, self._settings.zone, queue.monitor)
                 yield from recovery.recover(relearn)
                 for reading in (*recovery.not_yet_evaluable, *pending):
@@ -141,8 +174,7 @@ class Detector:
             queue = self._queues[reading.sensor] = PendingReadings(
                 SensorMonitor(self._settings, reading.sensor, self._calendar)
             )
-        queue.monitor.silent_minutes = queue.ticks_without_reading or queue.monitor.silent_minutes
-        queue.ticks_without_reading = 0
+        queue.end_wait(reading)
         if queue.pending:
             queue.pending.append(reading)
             return self._drop_wait(queue) if len(queue.pending) > MAX_PENDING else iter(())
@@ -196,7 +228,7 @@ class Detector:
     def _on_tick(self, tick: Tick) -> Iterator[Message]:
         at = self._last_tick_at = tick.at
         for queue in self._queues.values():
-            queue.ticks_without_reading += 1
+            queue.count_tick(at)
             if queue.pending:
                 queue.ticks_waited += 1
                 load_forecasts(self._history, queue.monitor, *_time_range(queue.pending))
@@ -207,7 +239,7 @@ class Detector:
                 ):
                     queue.released_through = self._hour_to_release(queue, whole_backlog=is_backlog)
                     yield from self._drain(queue)
-            if queue.ticks_without_reading == self._settings.detection.silence_minutes:
+            if queue.is_late(at):
                 yield from queue.monitor.on_silence(at)
 
     def _hour_to_release(self, queue: PendingReadings, whole_backlog: bool) -> int:

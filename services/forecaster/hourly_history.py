@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from shared.contract.messages import CHANNELS, Channel
 from shared.domain.event_clock import EventClock
+from shared.domain.hourly_mean import USUAL_HOURS, required_values
 from shared.domain.local_time import local_seconds, offset_seconds
 from shared.domain.sensor_liveness import SensorLiveness
 from shared.domain.series import HOUR, MINUTE, Floats, Series
@@ -19,8 +20,6 @@ KEPT_HOURS = LOOKBACK_HOURS + 2 * 168
 """Hours that are kept, so that forecasts of the last two weeks can be recomputed."""
 SETBACK_CONFIRMATIONS = 60
 """Consecutive new readings, each more than an hour late, that confirm a clock setback of the meter."""
-MIN_KNOWN_MINUTES = 30
-"""Known minutes that the mean of an hour needs."""
 
 
 class HourBucket:
@@ -47,10 +46,10 @@ class HourBucket:
                 self.sums[index] += value
                 self.counts[index] += 1
 
-    def mean(self, index: int) -> float:
-        """Return the mean of a channel (index in CHANNELS); NaN where fewer than half of the minutes are known."""
+    def mean(self, index: int, required: int) -> float:
+        """Return the mean of a channel (index in CHANNELS); NaN with fewer values than required."""
         count = self.counts[index]
-        return self.sums[index] / count if count >= MIN_KNOWN_MINUTES else np.nan
+        return self.sums[index] / count if count >= required else np.nan
 
 
 class HourlyHistory:
@@ -117,9 +116,16 @@ class HourlyHistory:
             self.newest_reading = at
 
     def mean(self, hour: int, channel: Channel) -> float:
-        """Return the mean of an hour; NaN with too few known minutes."""
+        """Return the mean of an hour; NaN with fewer than half of the usual values."""
+        return self._mean(hour, CHANNELS.index(channel))
+
+    def _mean(self, hour: int, index: int) -> float:
         bucket = self.buckets.get(hour)
-        return bucket.mean(CHANNELS.index(channel)) if bucket else np.nan
+        if bucket is None:
+            return np.nan
+        hours = range(hour - USUAL_HOURS + 1, hour + 1)
+        counts = [usual.counts[index] for number in hours if (usual := self.buckets.get(number))]
+        return bucket.mean(index, required_values(counts))
 
     def window_before(self, hour: int) -> tuple[dict[Channel, Floats], NDArray[np.int64]]:
         """Return the means of the nine weeks before an hour by channel, newest last, and their local hours."""
@@ -143,9 +149,9 @@ class HourlyHistory:
         return means, local_seconds(hours * HOUR, self.zone) // HOUR
 
     def _write_slot(self, hour: int) -> None:
-        bucket, slot = self.buckets.get(hour), hour % LOOKBACK_HOURS
+        slot = hour % LOOKBACK_HOURS
         for index in (0, 1):
-            self.ring[index, slot] = bucket.mean(index) if bucket else np.nan
+            self.ring[index, slot] = self._mean(hour, index)
         self.ring_local_hours[slot] = hour + offset_seconds(hour * HOUR, self.zone) // HOUR
 
     def load_readings(self, readings: Series) -> None:

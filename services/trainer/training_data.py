@@ -12,14 +12,13 @@ import numpy as np
 from shared.domain import profile_forecast
 from shared.domain.features import LOOKBACK_HOURS, ModelInputs, Scaler, build_inputs
 from shared.domain.holiday_calendar import NO_HOLIDAYS, HolidayCalendar
+from shared.domain.hourly_mean import USUAL_HOURS, required_values
 from shared.domain.local_time import local_seconds
 from shared.domain.profile_forecast import FORECAST_HOURS, QuantileForecast
 from shared.domain.series import DAY, HOUR, Floats, Ints, Series
 
 MAX_DAYS = 400
 """Days of training data at most."""
-MIN_KNOWN_MINUTES = 30
-"""Known minutes that the mean of an hour needs."""
 MIN_KNOWN_HOURS = 12
 """Known hours that a day of readings needs."""
 
@@ -97,14 +96,16 @@ def load_training_data(
 def hourly_means(at: Ints, values: Floats, start: int, stop: int) -> Floats:
     """Return the means of the hours from `start` up to `stop` (exclusive; full hours in epoch seconds).
 
-    NaN where fewer than half of an hour's minutes are known.
+    NaN where fewer than half of an hour's usual values are known.
     """
     hours = max(0, (stop - start) // HOUR)
     is_known = ~np.isnan(values) & (at >= start) & (at < start + hours * HOUR)
     slot = (at[is_known] - start) // HOUR
     count = np.bincount(slot, minlength=hours)[:hours]
     total = np.bincount(slot, weights=values[is_known], minlength=hours)[:hours]
-    means: Floats = np.where(count >= MIN_KNOWN_MINUTES, total / np.maximum(count, 1), np.nan)
+    counts = count.tolist()
+    required = [required_values(counts[max(0, hour - USUAL_HOURS + 1) : hour + 1]) for hour in range(hours)]
+    means: Floats = np.where(count >= required, total / np.maximum(count, 1), np.nan)
     return means
 
 

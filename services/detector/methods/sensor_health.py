@@ -157,10 +157,8 @@ class SensorHealth:
             self.unit_change_minutes_left, self._unit_factor = UNIT_CHANGE_MINUTES, value / last
         return is_flow and self._unit_jump > self._impossible_jump_limit
 
-    def should_alarm(self, silence: int) -> bool:
-        """Whether the fault is alarmed: after `silence` minutes, or far or long enough outside the range."""
-        if self.fault == "silence":
-            return self.missing_minutes >= silence
+    def should_alarm(self) -> bool:
+        """Whether a faulty value is alarmed: when it is far or long enough outside the range."""
         return self.fault is not None and not 0 < self._outside_count < OUTSIDE_MINUTES
 
     def check(self, value: float | None, expected: float) -> Check:

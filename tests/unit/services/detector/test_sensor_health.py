@@ -102,10 +102,10 @@ def test_noise_around_zero_is_alarmed_only_when_it_lasts() -> None:
     alarmed = []
     for value in (0.1, -0.2, 0.1, -0.3, -0.1, 0.2, *(-1.0,) * (OUTSIDE_MINUTES - 1)):
         assert health.check(value, EXPECTED).flag == int(value < 0.0)
-        alarmed.append(health.should_alarm(silence=10))
+        alarmed.append(health.should_alarm())
     assert not any(alarmed)
     health.check(-1.0, EXPECTED)
-    assert health.should_alarm(silence=10)
+    assert health.should_alarm()
 
 
 @pytest.mark.parametrize(("flow", "value"), [(FLOW, -1.0), (np.maximum(FLOW - 3.5, 0.0), -20.0)])
@@ -113,4 +113,4 @@ def test_value_beyond_noise_is_alarmed_at_once(flow: Floats, value: float) -> No
     health = SensorHealth("flow_rate", fitted(flow), Range(min=0.0))
     health.check(0.1, EXPECTED)
     health.check(value, EXPECTED)
-    assert health.should_alarm(silence=10)
+    assert health.should_alarm()

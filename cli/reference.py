@@ -26,7 +26,7 @@ HELP_WIDTH_COLUMNS = 100
 SECTIONS: dict[str, type[BaseModel]] = {
     "site": settings.Site,
     "sensors.NAME": settings.Sensor,
-    "sensors.NAME.flow_rate": settings.Range,
+    "sensors.NAME.flow_rate": settings.Meter,
     "ingest": settings.Ingest,
     "source.NAME": settings.FileTable,
     "simulator": settings.Simulator,
@@ -212,6 +212,9 @@ def _field_docs(kind: type[Any]) -> Iterator[tuple[str, str]]:
     """Yield each field of a class and the docstring below it, or an empty text."""
     tree = ast.parse(inspect.getsource(kind)).body[0]
     assert isinstance(tree, ast.ClassDef)
+    for base in kind.__bases__:
+        if base is not object and base.__module__ == kind.__module__:
+            yield from _field_docs(base)
     for field, below in pairwise([*tree.body, ast.Pass()]):
         if isinstance(field, ast.AnnAssign) and "ClassVar" not in ast.unparse(field.annotation):
             is_documented = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)

@@ -119,7 +119,14 @@ def _services(
         Forecaster(site, zone, history, make_model_loader(settings.data), holidays),
         Detector(settings, history, holidays),
         Trainer(site, zone, manual_training, InProcessRunner(job.train), started_at, selector),
-        Reporter(folder, zone, settings.reporter.horizons_hours, settings.reporter.outbox_days, NullHistoryLookup()),
+        Reporter(
+            folder,
+            zone,
+            settings.reporter.horizons_hours,
+            settings.reporter.outbox_days,
+            NullHistoryLookup(),
+            settings.reporter.repeated_column,
+        ),
     ]
     retention_days = settings.store.retention_days
     return ingest, services, DbWriter(recorder, site, retention_days, lambda at: datetime.fromtimestamp(at, zone))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from shared.contract.messages import MAX_SENSORS, Channel, Name
 from shared.runtime.safe_files import read_limited
@@ -80,16 +80,45 @@ class Range(Section):
             raise ValueError(f"min {self.min} must be below max {self.max}")
 
 
+def _minutes(text: Any) -> Any:
+    """Return the minutes of a duration such as "90s", "15m", "26h" or "2d"."""
+    match = re.fullmatch(r"(\d{1,6})\s*([smhd])", text.strip()) if isinstance(text, str) else None
+    if not match:
+        raise ValueError("write a number and its unit, such as '15m' or '26h'")
+    return max(1, -(-int(match[1]) * SECONDS_OF_UNIT[match[2]] // 60))
+
+
+SECONDS_OF_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+Minutes = Annotated[int, BeforeValidator(_minutes), Field(le=31 * 1440)]
+"""A duration in site.toml, such as "15m"; whole minutes in the program."""
+
+
+class Meter(Range):
+    """One channel of a sensor: its range, and how often it gives a value."""
+
+    every: Minutes | None = None
+    """Interval of the values, such as "15m". Without it, the interval is learned from the values."""
+    late: Minutes | None = None
+    """Time without a value after which the alarm `silence` opens, such as "26h". Without it, it is learned."""
+
+
 class Sensor(Section):
     """One sensor. With any such table, only named sensors are accepted."""
 
-    flow_rate: Range = Range(min=0.0)
-    """Range of the flow meter, m³/h."""
-    pressure: Range = Range(min=0.0)
-    """Range of the pressure gauge, bar."""
+    flow_rate: Meter = Meter(min=0.0)
+    """The flow meter, m³/h."""
+    pressure: Meter = Meter(min=0.0)
+    """The pressure gauge, bar."""
 
-    def range(self, channel: Channel) -> Range:
-        return self.flow_rate if channel == "flow_rate" else self.pressure
+    every: Minutes | None = None
+    """Interval of the readings, such as "15m", for both channels."""
+    late: Minutes | None = None
+    """Time without a reading after which the alarm `silence` opens, such as "26h", for both channels."""
+
+    def meter(self, channel: Channel) -> Meter:
+        """Return the settings of a channel, with those of the sensor where it has none."""
+        meter = self.flow_rate if channel == "flow_rate" else self.pressure
+        return meter.model_copy(update={"every": meter.every or self.every, "late": meter.late or self.late})
 
 
 class Ingest(Section):
@@ -188,6 +217,8 @@ class Reporter(Section):
 
     horizons_hours: Horizons = (24, 48, 72, 96, 120, 144, 168)
     """Horizons, hours, of the forecast columns in server.txt."""
+    repeated_column: bool = False
+    """A last column in alert.txt and server.txt: 1 where the values of a slow sensor repeat its newest reading."""
     outbox_days: int = Field(7, ge=1, le=365)
     """Days for which blocks of server.txt stay in the outbox."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cli.doctor_checks.finding import Finding, format_duration, note, ok, wrong
 from services.ingest.tick_clock import MIN_YEAR
+from shared.contract.messages import SensorState
 from shared.contract.service import Unavailable
 from shared.domain.series import HOUR
 from shared.settings import Settings
@@ -61,18 +62,37 @@ def _sensor(history: History, sensor: str, now: int, running: bool) -> Iterator[
     if span is None:
         return
     newest, age = span[1], now - span[1]
+    states = {state.service: state for state in history.sensor_states(sensor)}
+    late_seconds = _late_seconds(states.get("detector"))
     if age < -MAX_CLOCK_AHEAD:
         yield wrong(
             f"sensor {sensor}: the newest reading is {format_duration(-age)} in the future",
             "set the clock of the meter or of this machine",
         )
-    elif running and age > MAX_READING_AGE:
+    elif running and age > max(MAX_READING_AGE, late_seconds):
         yield wrong(f"sensor {sensor}: no reading for {format_duration(age)}", "check the meter, its cable or its file")
     else:
         yield ok(f"sensor {sensor}: newest reading {format_duration(max(0, age))} ago")
     verdict, issued = history.last_verdict(sensor), history.last_issued_at(sensor)
-    yield _check_lag(f"sensor {sensor}: verdicts", verdict, newest, now, MAX_VERDICT_LAG, "detector")
+    max_lag = max(MAX_VERDICT_LAG, late_seconds)
+    yield _check_lag(f"sensor {sensor}: verdicts", verdict, newest, now, max_lag, "detector")
     yield _check_lag(f"sensor {sensor}: forecasts", issued, newest, now, MAX_FORECAST_LAG, "forecaster")
+
+    yield from (_check_state(state) for state in states.values())
+
+
+def _late_seconds(state: SensorState | None) -> int:
+    """Return the seconds without a reading that are usual for a sensor; 0 if unknown."""
+    cadences = (state.flow_rate, state.pressure) if state else ()
+    return min((60 * cadence.late_minutes for cadence in cadences if cadence), default=0)
+
+
+def _check_state(state: SensorState) -> Finding:
+    """Return what a service does with a sensor, and at which cadence it gets its values."""
+    cadences = {"flow rate": state.flow_rate, "pressure": state.pressure}
+    every = [f"{name} every {cadence.interval_minutes} min" for name, cadence in cadences.items() if cadence]
+    what = f"sensor {state.sensor}: " + "; ".join([state.text.en, *every])
+    return ok(what) if state.is_active else note(what, "nothing to do; it begins by itself once enough is known")
 
 
 def _check_lag(what: str, last: int | None, newest: int, now: int, max_lag: int, service: str) -> Finding:

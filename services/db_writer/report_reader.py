@@ -8,9 +8,11 @@ from datetime import datetime
 from itertools import groupby
 from math import isfinite
 from pathlib import Path
+from typing import cast
 from zoneinfo import ZoneInfo
 
-from shared.contract.messages import Check, FlowChecks, PressureChecks, Reading, Verdict
+from shared.contract.messages import CHANNELS, Channel, Check, FlowChecks, PressureChecks, Reading, Verdict
+from shared.contract.report_files import parse_repeats, repeats_name
 from shared.store.recorder import BACKFILL_SOURCE
 
 FLAG_CHECKS = {"0": Check(0), "1": Check(1), "NULL": Check()}
@@ -44,10 +46,21 @@ class ReportReader:
             lines = path.read_text(encoding="utf-8").splitlines()
         except (OSError, ValueError):
             return
+        repeats = self._repeats(path)
         for line in lines:
             with suppress(ValueError, TypeError, KeyError):
-                if verdict := self._verdict(*line.split()[:11]):
+                sensor, minute, *columns = line.split()[:11]
+                for channel in repeats.get((minute, sensor), ()):
+                    columns[CHANNELS.index(cast("Channel", channel))] = "NULL"
+                if verdict := self._verdict(sensor, minute, *columns):
                     yield verdict
+
+    def _repeats(self, path: Path) -> dict[tuple[str, str], tuple[str, ...]]:
+        """Return (minute, sensor) to the channels that only repeat an earlier reading."""
+        try:
+            return parse_repeats(path.with_name(repeats_name(path.name)).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
 
     def _verdict(self, sensor: str, minute: str, flow_rate: str, pressure: str, *flags: str) -> Verdict | None:
         """Parse a line; None for a minute without values, and for one that the end of DST makes ambiguous."""

@@ -12,10 +12,10 @@ from services.detector.methods import METHODS
 from services.detector.methods.forecast_deviation import ForecastDeviation, Quantiles
 from services.detector.methods.level_shift import LevelShiftDetector
 from services.detector.methods.sensor_health import SensorHealth
-from shared.contract.messages import NOT_EVALUATED, Channel, Check, Criteria
+from shared.contract.messages import NOT_EVALUATED, Cadence, Channel, Check, Criteria
 from shared.domain.cadence import HABIT_DAYS, DayCadence, day_cadence, hold_minutes, hold_values, late_minutes
 from shared.domain.series import Floats
-from shared.settings import Range
+from shared.settings import Meter
 
 Checks = tuple[Check, Check, Check]
 ALL_NAN = [math.nan] * MINUTES_PER_DAY
@@ -25,16 +25,16 @@ NOT_MEASURED_CHECKS: Checks = (NOT_EVALUATED, NOT_EVALUATED, NOT_EVALUATED)
 class ChannelModel:
     """Runs the methods system, value and prediction on one channel."""
 
-    def __init__(self, channel: Channel, allowed_range: Range, silence_minutes: int) -> None:
+    def __init__(self, channel: Channel, meter: Meter, silence_minutes: int) -> None:
         """silence_minutes: minutes after which the channel is silent at the earliest."""
-        self.channel, self._allowed_range, self._silence_minutes = channel, allowed_range, silence_minutes
+        self.channel, self._meter, self._silence_minutes = channel, meter, silence_minutes
         self.measured: list[float] = [math.nan] * MINUTES_PER_DAY
         """Values of the day so far, without those of a faulty meter."""
         self.expected: list[float] = []
         self.expected_mean = 0.0
         """Mean of the day; 0 when nothing is expected of it."""
         self.forecasts: list[Quantiles | None] = [None] * 24
-        self.health = SensorHealth(channel, None, allowed_range)
+        self.health = SensorHealth(channel, None, meter)
         self.level_shift = LevelShiftDetector(None)
         self.forecast_deviation = ForecastDeviation(None)
         self._cadences: list[DayCadence] = []
@@ -47,7 +47,9 @@ class ChannelModel:
 
     @property
     def interval_minutes(self) -> int:
-        """Interval of the values: that of the last day, or of today so far; 0 if neither is known."""
+        """Interval of the values: as set, that of the last day, or of today so far; 0 if unknown."""
+        if self._meter.every:
+            return self._meter.every
         if self._cadences:
             return self._cadences[-1].interval_minutes
         return day_cadence(np.flatnonzero(~np.isnan(self.measured))).interval_minutes
@@ -55,7 +57,15 @@ class ChannelModel:
     @property
     def late_minutes(self) -> int:
         """Minutes without a value after which the channel is silent."""
-        return self._late_minutes or late_minutes(self._cadences, self.interval_minutes, self._silence_minutes)
+        if late := self._meter.late or self._late_minutes:
+            return late
+        return late_minutes(self._cadences, self.interval_minutes, self._silence_minutes)
+
+    @property
+    def cadence(self) -> Cadence | None:
+        """Interval and lateness of the values; None while the interval is unknown."""
+        interval = self.interval_minutes
+        return Cadence(interval, self.late_minutes) if interval else None
 
     @property
     def is_silent(self) -> bool:
@@ -66,7 +76,7 @@ class ChannelModel:
         """Apply new criteria; keep the state of runs, gaps and open shifts."""
         parameters = {method: parameters_of(criteria, f"{self.channel}.{method}") for method in METHODS}
         health, level_shift = (partner.health, partner.level_shift) if partner else (None, None)
-        self.health = SensorHealth(self.channel, parameters["system"], self._allowed_range, health).carry_state_from(
+        self.health = SensorHealth(self.channel, parameters["system"], self._meter, health).carry_state_from(
             self.health
         )
         self.level_shift = LevelShiftDetector(parameters["value"], level_shift).carry_state_from(self.level_shift)

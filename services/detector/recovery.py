@@ -22,7 +22,7 @@ from services.detector.expected_day import expected_day
 from services.detector.methods.forecast_deviation import Quantiles
 from services.detector.sensor_monitor import SensorMonitor
 from shared.contract.anomaly_kinds import anomaly_kind
-from shared.contract.messages import CHANNELS, Anomaly, Criteria, Message, Reading, Verdict
+from shared.contract.messages import CHANNELS, Anomaly, Criteria, Message, Reading, SensorState, Verdict
 from shared.domain.local_time import local_seconds, offset_seconds
 from shared.domain.series import DAY, HOUR, Series
 from shared.runtime.log import log
@@ -47,6 +47,7 @@ class HistoryReader(Protocol):
     def current_hour_forecasts(self, sensor: str, start: int, stop: int) -> dict[int, dict[str, Quantiles]]: ...
     def criteria(self, sensor: str) -> list[Criteria]: ...
     def anomalies(self, sensor: str, start: int) -> list[Anomaly]: ...
+    def sensor_states(self, sensor: str) -> list[SensorState]: ...
     def anomaly_spans(self, sensor: str, start: int, stop: int) -> list[tuple[int, int]]: ...
 
 
@@ -86,8 +87,11 @@ class StateRecovery:
         if model.criteria:
             yield model.criteria
         model.start_day(datetime.fromtimestamp(replay_from, self._zone).toordinal())
+        states = self._history.sensor_states(sensor)
+        monitor.state = next((state for state in states if state.service == "detector"), None)
         load_forecasts(self._history, monitor, replay_from, stored_range[1] + 60)
         yield from self._replay(self._history.readings(sensor, replay_from, stop), replay_from, first, missing)
+        yield monitor.update_state(datetime.fromtimestamp(stop - 60, self._zone))
 
     def _stop_at_missing_forecast(self, without_verdict: list[Reading], stop: int) -> int:
         """Return the time of the first reading without a verdict whose forecast is missing; else `stop`."""

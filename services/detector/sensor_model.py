@@ -38,8 +38,8 @@ class SensorModel:
         self._targets = CalibrationTargets(settings.detection.false_alarms_per_week, settings.detection.stuck_minutes)
         self.history = DayHistory(calendar)
         silence_minutes = settings.detection.silence_minutes
-        self.flow = ChannelModel("flow_rate", limits.flow_rate, silence_minutes)
-        self.pressure = ChannelModel("pressure", limits.pressure, silence_minutes)
+        self.flow = ChannelModel("flow_rate", limits.meter("flow_rate"), silence_minutes)
+        self.pressure = ChannelModel("pressure", limits.meter("pressure"), silence_minutes)
         self.night_flow = NightFlowDetector(None)
         self.drift_detectors = (SensorDriftDetector(None), SensorDriftDetector(None))
         self.drift_results: list[tuple[ChannelModel, SensorShift | None]] = []

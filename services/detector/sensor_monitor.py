@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from services.detector.alarm_lifecycle import AlarmBook
+from services.detector.channel_model import Checks
 from services.detector.classification import (
     Detection,
     classify,
@@ -16,8 +17,8 @@ from services.detector.classification import (
     near_threshold,
     night_step_detection,
 )
-from services.detector.channel_model import Checks
 from services.detector.day_history import MINUTES_PER_DAY
+from services.detector.judging_state import judging_state
 from services.detector.maintenance import MaintenanceWindows
 from services.detector.methods.night_flow import NIGHT_END_MINUTE
 from services.detector.reading_sequencer import ReadingSequencer
@@ -31,6 +32,7 @@ from shared.contract.messages import (
     Message,
     PressureChecks,
     Reading,
+    SensorState,
     Verdict,
 )
 from shared.domain.holiday_calendar import NO_HOLIDAYS, HolidayCalendar
@@ -60,6 +62,8 @@ class SensorMonitor:
         """Newest cleared anomalies: when the meter's clock returns from a jump, they ended sooner."""
         self.silent_minutes = 0
         """Ticks of the newest silence: it does not last as long as a jump of the meter's clock in it."""
+        self.state: SensorState | None = None
+        """What is judged of this sensor, as last published or stored."""
         self._minutes_ahead = 0
         """Minutes after the last reading that were checked with its values."""
         self._clock_set_back_at: datetime | None = None
@@ -86,6 +90,7 @@ class SensorMonitor:
             if criteria := model.roll_day(at):
                 yield criteria
             yield from self._evaluate_drift(at)
+            yield self.update_state(at)
             self.alarms.minutes_per_reading = model.interval_minutes
         minute = at.hour * 60 + at.minute
         if step > 1 + self._minutes_ahead:
@@ -165,7 +170,18 @@ class SensorMonitor:
     def late_minutes(self) -> int:
         """Minutes without a reading after which the sensor is silent."""
         channels = [channel for channel in (self.model.flow, self.model.pressure) if channel.interval_minutes]
-        return min((channel.late_minutes for channel in channels or [self.model.flow]))
+        return min(channel.late_minutes for channel in channels or [self.model.flow])
+
+    @property
+    def interval_minutes(self) -> int:
+        """Interval of the readings so far; 1 if unknown."""
+        intervals = [channel.interval_minutes for channel in (self.model.flow, self.model.pressure)]
+        return min((interval for interval in intervals if interval), default=1)
+
+    def update_state(self, at: datetime) -> SensorState:
+        """Return what is judged of this sensor from a time on."""
+        self.state = judging_state(self.model, at, self.state)
+        return self.state
 
     def schedule_maintenance(self, at: datetime, until: datetime) -> Iterator[Anomaly]:
         """Schedule a maintenance window from now until then."""

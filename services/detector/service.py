@@ -21,6 +21,7 @@ from shared.contract.messages import (
     Progress,
     Reading,
     Response,
+    SensorState,
     Tick,
     Verdict,
 )
@@ -93,7 +94,7 @@ class PendingReadings:
         waited, last = self.ticks_without_reading, self.monitor.sequencer.last_at
         if waited >= self.monitor.silence_minutes and last:
             gap_minutes = (reading.at - last).total_seconds() / 60
-            if 0 < gap_minutes <= self.monitor.model.interval_minutes * HOLD_SHARE:
+            if 0 < gap_minutes <= self.monitor.interval_minutes * HOLD_SHARE:
                 self.batches.add(reading.at.toordinal(), waited)
         self.monitor.silent_minutes = waited or self.monitor.silent_minutes
         self.ticks_without_reading, self.is_recovered = 0, False
@@ -117,7 +118,7 @@ class Detector:
     """Consumes readings, forecasts and ticks; verdicts depend on readings and forecasts only."""
 
     name: ClassVar[str] = "detector"
-    produces: ClassVar[tuple[type[Message], ...]] = (Verdict, Anomaly, Criteria, Response)
+    produces: ClassVar[tuple[type[Message], ...]] = (Verdict, Anomaly, Criteria, SensorState, Response)
 
     def __init__(self, settings: Settings, history: HistoryReader, calendar: HolidayCalendar = NO_HOLIDAYS) -> None:
         self._settings, self._history, self._calendar = settings, history, calendar

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from services.forecaster.forecast_scores import LATE_HOURS, WINDOW_HOURS, ForecastScorer
 from services.forecaster.forecast_week import ForecastModel, forecast, horizon_local_hours
+from services.forecaster.forecasting_state import forecasting_state
 from services.forecaster.hourly_history import KEPT_HOURS, HourlyHistory
 from shared.contract.messages import (
     CHANNELS,
@@ -24,6 +25,7 @@ from shared.contract.messages import (
     Progress,
     Reading,
     Score,
+    SensorState,
     Tick,
 )
 from shared.domain.forecast_point import ForecastPoint
@@ -52,6 +54,7 @@ class HistoryReader(Protocol):
     def prediction_at(self, sensor: str) -> Prediction | None: ...
     def forecasts_for_hours(self, sensor: str, start: int, stop: int) -> Iterable[ForecastPoint]: ...
     def scores(self, sensor: str, start: int, stop: int) -> Iterable[Score]: ...
+    def sensor_states(self, sensor: str) -> list[SensorState]: ...
 
 
 class ModelLoader(Protocol):
@@ -64,7 +67,7 @@ class Forecaster:
     """Issues forecasts driven by a sensor's readings: the same ones whether ticks run ahead of them or not."""
 
     name: ClassVar[str] = "forecaster"
-    produces: ClassVar[tuple[type[Message], ...]] = (Prediction,)
+    produces: ClassVar[tuple[type[Message], ...]] = (Prediction, SensorState)
     commands: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
@@ -78,10 +81,31 @@ class Forecaster:
         self.hourly_histories: dict[str, HourlyHistory] = {}
         self.models: dict[tuple[str, Channel], ForecastModel] = {}
         self.scorers: dict[str, ForecastScorer] = {}
+        self.states: dict[str, SensorState] = {}
         self.last_import: Progress | None = None
         """Newest progress of an import."""
 
     def start(self) -> Iterator[Message]:
+        """Recover from stored history; yield the forecasts that are missing in it, and the state of each sensor."""
+        for sensor in self.history.sensors():
+            stored = {state.service: state for state in self.history.sensor_states(sensor)}
+            if "forecaster" in stored:
+                self.states[sensor] = stored["forecaster"]
+                yield stored["forecaster"]
+        yield from self._with_states(self._recover())
+
+    def _with_states(self, messages: Iterator[Message]) -> Iterator[Message]:
+        """Yield messages; after a forecast that changes the state of its sensor, that state."""
+        for message in messages:
+            yield message
+            if isinstance(message, Prediction):
+                previous = self.states.get(message.sensor)
+                state = forecasting_state(message, previous)
+                if previous is None or (state.is_active, state.since) != (previous.is_active, previous.since):
+                    self.states[message.sensor] = state
+                    yield state
+
+    def _recover(self) -> Iterator[Message]:
         """Load stored history; yield the forecasts that are missing in it, and last the newest stored one."""
         for sensor in self.history.sensors():
             issued, missing = self.history.last_issued_at(sensor), self._unissued_hours(sensor)
@@ -126,7 +150,7 @@ class Forecaster:
         return [at // HOUR for at in self.history.hours_without_forecast(sensor, first, span[1] + HOUR)]
 
     def handle(self, message: Message) -> Iterator[Message]:
-        return type(self).HANDLERS[type(message)](self, message)
+        return self._with_states(type(self).HANDLERS[type(message)](self, message))
 
     def end_batch(self) -> Iterator[Message]:
         return iter(())

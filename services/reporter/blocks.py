@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from shared.contract.messages import Channel
+
+Channels = tuple[Channel, ...]
 MAX_OPEN_LINES, MAX_OPEN_BLOCKS = 100_000, 2016
 """Limits on open blocks: lines (a week of ten sensors, one of them a week behind) and blocks (two weeks)."""
 
@@ -14,14 +17,28 @@ class BlockBuffer:
 
     lines: dict[str, dict[tuple[str, str], str]] = field(default_factory=dict)
     """Block to (minute, sensor) to line."""
+    repeated: dict[str, dict[tuple[str, str], Channels]] = field(default_factory=dict)
+    """Block to (minute, sensor) to the channels whose values repeat an earlier reading."""
     last_closed: str = ""
     """Newest closed block; it and older blocks accept no more lines."""
 
-    def add(self, minute: str, sensor: str, line: str) -> None:
+    def add(self, minute: str, sensor: str, line: str, repeated: Channels = ()) -> None:
         """Add a line, unless its block is closed."""
         block = block_of(minute)
         if block > self.last_closed:
             self.lines.setdefault(block, {})[minute, sensor] = line
+            self.repeated.setdefault(block, {}).pop((minute, sensor), None)
+            if repeated:
+                self.repeated[block][minute, sensor] = repeated
+
+    def repeated_channels(self, minute: str, sensor: str) -> Channels:
+        """Return the channels whose values in a line of an open block repeat an earlier reading."""
+        return self.repeated.get(block_of(minute), {}).get((minute, sensor), ())
+
+    def repeats_text(self, block: str) -> str:
+        """Return minute, sensor and repeated channels of each line of a block that has some."""
+        repeated = sorted(self.repeated.get(block, {}).items())
+        return "".join(f"{minute} {sensor} {' '.join(channels)}\n" for (minute, sensor), channels in repeated)
 
     def is_missing(self, minute: str, sensor: str) -> bool:
         """Whether a minute of an open block has no line of a sensor yet."""
@@ -58,6 +75,7 @@ class BlockBuffer:
         """Close a block and return its text. It and older blocks accept no more lines."""
         text = self.text(block)
         del self.lines[block]
+        self.repeated.pop(block, None)
         self.last_closed = block
         return text
 

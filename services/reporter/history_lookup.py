@@ -8,7 +8,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from services.reporter.line_format import format_minute, key_to_time
-from shared.contract.messages import FlowChecks, Prediction, PressureChecks, Reading, Tick, Verdict
+from shared.contract.messages import FlowChecks, Prediction, PressureChecks, Reading, SensorState, Tick, Verdict
 from shared.domain.series import DAY, HOUR, MINUTE
 
 
@@ -23,6 +23,7 @@ class HistoryReader(Protocol):
     def hours_without_forecast(self, sensor: str, start: int, stop: int) -> list[int]: ...
     def last_verdict(self, sensor: str) -> int | None: ...
     def readings_without_verdict(self, sensor: str, start: int, stop: int) -> Iterator[Reading]: ...
+    def sensor_states(self, sensor: str) -> list[SensorState]: ...
     def verdicts(self, sensor: str, start: int, stop: int) -> Iterator[Verdict]: ...
     def prediction_at(self, sensor: str, issued_at: int | None = None) -> Prediction | None: ...
 
@@ -92,6 +93,13 @@ class HistoryLookup:
         newest = max((self._history.last_verdict(sensor) or 0 for sensor in self._history.sensors()), default=0)
         return format_minute(datetime.fromtimestamp(newest + DAY, self._zone)) if newest else ""
 
+    def verdicts_before(self, sensor: str, at: datetime, minutes: int) -> Iterator[Verdict]:
+        """Yield the stored verdicts of so many minutes up to a time, in order of time."""
+        return self._history.verdicts(sensor, _seconds(at) - minutes * MINUTE, _seconds(at) + MINUTE)
+
+    def sensor_states(self) -> list[SensorState]:
+        return [state for sensor in self._history.sensors() for state in self._history.sensor_states(sensor)]
+
     def verdict_at(self, sensor: str, minute: str) -> tuple[Verdict | None, bool]:
         """Return the stored verdict of a minute, and whether it is final.
 
@@ -149,6 +157,12 @@ class NullHistoryLookup:
 
     def is_behind(self, tick: Tick) -> bool:  # noqa: ARG002
         return False
+
+    def verdicts_before(self, sensor: str, at: datetime, minutes: int) -> Iterator[Verdict]:  # noqa: ARG002
+        return iter(())
+
+    def sensor_states(self) -> list[SensorState]:
+        return []
 
     def verdict_at(self, sensor: str, minute: str) -> tuple[Verdict | None, bool]:  # noqa: ARG002
         return None, True

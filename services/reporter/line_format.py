@@ -68,9 +68,12 @@ def format_flag(check: Check) -> str:
 
 
 def parse_line(line: str, hours: int) -> tuple[str, str] | None:
-    """Return sensor and minute of a server.txt line with this number of horizons; None if it is not such a line."""
+    """Return sensor and minute of a server.txt line with this number of horizons; None if it is not such a line.
+
+    The column that marks repeated values may follow.
+    """
     columns = line.split()
-    if len(columns) != ALERT_COLUMNS + 2 * hours or len(columns[0]) > 64 or not is_valid_name(columns[0]):
+    if len(columns) - ALERT_COLUMNS - 2 * hours not in (0, 1) or len(columns[0]) > 64 or not is_valid_name(columns[0]):
         return None
     try:
         at = datetime.strptime(columns[1], "%Y-%m-%dT%H:%M")  # noqa: DTZ007

@@ -16,7 +16,8 @@ def main() -> None:
     folder = OutputFolder(settings.sensor_folder)
     history = History(settings.database, settings.zone, settings.site.name)
     lookup = HistoryLookup(history, settings.zone, settings.reporter.outbox_days)
-    service = Reporter(folder, settings.zone, settings.reporter.horizons_hours, settings.reporter.outbox_days, lookup)
+    report = settings.reporter
+    service = Reporter(folder, settings.zone, report.horizons_hours, report.outbox_days, lookup, report.repeated_column)
     run(service, MqttBus("reporter", settings, history.sensors))
 
 

@@ -6,6 +6,7 @@ import logging
 from contextlib import suppress
 from pathlib import Path
 
+from shared.contract.report_files import repeats_name
 from shared.contract.service import Unavailable
 from shared.contract.status_codes import problem
 from shared.runtime.log import log
@@ -46,6 +47,7 @@ class OutputFolder:
         for path in {*blocks} - {*retained[-MAX_BLOCKS:]}:
             with suppress(OSError):
                 path.unlink()
+                path.with_name(repeats_name(path.name)).unlink(missing_ok=True)
 
 
 class BufferedOutputFolder:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import ClassVar, Protocol
 from zoneinfo import ZoneInfo
 
-from services.reporter.blocks import BlockBuffer, block_of, minutes_of
-from services.reporter.line_format import alert_columns, alert_line, forecast_columns, missing_line, parse_line
+from services.reporter.blocks import BlockBuffer, Channels, block_of, minutes_of
+from services.reporter.held_values import HeldValues, fill_channels, repeated_channels
+from services.reporter.line_format import (
+    alert_columns,
+    alert_line,
+    forecast_columns,
+    key_to_time,
+    missing_line,
+    parse_line,
+)
 from services.reporter.report_clock import ReportClock
-from shared.contract.messages import Anomaly, Message, Prediction, Tick, Verdict
+from shared.contract.messages import Anomaly, Message, Prediction, SensorState, Tick, Verdict
+from shared.contract.report_files import parse_repeats, repeats_name
 from shared.contract.service import Unavailable
 from shared.domain.sensor_liveness import SensorLiveness
 from shared.domain.series import DAY, MINUTE
@@ -63,6 +73,14 @@ class HistoryLookup(Protocol):
         """Return the verdict of a minute, and whether that is final."""
         ...
 
+    def verdicts_before(self, sensor: str, at: datetime, minutes: int) -> Iterator[Verdict]:
+        """Yield the stored verdicts of so many minutes up to a time, in order of time."""
+        ...
+
+    def sensor_states(self) -> list[SensorState]:
+        """Return the stored states of all sensors."""
+        ...
+
     def forecast_at(self, sensor: str, minute: str) -> tuple[Prediction | None, bool]:
         """Return the prediction of a full hour, and whether that is final."""
         ...
@@ -82,7 +100,11 @@ class Reporter:
         horizons_hours: Sequence[int],
         outbox_days: int,
         history: HistoryLookup,
+        has_repeated_column: bool = False,
     ) -> None:
+        """has_repeated_column: whether a last column says if the values repeat those of an earlier reading."""
+        self._has_repeated_column, self._held = has_repeated_column, HeldValues()
+        self._zone = zone
         self._folder, self._hours, self._history = folder, horizons_hours, history
         self._clock, self._max_outbox_blocks = ReportClock(zone, outbox_days * DAY), outbox_days * DAY // (10 * MINUTE)
         self._newest_lines: dict[str, tuple[str, str]] = {}
@@ -98,12 +120,17 @@ class Reporter:
         self._silent_sensors: set[str] = set()
         self._tick: Tick | None = None
         self._changed = False
+        self._written_repeats: dict[str, str] = {}
+        """File of lines to its repeated lines as last written; only files that had some."""
+        self._pending_server_repeats = ""
         self._pending_server_text = ""
         """Newest closed block that is not yet in server.txt."""
         self._no_forecast = "  " + forecast_columns(None, horizons_hours)
 
     def start(self) -> Iterator[Message]:
         """Resume the open block of the previous run, and add missed blocks from history."""
+        for state in self._history.sensor_states():
+            self._on_state(state)
         last = self._history.latest_minute() or "~"
         closed, open_lines = (
             self._read_written_lines("server.txt", last),
@@ -126,7 +153,19 @@ class Reporter:
         at = int(verdict.at.timestamp())
         self._liveness[verdict.sensor].on_reading(at)
         self._clock.on_verdict(at)
-        self._add_line(verdict.sensor, self._clock.minute_key_at(at), alert_line(verdict))
+        self._held.on_verdict(verdict)
+        self._add_verdict(self._clock.minute_key_at(at), verdict)
+
+    def _on_state(self, state: SensorState) -> None:
+        self._held.on_state(state)
+
+    def _add_verdict(self, minute: str, verdict: Verdict) -> None:
+        """Add the line of a reading; a slow channel without a value has its last one."""
+        held = None
+        if None in (verdict.reading.flow_rate, verdict.reading.pressure):
+            held = self._held.at(verdict.sensor, verdict.at)
+        shown = fill_channels(verdict, held) if held else verdict
+        self._add_line(verdict.sensor, minute, alert_line(shown), repeated_channels(shown, verdict))
 
     def _on_anomaly(self, anomaly: Anomaly) -> None:
         """Remember silent sensors: their lines show the system flags."""
@@ -155,22 +194,30 @@ class Reporter:
         if self._blocks.lines:
             plausible = [block for block in self._blocks.lines if block <= self._clock.latest_plausible]
             newest = max(plausible or self._blocks.lines)
-            self._folder.write("server.part.txt", self._blocks.text(newest))
+            self._write_lines("server.part.txt", self._blocks.text(newest), self._blocks.repeats_text(newest))
         self._close_complete_blocks()
         if self._pending_server_text:
-            self._folder.write("server.txt", self._pending_server_text)
+            self._write_lines("server.txt", self._pending_server_text, self._pending_server_repeats)
             self._pending_server_text = ""
             self._folder.prune_outbox(outbox_name(self._clock.prune_before), self._max_outbox_blocks)
+
+    def _write_lines(self, name: str, text: str, repeats: str) -> None:
+        """Write lines; before them, which ones are repeated, for the refill of a restored database."""
+        if repeats or self._written_repeats.get(name):
+            self._folder.write(repeats_name(name), repeats)
+            self._written_repeats[name] = "" if name.startswith("outbox/") else repeats
+        self._folder.write(name, text)
 
     def _close_complete_blocks(self) -> None:
         """Close complete blocks in order; a block that waits for history holds up later ones."""
         for block in self._blocks.complete_blocks(len(self._newest_lines)):
             if not (self._blocks.is_full or (self._is_contiguous(block) and self._is_complete(block))):
                 break
-            self._folder.write(f"outbox/{outbox_name(block)}", self._blocks.text(block))
+            repeats = self._blocks.repeats_text(block)
+            self._write_lines(f"outbox/{outbox_name(block)}", self._blocks.text(block), repeats)
             self._ticks_waited.pop(block, None)
             self._ticks_waited.pop(f"before {block}", None)
-            self._pending_server_text = self._blocks.close_block(block)
+            self._pending_server_text, self._pending_server_repeats = self._blocks.close_block(block), repeats
 
     def _on_prediction(self, prediction: Prediction) -> None:
         hour, forecasts = (
@@ -181,7 +228,8 @@ class Reporter:
         while len(forecasts) > MAX_FORECAST_HOURS:
             del forecasts[next(iter(forecasts))]
         if line := self._blocks.line(hour, prediction.sensor):
-            self._add_line(prediction.sensor, hour, alert_columns(line))
+            repeated = self._blocks.repeated_channels(hour, prediction.sensor)
+            self._add_line(prediction.sensor, hour, alert_columns(line), repeated)
 
     def _on_tick(self, tick: Tick) -> None:
         """Add lines for missing readings of the previous minute and of every block that is over."""
@@ -197,8 +245,12 @@ class Reporter:
         last = clock.minute_key(-MINUTE)
         for sensor in self._newest_lines:
             self._liveness[sensor].on_tick(clock.at)
-            if self._is_missing(sensor, last) and not self._may_still_arrive(sensor, last):
+            if not self._is_missing(sensor, last):
+                continue
+            if not self._may_still_arrive(sensor, last):
                 self._fill_from_history(sensor, last)
+            elif held := self._held_verdict(sensor, last):
+                self._show(sensor, last, alert_line(held), repeated_channels(held, None))
         ended = self._blocks.open_before(clock.block_key(0))
         for block in ended[:1]:
             self._fill_block_from_history(block)
@@ -213,7 +265,7 @@ class Reporter:
                 if self._is_missing(sensor, minute) and self._may_still_arrive(sensor, minute):
                     verdict, final = self._history.verdict_at(sensor, minute)
                     if verdict and final:
-                        self._add_line(sensor, minute, alert_line(verdict))
+                        self._add_verdict(minute, verdict)
 
     def _is_contiguous(self, block: str) -> bool:
         """Whether nothing is missing in stored history between the last closed block and this one.
@@ -272,13 +324,30 @@ class Reporter:
         """Add the line of a minute from history, or that of a missing reading; return whether it is final."""
         is_behind = self._history_is_behind()
         verdict, final = self._history.verdict_at(sensor, minute)
-        line = alert_line(verdict) if verdict else missing_line(sensor, minute, sensor in self._silent_sensors)
         final = timed_out or (final and not (verdict is None and is_behind))
+        if verdict and final:
+            self._add_verdict(minute, verdict)
+            return True
+        shown = verdict or self._held_verdict(sensor, minute)
+        line = alert_line(shown) if shown else missing_line(sensor, minute, sensor in self._silent_sensors)
+        repeated = repeated_channels(shown, verdict) if shown else ()
         if final:
-            self._add_line(sensor, minute, line)
+            self._add_line(sensor, minute, line, repeated)
         elif minute >= self._newest_lines[sensor][0]:
-            self._newest_lines[sensor], self._changed = (minute, line), True
+            self._show(sensor, minute, line, repeated)
         return final
+
+    def _show(self, sensor: str, minute: str, line: str, repeated: Channels) -> None:
+        """Show a line in alert.txt."""
+        self._newest_lines[sensor], self._changed = (minute, line + self._repeated_text(repeated)), True
+
+    def _held_verdict(self, sensor: str, minute: str) -> Verdict | None:
+        """Return the newest values of a slow sensor at a minute without a reading; None once it is silent."""
+        late_minutes = self._held.late_minutes(sensor)
+        if not late_minutes or sensor in self._silent_sensors:
+            return None
+        at = key_to_time(minute, self._zone)
+        return self._held.at(sensor, at, self._history.verdicts_before(sensor, at, late_minutes))
 
     def _fill_forecast_from_history(self, sensor: str, hour: str) -> bool:
         if block_of(hour) < self._first_blocks[sensor] or hour in self._forecasts[sensor]:
@@ -292,7 +361,7 @@ class Reporter:
         """Whether a published reading may be missing in stored history."""
         return self._tick is not None and self._history.is_behind(self._tick)
 
-    def _add_line(self, sensor: str, at: str, line: str) -> None:
+    def _add_line(self, sensor: str, at: str, line: str, repeated: Channels = ()) -> None:
         if sensor not in self._newest_lines:
             self._lookup_cache.clear()  # a block that was complete may lack lines of this sensor
         self._first_blocks.setdefault(sensor, block_of(at))
@@ -301,11 +370,14 @@ class Reporter:
             or at >= self._newest_lines[sensor][0]
             or self._newest_lines[sensor][0] > self._clock.latest_plausible
         ):
-            self._newest_lines[sensor] = (at, line)
-            self._changed = True
+            self._show(sensor, at, line, repeated)
         if block_of(at) >= self._clock.oldest_open_block:
-            self._blocks.add(at, sensor, line + self._forecast_text(sensor, at))
+            text = line + self._forecast_text(sensor, at) + self._repeated_text(repeated)
+            self._blocks.add(at, sensor, text, repeated)
             self._changed = True
+
+    def _repeated_text(self, repeated: Channels) -> str:
+        return f"  {int(bool(repeated))}" if self._has_repeated_column else ""
 
     def _forecast_text(self, sensor: str, at: str) -> str:
         """Return the forecast columns of a full hour; in a backlog the forecaster is ahead of the verdicts."""
@@ -314,15 +386,21 @@ class Reporter:
         return self._no_forecast
 
     def _read_written_lines(self, name: str, last: str) -> list[tuple[str, str, str]]:
-        """Return (sensor, minute, line) of a file from an earlier run, up to a minute; other lines are skipped."""
-        lines = self._folder.read(name).split("\n")
+        """Return (sensor, minute, line) of a file from an earlier run, up to a minute.
+
+        Lines with repeated values are skipped, since they are made again, and so are invalid ones.
+        """
+        lines, repeats = self._folder.read(name).split("\n"), parse_repeats(self._folder.read(repeats_name(name)))
+        if repeats:
+            self._written_repeats[name] = "earlier run"
         parsed = ((parse_line(line, len(self._hours)), line) for line in lines)
-        return [(*key, line) for key, line in parsed if key and key[1] <= last]
+        return [(*key, line) for key, line in parsed if key and key[1] <= last and key[::-1] not in repeats]
 
     HANDLERS: ClassVar[dict[type[Message], Callable[..., None]]] = {
         Verdict: _on_verdict,
         Prediction: _on_prediction,
         Anomaly: _on_anomaly,
+        SensorState: _on_state,
         Tick: _on_tick,
     }
     consumes: ClassVar[tuple[type[Message], ...]] = tuple(HANDLERS)

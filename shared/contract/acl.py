@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from shared.contract.messages import Message, Rejected, Response, Status, Stored
+from shared.contract.messages import Message, Rejected, Response, SensorState, Status, Stored
 from shared.contract.service import Service
 from shared.contract.topics import PREFIX, subscription_filters, topic_filter
 
@@ -30,12 +30,14 @@ def access_list(services: Mapping[str, type[Service]]) -> str:
 
 def _service(name: str, service: type[Service]) -> list[str]:
     own = topic_filter(Status, name=name)
-    published = [topic for kind in service.produces for topic in _published_topics(kind, service.commands)]
+    published = [topic for kind in service.produces for topic in _published_topics(kind, name, service.commands)]
     received = subscription_filters(service.consumes, service.commands)
     return [*_rules("write", [*published, topic_filter(Rejected)]), *_rules("read", received), f"readwrite {own}"]
 
 
-def _published_topics(kind: type[Message], commands: Iterable[str]) -> list[str]:
+def _published_topics(kind: type[Message], service: str, commands: Iterable[str]) -> list[str]:
+    if kind is SensorState:
+        return [topic_filter(SensorState, service=service)]
     if kind is Response:
         return [topic_filter(Response, name=name) for name in commands]
     return [] if kind is Status else [topic_filter(kind)]

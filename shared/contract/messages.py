@@ -401,6 +401,39 @@ class Prediction:
     """Scores of the hour before issued_at, and of hours of the week before it whose readings came late."""
 
 
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """How often a channel gives a value, and when it is late."""
+
+    interval_minutes: Annotated[int, Ge(1), Le(1440)]
+    """Usual minutes between two values."""
+    late_minutes: Annotated[int, Ge(1), Le(MAX_SEQ)]
+    """Minutes without a value after which the channel is silent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensorState:
+    """What one service does with the readings of one sensor, and why not more."""
+
+    topic: ClassVar = "{sensor}/state/{service}"
+    retained: ClassVar = True
+
+    site: Name
+    sensor: Name
+    service: Literal["detector", "forecaster"]
+    at: AwareDatetime
+    """Minute of the readings from which on it applies."""
+    is_active: bool
+    """Whether the detector judges the readings, or the forecaster forecasts them."""
+    since: AwareDatetime | None
+    """From when on it does so without a break."""
+    text: LocalizedText
+    """Since when, or why not yet."""
+    flow_rate: Cadence | None = None
+    """None if no cadence is known; the forecaster states none."""
+    pressure: Cadence | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelTrained:
     """A training has ended, or another model was activated; promoted says whether it serves from now on.
@@ -548,6 +581,7 @@ Message = (
     | Anomaly
     | Criteria
     | Prediction
+    | SensorState
     | ModelTrained
     | Progress
     | Stored

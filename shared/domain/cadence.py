@@ -18,8 +18,10 @@ HOLD_SHARE = 1.5
 """Intervals for which a value counts: the next one may be late by half of an interval."""
 MIN_INTERVALS = 3
 """Intervals between values from which on they show a cadence."""
-LATE_INTERVALS = 3.0
-"""Intervals after which a channel is late whose pauses are no longer than that."""
+LATE_INTERVALS = 3
+"""Intervals that may pass without a value at least."""
+MAX_MISSED_MINUTES = 60
+"""Minutes of missed values after which a channel is late, unless three intervals or its own pauses are longer."""
 UNKNOWN_LATE_INTERVALS = 16
 """The same while the pauses of MIN_HABIT_DAYS are not known yet."""
 UNKNOWN_LATE_MINUTES = 180
@@ -102,12 +104,13 @@ def hold_values(values: Floats, minutes: int) -> Floats:
 
 
 def late_minutes(days: list[DayCadence], interval_minutes: int, shortest: int) -> int:
-    """Return the minutes without a value after which a channel is late by its own habit, at least `shortest`.
+    """Return the minutes without a value after which a channel is late by its own habit.
 
+    shortest: the limit for a value a minute; so many missed values, up to an hour, make a slower channel late.
     days: its last days, oldest first; interval_minutes: its present interval, 0 if unknown.
 
-    >>> late_minutes([], 1, 10), late_minutes([], 15, 10), late_minutes([DayCadence(15, 60)] * 3, 15, 10)
-    (10, 240, 90)
+    >>> late_minutes([], 1, 10), late_minutes([], 15, 10), late_minutes([DayCadence(15, 45)] * 3, 15, 10)
+    (10, 240, 68)
     """
     if interval_minutes <= 0:
         return max(shortest, UNKNOWN_LATE_MINUTES)
@@ -115,4 +118,5 @@ def late_minutes(days: list[DayCadence], interval_minutes: int, shortest: int) -
     if len(pauses) < MIN_HABIT_DAYS:
         return shortest if interval_minutes == 1 else max(shortest, UNKNOWN_LATE_INTERVALS * interval_minutes)
     pause = float(np.quantile(pauses, HABIT_QUANTILE, method="lower"))
-    return max(shortest, int(np.ceil(max(LATE_INTERVALS * interval_minutes, LATE_SHARE * pause))))
+    missed = max(min(shortest * interval_minutes, MAX_MISSED_MINUTES), LATE_INTERVALS * interval_minutes)
+    return max(shortest, int(np.ceil(max(missed, LATE_SHARE * pause))))

@@ -13,6 +13,7 @@ from shared.contract.messages import (
     CHANNELS,
     SCORED_HORIZONS,
     Anomaly,
+    Cadence,
     Check,
     Criteria,
     FlowChecks,
@@ -22,6 +23,7 @@ from shared.contract.messages import (
     PressureChecks,
     Reading,
     Score,
+    SensorState,
     Verdict,
 )
 from shared.domain.forecast_point import ForecastPoint
@@ -200,6 +202,28 @@ class History(ReadConnection):
             AND EXISTS (SELECT 1 FROM REAL_VAL_TB r WHERE r.site = ?1 AND r.sensor = ?2
             AND r.at >= h.at AND r.at < h.at + 3600 AND r.source NOT IN {HISTORY_SOURCES}) ORDER BY h.at"""
         return [row[0] for row in self._rows(sql, sensor, start, stop)]
+
+    def sensor_states(self, sensor: str) -> list[SensorState]:
+        """Return what the services do with a sensor, by service."""
+        sql = "SELECT * FROM SENSOR_STATE_TB WHERE site = ? AND sensor = ? ORDER BY service"
+        return [self._sensor_state(row) for row in self._named_rows(sql, sensor)]
+
+    def _sensor_state(self, row: dict[str, Any]) -> SensorState:
+        flow_rate, pressure = (
+            Cadence(interval, row[f"{channel}_late"]) if (interval := row[f"{channel}_interval"]) else None
+            for channel in CHANNELS
+        )
+        return SensorState(
+            site=self._site,
+            sensor=row["sensor"],
+            service=row["service"],
+            at=self._local(row["at"]),
+            is_active=bool(row["is_active"]),
+            since=None if row["since"] is None else self._local(row["since"]),
+            text=LocalizedText(row["text_ko"], row["text_en"]),
+            flow_rate=flow_rate,
+            pressure=pressure,
+        )
 
     def criteria(self, sensor: str) -> list[Criteria]:
         """Return all criteria, oldest first."""

@@ -21,6 +21,7 @@ from shared.contract.messages import (
     ModelTrained,
     Prediction,
     Reading,
+    SensorState,
     Verdict,
 )
 from shared.contract.status_codes import Problem
@@ -184,4 +185,5 @@ _ROWS: dict[type[Message], Callable[..., rows.Row]] = {
     Verdict: rows.verdict_row,
     Criteria: rows.criteria_row,
     ModelTrained: rows.model_row,
+    SensorState: rows.sensor_state_row,
 }

@@ -10,12 +10,14 @@ from typing import Any
 from shared.contract.messages import (
     CHANNELS,
     Anomaly,
+    Cadence,
     Criteria,
     Forecast,
     HistoryBatch,
     ModelTrained,
     Prediction,
     Reading,
+    SensorState,
     Verdict,
 )
 from shared.domain.series import HOUR
@@ -180,3 +182,23 @@ def model_row(model: ModelTrained) -> Row:
         model.reason.en,
         model.reason.ko,
     )
+
+
+def sensor_state_row(state: SensorState) -> Row:
+    """Return a row of SENSOR_STATE_TB."""
+    cadences = (state.flow_rate, state.pressure)
+    return (
+        state.site,
+        state.sensor,
+        state.service,
+        epoch_seconds(state.at),
+        state.is_active,
+        state.since and epoch_seconds(state.since),
+        *(minutes for cadence in cadences for minutes in _cadence_columns(cadence)),
+        state.text.ko,
+        state.text.en,
+    )
+
+
+def _cadence_columns(cadence: Cadence | None) -> tuple[int | None, int | None]:
+    return (cadence.interval_minutes, cadence.late_minutes) if cadence else (None, None)

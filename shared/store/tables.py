@@ -11,6 +11,7 @@ from shared.contract.messages import (
     ModelTrained,
     Prediction,
     Reading,
+    SensorState,
     Verdict,
 )
 
@@ -135,6 +136,18 @@ class HourlyValues(Model):
         primary_key = CompositeKey("site", "sensor", "at")
 
 
+class SensorStates(Model):
+    site, sensor, service, at = TextField(), TextField(), TextField(), IntegerField()
+    is_active, since = BooleanField(), IntegerField(null=True)
+    flow_rate_interval, flow_rate_late = IntegerField(null=True), IntegerField(null=True)
+    pressure_interval, pressure_late = IntegerField(null=True), IntegerField(null=True)
+    text_ko, text_en = TextField(), TextField()
+
+    class Meta:
+        table_name = "SENSOR_STATE_TB"
+        primary_key = CompositeKey("site", "sensor", "service")
+
+
 class HighWater(Model):
     site, boot_id = TextField(primary_key=True), TextField()
     seq, at, seen = IntegerField(), IntegerField(), IntegerField()
@@ -157,6 +170,7 @@ TABLES: dict[type[Message], type[Model]] = {
     Prediction: Predictions,
     Criteria: CriteriaSets,
     ModelTrained: Models,
+    SensorState: SensorStates,
 }
 """The table of each message type."""
 

@@ -17,7 +17,7 @@ from cli.bootstrap import ROOT
 from cli.broker_client import Operator
 from cli.contract import DECLARING_SERVICES
 from cli.init_site import USERS
-from shared.contract.messages import MESSAGES, Command, Message, Rejected, Response, Status
+from shared.contract.messages import MESSAGES, Command, Message, Rejected, Response, SensorState, Status
 from shared.contract.service import Service
 from tests.contract.acl_broker import OBSERVER, acl_broker, add_observer
 from tests.contract.mqtt_client import WILL, connected
@@ -28,7 +28,12 @@ ALL_USERS = (*USERS, "broker")
 DECLARING: tuple[type[Service], ...] = (*DECLARING_SERVICES, Operator)
 DECLARATIONS = {service.name: service for service in DECLARING}
 COMMANDS = (*get_args(get_type_hints(Command)["name"]), "unknown")
-NAMES: dict[type[Message], tuple[str, ...]] = {Status: (*ALL_USERS, "unknown"), Command: COMMANDS, Response: COMMANDS}
+NAMES: dict[type[Message], tuple[str, ...]] = {
+    Status: (*ALL_USERS, "unknown"),
+    SensorState: ("detector", "forecaster", "unknown"),
+    Command: COMMANDS,
+    Response: COMMANDS,
+}
 EXTRA_RIGHTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "broker": (("health/broker",), ("health/broker",)),
     "operator": (("health/doctor/#",), ("health/doctor/#", "wvr/v1/+/stored", "$SYS/broker/#")),
@@ -71,7 +76,9 @@ def _declared_topics() -> Iterator[TopicCase]:
         for kind in MESSAGES:
             for name in NAMES.get(kind, ("",)):
                 yield TopicCase(
-                    f"wvr/v1/{site}/" + kind.topic.format(sensor="001", id="001-leak", name=name), kind, name
+                    f"wvr/v1/{site}/" + kind.topic.format(sensor="001", id="001-leak", name=name, service=name),
+                    kind,
+                    name,
                 )
 
 
@@ -92,7 +99,7 @@ def may_publish(user: str, case: TopicCase) -> bool:
         return True
     if case.kind is None or user not in DECLARATIONS:
         return False
-    if case.kind is Status:
+    if case.kind is Status or case.kind is SensorState:
         return case.name == user
     if case.kind is Response:
         return case.name in DECLARATIONS[user].commands

@@ -15,6 +15,7 @@ from shared.contract.codec import ContractError, decode, encode
 from shared.contract.messages import (
     MESSAGES,
     Anomaly,
+    Cadence,
     Command,
     Criteria,
     HistoryBatch,
@@ -24,6 +25,7 @@ from shared.contract.messages import (
     Progress,
     Rejected,
     Response,
+    SensorState,
     Status,
     Stored,
 )
@@ -73,6 +75,16 @@ EXAMPLES: list[Message] = [
         days=2,
         limits={"flow_rate.value.up_1": 4.5},
         profiles={"flow_rate.week": (1.0, 2.0)},
+    ),
+    SensorState(
+        site="site1",
+        sensor="001",
+        service="detector",
+        at=minute_at(0),
+        is_active=False,
+        since=None,
+        text=LocalizedText("아직 판정하지 않습니다", "not judged yet"),
+        flow_rate=Cadence(15, 60),
     ),
     ModelTrained(
         site="site1",

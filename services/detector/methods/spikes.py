@@ -21,6 +21,8 @@ from services.detector.methods.standardise import (
 from services.detector.threshold import threshold_for_rate
 from shared.domain.series import Floats
 
+MIN_INCREMENT_STD = 1e-6
+"""In the channel's unit; the increments of a slow meter are 0 in most minutes."""
 RESOLUTION_MARGIN = 1.4
 """Margin on the limit, so that the next larger step of a coarse meter is no spike."""
 
@@ -29,7 +31,7 @@ def fit(residuals: Floats, days: DayMask, up: float, down: float) -> Parameters:
     """Fit standard deviations by hour and the limit of each side, for false alarms per day; residuals: (n, 1440)."""
     peaks = prominences(residuals)
     increments = robust_std_by_hour(
-        np.diff(residuals.ravel(), prepend=np.nan).reshape(residuals.shape), days.reference, np.nan
+        np.diff(residuals.ravel(), prepend=np.nan).reshape(residuals.shape), days.reference, MIN_INCREMENT_STD
     )
     std = np.array([round_significant(float(value)) for value in increments])
     scores = peaks / np.repeat(std, 60)

@@ -11,7 +11,18 @@ import numpy as np
 
 from services.detector.methods.forecast_deviation import Quantiles, current_hour_quantiles
 from services.detector.service import Detector
-from shared.contract.messages import CHANNELS, Anomaly, Criteria, Forecast, Message, Prediction, Reading, Tick, Verdict
+from shared.contract.messages import (
+    CHANNELS,
+    Anomaly,
+    Criteria,
+    Forecast,
+    Message,
+    Prediction,
+    Reading,
+    SensorState,
+    Tick,
+    Verdict,
+)
 from shared.domain.series import Series
 from shared.settings import Settings
 from tests.unit.services.detector.synthetic_site import KST, SHAPES, make_site
@@ -48,6 +59,9 @@ class FakeEmptyHistory:
         return []
 
     def anomaly_spans(self, sensor: str, start: int, stop: int) -> list[tuple[int, int]]:  # noqa: ARG002
+        return []
+
+    def sensor_states(self, sensor: str) -> list[SensorState]:  # noqa: ARG002
         return []
 
 
@@ -277,5 +291,5 @@ def time_of(message: Message) -> datetime:
         return message.issued_at
     if isinstance(message, Criteria):
         return message.valid_from
-    assert isinstance(message, Verdict | Anomaly)
+    assert isinstance(message, Verdict | Anomaly | SensorState)
     return message.at

@@ -21,6 +21,7 @@ from shared.contract.messages import (
     Progress,
     Reading,
     Response,
+    SensorState,
     Tick,
 )
 from shared.contract.status_codes import NO_TEXT
@@ -250,7 +251,7 @@ def test_import_triggers_calibration() -> None:
     history = FakeHistory(list(readings()[: 20 * DAY]), [], with_verdicts=False)
     detector = make_detector(history)
     done = Progress(site="site1", at=MONDAY, job="import", step=5, of=5, eta=None, text=NO_TEXT)
-    assert [type(message) for message in detector.handle(done)] == [Criteria]
+    assert [type(message) for message in detector.handle(done)] == [Criteria, SensorState]
     assert list(detector.handle(done)) == []
 
 

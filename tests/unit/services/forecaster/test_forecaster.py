@@ -18,6 +18,7 @@ from shared.contract.messages import (
     Progress,
     Reading,
     Score,
+    SensorState,
 )
 from shared.contract.service import Unavailable
 from shared.contract.status_codes import problem
@@ -84,6 +85,9 @@ class FakeHistory:
         scores = [score for stored in self.stored for score in stored.scores if sensor == "001"]
         return [score for score in scores if start <= score.at.timestamp() < stop]
 
+    def sensor_states(self, sensor: str) -> list[SensorState]:  # noqa: ARG002
+        return []
+
 
 @dataclass
 class FakeModel:
@@ -128,8 +132,12 @@ def make_forecaster(history: FakeHistory | None = None, loader: FakeModelLoader 
 
 def handle_all(service: Forecaster, messages: Sequence[Message]) -> list[Prediction]:
     outputs = [output for message in messages for output in service.handle(message)]
-    assert all(isinstance(output, Prediction) for output in outputs)
+    assert all(isinstance(output, Prediction | SensorState) for output in outputs)
     return [output for output in outputs if isinstance(output, Prediction)]
+
+
+def start(service: Forecaster) -> list[Prediction]:
+    return [output for output in service.start() if isinstance(output, Prediction)]
 
 
 def in_event_time(readings: Iterable[Reading], last: int) -> list[Message]:
@@ -166,7 +174,7 @@ def test_first_reading_gets_an_empty_forecast_of_its_hour() -> None:
 
 def test_restart_ends_with_the_newest_forecast_for_the_retained_message() -> None:
     history = FakeHistory(series(minutes(0, 150)), NOW + 2 * HOUR, [NOW + HOUR], prediction(120))
-    at_start = [forecast for forecast in make_forecaster(history).start() if isinstance(forecast, Prediction)]
+    at_start = start(make_forecaster(history))
     assert [forecast.issued_at for forecast in at_start] == [minute_at(60), minute_at(120)]
     assert at_start[-1] == prediction(120)
 
@@ -277,7 +285,7 @@ def test_hours_missed_while_stopped_are_forecast_at_the_start() -> None:
     without_stop = handle_all(make_forecaster(), stored)
     stored_before = [forecast for forecast in without_stop if forecast.issued_at <= minute_at(2400)]
     history = FakeHistory(series(stored), int(minute_at(2400).timestamp()), stored=stored_before)
-    issued_at_start = list(make_forecaster(history).start())
+    issued_at_start = start(make_forecaster(history))
     assert issued_at_start == [forecast for forecast in without_stop if forecast.issued_at > minute_at(2400)]
 
 
@@ -287,9 +295,8 @@ def test_long_stop_gives_the_same_forecasts_as_no_stop() -> None:
     stored = [*minutes(0, 9 * day), *minutes(11 * day, 20 * day), *minutes(30 * day, 32 * day)]
     without_stop = handle_all(make_forecaster(), stored)
     stored_before = [forecast for forecast in without_stop if forecast.issued_at <= minute_at(day)]
-    issued_at_start = list(
-        make_forecaster(FakeHistory(series(stored), int(minute_at(day).timestamp()), stored=stored_before)).start()
-    )
+    history = FakeHistory(series(stored), int(minute_at(day).timestamp()), stored=stored_before)
+    issued_at_start = start(make_forecaster(history))
     assert issued_at_start == without_stop[len(stored_before) :]
     ends = [
         forecast.issued_at
@@ -304,13 +311,13 @@ def test_start_without_stored_forecasts_issues_every_hour_again() -> None:
     readings = minutes(0, 3000)
     without_stop = handle_all(make_forecaster(), readings)
     restarted = make_forecaster(FakeHistory(series(readings[:2000]), live=NOW))
-    issued_again = [forecast for forecast in restarted.start() if isinstance(forecast, Prediction)]
+    issued_again = start(restarted)
     assert [*issued_again, *handle_all(restarted, readings[2000:])] == without_stop
 
 
 def test_first_start_on_imported_history_forecasts_the_present_hour() -> None:
     history = FakeHistory(series(minutes(0, 3000)))
-    (now,) = make_forecaster(history).start()
+    (now,) = start(make_forecaster(history))
     assert isinstance(now, Prediction)
     assert now.issued_at == minute_at(2940)
     assert now.flow_rate.p50
@@ -322,7 +329,7 @@ def test_restart_continues_as_without_a_stop() -> None:
     stored_before = [forecast for forecast in without_stop if forecast.issued_at <= minute_at(4320)]
     history = FakeHistory(series(readings[:4321]), int(minute_at(4320).timestamp()), stored=stored_before)
     restarted = make_forecaster(history)
-    assert list(restarted.start()) == []
+    assert start(restarted) == []
     assert handle_all(restarted, readings[4300:]) == [
         forecast for forecast in without_stop if forecast.issued_at > minute_at(4320)
     ]
@@ -336,7 +343,7 @@ def test_first_start_forecasts_the_current_hour_when_its_history_is_stored() -> 
     """Live readings arrive while the past ones are being stored: until then, the hour has an empty forecast."""
     history = FakeHistory()
     service = make_forecaster(history)
-    assert list(service.start()) == []
+    assert start(service) == []
     (empty,) = handle_all(service, in_event_time(minutes(9000, 9020), 9020)[9000:])
     assert empty.flow_rate.p50 == ()
     assert handle_all(service, [import_progress(1), import_progress(2)]) == []
@@ -347,7 +354,7 @@ def test_first_start_forecasts_the_current_hour_when_its_history_is_stored() -> 
         [flow(9000 + 60 * hour + 29.5) for hour in range(24)], abs=0.2
     )
     restarted = make_forecaster(FakeHistory(history.series, NOW + 150 * HOUR, newest=current, stored=[current]))
-    assert list(restarted.start()) == [current]
+    assert start(restarted) == [current]
     following = in_event_time(minutes(9020, 9100), 9100)[9020:]
     assert handle_all(service, following) == handle_all(restarted, following) != []
 
@@ -399,7 +406,7 @@ def test_start_replaces_an_empty_forecast_of_the_current_hour() -> None:
     """The history of a first start was stored while the forecaster was stopped."""
     (empty,) = handle_all(make_forecaster(), [reading(9000, 10.0)])
     history = FakeHistory(series(minutes(0, 9020)), NOW + 150 * HOUR, newest=empty, stored=[empty])
-    (current,) = make_forecaster(history).start()
+    (current,) = start(make_forecaster(history))
     assert isinstance(current, Prediction)
     assert current.issued_at == empty.issued_at
     assert current.flow_rate.p50
@@ -408,7 +415,7 @@ def test_start_replaces_an_empty_forecast_of_the_current_hour() -> None:
 def test_start_without_history_keeps_the_empty_forecast() -> None:
     (empty,) = handle_all(make_forecaster(), [reading(0, 10.0)])
     history = FakeHistory(series(minutes(-90, 20)), NOW, newest=empty, stored=[empty])
-    assert list(make_forecaster(history).start()) == [empty]
+    assert start(make_forecaster(history)) == [empty]
 
 
 def test_imported_history_is_used_after_the_import() -> None:
@@ -425,7 +432,7 @@ def test_imported_history_is_used_after_the_import() -> None:
 
 def test_promoted_model_is_used_at_once_and_named() -> None:
     service = make_forecaster(FakeHistory(series(minutes(-3 * WEEK_MINUTES, 0)), NOW))
-    list(service.start())
+    start(service)
     service.model_loader = FakeModelLoader({"output/Learning_lstm/flow_rate/001": FakeModel()})
     (before,) = handle_all(service, [*minutes(0, 60), tick(59)])
     (after,) = handle_all(service, [trained(), *minutes(60, 120), tick(119)])
@@ -436,7 +443,7 @@ def test_promoted_model_is_used_at_once_and_named() -> None:
 
 def test_refused_model_is_ignored() -> None:
     service = make_forecaster(FakeHistory(series(minutes(-3 * WEEK_MINUTES, 0)), NOW))
-    list(service.start())
+    start(service)
     service.model_loader = FakeModelLoader({"output/Learning_lstm/flow_rate/001": FakeModel()})
     (after,) = handle_all(service, [trained(promoted=False), *minutes(0, 60), tick(59)])
     assert after.flow_rate.model == "profile"
@@ -445,7 +452,7 @@ def test_refused_model_is_ignored() -> None:
 def test_invalid_model_leaves_the_old_one_active() -> None:
     loader = FakeModelLoader({"output/Learning_lstm/flow_rate/001": FakeModel("old")})
     service = make_forecaster(FakeHistory(series(minutes(-3 * WEEK_MINUTES, 0)), NOW), loader)
-    list(service.start())
+    start(service)
     loader.models.clear()
     (after,) = handle_all(service, [trained(), *minutes(0, 60), tick(59)])
     assert after.flow_rate.model == "old"
@@ -454,7 +461,7 @@ def test_invalid_model_leaves_the_old_one_active() -> None:
 def test_profile_is_activated_unless_a_newer_model_is_active() -> None:
     loader = FakeModelLoader({"output/Learning_lstm/flow_rate/001": FakeModel("old")})
     service = make_forecaster(FakeHistory(series(minutes(-3 * WEEK_MINUTES, 0)), NOW), loader)
-    list(service.start())
+    start(service)
     (stale,) = handle_all(service, [replace(trained(), id="profile", checksum=""), *minutes(0, 60), tick(59)])
     loader.models.clear()
     (after,) = handle_all(service, [replace(trained(), id="profile", checksum=""), *minutes(60, 120), tick(119)])
@@ -463,14 +470,14 @@ def test_profile_is_activated_unless_a_newer_model_is_active() -> None:
 
 def test_newest_model_is_active_from_the_start() -> None:
     loader = FakeModelLoader({"output/Learning_lstm/pressure/001": FakeModel("newest")})
-    (first,) = make_forecaster(FakeHistory(series(minutes(-3 * WEEK_MINUTES, 0)), NOW - 3600 - 3600), loader).start()
+    (first,) = start(make_forecaster(FakeHistory(series(minutes(-3 * WEEK_MINUTES, 0)), NOW - 3600 - 3600), loader))
     assert isinstance(first, Prediction)
     assert (first.flow_rate.model, first.pressure.model) == ("profile", "newest")
 
 
 def test_profile_forecasts_with_too_little_data_for_the_model() -> None:
     loader = FakeModelLoader({"output/Learning_lstm/flow_rate/001": FakeModel()})
-    (first,) = make_forecaster(FakeHistory(series(minutes(-WEEK_MINUTES, 0)), NOW - 7200), loader).start()
+    (first,) = start(make_forecaster(FakeHistory(series(minutes(-WEEK_MINUTES, 0)), NOW - 7200), loader))
     assert isinstance(first, Prediction)
     assert first.flow_rate.model == "profile"
 
@@ -521,7 +528,7 @@ def test_missing_stored_hours_are_backfilled_unchanged() -> None:
         series(readings), NOW + 71 * HOUR, [NOW + hour * HOUR for hour in lost_hours], stored=stored_before
     )
     service = make_forecaster(history)
-    backfilled = [message for message in service.start() if isinstance(message, Prediction)]
+    backfilled = start(service)
     assert backfilled == [without_loss[minute_at(60 * hour)] for hour in lost_hours]
     assert service.oldest_missing_output() == f"001 {minute_at(50 * 60).isoformat()}"
 

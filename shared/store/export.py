@@ -31,11 +31,12 @@ QUERIES = {
     "night_flow": "SELECT site, sensor, at, flow_rate, pressure, minutes FROM NIGHT_FLOW_VAL_TB ORDER BY 1, 2, 3",
     "criteria": """SELECT site, sensor, valid_from, learned_from, learned_to, days, limits, profiles FROM CRITERIA_TB
         ORDER BY 1, 2, 3""",
+    "sensor_states": "SELECT * FROM SENSOR_STATE_TB ORDER BY 1, 2, 3",
     "models": """SELECT site, sensor, channel, id, at, path, checksum, trained_from, trained_to, metrics, promoted,
         reason FROM MODEL_TB ORDER BY 1, 2, 3, at""",
 }
 TIME_COLUMNS = {"at", "opened_at", "onset_at", "cleared_at", "issued_at", "valid_from", "learned_from", "learned_to"}
-TIME_COLUMNS |= {"trained_from", "trained_to"}
+TIME_COLUMNS |= {"trained_from", "trained_to", "since"}
 
 
 def export(database: Path, table: str, out: Path) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.bootstrap import ROOT
-from shared.settings import Range, Sensor, SettingsError, Store, load_settings
+from shared.settings import Meter, Sensor, SettingsError, Store, load_settings
 
 
 def load_error(path: Path, text: str) -> str:
@@ -60,7 +60,7 @@ def test_environment_sets_lists_and_single_keys_of_tables(tmp_path: Path, monkey
     monkeypatch.setenv("WVR_TRAINING__AUTOMATIC", "false")
     monkeypatch.setenv("WVR_SITE__NAME", "")
     settings = load_settings(tmp_path / "site.toml")
-    assert settings.sensors == {"001": Sensor(flow_rate=Range(max=90.5), pressure=Range(min=0.5, max=16.0))}
+    assert settings.sensors == {"001": Sensor(flow_rate=Meter(max=90.5), pressure=Meter(min=0.5, max=16.0))}
     assert settings.store == Store(retention_days=400, horizons=(1, 24))
     assert settings.ingest.files == "[12]*.csv"
     assert (settings.training.automatic, settings.site.name) == (False, "file")

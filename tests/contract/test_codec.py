@@ -17,6 +17,7 @@ from shared.contract.messages import (
     Anomaly,
     Command,
     Criteria,
+    HistoryAnswer,
     HistoryBatch,
     LocalizedText,
     Message,
@@ -45,6 +46,7 @@ EXAMPLES: list[Message] = [
         of=2,
         minutes=((minute_at(0), 1.5, None), (minute_at(1), None, 4.0)),
     ),
+    HistoryAnswer(site="site1", transfer="t1", part=1, stored=False, reason=technical("no room")),
     Anomaly(
         site="site1",
         sensor="001",

@@ -69,7 +69,7 @@ class IdleTimeout:
 @contextmanager
 def _connected(settings: Settings) -> Iterator[tuple[MqttBus, IdleTimeout]]:
     """Yield a connected bus without old messages. Raises CommandError if the broker is away for a minute."""
-    bus, idle = MqttBus("operator", settings), IdleTimeout()
+    bus, idle = MqttBus("operator", settings, temporary=True), IdleTimeout()
     try:
         bus.open(Operator(), lambda: idle.check(BROKER_TIMEOUT_SECONDS, "the broker does not answer"))
         for _ in _drain(bus):

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from cli import certificates
 from cli.bootstrap import ROOT, CommandError
 from shared.runtime.applied_settings import applied_file, describe
+from shared.runtime.broker_connection import CLIENT_ID_FILE
 from shared.settings import SettingsError, load_settings
 from shared.version import VERSION
 
@@ -45,12 +46,14 @@ MOSQUITTO = Owner(1883, 1883)
 
 
 def set_up(data: Path) -> None:
-    """Create missing folders and passwords in the data folder; existing passwords stay."""
+    """Create missing folders, passwords and client ids in the data folder; existing ones stay."""
     for folder in FOLDERS:
         (data / folder).mkdir(parents=True, exist_ok=True)
     (data / "secrets").chmod(0o700)
     for user in USERS:
         _password(data / "secrets" / user)
+    for service in SERVICES:
+        _secret(data / "secrets" / service, CLIENT_ID_FILE)
     write_private(data / "secrets/viewer/mosquitto_sub", _client_options("viewer", data / "secrets/viewer"))
     for file in certificates.folder(data).glob("*"):
         file.parent.chmod(0o700)
@@ -124,10 +127,14 @@ def write_private(path: Path, text: str) -> None:
 
 
 def _password(home: Path) -> str:
-    """Return the password in a user's folder, after creating one if there is none."""
+    return _secret(home, "password")
+
+
+def _secret(home: Path, name: str) -> str:
+    """Return the random text of a file in a user's folder, after creating it if there is none."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     home.chmod(0o700)
-    file = home / "password"
+    file = home / name
     if not file.exists():
         write_private(file, secrets.token_urlsafe(32))
     return file.read_text(encoding="ascii").strip()

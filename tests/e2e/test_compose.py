@@ -123,9 +123,11 @@ def test_only_the_broker_listens_and_only_on_loopback(compose_site: RunningSite)
     assert not any(ports.values())
 
 
-def test_service_sees_only_its_own_password(compose_site: RunningSite) -> None:
-    script = "from os import listdir, path; print(listdir('/run/wvr'), path.exists('/data/secrets/viewer/password'))"
-    assert compose_site.compose("exec", "-T", "reporter", "python", "-c", script).strip() == "['password'] False"
+def test_service_sees_only_its_own_secrets(compose_site: RunningSite) -> None:
+    script = "from os import listdir, path; print(*listdir('/run/wvr'), path.exists('/data/secrets/viewer/password'))"
+    *files, sees_the_viewer = compose_site.compose("exec", "-T", "reporter", "python", "-c", script).split()
+    assert set(files) == {"client_id", "password"}
+    assert sees_the_viewer == "False"
 
 
 def test_only_the_trainer_has_tensorflow(compose_site: RunningSite) -> None:

@@ -30,7 +30,7 @@ class Listeners(NamedTuple):
         """Check that no program uses these ports. Raises CommandError."""
         require_free_port("127.0.0.1" if self.tls else self.bind, self.port)
         if self.tls:
-            require_free_port(self.bind, self.tls)
+            require_free_port(self.bind, self.tls, "WVR_BROKER__TLS_PORT")
 
 
 def parser() -> argparse.ArgumentParser:

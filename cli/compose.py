@@ -14,10 +14,12 @@ from typing import Any
 from cli.bootstrap import ROOT, CommandError
 from cli.compose_project import PROJECT_LABEL, SERVICE_LABEL, VARIABLE, data_folder_of, keep_name, project_name
 from cli.local_site import data_folder
+from cli.mosquitto import require_supported
 from cli.service_state import ServiceState, with_heartbeat
 from shared.runtime.applied_settings import changed_parts, read_applied
 
 CORE_IMAGE = "wvr-core"
+BROKER_IMAGE = "eclipse-mosquitto:2"
 ENGINE_TIMEOUT_SECONDS = 20
 HEALTHY_TIMEOUT_SECONDS = 300
 TLS_COMPOSE_FILES = ("docker-compose.yml", "docker-compose.tls.yml")
@@ -95,6 +97,9 @@ def up(data: Path, tls: bool) -> None:
         os.environ.setdefault("COMPOSE_FILE", os.pathsep.join(str(ROOT / name) for name in TLS_COMPOSE_FILES))
     if compose("build").returncode:
         raise CommandError("the images could not be built; see Docker's output above")
+    # Never pulled here: what `up` pulls is new enough.
+    version = _ask("docker", "run", "--rm", "--pull", "never", "--entrypoint", "mosquitto", BROKER_IMAGE, "-h")
+    require_supported(version.stdout)
     started = compose("up", "--detach", "--wait", "--wait-timeout", str(HEALTHY_TIMEOUT_SECONDS))
     if started.returncode:
         raise CommandError(_unhealthy_text())

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cli import certificates
-from cli.bootstrap import ROOT, CommandError
+from cli.bootstrap import CommandError
+from cli.mosquitto import ACCESS_LIST, posix_zone, require_valid_access_list
 from shared.runtime.applied_settings import applied_file, describe
 from shared.runtime.broker_connection import CLIENT_ID_FILE
 from shared.settings import SettingsError, load_settings
@@ -65,7 +66,7 @@ def set_up_broker(data: Path, folder: Path) -> None:
     homes = {user: data / "secrets" / user for user in USERS} | {"broker": folder}
     lines = (f"{user}:{mosquitto_hash(_password(home))}\n" for user, home in homes.items())
     write_private(folder / "passwd", "".join(lines))
-    write_private(folder / "acl", (ROOT / "broker/acl").read_text(encoding="ascii"))
+    write_private(folder / "acl", ACCESS_LIST.read_text(encoding="ascii"))
     write_private(folder / "mosquitto_rr", _client_options("broker", folder))
 
 
@@ -95,7 +96,7 @@ def record_applied(data: Path) -> None:
 
 def describe_present() -> str:
     """Return the description of the present site.toml, access list and version."""
-    return describe(Path(os.environ.get("WVR_SITE_FILE", "site.toml")), ROOT / "broker/acl", VERSION)
+    return describe(Path(os.environ.get("WVR_SITE_FILE", "site.toml")), ACCESS_LIST, VERSION)
 
 
 def mosquitto_hash(password: str, salt: bytes | None = None) -> str:
@@ -148,14 +149,17 @@ def _client_options(user: str, home: Path) -> str:
 def main() -> int:
     """Set up the data folder for Compose; WVR_OWNER=uid:gid is the services' user."""
     try:
-        data = load_settings().data
+        settings = load_settings()
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 1
-    set_up(data)
+    data = settings.data
     folder = data / "secrets/broker"
-    set_up_broker(data, folder)
     try:
+        require_valid_access_list(ACCESS_LIST)
+        set_up(data)
+        set_up_broker(data, folder)
+        write_private(folder / "zone", posix_zone(settings.site.timezone))
         if certificates.are_present(data) != ("WVR_TLS" in os.environ):
             raise CommandError(
                 f"{certificates.folder(data)} and docker-compose.tls.yml must be used together; start WVR with ./wvr up"

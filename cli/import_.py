@@ -14,6 +14,7 @@ from services.ingest.tables.headers import TableError
 from services.ingest.tables.opening import open_readings
 from shared.contract.messages import HISTORY_PART_MINUTES, HistoryBatch
 from shared.contract.service import Unavailable
+from shared.contract.texts import localized
 from shared.runtime.history_sender import HistorySender
 from shared.runtime.sensor_registry import SensorRegistry
 from shared.settings import Settings, SettingsError, load_settings
@@ -52,7 +53,10 @@ def main(arguments: list[str]) -> int:
             outcome = _store(sender, settings)
             _check_stored(plan, history, options.replace)
             print(f"{_counts(plan, options.replace)}; {outcome} in {time.perf_counter() - began:.2f} s")
-    except (SettingsError, TableError, OSError, Unavailable) as error:
+    except Unavailable as error:
+        print(f"wvr import: {error.problem.text.ko}\n{error.problem.text.en}", file=sys.stderr)
+        return 1
+    except (SettingsError, TableError, OSError) as error:
         print(f"wvr import: {error}", file=sys.stderr)
         return 1
     return 1 if plan.rejected else 0
@@ -105,7 +109,12 @@ def _is_agreed(yes: bool, plan: Plan, replace: bool) -> bool:
 def _check_stored(plan: Plan, history: Stored, replace: bool) -> None:
     """Raise CommandError if a reading is not in the database."""
     if lost := count_unstored(plan.new, history) + (count_unstored(plan.different, history) if replace else 0):
-        raise CommandError(f"{lost} readings are not stored; see ./wvr status, then import the file again")
+        text = localized(
+            "계측값 {lost}건이 저장되지 않았습니다. ./wvr status를 확인하고 같은 파일을 다시 가져오십시오.",
+            "{lost} readings are not stored; see ./wvr status, then import the file again",
+            lost=lost,
+        )
+        raise CommandError(f"{text.ko}\n{text.en}")
 
 
 def _store(sender: HistorySender, settings: Settings) -> str:

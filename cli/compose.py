@@ -200,6 +200,8 @@ def _heartbeat(health: dict[str, Any]) -> dict[str, Any]:
 def _ask(*command: str) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(command, check=False, capture_output=True, text=True, timeout=ENGINE_TIMEOUT_SECONDS)
+    except FileNotFoundError as error:
+        return subprocess.CompletedProcess(command, 127, "", str(error))
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, 1, "", f"no answer within {ENGINE_TIMEOUT_SECONDS} s")
 

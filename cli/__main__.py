@@ -55,7 +55,7 @@ def load_env_file() -> None:
     """Load the file .env as Compose does, set the default paths, and make paths absolute."""
     file = ROOT / ".env"
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    for key, _, value in (line.partition("=") for line in lines if line.startswith("WVR_")):
+    for key, _, value in (line.partition("=") for line in lines if line.startswith(("WVR_", "COMPOSE_PROJECT_NAME"))):
         text = value.strip().strip("\"'")
         os.environ.setdefault(key.strip(), str(ROOT / text) if key.strip() in PATHS else text)
     for key, name in PATHS.items():

@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from cli.bootstrap import ROOT, CommandError
+from cli.compose_project import PROJECT_LABEL, SERVICE_LABEL, VARIABLE, data_folder_of, keep_name, project_name
+from cli.local_site import data_folder
+from cli.mosquitto import require_supported
 from cli.service_state import ServiceState, with_heartbeat
 from shared.runtime.applied_settings import changed_parts, read_applied
 
 CORE_IMAGE = "wvr-core"
+BROKER_IMAGE = "eclipse-mosquitto:2"
 ENGINE_TIMEOUT_SECONDS = 20
 HEALTHY_TIMEOUT_SECONDS = 300
-PROJECT_LABEL = "com.docker.compose.project"
-SERVICE_LABEL = "com.docker.compose.service"
 TLS_COMPOSE_FILES = ("docker-compose.yml", "docker-compose.tls.yml")
 
 
@@ -45,9 +47,14 @@ def engine() -> Engine:
     return Engine(True, f"Docker {version.stdout.strip()}, Compose {compose.stdout.strip()}")
 
 
+def project() -> str:
+    """Return the name of this site's Compose project."""
+    return project_name(data_folder(), _ask)
+
+
 def compose(*arguments: str, quiet: bool = False) -> subprocess.CompletedProcess[str]:
     """Run `docker compose` for WVR; `quiet` captures its output."""
-    environment = dict(os.environ)
+    environment = os.environ | {VARIABLE: project()}
     if os.geteuid():
         environment.setdefault("WVR_UID", str(os.geteuid()))
         environment.setdefault("WVR_GID", str(os.getegid()))
@@ -85,10 +92,14 @@ def up(data: Path, tls: bool) -> None:
     Services that ran with another site.toml or access list are restarted.
     """
     before = read_applied(data)
+    keep_name(project())
     if tls:
         os.environ.setdefault("COMPOSE_FILE", os.pathsep.join(str(ROOT / name) for name in TLS_COMPOSE_FILES))
     if compose("build").returncode:
         raise CommandError("the images could not be built; see Docker's output above")
+    # Never pulled here: what `up` pulls is new enough.
+    version = _ask("docker", "run", "--rm", "--pull", "never", "--entrypoint", "mosquitto", BROKER_IMAGE, "-h")
+    require_supported(version.stdout)
     started = compose("up", "--detach", "--wait", "--wait-timeout", str(HEALTHY_TIMEOUT_SECONDS))
     if started.returncode:
         raise CommandError(_unhealthy_text())
@@ -136,14 +147,13 @@ def require_own_site(data: Path) -> None:
     identifiers = compose("ps", "--quiet", quiet=True).stdout.split()
     containers = json.loads(_ask("docker", "inspect", *identifiers).stdout or "[]") if identifiers else []
     for container in containers:
-        for mount in container["Mounts"]:
-            if mount["Destination"] == "/data" and Path(mount["Source"]).resolve() != data.resolve():
-                project = container["Config"]["Labels"][PROJECT_LABEL]
-                raise CommandError(
-                    f"another site runs as Compose project {project}, in {mount['Source']}; this one is in {data}. "
-                    "Give this one a name and a port of its own, in .env or in the environment: "
-                    "COMPOSE_PROJECT_NAME=wvr2 and WVR_BROKER__PORT=1884"
-                )
+        if (folder := data_folder_of(container)) and folder != data.resolve():
+            name = container["Config"]["Labels"][PROJECT_LABEL]
+            raise CommandError(
+                f"another site runs as Compose project {name}, in {folder}; this one is in {data}. "
+                "Give this one a name and a port of its own, in .env or in the environment: "
+                f"{VARIABLE}={name}2 and WVR_BROKER__PORT=1884"
+            )
 
 
 def is_running() -> bool:
@@ -190,6 +200,8 @@ def _heartbeat(health: dict[str, Any]) -> dict[str, Any]:
 def _ask(*command: str) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(command, check=False, capture_output=True, text=True, timeout=ENGINE_TIMEOUT_SECONDS)
+    except FileNotFoundError as error:
+        return subprocess.CompletedProcess(command, 127, "", str(error))
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, 1, "", f"no answer within {ENGINE_TIMEOUT_SECONDS} s")
 

@@ -5,24 +5,22 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from cli.bootstrap import CommandError
-from cli.broker_client import publish_and_wait
+from cli.broker_client import send_history
 from cli.import_plan import Plan, count, count_unstored, describe_form, describe_readings, describe_rejected, make_plan
 from services.ingest.tables.headers import TableError
 from services.ingest.tables.opening import open_readings
-from shared.contract.messages import HistoryBatch, Message, Progress
+from shared.contract.messages import HISTORY_PART_MINUTES, HistoryBatch
 from shared.contract.service import Unavailable
+from shared.contract.texts import localized
+from shared.runtime.history_sender import HistorySender
 from shared.runtime.sensor_registry import SensorRegistry
 from shared.settings import Settings, SettingsError, load_settings
 from shared.store.history import History as Stored
 from shared.store.recorder import Recorder
 from shared.store.writer_lock import WriterLockHeld
-
-BATCH_MINUTES = 5000
-"""Readings in one message."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,38 +45,46 @@ def main(arguments: list[str]) -> int:
         plan = make_plan(file, SensorRegistry(settings.sensors, history.sensors), history)
         print("\n".join([*describe_form(file), *describe_readings(plan)]))
         print("".join(f"{line}\n" for line in describe_rejected(plan)), file=sys.stderr, end="")
-        parts = list(in_batches(plan, settings.site.name, options.replace))
-        if options.dry_run or not parts or not _is_agreed(options.yes, plan, options.replace):
+        sender = make_sender(plan, settings.site.name, options.replace)
+        if options.dry_run or not sender.parts or not _is_agreed(options.yes, plan, options.replace):
             print(f"{_counts(plan, options.replace, 'would be ')} (nothing is written)")
         else:
             began = time.perf_counter()
-            outcome = _store(parts, settings)
+            outcome = _store(sender, settings)
             _check_stored(plan, history, options.replace)
             print(f"{_counts(plan, options.replace)}; {outcome} in {time.perf_counter() - began:.2f} s")
-    except (SettingsError, TableError, OSError, Unavailable) as error:
+    except Unavailable as error:
+        print(f"wvr import: {error.problem.text.ko}\n{error.problem.text.en}", file=sys.stderr)
+        return 1
+    except (SettingsError, TableError, OSError) as error:
         print(f"wvr import: {error}", file=sys.stderr)
         return 1
     return 1 if plan.rejected else 0
 
 
-def in_batches(plan: Plan, site: str, replace: bool) -> Iterator[HistoryBatch]:
-    """Yield the new readings of each sensor as HistoryBatch messages, and the different ones if they replace."""
+def make_sender(plan: Plan, site: str, replace: bool) -> HistorySender:
+    """Return the sender of the new readings of each sensor, and of the different ones if they replace."""
     slices = [
-        (sensor, rows[at : at + BATCH_MINUTES], is_replacing)
+        (sensor, rows, first, is_replacing)
         for minutes, is_replacing in ((plan.new, False), (plan.different if replace else {}, True))
         for sensor, rows in minutes.items()
-        for at in range(0, len(rows), BATCH_MINUTES)
+        for first in range(0, len(rows), HISTORY_PART_MINUTES)
     ]
-    for number, (sensor, rows, is_replacing) in enumerate(slices, 1):
-        yield HistoryBatch(
+
+    def make_part(number: int, transfer: str) -> HistoryBatch:
+        sensor, rows, first, is_replacing = slices[number - 1]
+        return HistoryBatch(
             site=site,
             sensor=sensor,
             source="import",
             part=number,
             of=len(slices),
-            minutes=tuple(rows),
+            minutes=tuple(rows[first : first + HISTORY_PART_MINUTES]),
             replace=is_replacing,
+            transfer=transfer,
         )
+
+    return HistorySender(len(slices), make_part)
 
 
 def _counts(plan: Plan, replace: bool, verb: str = "") -> str:
@@ -103,19 +109,24 @@ def _is_agreed(yes: bool, plan: Plan, replace: bool) -> bool:
 def _check_stored(plan: Plan, history: Stored, replace: bool) -> None:
     """Raise CommandError if a reading is not in the database."""
     if lost := count_unstored(plan.new, history) + (count_unstored(plan.different, history) if replace else 0):
-        raise CommandError(f"{lost} readings are not stored; see ./wvr status, then import the file again")
+        text = localized(
+            "계측값 {lost}건이 저장되지 않았습니다. ./wvr status를 확인하고 같은 파일을 다시 가져오십시오.",
+            "{lost} readings are not stored; see ./wvr status, then import the file again",
+            lost=lost,
+        )
+        raise CommandError(f"{text.ko}\n{text.en}")
 
 
-def _store(parts: list[HistoryBatch], settings: Settings) -> str:
+def _store(sender: HistorySender, settings: Settings) -> str:
+    """Store all parts, and return by whom. Raises CommandError, Unavailable if a part is not stored."""
     try:
         recorder = Recorder(settings.database, settings.zone, settings.store.horizons)
     except WriterLockHeld:
-        publish_and_wait(settings, parts, lambda message: _stored(message, parts))
+        send_history(settings, sender)
         return "by the running site"
-    recorder.write(parts)
-    recorder.close()
+    try:
+        for part in sender.all_parts():
+            recorder.write([part])
+    finally:
+        recorder.close()
     return "directly"
-
-
-def _stored(message: Message, parts: list[HistoryBatch]) -> bool:
-    return isinstance(message, Progress) and message.job == "import" and message.step == message.of == len(parts)

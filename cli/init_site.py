@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cli import certificates
-from cli.bootstrap import ROOT, CommandError
+from cli.bootstrap import CommandError
+from cli.mosquitto import ACCESS_LIST, posix_zone, require_valid_access_list
 from shared.runtime.applied_settings import applied_file, describe
+from shared.runtime.broker_connection import CLIENT_ID_FILE
 from shared.settings import SettingsError, load_settings
 from shared.version import VERSION
 
@@ -45,12 +47,14 @@ MOSQUITTO = Owner(1883, 1883)
 
 
 def set_up(data: Path) -> None:
-    """Create missing folders and passwords in the data folder; existing passwords stay."""
+    """Create missing folders, passwords and client ids in the data folder; existing ones stay."""
     for folder in FOLDERS:
         (data / folder).mkdir(parents=True, exist_ok=True)
     (data / "secrets").chmod(0o700)
     for user in USERS:
         _password(data / "secrets" / user)
+    for service in SERVICES:
+        _secret(data / "secrets" / service, CLIENT_ID_FILE)
     write_private(data / "secrets/viewer/mosquitto_sub", _client_options("viewer", data / "secrets/viewer"))
     for file in certificates.folder(data).glob("*"):
         file.parent.chmod(0o700)
@@ -62,7 +66,7 @@ def set_up_broker(data: Path, folder: Path) -> None:
     homes = {user: data / "secrets" / user for user in USERS} | {"broker": folder}
     lines = (f"{user}:{mosquitto_hash(_password(home))}\n" for user, home in homes.items())
     write_private(folder / "passwd", "".join(lines))
-    write_private(folder / "acl", (ROOT / "broker/acl").read_text(encoding="ascii"))
+    write_private(folder / "acl", ACCESS_LIST.read_text(encoding="ascii"))
     write_private(folder / "mosquitto_rr", _client_options("broker", folder))
 
 
@@ -92,7 +96,7 @@ def record_applied(data: Path) -> None:
 
 def describe_present() -> str:
     """Return the description of the present site.toml, access list and version."""
-    return describe(Path(os.environ.get("WVR_SITE_FILE", "site.toml")), ROOT / "broker/acl", VERSION)
+    return describe(Path(os.environ.get("WVR_SITE_FILE", "site.toml")), ACCESS_LIST, VERSION)
 
 
 def mosquitto_hash(password: str, salt: bytes | None = None) -> str:
@@ -124,10 +128,14 @@ def write_private(path: Path, text: str) -> None:
 
 
 def _password(home: Path) -> str:
-    """Return the password in a user's folder, after creating one if there is none."""
+    return _secret(home, "password")
+
+
+def _secret(home: Path, name: str) -> str:
+    """Return the random text of a file in a user's folder, after creating it if there is none."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     home.chmod(0o700)
-    file = home / "password"
+    file = home / name
     if not file.exists():
         write_private(file, secrets.token_urlsafe(32))
     return file.read_text(encoding="ascii").strip()
@@ -141,14 +149,17 @@ def _client_options(user: str, home: Path) -> str:
 def main() -> int:
     """Set up the data folder for Compose; WVR_OWNER=uid:gid is the services' user."""
     try:
-        data = load_settings().data
+        settings = load_settings()
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 1
-    set_up(data)
+    data = settings.data
     folder = data / "secrets/broker"
-    set_up_broker(data, folder)
     try:
+        require_valid_access_list(ACCESS_LIST)
+        set_up(data)
+        set_up_broker(data, folder)
+        write_private(folder / "zone", posix_zone(settings.site.timezone))
         if certificates.are_present(data) != ("WVR_TLS" in os.environ):
             raise CommandError(
                 f"{certificates.folder(data)} and docker-compose.tls.yml must be used together; start WVR with ./wvr up"

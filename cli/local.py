@@ -22,6 +22,7 @@ from cli.local_config import (
     supervisord_conf,
 )
 from cli.local_site import supervisor_pid
+from cli.mosquitto import posix_zone, require_supported
 from cli.service_state import ServiceState, with_heartbeat
 from shared.runtime.applied_settings import changed_parts, read_applied
 from shared.runtime.health import STALE_SECONDS, heartbeat_age, read_heartbeat
@@ -36,6 +37,7 @@ def up(settings: Settings, bind: str) -> None:
     """Start WVR and wait until all services are healthy. Raises CommandError."""
     data = settings.data
     mosquitto = ensure_program("mosquitto", "mosquitto")
+    require_supported(subprocess.run([mosquitto, "-h"], check=False, capture_output=True, text=True).stdout)
     if len(os.fsencode(data / "run/supervisor.sock")) > MAX_SOCKET_PATH_BYTES:
         raise CommandError(f"the path of {data} is too long for supervisord's socket; set WVR_DATA")
     # At the first start the history must not arrive before db_writer subscribes; later the broker queues messages.
@@ -47,7 +49,8 @@ def up(settings: Settings, bind: str) -> None:
     _wait(data, [name for name in SERVICES if name != held])
     if held:
         start(data, [held])
-        supervisor_conf(data).write_text(supervisord_conf(data, mosquitto), encoding="utf-8")
+        conf = supervisord_conf(data, mosquitto, posix_zone(settings.site.timezone))
+        supervisor_conf(data).write_text(conf, encoding="utf-8")
 
 
 def changes(data: Path) -> list[str]:
@@ -110,12 +113,13 @@ def _prepare(settings: Settings, bind: str, mosquitto: Path, start_later: str) -
         raise CommandError(f"WVR_BROKER__CA is set, but {certificates.folder(data)} holds no certificates")
     # With TLS, the plain listener stays on loopback.
     plain = "127.0.0.1" if certificates.are_present(data) else bind
+    zone = posix_zone(settings.site.timezone)
     try:
         set_up(data)
         set_up_broker(data, folder)
         set_up_tls(data, folder, f"{settings.broker.tls_port} {bind}", folder)
         (data / "run/mosquitto.conf").write_text(mosquitto_conf(settings, plain), encoding="utf-8")
-        supervisor_conf(data).write_text(supervisord_conf(data, mosquitto, start_later), encoding="utf-8")
+        supervisor_conf(data).write_text(supervisord_conf(data, mosquitto, zone, start_later), encoding="utf-8")
         record_applied(data)
     except PermissionError as error:
         raise CommandError(f"{error.filename} belongs to another user; run ./wvr as its owner, or as root") from error

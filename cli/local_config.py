@@ -58,8 +58,10 @@ def broker_user_reaches(folder: Path) -> bool:
     return all(parent.stat().st_mode & 0o001 for parent in folder.parents)
 
 
-def supervisord_conf(data: Path, mosquitto: Path, start_later: str = "") -> str:
+def supervisord_conf(data: Path, mosquitto: Path, zone: str, start_later: str = "") -> str:
     """Return supervisord's configuration of broker and services; `start_later` is not started automatically.
+
+    `zone` is the site's time zone as POSIX TZ, for the broker's log.
 
     It contains the site's environment, so that systemd can start it without `./wvr up`.
     """
@@ -81,8 +83,9 @@ def supervisord_conf(data: Path, mosquitto: Path, start_later: str = "") -> str:
         f"serverurl=unix://{_escape_percent(run / 'supervisor.sock')}",
     ]
     broker = _program_section(data, "broker", [str(mosquitto), "-c", str(run / "mosquitto.conf")], priority=1)
+    environment = f'environment=TZ="{zone}"'
     services = (line for name in SERVICES for line in _service(data, name, autostart=name != start_later))
-    return "\n".join([*head, *broker, *services]) + "\n"
+    return "\n".join([*head, *broker, environment, *services]) + "\n"
 
 
 def _settings() -> Iterator[str]:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from cli.bootstrap import ROOT, CommandError
 
-PORT_ADVICE = (
-    "choose another port (WVR_BROKER__PORT=1884 ./wvr up) or stop that program (sudo systemctl disable --now mosquitto)"
-)
+PORT_ADVICE = "choose another port ({variable}={port} ./wvr up, or a line in .env) or stop that program{how}"
+DEFAULT_PORT = 1883
+STOP_MOSQUITTO = " (sudo systemctl disable --now mosquitto)"
 
 
 def data_folder() -> Path:
@@ -42,13 +42,15 @@ def require_own_supervisor(data: Path) -> None:
         )
 
 
-def require_free_port(bind: str, port: int) -> None:
-    """Check that no program listens on a port. Raises CommandError."""
+def require_free_port(bind: str, port: int, variable: str = "WVR_BROKER__PORT") -> None:
+    """Check that no program listens on a port; `variable` sets it. Raises CommandError."""
     with socket.socket(socket.AF_INET6 if ":" in bind else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((bind, port))
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                raise CommandError(f"port {port} of {bind} is in use by another program; {PORT_ADVICE}") from error
+                how = STOP_MOSQUITTO if port == DEFAULT_PORT else ""
+                advice = PORT_ADVICE.format(variable=variable, port=port + 1, how=how)
+                raise CommandError(f"port {port} of {bind} is in use by another program; {advice}") from error
             raise CommandError(f"can't listen on {bind}:{port}: {error.strerror}") from error

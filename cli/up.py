@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cli import certificates, compose
 from cli.bootstrap import ROOT, CommandError, reexec_in_venv
 from cli.local_site import data_folder, require_free_port, require_own_supervisor, supervisor_pid
+from cli.mosquitto import ACCESS_LIST, require_valid_access_list
 
 if TYPE_CHECKING:
     from shared.settings import Settings
@@ -30,7 +31,7 @@ class Listeners(NamedTuple):
         """Check that no program uses these ports. Raises CommandError."""
         require_free_port("127.0.0.1" if self.tls else self.bind, self.port)
         if self.tls:
-            require_free_port(self.bind, self.tls)
+            require_free_port(self.bind, self.tls, "WVR_BROKER__TLS_PORT")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -83,6 +84,7 @@ def _apply_changes(data: Path, listeners: Listeners) -> None:
 
 
 def _up_in_docker(data: Path, listeners: Listeners, engine: str) -> None:
+    require_valid_access_list(ACCESS_LIST)
     print(f"WVR starts in Docker: {engine}", flush=True)
     compose.require_own_site(data)
     if not compose.is_running():
@@ -102,7 +104,8 @@ def _up_locally(listeners: Listeners, reason: str) -> None:
 
 
 def _settings() -> Settings:
-    """Return the settings. Raises CommandError with file, line and key of an invalid one."""
+    """Return the settings. Raises CommandError with file, line and key of an invalid one, or of the access list."""
+    require_valid_access_list(ACCESS_LIST)
     from shared.settings import SettingsError, load_settings
 
     try:

@@ -15,6 +15,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from cli.bootstrap import ensure_program
+from shared.runtime.broker_connection import CLIENT_ID_FILE
 from shared.settings import Broker, Settings
 from tests.polling import wait_for
 
@@ -141,6 +142,7 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
 @pytest.fixture
 def settings(tmp_path: Path, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings of a site whose services use the running broker."""
-    (tmp_path / "password").write_text("any", encoding="ascii")
+    for secret in ("password", CLIENT_ID_FILE):
+        (tmp_path / secret).write_text("any", encoding="ascii")
     monkeypatch.setenv("WVR_HEARTBEAT", str(tmp_path / "heartbeat"))
     return Settings(data=tmp_path / "data", secrets=tmp_path, broker=Broker(port=mosquitto.port))

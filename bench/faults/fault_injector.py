@@ -20,7 +20,9 @@ from bench.faults.site import FaultableSite
 from cli.bootstrap import VENV
 from cli.init_site import SERVICES
 from cli.local_config import broker_folder, supervisor_conf
+from shared.runtime.broker_connection import client_id
 from shared.runtime.mqtt_bus import SESSION_EXPIRY_DAYS
+from shared.settings import Settings
 
 DAY_SECONDS = 86_400
 CLOCK_ERROR_SECONDS = (-7200, -60, 90, 7200, 400 * DAY_SECONDS, -20_000 * DAY_SECONDS)
@@ -90,9 +92,8 @@ class FaultInjector:
 
     def _drop(self, name: str) -> None:
         """Connect with the service's client id: the broker closes the service's connection and keeps its session."""
-        client = mqtt.Client(
-            CallbackAPIVersion.VERSION2, client_id=f"wvr-{name}", protocol=mqtt.MQTTv5, manual_ack=True
-        )
+        own_id = client_id(name, Settings(data=self._site.data))
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=own_id, protocol=mqtt.MQTTv5, manual_ack=True)
         client.username_pw_set(name, self._site.password(name))
         properties = Properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = SESSION_EXPIRY_DAYS * DAY_SECONDS

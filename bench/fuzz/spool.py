@@ -10,7 +10,8 @@ from pathlib import Path
 from bench.fuzz.bytes_source import BytesSource
 from bench.fuzz.message_generator import START
 from bench.fuzz.targets import FuzzInput
-from services.ingest.spool import Spool, _encode_line
+from services.ingest.spool import Spool
+from services.ingest.spool_segment import encode_line
 from shared.contract.codec import validate
 from shared.contract.messages import Reading
 
@@ -52,7 +53,7 @@ def open_target(_: str, folder: Path) -> FuzzInput:
 def _segment(draw: BytesSource) -> bytes:
     """Return valid and random lines, truncated at a random byte."""
     numbers = [draw.integer(-4, 5) for _ in range(4)]
-    segment = b"".join(_encode_line(_reading(seq)) if seq >= 0 else draw.raw(draw.integer(0, 60)) for seq in numbers)
+    segment = b"".join(encode_line(_reading(seq)) if seq >= 0 else draw.raw(draw.integer(0, 60)) for seq in numbers)
     return segment[: draw.integer(0, len(segment))]
 
 
@@ -70,4 +71,4 @@ def _reading(seq: int) -> Reading:
 
 
 def seeds(_: str) -> Iterator[bytes]:
-    yield b"".join(_encode_line(_reading(seq)) for seq in range(4)) + b"=\n" + bytes([3, 1] * 20)
+    yield b"".join(encode_line(_reading(seq)) for seq in range(4)) + b"=\n" + bytes([3, 1] * 20)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from cli.doctor_checks.finding import Finding, note, ok
-from services.ingest.spool import latest_seq
+from services.ingest.spool_segment import latest_seq
 from shared.contract.messages import Stored
 from shared.settings import Settings
 from shared.store.history import History

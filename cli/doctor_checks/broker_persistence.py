@@ -53,7 +53,10 @@ def locate_broker(settings: Settings) -> BrokerInstall:
             lambda: memory.stat().st_mtime if memory.exists() else None,
         )
     return BrokerInstall(
-        ROOT / "broker/mosquitto.conf", "the Docker volume wvr_broker", _restart_container, _container_saved_at
+        ROOT / "broker/mosquitto.conf",
+        f"the Docker volume {compose.project()}_broker",
+        _restart_container,
+        _container_saved_at,
     )
 
 

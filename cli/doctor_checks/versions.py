@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import re
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -11,13 +10,12 @@ from contextlib import closing
 from pathlib import Path
 
 from cli import compose
-from cli.bootstrap import ROOT, which
+from cli.bootstrap import ROOT, CommandError, which
 from cli.doctor_checks.finding import Finding, note, ok, wrong
+from cli.mosquitto import require_supported
 from shared.settings import Settings
 from shared.store import schema
 from shared.version import VERSION
-
-MIN_MOSQUITTO = (2, 0)
 
 
 def check(settings: Settings) -> Iterator[Finding]:
@@ -41,9 +39,11 @@ def check(settings: Settings) -> Iterator[Finding]:
 
 def check_mosquitto(text: str) -> Finding:
     """Check a version text of Mosquitto."""
-    match = re.search(r"(\d+)\.(\d+)", text)
-    if match and (int(match[1]), int(match[2])) < MIN_MOSQUITTO:
-        return wrong(f"{text} is too old", "Debian 12 has 2.0.11: sudo apt-get install mosquitto")
+    try:
+        require_supported(text)
+    except CommandError as error:
+        what, _, advice = str(error).partition(": ")
+        return wrong(what, advice)
     return ok(text)
 
 

@@ -12,7 +12,9 @@ from shared.contract.messages import (
     Anomaly,
     Command,
     Criteria,
+    HistoryAnswer,
     HistoryBatch,
+    LocalizedText,
     Message,
     ModelTrained,
     Prediction,
@@ -31,6 +33,10 @@ from shared.contract.texts import localized, technical
 from shared.domain.high_water_mark import HighWaterMark, SiteMark
 from shared.domain.series import DAY
 
+Failure = tuple[Message, LocalizedText]
+"""A message that can't be stored, and why."""
+NO_REASON = technical("")
+
 
 class Store(RepairableStore, Protocol):
     """What db_writer needs of the recorder."""
@@ -46,7 +52,7 @@ class DbWriter:
     """Collects a batch in `handle`, and stores it in one transaction in `end_batch`, before it is acknowledged."""
 
     name: ClassVar[str] = "db_writer"
-    produces: ClassVar[tuple[type[Message], ...]] = (Stored, Progress, Rejected, Response)
+    produces: ClassVar[tuple[type[Message], ...]] = (Stored, HistoryAnswer, Progress, Rejected, Response)
     commands: ClassVar[tuple[str, ...]] = ("backup",)
 
     def __init__(
@@ -100,15 +106,15 @@ class DbWriter:
             for verdict in _verdicts(self._batch)
             if mark and verdict.reading.boot_id == mark.boot_id
         ]
-        rejected = list(self._write(mark))
+        failures = self._write(mark)
         batch, self._batch = self._batch, []
         if mark and self._last_published and mark.boot_id != self._last_published.boot_id:
             self._last_verdict_seq = -1
         self._last_verdict_seq = max(verdict_seqs, default=self._last_verdict_seq)
-        yield from rejected
+        yield from (self._rejected(*failure) for failure in failures)
         if mark and (verdict_seqs or mark != self._last_published or self._sequence.has_gap):
             yield self._stored(mark)
-        yield from (import_progress(message) for message in batch if isinstance(message, HistoryBatch))
+        yield from _answers(batch, failures)
         yield from self._maintenance.after_batch(self._sequence.has_gap)
 
     def _apply_retention(self) -> None:
@@ -116,14 +122,15 @@ class DbWriter:
             self._store.apply_retention(int(self._tick.at.timestamp()), self._retention_seconds)
         self._tick = None
 
-    def _write(self, mark: HighWaterMark | None) -> Iterator[Message]:
-        """Write the batch at once. If a message fails, write one by one and yield a Rejected for each that fails."""
+    def _write(self, mark: HighWaterMark | None) -> list[Failure]:
+        """Write the batch at once. If a message fails, write one by one and return those that fail."""
         marks = [(self._site, mark)] if mark else []
+        failures: list[Failure] = []
         if not self._batch:
-            return
+            return failures
         try:
             self._store.write(self._batch, marks)
-            return
+            return failures
         except Unavailable:
             raise
         except Exception:
@@ -133,10 +140,12 @@ class DbWriter:
                 except Unavailable:
                     raise
                 except Exception as error:
-                    raw = str(message)[:4000]
-                    source = f"db_writer: {type(message).__name__}"
-                    yield Rejected(self._site, source, technical(repr(error)), raw)
+                    failures.append((message, technical(repr(error))))
             self._store.write([], marks)
+        return failures
+
+    def _rejected(self, message: Message, reason: LocalizedText) -> Rejected:
+        return Rejected(self._site, f"db_writer: {type(message).__name__}", reason, str(message)[:4000])
 
     def _stored(self, mark: HighWaterMark) -> Stored:
         self._last_published = mark
@@ -169,6 +178,23 @@ class DbWriter:
 
 def _verdicts(messages: Sequence[Message]) -> Iterator[Verdict]:
     return (message for message in messages if isinstance(message, Verdict))
+
+
+def _answers(batch: Sequence[Message], failures: Sequence[Failure]) -> Iterator[Message]:
+    """Yield the answer to each part of a history, and the progress of those that are stored."""
+    for message in batch:
+        if isinstance(message, HistoryBatch):
+            reason = next((reason for failed, reason in failures if failed is message), None)
+            if message.transfer:
+                yield HistoryAnswer(
+                    site=message.site,
+                    transfer=message.transfer,
+                    part=message.part,
+                    stored=reason is None,
+                    reason=reason or NO_REASON,
+                )
+            if reason is None:
+                yield import_progress(message)
 
 
 def import_progress(history: HistoryBatch) -> Progress:

@@ -9,7 +9,7 @@ from typing import ClassVar, Protocol
 from services.ingest.duplicate_limiter import DuplicateLimiter
 from services.ingest.retransmission import Retransmitter
 from services.ingest.sources.line_reader import BadLine, Measurement
-from shared.contract.messages import HistoryBatch, Message, Reading, Rejected, Stored, Tick
+from shared.contract.messages import HistoryAnswer, HistoryBatch, Message, Reading, Rejected, Stored, Tick
 from shared.contract.status_codes import Problem
 from shared.contract.texts import localized
 from shared.runtime.sensor_registry import SensorRegistry
@@ -19,13 +19,11 @@ MAX_SEQ_JUMP = 1_000_000
 
 
 class InitialHistory(Protocol):
-    """Minutes from before the first start."""
+    """Minutes from before the first start. `next_parts` raises Unavailable."""
 
-    def __iter__(self) -> Iterator[HistoryBatch]: ...
-
-    def mark_sent(self) -> None:
-        """Record that the history is safe at the broker; the next start does not send it again."""
-        ...
+    def next_parts(self) -> Iterator[HistoryBatch]: ...
+    def on_answer(self, answer: HistoryAnswer) -> None: ...
+    def on_minute(self) -> None: ...
 
 
 class Spool(Protocol):
@@ -73,8 +71,8 @@ class Ingest:
         return self._spool.next_seq - 1 - self._completed_seq
 
     def start(self) -> Iterator[Message]:
-        """Yield the initial history on a first start."""
-        yield from self._initial_history
+        """Yield the first parts of the initial history on a first start."""
+        yield from self._initial_history.next_parts()
 
     def handle(self, message: Message | Measurement | BadLine) -> Iterator[Message]:
         return self.HANDLERS[type(message)](self, message)
@@ -106,14 +104,15 @@ class Ingest:
         self._completed_seq = min(stored.seq, stored.judged)
         self._retransmitter.on_stored(stored)
 
-    def end_batch(self) -> Iterator[Message]:
-        """Flush the spool and retransmit missing readings.
+    def _on_history_answer(self, answer: HistoryAnswer) -> Iterator[Message]:
+        self._initial_history.on_answer(answer)
+        return iter(())
 
-        The first call follows the broker's confirmation of the history.
-        """
-        self._initial_history.mark_sent()
+    def end_batch(self) -> Iterator[Message]:
+        """Flush the spool; retransmit missing readings and send the next parts of the initial history."""
         self.flush_minute()
         yield from self._retransmitter.next_batch()
+        yield from self._initial_history.next_parts()
 
     def flush_minute(self) -> None:
         """Flush the spool once a minute. db_writer requests what is in the spool but was not published."""
@@ -121,6 +120,7 @@ class Ingest:
             self._minute_closed = False
             self._spool.flush()
             self._retransmitter.on_minute()
+            self._initial_history.on_minute()
 
     def _on_measurement(self, measurement: Measurement) -> Iterator[Message]:
         """Yield a Reading or a Rejected; nothing if the spool already has the measurement from before a restart."""
@@ -149,6 +149,7 @@ class Ingest:
         BadLine: _on_bad_line,
         Tick: _on_tick,
         Stored: _on_stored,
+        HistoryAnswer: _on_history_answer,
     }
-    consumes: ClassVar[tuple[type[Message], ...]] = (Stored,)
+    consumes: ClassVar[tuple[type[Message], ...]] = (Stored, HistoryAnswer)
     """From the broker; the other types come from the source."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import re
 import uuid
-import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
@@ -15,12 +13,23 @@ from itertools import pairwise
 from pathlib import Path
 
 from services.ingest.sources.parser import Measurement
-from shared.contract.codec import validate
+from services.ingest.spool_segment import (
+    POSITION_MARK,
+    Line,
+    boot_id_of,
+    encode_line,
+    first_seq_of,
+    newest_segments,
+    read_lines,
+    segment_name,
+    segments_of,
+    to_reading,
+)
 from shared.contract.messages import Reading
 from shared.contract.service import Unavailable
 from shared.contract.status_codes import Problem, problem
 from shared.runtime.log import log
-from shared.runtime.safe_files import fsync_path, open_regular_file
+from shared.runtime.safe_files import fsync_path
 
 SEGMENT_BYTES = 2_000_000
 """Bytes after which a new segment file is started."""
@@ -29,12 +38,6 @@ WARN_SHARE = 0.8
 """Share of the allowed size that may be unstored before the status warns."""
 DUPLICATE_TIMEOUT_MINUTES = 10
 """Minutes after a restart during which the source may deliver readings that the spool already has."""
-DROPPED_TEXT = "the spool was full: unstored readings were dropped"
-SEGMENT_NAME = re.compile(r"[0-9a-f]{12}-[0-9]{12}\.log", re.ASCII)
-MAX_LINE_BYTES = 1000
-"""Bytes; every valid line is shorter."""
-POSITION_MARK = b"=\n"
-"""Written once a minute, after the source committed its position. The source may deliver the lines below it again."""
 
 MeasurementKey = tuple[str, datetime, float | None, float | None]
 
@@ -56,8 +59,8 @@ class Spool:
         self._segment_minutes: dict[Path, int] = {}
         """Minutes in each complete segment."""
         folder.mkdir(parents=True, exist_ok=True)
-        segments = self._segments(_newest_spool(folder))
-        self.boot_id = _boot_id_of(segments[-1]) if segments else uuid.uuid4().hex[:12]
+        segments = newest_segments(folder)
+        self.boot_id = boot_id_of(segments[-1]) if segments else uuid.uuid4().hex[:12]
         self.next_seq = 0
         """seq of the next reading."""
         self.problem: Problem | None = None
@@ -80,7 +83,7 @@ class Spool:
 
         Raises Unavailable when the disk is full.
         """
-        line = _encode_line(reading)
+        line = encode_line(reading)
         try:
             written = os.write(self._file, line)
             if written != len(line):
@@ -133,20 +136,16 @@ class Spool:
 
     def read_range(self, first: int, last: int) -> Iterator[Reading]:
         """Yield the spooled readings with these sequence numbers, in order."""
-        segments = self._segments(self.boot_id)
+        segments = segments_of(self._folder, self.boot_id)
         for segment, follower in zip(segments, [*segments[1:], None], strict=True):
-            if (follower and _first_seq_of(follower) <= first) or _first_seq_of(segment) > last:
+            if (follower and first_seq_of(follower) <= first) or first_seq_of(segment) > last:
                 continue
             try:
-                yield from self._read_segment(segment, first, last)
+                for line in read_lines(segment):
+                    if line.kind == "reading" and first <= line.seq <= last and (reading := self._to_reading(line)):
+                        yield reading
             except OSError as error:
                 log("ingest", "spool_segment_unreadable", logging.ERROR, reason=str(error))
-
-    def _read_segment(self, segment: Path, first: int, last: int) -> Iterator[Reading]:
-        for line in _read_lines(segment):
-            number = line.split(b",", 1)[0]
-            if number.isdigit() and first <= int(number) <= last and (reading := self._parse_line(line)):
-                yield reading
 
     def _end_minute_or_segment(self) -> None:
         if self._size:
@@ -157,7 +156,7 @@ class Spool:
             os.close(old)
 
     def _start_segment(self) -> None:
-        self._open(self._folder / f"{self.boot_id}-{self.next_seq:012d}.log")
+        self._open(self._folder / segment_name(self.boot_id, self.next_seq))
         fsync_path(self._folder)
 
     def _open(self, path: Path) -> None:
@@ -166,38 +165,56 @@ class Spool:
         self._minutes = 0
 
     def _resume(self, segment: Path) -> None:
-        """Continue after the last complete line and truncate what a power cut left of the next one."""
-        self.next_seq, valid_bytes = _first_seq_of(segment), 0
-        for line in _read_lines(segment):
-            if line == POSITION_MARK:
+        """Continue after the last line and truncate what a power cut left of the next one.
+
+        The seq of a damaged line at the end is not used again: its reading may be stored.
+        """
+        self.next_seq, valid_bytes = first_seq_of(segment), 0
+        damaged: list[int] = []
+        """Numbers of the damaged lines since the last whole one."""
+        for line in read_lines(segment):
+            if line.kind == "mark":
                 self._possible_duplicates.clear()
-            elif reading := self._parse_line(line):
-                self.next_seq = reading.seq + 1
+            elif reading := self._to_reading(line):
+                self._report_damage(segment, damaged, reading.seq)
+                damaged, self.next_seq = [], reading.seq + 1
                 self._possible_duplicates.add((reading.sensor, reading.at, reading.flow_rate, reading.pressure))
-            else:
-                break
-            valid_bytes += len(line)
+            elif line.kind == "damaged":
+                damaged.append(line.number)
+            if line.kind != "torn":
+                valid_bytes = line.end
+        self._report_damage(segment, damaged, self.next_seq + len(damaged))
+        self.next_seq += len(damaged)
         self._open(segment)
         os.ftruncate(self._file, valid_bytes)
         self._size = valid_bytes
+
+    def _report_damage(self, segment: Path, lines: list[int], next_seq: int) -> None:
+        """Log damaged lines; the spool has no reading from the expected seq up to `next_seq`."""
+        if lines:
+            lost = next_seq - self.next_seq
+            log("ingest", "spool_line_damaged", logging.ERROR, file=segment.name, line=lines[0], readings=lost)
+
+    def _to_reading(self, line: Line) -> Reading | None:
+        return to_reading(line, self._site, self.boot_id)
 
     def _trim(self) -> None:
         """Drop segments that are stored and old.
 
         Above the allowed size the oldest segments are dropped too, with a warning if they are unstored.
         """
-        segments = self._segments(self.boot_id)
+        segments = segments_of(self._folder, self.boot_id)
         sizes = {segment: segment.stat().st_size for segment in segments}
         ages = self._ages(segments)
         total = sum(sizes.values())
         unstored_bytes, dropped = 0, self.problem is not None and self.problem.code == "readings_dropped"
         for segment, follower in pairwise(segments):
-            is_stored = _first_seq_of(follower) - 1 <= self._stored_seq
+            is_stored = first_seq_of(follower) - 1 <= self._stored_seq
             if (is_stored and ages[segment] >= self._retention_minutes) or total > self._max_bytes:
                 segment.unlink()
                 total -= sizes[segment]
                 if not is_stored:
-                    self.problem, dropped = problem("readings_dropped", seq=_first_seq_of(follower) - 1), True
+                    self.problem, dropped = problem("readings_dropped", seq=first_seq_of(follower) - 1), True
             elif not is_stored:
                 unstored_bytes += sizes[segment]
         if not unstored_bytes:
@@ -210,37 +227,13 @@ class Spool:
         for segment in segments[:-1]:
             if segment not in self._segment_minutes:
                 with suppress(OSError):
-                    self._segment_minutes[segment] = sum(line == POSITION_MARK for line in _read_lines(segment))
+                    self._segment_minutes[segment] = sum(line.kind == "mark" for line in read_lines(segment))
         self._segment_minutes = {segment: self._segment_minutes.get(segment, 0) for segment in segments[:-1]}
         ages, age = {}, self._minutes
         for segment in reversed(segments[:-1]):
             ages[segment] = age
             age += self._segment_minutes[segment]
         return ages
-
-    def _segments(self, boot_id: str) -> list[Path]:
-        return _segments_of(self._folder, boot_id)
-
-    def _parse_line(self, line: bytes) -> Reading | None:
-        try:
-            body, checksum = line.decode("utf-8").rstrip("\n").rsplit(",", 1)
-            if not line.endswith(b"\n") or int(checksum, 16) != zlib.crc32(body.encode("utf-8")):
-                return None
-            seq, sensor, at, flow_rate, pressure, source = body.split(",")
-            reading = Reading(
-                site=self._site,
-                sensor=sensor,
-                at=datetime.fromisoformat(at),
-                flow_rate=float(flow_rate) if flow_rate else None,
-                pressure=float(pressure) if pressure else None,
-                boot_id=self.boot_id,
-                seq=int(seq),
-                source=source,
-            )
-            validate(reading)
-        except ValueError:
-            return None
-        return reading
 
 
 class NullSpool:
@@ -268,51 +261,3 @@ class NullSpool:
 
     def read_range(self, first: int, last: int) -> Iterator[Reading]:  # noqa: ARG002
         return iter(())
-
-
-def _segments_of(folder: Path, boot_id: str) -> list[Path]:
-    """Return the segments of a spool, oldest first."""
-    return sorted((path for path in _segment_files(folder) if _boot_id_of(path) == boot_id), key=_first_seq_of)
-
-
-def latest_seq(folder: Path) -> tuple[str, int] | None:
-    """Return boot_id and seq of the newest reading in a spool folder; None if there is no spool."""
-    segments = _segments_of(folder, _newest_spool(folder))
-    if not segments:
-        return None
-    numbers = [line.split(b",", 1)[0] for line in _read_lines(segments[-1]) if line.endswith(b"\n")]
-    last = max((int(number) for number in numbers if number.isdigit()), default=_first_seq_of(segments[-1]) - 1)
-    return _boot_id_of(segments[-1]), last
-
-
-def _encode_line(reading: Reading) -> bytes:
-    flow_rate = "" if reading.flow_rate is None else repr(reading.flow_rate)
-    pressure = "" if reading.pressure is None else repr(reading.pressure)
-    body = f"{reading.seq},{reading.sensor},{reading.at.isoformat()},{flow_rate},{pressure},{reading.source}"
-    return f"{body},{zlib.crc32(body.encode('utf-8')):08x}\n".encode()
-
-
-def _segment_files(folder: Path) -> list[Path]:
-    """Return the regular files whose name is that of a segment."""
-    return [path for path in folder.iterdir() if SEGMENT_NAME.fullmatch(path.name) and path.is_file()]
-
-
-def _newest_spool(folder: Path) -> str:
-    """Return the boot_id of the spool that was written last; empty if there is none."""
-    newest_segment = max(_segment_files(folder), key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
-    return _boot_id_of(newest_segment) if newest_segment else ""
-
-
-def _read_lines(segment: Path) -> Iterator[bytes]:
-    """Yield lines with their line ends; longer lines come in parts. Raises OSError."""
-    with open_regular_file(segment) as file:
-        while line := file.readline(MAX_LINE_BYTES):
-            yield line
-
-
-def _boot_id_of(segment: Path) -> str:
-    return segment.stem.rsplit("-", 1)[0]
-
-
-def _first_seq_of(segment: Path) -> int:
-    return int(segment.stem.rsplit("-", 1)[1])

@@ -17,6 +17,8 @@ MAX_SEQ = 999_999_999_999
 """A reading a second for 30,000 years; twelve digits, as in the file names of the spool."""
 MAX_SENSORS = 64
 """Sensors of one site."""
+HISTORY_PART_MINUTES = 5000
+"""Minutes in one HistoryBatch."""
 SUPPORTED_YEARS = range(1970, 2100)
 """Years of all times in messages."""
 
@@ -176,11 +178,28 @@ class HistoryBatch:
     part: Annotated[int, Ge(1), Le(MAX_SEQ)]
     """Number of this batch, from 1."""
     of: Annotated[int, Ge(1), Le(MAX_SEQ)]
-    """Number of batches. The history is complete once part equals of."""
-    minutes: Annotated[tuple[HistoryMinute, ...], MinLen(1), MaxLen(5000)]
+    """Number of batches. The last one is sent when all others are stored, so the history is complete then."""
+    minutes: Annotated[tuple[HistoryMinute, ...], MinLen(1), MaxLen(HISTORY_PART_MINUTES)]
     """(at, flow_rate, pressure) in order of time."""
     replace: bool = False
     """Whether these minutes replace those that are stored with other values."""
+    transfer: Name | Literal[""] = ""
+    """Id of the sender's transfer, for the answer; empty if it expects none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryAnswer:
+    """Answer to a HistoryBatch: it is in the database now, or can't be stored at all."""
+
+    topic: ClassVar = "history_answer"
+    retained: ClassVar = False
+
+    site: Name
+    transfer: Name
+    part: Annotated[int, Ge(1), Le(MAX_SEQ)]
+    stored: bool
+    reason: LocalizedText
+    """Why it can't be stored; empty if it is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -576,6 +595,7 @@ class Response:
 Message = (
     Reading
     | HistoryBatch
+    | HistoryAnswer
     | Tick
     | Verdict
     | Anomaly

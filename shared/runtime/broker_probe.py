@@ -1,4 +1,4 @@
-"""A short session with the broker as its user `operator`: reads retained messages and tests persistence."""
+"""A short session with the broker: reads retained messages, tests persistence, ends a session."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from shared.contract.acl import DOCTOR_TOPICS
-from shared.runtime.broker_connection import WILL_EXPIRY_SECONDS, tls_context
-from shared.runtime.mqtt_bus import broker_password
+from shared.runtime.broker_connection import WILL_EXPIRY_SECONDS, broker_password, tls_context
 from shared.settings import Settings
 
 ANSWER_TIMEOUT_SECONDS = 10.0
 BROKER_USER = "operator"
+"""User of all sessions but those that end a service's."""
 
 
 class BrokerRefused(Exception):
@@ -30,7 +30,7 @@ class BrokerRefused(Exception):
 class BrokerSession:
     """One connection; every wait has a timeout."""
 
-    def __init__(self, settings: Settings, name: str, expiry_seconds: int, clean_start: bool) -> None:
+    def __init__(self, settings: Settings, name: str, expiry_seconds: int, clean_start: bool, user: str) -> None:
         """Connect. Raises OSError if the broker cannot be reached, BrokerRefused if it refuses the user or hangs.
 
         `name`: client id whose session the broker keeps for `expiry_seconds`; empty for a temporary session.
@@ -44,7 +44,7 @@ class BrokerSession:
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=name, protocol=mqtt.MQTTv5, reconnect_on_failure=False
         )
-        self._client.username_pw_set(BROKER_USER, broker_password(BROKER_USER, settings))
+        self._client.username_pw_set(user, broker_password(user, settings))
         self._client.on_connect, self._client.on_message = self._on_connect, self._on_message
         self._client.on_publish = lambda _, __, mid, reason, ___: self._on_answer(mid, reason)
         self._client.on_subscribe = lambda _, __, mid, reasons, ___: self._on_answer(mid, reasons[0])
@@ -56,7 +56,7 @@ class BrokerSession:
         self._client.connect(broker.host, broker.connect_port, 30, clean_start=clean_start, properties=properties)
         self._client.loop_start()
         try:
-            self._await_answer("connect", f"the user {BROKER_USER}")
+            self._await_answer("connect", f"the user {user}")
         except BrokerRefused:
             self.close()
             raise
@@ -120,14 +120,20 @@ class BrokerSession:
 
 @contextmanager
 def broker_session(
-    settings: Settings, name: str = "", expiry_seconds: int = 0, clean_start: bool = True
+    settings: Settings, name: str = "", expiry_seconds: int = 0, clean_start: bool = True, user: str = BROKER_USER
 ) -> Iterator[BrokerSession]:
     """Open a session that closes at the end of the block."""
-    session = BrokerSession(settings, name, expiry_seconds, clean_start)
+    session = BrokerSession(settings, name, expiry_seconds, clean_start, user)
     try:
         yield session
     finally:
         session.close()
+
+
+def end_session(settings: Settings, name: str, user: str) -> None:
+    """End the session of a client id with all that the broker holds for it. Raises OSError, BrokerRefused."""
+    with broker_session(settings, name, user=user):
+        pass
 
 
 def retained_messages(settings: Settings, *topics: str) -> dict[str, bytes]:

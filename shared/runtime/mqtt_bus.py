@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -23,7 +24,14 @@ from shared.contract.messages import Anomaly, Command, HistoryBatch, Message, Re
 from shared.contract.service import Service
 from shared.contract.status_codes import Problem, problem
 from shared.contract.topics import message_type_of, subscription_filters, topic_of
-from shared.runtime.broker_connection import WILL_EXPIRY_SECONDS, connection_error, tls_context
+from shared.runtime.broker_connection import (
+    WILL_EXPIRY_SECONDS,
+    broker_password,
+    client_id,
+    connection_error,
+    tls_context,
+)
+from shared.runtime.broker_probe import BrokerRefused, end_session
 from shared.runtime.bus import Delivery, noop
 from shared.runtime.health import StatusFactory, heartbeat_file, write_heartbeat
 from shared.runtime.inbox import Inbox, Packet, RawMessage
@@ -39,6 +47,8 @@ RECEIVE_MAXIMUM = 1000
 MAX_BATCH_BYTES = 2_000_000
 """Payload bytes that one batch decodes; a year of history is a hundred times as much."""
 SESSION_EXPIRY_DAYS = 30
+COMMAND_EXPIRY_SECONDS = 600
+"""Session of a command: it outlives a restart of the broker."""
 KEEPALIVE_SECONDS = 15
 """A hanging broker is disconnected after twice this time."""
 RETRY_SECONDS = 5.0
@@ -58,8 +68,12 @@ class MqttBus:
         settings: Settings,
         stored: Callable[[], Iterable[str]] = tuple,
         round_seconds: float = ROUND_SECONDS,
+        temporary: bool = False,
     ) -> None:
-        """Make the bus of a service; `stored` returns the sensors with stored readings."""
+        """Make the bus of a service; `stored` returns the sensors with stored readings.
+
+        The session of a `temporary` bus is its own and soon expires: several commands may run at a time.
+        """
         self._settings, self._name = settings, name
         self._registry, self._rejections = SensorRegistry(settings.sensors, stored), RejectionLimiter()
         self._introducing_types: tuple[type[Message], ...] = ()
@@ -68,6 +82,7 @@ class MqttBus:
         self._inbox = Inbox()
         self._subscriptions: list[tuple[str, SubscribeOptions]] = []
         self._ready, self._subscribed = threading.Event(), False
+        self._is_session_new = False
         self._publish_buffer = PublishBuffer()
         self._sending = threading.Lock()
         self._may_send = threading.Event()
@@ -79,8 +94,12 @@ class MqttBus:
         """Times at which recent messages are published again for subscribers that were not connected."""
         self._last_error: tuple[str, float] = ("", 0.0)
         self._while_disconnected: Callable[[], None] = noop
+        self._session_expiry = COMMAND_EXPIRY_SECONDS if temporary else SESSION_EXPIRY_DAYS * 86_400
+        self._client_id = f"wvr-{name}-{secrets.token_hex(16)}" if temporary else client_id(name, settings)
         self._client = self._make_client()
-        self._watchdog = Watchdog(name, self._on_watchdog_round, self._client.is_connected, round_seconds)
+        self._watchdog = Watchdog(
+            name, self._client_id, self._on_watchdog_round, self._client.is_connected, round_seconds
+        )
 
     @property
     def connections(self) -> int:
@@ -99,7 +118,7 @@ class MqttBus:
             (self._own_topic, _options(self._own_topic, 0)),
         ]
         properties = Properties(PacketTypes.CONNECT)
-        properties.SessionExpiryInterval = SESSION_EXPIRY_DAYS * 86_400
+        properties.SessionExpiryInterval = self._session_expiry
         properties.ReceiveMaximum = RECEIVE_MAXIMUM
         broker = self._settings.broker
         self._client.connect_async(
@@ -116,6 +135,7 @@ class MqttBus:
                 address = f"{broker.host}:{broker.connect_port}"
                 reason = connection_error(broker)
                 log(self._name, "broker_unreachable", logging.WARNING, broker=address, reason=reason)
+        self._end_guessable_session()
         self._watchdog.on_progress()
 
     def receive(self, max_messages: int, wait_seconds: float) -> Sequence[Delivery]:
@@ -166,7 +186,7 @@ class MqttBus:
 
     def _make_client(self) -> mqtt.Client:
         client = mqtt.Client(
-            CallbackAPIVersion.VERSION2, client_id=f"wvr-{self._name}", protocol=mqtt.MQTTv5, manual_ack=True
+            CallbackAPIVersion.VERSION2, client_id=self._client_id, protocol=mqtt.MQTTv5, manual_ack=True
         )
         if authority := self._settings.broker.ca:
             client.tls_set_context(tls_context(authority))
@@ -185,6 +205,12 @@ class MqttBus:
         client.on_subscribe = self._on_subscribe
         client.on_message, client.on_publish = self._on_message, self._on_publish
         return client
+
+    def _end_guessable_session(self) -> None:
+        """End the session of a version whose client ids had no random part: the broker would fill its queue."""
+        if self._is_session_new:
+            with suppress(OSError, BrokerRefused):
+                end_session(self._settings, f"wvr-{self._name}", self._name)
 
     def _try_send(self, outgoing: Sequence[OutgoingMessage]) -> bool:
         if self._publish_buffer.wait_for_room(1.0) and self._may_send.wait(1.0):
@@ -293,6 +319,7 @@ class MqttBus:
             )
             return
         if not flags.session_present:
+            self._is_session_new = True
             self._replay_times = [time.monotonic() + seconds for seconds in REPLAY_DELAYS_SECONDS]
         self._inbox.connected(flags.session_present)
         client.subscribe(self._subscriptions)
@@ -359,12 +386,3 @@ def _callback_errors(name: str) -> logging.Logger:
     logger = logging.getLogger(name).getChild("network")
     logger.addFilter(lambda record: "exception" in record.msg)
     return logger
-
-
-def broker_password(name: str, settings: Settings) -> str:
-    """Return the password of a broker user. Raises SystemExit if it is missing, OSError if it cannot be read."""
-    folder = settings.secrets or settings.data / "secrets" / name
-    try:
-        return (folder / "password").read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        raise SystemExit(f"{folder / 'password'}: the broker password of {name!r} is missing; run ./wvr up") from None

@@ -23,10 +23,11 @@ class Watchdog:
     """Counts rounds and not seconds: a process that was suspended for an hour missed none."""
 
     def __init__(
-        self, name: str, on_round: Callable[[], object], connected: Callable[[], bool], seconds: float
+        self, name: str, client_id: str, on_round: Callable[[], object], connected: Callable[[], bool], seconds: float
     ) -> None:
         """`on_round` publishes something that the service receives itself; a round takes `seconds`."""
-        self._name, self._on_round, self._connected, self._seconds = name, on_round, connected, seconds
+        self._name, self._network_thread = name, f"paho-mqtt-client-{client_id}"
+        self._on_round, self._connected, self._seconds = on_round, connected, seconds
         self._deaf = self._idle = 0
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
@@ -70,7 +71,7 @@ class Watchdog:
                 log(self._name, "status_publish_failed", logging.ERROR, error)
 
     def _is_network_thread_alive(self) -> bool:
-        return any(thread.name == f"paho-mqtt-client-wvr-{self._name}" for thread in threading.enumerate())
+        return any(thread.name == self._network_thread for thread in threading.enumerate())
 
     def _exit(self, reason: str) -> None:
         log(self._name, "process_ended", logging.ERROR, reason=reason, deaf_rounds=self._deaf, idle_rounds=self._idle)

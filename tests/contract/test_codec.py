@@ -18,6 +18,7 @@ from shared.contract.messages import (
     Cadence,
     Command,
     Criteria,
+    HistoryAnswer,
     HistoryBatch,
     LocalizedText,
     Message,
@@ -47,6 +48,7 @@ EXAMPLES: list[Message] = [
         of=2,
         minutes=((minute_at(0), 1.5, None), (minute_at(1), None, 4.0)),
     ),
+    HistoryAnswer(site="site1", transfer="t1", part=1, stored=False, reason=technical("no room")),
     Anomaly(
         site="site1",
         sensor="001",

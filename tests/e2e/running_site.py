@@ -33,6 +33,8 @@ class RunningSite:
     project: str
     tls_port: int = 8883
     """Used only with certificates."""
+    root: Path = ROOT
+    """The clone."""
 
     @classmethod
     def create(cls, folder: Path, port: int, site_toml: str, tls_port: int = 8883) -> RunningSite:
@@ -42,11 +44,11 @@ class RunningSite:
 
     def wvr(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a ./wvr command on this site."""
-        return self.run(str(ROOT / "wvr"), *arguments)
+        return self.run(str(self.root / "wvr"), *arguments)
 
     def compose(self, *arguments: str) -> str:
         """Return what `docker compose` prints for this site; fail if it fails."""
-        done = self.run("docker", "compose", "--project-directory", str(ROOT), *arguments)
+        done = self.run("docker", "compose", "--project-directory", str(self.root), *arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -57,8 +59,9 @@ class RunningSite:
             "WVR_SITE_FILE": str(self.data.parent / "site.toml"),
             "WVR_BROKER__PORT": str(self.port),
             "WVR_BROKER__TLS_PORT": str(self.tls_port),
-            "COMPOSE_PROJECT_NAME": self.project,
         }
+        if self.project:
+            variables["COMPOSE_PROJECT_NAME"] = self.project
         return subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, check=False, cwd="/")
 
     def listens(self) -> bool:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +16,12 @@ import pytest
 from cli.audit import IMAGES
 from cli.bootstrap import ROOT
 from cli.init_site import USERS
+from cli.mosquitto import TESTED_VERSIONS
 from shared.contract.messages import CHANNELS
+from tests.conftest import free_port
 from tests.contract.mqtt_client import connected
 from tests.e2e import site_assertions
-from tests.e2e.running_site import SERVICES, RunningSite, listening, watching_alert
+from tests.e2e.running_site import SERVICES, RunningSite, listening, simulated, watching_alert
 from tests.polling import wait_for
 
 pytestmark = pytest.mark.docker
@@ -123,9 +129,11 @@ def test_only_the_broker_listens_and_only_on_loopback(compose_site: RunningSite)
     assert not any(ports.values())
 
 
-def test_service_sees_only_its_own_password(compose_site: RunningSite) -> None:
-    script = "from os import listdir, path; print(listdir('/run/wvr'), path.exists('/data/secrets/viewer/password'))"
-    assert compose_site.compose("exec", "-T", "reporter", "python", "-c", script).strip() == "['password'] False"
+def test_service_sees_only_its_own_secrets(compose_site: RunningSite) -> None:
+    script = "from os import listdir, path; print(*listdir('/run/wvr'), path.exists('/data/secrets/viewer/password'))"
+    *files, sees_the_viewer = compose_site.compose("exec", "-T", "reporter", "python", "-c", script).split()
+    assert set(files) == {"client_id", "password"}
+    assert sees_the_viewer == "False"
 
 
 def test_only_the_trainer_has_tensorflow(compose_site: RunningSite) -> None:
@@ -169,11 +177,41 @@ def test_broker_keeps_its_messages_over_a_restart(compose_site: RunningSite) -> 
     assert inspect(compose_site, "broker")["State"]["StartedAt"] != before
 
 
-def test_stopped_broker_is_restarted_by_the_engine(compose_site: RunningSite) -> None:
+def test_broker_is_of_a_tested_version_and_logs_in_site_time(compose_site: RunningSite) -> None:
+    version = compose_site.compose("exec", "-T", "broker", "sh", "-c", "mosquitto -h || true").split()[2]
+    assert version in TESTED_VERSIONS
+    log = compose_site.compose("logs", "--no-log-prefix", "broker").splitlines()
+    assert log
+    assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+0900: ", line) for line in log), log
+
+
+def test_hanging_broker_is_restarted_within_a_minute(compose_site: RunningSite) -> None:
     before = inspect(compose_site, "broker")["RestartCount"]
-    compose_site.compose("exec", "-T", "broker", "sh", "-c", "kill -TERM 1")
+    compose_site.compose("exec", "-T", "broker", "sh", "-c", "kill -STOP $(pidof mosquitto)")
     wait_for(lambda: inspect(compose_site, "broker")["RestartCount"] > before, 60, "a restart by the engine")
     wait_for(lambda: inspect(compose_site, "broker")["State"]["Health"]["Status"] == "healthy", 120, "a healthy broker")
+
+
+def test_second_clone_runs_beside_the_first(compose_site: RunningSite, tmp_path: Path) -> None:
+    """The second one starts its broker only, which is enough for ports, names and volumes."""
+    clone = tmp_path / "Second Site"
+    shutil.copytree(ROOT, clone, ignore=shutil.ignore_patterns(".git", ".venv", "data", "__pycache__", "tests"))
+    second = replace(RunningSite.create(tmp_path, compose_site.port, simulated(1)), root=clone, project="")
+    broker = inspect(compose_site, "broker")["State"]["StartedAt"]
+    refused = second.wvr("up")
+    assert f"port {second.port} of 127.0.0.1 is in use" in refused.stderr
+    assert f"WVR_BROKER__PORT={second.port + 1}" in refused.stderr
+    second = replace(second, port=free_port())
+    try:
+        second.compose("up", "--detach", "--build", "--wait", "broker")
+        assert second.listens()
+        volumes = {mount.get("Name") for mount in inspect(second, "broker")["Mounts"]}
+        assert "secondsite_broker" in volumes
+        assert second.wvr("status").stdout.startswith("broker      healthy")
+        assert inspect(compose_site, "broker")["State"]["StartedAt"] == broker
+        site_assertions.assert_all_services_healthy(compose_site)
+    finally:
+        second.compose("down", "--volumes", "--timeout", "5")
 
 
 def test_changed_site_file_takes_effect_with_docker_compose_alone(compose_site: RunningSite) -> None:

@@ -20,7 +20,8 @@ from services.ingest.dead_letters import DeadLetterFiles
 from services.ingest.sources.checkpoints import load_checkpoints
 from services.ingest.sources.file_tail import FileSource
 from services.ingest.sources.line_reader import BadLine, Measurement, open_lines
-from services.ingest.spool import Spool, _encode_line
+from services.ingest.spool import Spool
+from services.ingest.spool_segment import encode_line
 from services.reporter.history_lookup import HistoryLookup, NullHistoryLookup
 from services.reporter.output_folder import OutputFolder
 from services.reporter.service import Reporter
@@ -227,7 +228,7 @@ def test_impossible_seq_in_the_spool_is_ignored(number: int, tmp_path: Path) -> 
     first = open_spool(tmp_path)
     first.append(reading(0))
     with next(tmp_path.iterdir()).open("ab") as file:
-        file.write(_encode_line(replace(reading(1), seq=number)))
+        file.write(encode_line(replace(reading(1), seq=number)))
     assert open_spool(tmp_path).next_seq == 1
 
 

@@ -14,7 +14,7 @@ from cli.bootstrap import ROOT
 KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/=]{16}")
 PASSWORD = re.compile(rb"(?<![\w-])[\w-]{43}(?![\w-])")
 """Passwords as init_site creates them: 256 bits in base64."""
-SECRET_NAMES = {".env", "password", "passwd", "mosquitto_sub", "mosquitto_rr"}
+SECRET_NAMES = {".env", "password", "client_id", "passwd", "mosquitto_sub", "mosquitto_rr"}
 
 
 def git(*arguments: str) -> list[str]:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from cli.doctor_checks import backlog, services
+from services.ingest.spool_segment import encode_line
 from shared.contract.messages import Status, Stored
 from shared.contract.status_codes import problem
 from shared.contract.texts import technical
@@ -21,7 +22,7 @@ from shared.settings import Broker, Settings
 from shared.version import VERSION
 from tests.polling import wait_for
 from tests.unit.cli.findings import notes, problems
-from tests.unit.factories import minute_at
+from tests.unit.factories import minute_at, reading
 from tests.unit.shared.runtime.test_buses import FakeListener
 
 NOW = minute_at(30)
@@ -142,8 +143,8 @@ def test_service_that_does_not_reconnect_is_reported(settings: Settings, monkeyp
 
 def test_unstored_readings_in_the_spool_are_reported(site: Settings) -> None:
     assert "spool is empty" in notes(backlog.check_spool(site, running=False))
-    lines = "".join(f"{seq},001,,,,file,0\n" for seq in range(3000, 3005))
-    (site.data / "spool/abcabcabcabc-000000003000.log").write_text(f"{lines}=\n3005,001", encoding="ascii")
+    lines = b"".join(encode_line(replace(reading(0), seq=seq)) for seq in range(3000, 3005))
+    (site.data / "spool/abcabcabcabc-000000003000.log").write_bytes(lines + b"=\n3005,001")
     assert "3005 readings of ingest's spool are not stored" in notes(backlog.check_spool(site, running=True))
     assert "3005 readings" in notes(backlog.check_spool(site, running=False))
     with sqlite3.connect(site.database) as source:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from base64 import b64decode
 from pathlib import Path
 
-from cli.init_site import FOLDERS, USERS, mosquitto_hash, set_up, set_up_broker
+from cli.init_site import FOLDERS, SERVICES, USERS, mosquitto_hash, set_up, set_up_broker
+from shared.runtime.broker_connection import client_id
+from shared.settings import Settings
 
 
 def passwords(data: Path) -> dict[str, str]:
@@ -24,6 +26,15 @@ def test_next_start_keeps_the_passwords(tmp_path: Path) -> None:
     before = passwords(tmp_path)
     set_up(tmp_path)
     assert passwords(tmp_path) == before
+
+
+def test_client_ids_are_random_and_stay(tmp_path: Path) -> None:
+    set_up(tmp_path)
+    ids = {service: client_id(service, Settings(data=tmp_path)) for service in SERVICES}
+    assert all(len(text.removeprefix(f"wvr-{service}-")) >= 40 for service, text in ids.items())
+    assert len(set(ids.values())) == len(SERVICES)
+    set_up(tmp_path)
+    assert {service: client_id(service, Settings(data=tmp_path)) for service in SERVICES} == ids
 
 
 def test_only_the_owner_can_read_secrets(tmp_path: Path) -> None:

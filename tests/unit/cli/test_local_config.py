@@ -13,6 +13,8 @@ from cli.init_site import SERVICES
 from cli.local_config import broker_folder, mosquitto_conf, supervisor_conf, supervisord_conf
 from shared.settings import Broker, Settings
 
+MOSQUITTO = Path("/usr/sbin/mosquitto")
+
 
 def directives(text: str) -> dict[str, str]:
     return dict(line.split(" ", 1) for line in text.splitlines() if line and not line.startswith(("#", "log_type")))
@@ -36,7 +38,7 @@ def test_local_broker_differs_from_the_shipped_one_only_in_paths_and_address(tmp
 
 def test_every_service_restarts_when_it_ends(tmp_path: Path) -> None:
     conf = configparser.ConfigParser(interpolation=None)
-    conf.read_string(supervisord_conf(tmp_path / "100%", Path("/usr/sbin/mosquitto")))
+    conf.read_string(supervisord_conf(tmp_path / "100%", MOSQUITTO, "KST-9"))
     programs = {name.removeprefix("program:") for name in conf.sections() if name.startswith("program:")}
     assert programs == {"broker", *SERVICES}
     assert all(conf[f"program:{name}"]["autorestart"] == "true" for name in programs)
@@ -46,7 +48,7 @@ def test_every_service_restarts_when_it_ends(tmp_path: Path) -> None:
 
 
 def test_start_of_a_service_can_be_postponed() -> None:
-    sections = supervisord_conf(Path("/data"), Path("/usr/sbin/mosquitto"), start_later="ingest").split("[program:")
+    sections = supervisord_conf(Path("/data"), MOSQUITTO, "KST-9", start_later="ingest").split("[program:")
     assert [section.split("]")[0] for section in sections if "autostart=false" in section] == ["ingest"]
 
 
@@ -57,10 +59,10 @@ def test_supervisord_conf_contains_the_environment(tmp_path: Path, monkeypatch: 
         monkeypatch.setenv(name, value)
     (tmp_path / "log").mkdir()
     (tmp_path / "run").mkdir()
-    supervisor_conf(tmp_path).write_text(supervisord_conf(tmp_path, Path("/usr/sbin/mosquitto")), encoding="utf-8")
+    supervisor_conf(tmp_path).write_text(supervisord_conf(tmp_path, MOSQUITTO, "KST-9"), encoding="utf-8")
     options = ServerOptions()
     options.realize(["-c", str(supervisor_conf(tmp_path))])
     assert variables.items() <= options.configroot.supervisord.environment.items()
     monkeypatch.setenv("WVR_DATA", '"it\'s"')
     with pytest.raises(CommandError, match="can't use WVR_DATA"):
-        supervisord_conf(tmp_path, Path("/usr/sbin/mosquitto"))
+        supervisord_conf(tmp_path, MOSQUITTO, "KST-9")

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from cli import compose, local, status
+from cli.compose_project import SERVICE_LABEL
 from cli.local_config import heartbeat
 from cli.service_state import ServiceState
 from shared.contract.status_codes import problem
@@ -23,7 +24,7 @@ def container(name: str, status: str, health: str = "", output: object = None, e
     """Return what `docker inspect` says of a container whose last health checks printed `output`."""
     checks = [{"ExitCode": 0, "Output": "{}"}, {"ExitCode": 0, "Output": f"{output}\n"}, {"ExitCode": 1, "Output": ""}]
     state = {"Status": status, "ExitCode": exit_code, "Health": {"Status": health, "Log": checks} if health else None}
-    return {"Config": {"Labels": {compose.SERVICE_LABEL: name}}, "State": state}
+    return {"Config": {"Labels": {SERVICE_LABEL: name}}, "State": state}
 
 
 def printed(code: str, note: str = "") -> str:

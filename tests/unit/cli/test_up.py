@@ -13,6 +13,7 @@ import pytest
 
 from cli import compose, local, up
 from cli.bootstrap import CommandError
+from cli.compose_project import PROJECT_LABEL
 from cli.init_site import record_applied
 from cli.local_site import require_own_supervisor
 from shared.settings import Settings
@@ -70,7 +71,7 @@ def test_invalid_site_file_stops_nothing(calls: Calls, tmp_path: Path) -> None:
 def containers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A running container of a Compose project; returns its data folder."""
     mounts = [{"Destination": "/app/site.toml", "Source": "/x"}, {"Destination": "/data", "Source": f"{tmp_path}/data"}]
-    described = [{"Mounts": mounts, "Config": {"Labels": {compose.PROJECT_LABEL: "wvr"}}}]
+    described = [{"Mounts": mounts, "Config": {"Labels": {PROJECT_LABEL: "wvr"}}}]
 
     def run(*command: str, **_: object) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(command, 0, "a" if "ps" in command else json.dumps(described), "")

@@ -1,13 +1,16 @@
-"""`./wvr validate` installs nothing on a machine with Docker alone."""
+"""`./wvr validate` and `status` install nothing on a machine with Docker alone."""
 
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from cli import compose, validate
+from cli import compose, status, validate
+from cli.bootstrap import ROOT
+from cli.service_state import ServiceState
 
 
 @pytest.fixture
@@ -39,6 +42,25 @@ def test_docker_validates_in_the_image(site_file: Path, monkeypatch: pytest.Monk
     assert "WVR_SITE__NAME" in container
     assert "WVR_DATA" not in container
     assert f"type=bind,source={site_file},target={site_file},readonly" in container
+
+
+@pytest.mark.parametrize("command", ["validate", "status", "up", "down", "logs"])
+def test_commands_of_a_machine_with_docker_alone_need_no_packages(command: str) -> None:
+    """Without `site`, Python finds the standard library only, so that an import of a package fails."""
+    script = f"import cli.__main__, cli.{command}"
+    run = subprocess.run([sys.executable, "-S", "-c", script], cwd=ROOT, check=False, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
+def test_status_of_containers_installs_nothing(
+    site_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert site_file.exists()
+    monkeypatch.setattr(status, "reexec_in_venv", lambda _: pytest.fail("it installs packages"))
+    monkeypatch.setattr(compose, "engine", lambda: compose.Engine(True, "Docker"))
+    monkeypatch.setattr(compose, "states", lambda: {"broker": ServiceState("healthy")})
+    assert status.main([]) == 0
+    assert capsys.readouterr().out == "broker      healthy\n"
 
 
 def test_packages_are_used_where_they_are_installed(

@@ -8,7 +8,16 @@ from dataclasses import replace
 import pytest
 
 from services.db_writer.service import DbWriter
-from shared.contract.messages import HistoryBatch, Message, Progress, Reading, Rejected, Stored, Verdict
+from shared.contract.messages import (
+    HistoryAnswer,
+    HistoryBatch,
+    Message,
+    Progress,
+    Reading,
+    Rejected,
+    Stored,
+    Verdict,
+)
 from shared.contract.service import Unavailable
 from shared.contract.status_codes import problem
 from shared.domain.high_water_mark import HighWaterMark, SiteMark
@@ -31,7 +40,7 @@ class FakeStore:
     def write(self, messages: Sequence[Message], marks: Sequence[SiteMark] = ()) -> None:
         if self.locked:
             raise Unavailable(problem("database_locked"))
-        if self.picky and any(isinstance(message, Reading) and message.at == minute_at(3) for message in messages):
+        if self.picky and any(is_of_minute_three(message) for message in messages):
             raise ValueError("minute three")
         self.stored.extend(messages)
         self.marks.update((site, HighWaterMark(*mark)) for site, mark in marks)
@@ -48,6 +57,11 @@ class FakeStore:
     def apply_retention(self, now: int, keep: int) -> int:
         self.retention_calls.append((now, keep))
         return 0
+
+
+def is_of_minute_three(message: Message) -> bool:
+    at = message.minutes[0][0] if isinstance(message, HistoryBatch) else getattr(message, "at", None)
+    return at == minute_at(3)
 
 
 def db_writer(store: FakeStore) -> DbWriter:
@@ -134,15 +148,41 @@ def test_bad_message_is_rejected_and_the_others_are_stored() -> None:
     assert [message for message in store.stored if isinstance(message, Reading)] == [reading(m) for m in (0, 1, 2, 4)]
 
 
+def history_part(part: int) -> HistoryBatch:
+    minutes = ((minute_at(part), 1.0, None),)
+    return HistoryBatch(
+        site="site1", sensor="001", source="import", part=part, of=3, minutes=minutes, transfer="transfer"
+    )
+
+
 def test_import_reports_progress_per_batch() -> None:
-    parts = [
-        HistoryBatch(
-            site="site1", sensor="001", source="import", part=part, of=2, minutes=((minute_at(part), 1.0, None),)
-        )
-        for part in (1, 2)
+    messages = handle_batch(db_writer(FakeStore()), history_part(1), history_part(2))
+    assert [(message.step, message.of) for message in messages if isinstance(message, Progress)] == [(1, 3), (2, 3)]
+
+
+def answers(messages: Sequence[Message]) -> list[tuple[int, bool, str]]:
+    return [
+        (message.part, message.stored, message.reason.en) for message in messages if isinstance(message, HistoryAnswer)
     ]
-    messages = handle_batch(db_writer(FakeStore()), *parts)
-    assert [(message.step, message.of) for message in messages if isinstance(message, Progress)] == [(1, 2), (2, 2)]
+
+
+def test_each_part_of_a_history_is_answered_once_it_is_stored() -> None:
+    store = FakeStore()
+    service = db_writer(store)
+    store.locked = True
+    with pytest.raises(Unavailable):
+        handle_batch(service, history_part(1))
+    store.locked = False
+    assert answers(handle_batch(service, history_part(2))) == [(1, True, ""), (2, True, "")]
+    assert answers(handle_batch(service, replace(history_part(3), transfer=""))) == []
+
+
+def test_a_part_that_cannot_be_stored_is_answered_with_the_reason() -> None:
+    store = FakeStore()
+    store.picky = True
+    messages = handle_batch(db_writer(store), history_part(2), history_part(3))
+    assert answers(messages) == [(2, True, ""), (3, False, "ValueError('minute three')")]
+    assert [message.step for message in messages if isinstance(message, Progress)] == [2]
 
 
 def test_retention_is_applied_each_full_hour() -> None:

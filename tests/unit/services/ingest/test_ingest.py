@@ -14,7 +14,7 @@ from services.ingest.service import Ingest
 from services.ingest.sources.line_reader import BadLine, Measurement
 from services.ingest.sources.simulator import Simulator
 from services.ingest.spool import NullSpool
-from shared.contract.messages import HistoryBatch, Message, Reading, Rejected, Stored, Tick
+from shared.contract.messages import HistoryAnswer, HistoryBatch, Message, Reading, Rejected, Stored, Tick
 from shared.contract.service import Unavailable
 from shared.contract.texts import technical
 from shared.domain.series import DAY, MINUTE
@@ -113,14 +113,22 @@ def test_in_flight_counts_readings_without_stored_verdict() -> None:
     assert service.in_flight == 4
 
 
-def parts(past: SimulatedHistory) -> list[HistoryBatch]:
-    return list(past)
+def send_all(past: SimulatedHistory) -> list[HistoryBatch]:
+    """Return all parts of a history, each answered."""
+    sent: list[HistoryBatch] = []
+    while due := list(past.next_parts()):
+        sent += due
+        for part in due:
+            past.on_answer(
+                HistoryAnswer(site="site1", transfer=part.transfer, part=part.part, stored=True, reason=technical(""))
+            )
+    return sent
 
 
 def test_first_start_sends_the_history_of_every_sensor_once(tmp_path: Path) -> None:
     mark = tmp_path / "spool/history.sent"
     past = SimulatedHistory(SITE, "site1", 8, lambda: START + timedelta(seconds=20), mark)
-    messages = parts(past)
+    messages = send_all(past)
     assert [(part.part, part.of) for part in messages] == [
         (number, len(messages)) for number in range(1, len(messages) + 1)
     ]
@@ -129,9 +137,24 @@ def test_first_start_sends_the_history_of_every_sensor_once(tmp_path: Path) -> N
         assert [moment for moment, _, _ in minutes] == [
             START - timedelta(minutes=back) for back in range(8 * DAY // MINUTE, 0, -1)
         ]
-    assert len(parts(SimulatedHistory(SITE, "site1", 8, lambda: START, mark))) == len(messages)
-    past.mark_sent()
-    assert not parts(SimulatedHistory(SITE, "site1", 8, lambda: START, mark))
+    assert not list(SimulatedHistory(SITE, "site1", 8, lambda: START, mark).next_parts())
+
+
+def test_interrupted_first_start_sends_its_history_again(tmp_path: Path) -> None:
+    mark = tmp_path / "spool/history.sent"
+    list(SimulatedHistory(SITE, "site1", 8, lambda: START, mark).next_parts())
+    assert len(send_all(SimulatedHistory(SITE, "site1", 8, lambda: START, mark))) == 6
+
+
+def test_unanswered_history_is_sent_again_after_two_ticks(tmp_path: Path) -> None:
+    history = SimulatedHistory(SITE, "site1", 8, lambda: START, tmp_path / "history.sent")
+    service = Ingest("site1", NullSpool("boot"), "file", SensorRegistry(), lambda _: None, history)
+    first = list(service.start())
+    assert len(first) == 5
+    handle_all(service, tick(0))
+    assert not list(service.end_batch())
+    handle_all(service, tick(1))
+    assert list(service.end_batch()) == first
 
 
 def test_flood_of_duplicates_is_rejected_until_the_next_tick() -> None:
@@ -157,6 +180,6 @@ def test_simulated_history_waits_for_a_plausible_clock(tmp_path: Path) -> None:
     now = [START.replace(year=1970)]
     past = SimulatedHistory(SITE, "site1", 8, lambda: now[0], tmp_path / "history.sent")
     with pytest.raises(Unavailable, match="1970-11-23"):
-        parts(past)
+        list(past.next_parts())
     now[0] = START
-    assert parts(past)[-1].minutes[-1][0] == minute_at(-1)
+    assert send_all(past)[-1].minutes[-1][0] == minute_at(-1)

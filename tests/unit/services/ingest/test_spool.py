@@ -13,6 +13,7 @@ from services.ingest.retransmission import WINDOW_READINGS
 from services.ingest.service import Ingest
 from services.ingest.sources.parser import Measurement
 from services.ingest.spool import Spool
+from services.ingest.spool_segment import latest_seq
 from shared.contract.messages import Message, Reading, Stored
 from shared.contract.service import Unavailable
 from shared.runtime.sensor_registry import SensorRegistry
@@ -69,6 +70,48 @@ def test_truncated_end_is_cut_off(tmp_path: Path, truncated_line: bytes) -> None
     own_spool = spool(tmp_path)
     after = accept(ingest(own_spool), 3)
     assert list(spool(tmp_path).read_range(0, 9)) == [*before, *after]
+
+
+DAMAGES = {
+    "flow rate": (b",5.1,", b",5.3,", [5]),
+    "seq": (b"\n5,", b"\n9,", [5]),
+    "text": (b"\n5,001,", b"\n5,00\xb1,", [5]),
+    "a line end within": (b"\n5,001,", b"\n5,0\n1,", [5]),
+    "the line end": (b"\n6,", b"K6,", [5]),
+    "position mark": (b"=\n", b"<\n", []),
+}
+"""What is damaged to the old and new bytes, and the readings that are lost."""
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_line_loses_that_line_only(tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
+    own_spool = spool(tmp_path)
+    before = accept(ingest(own_spool), *range(8))
+    own_spool.on_position_committed()
+    before += accept(ingest(own_spool), 8)
+    (segment,) = tmp_path.glob("*.log")
+    old, new, lost = DAMAGES[damage]
+    text = segment.read_bytes()
+    assert old in text
+    segment.write_bytes(text.replace(old, new, 1))
+    again = spool(tmp_path)
+    after = accept(ingest(again), 9)
+    assert [reading.seq for reading in after] == [9]
+    expected = [reading for reading in before + after if reading.seq not in lost]
+    assert list(again.read_range(0, 99)) == list(spool(tmp_path).read_range(0, 99)) == expected
+    assert latest_seq(tmp_path) == (own_spool.boot_id, 9)
+    (notice, _) = [record.__dict__["fields"] for record in caplog.records if record.msg == "spool_line_damaged"]
+    assert notice == {"file": segment.name, "line": 6 if lost else 9, "readings": len(lost)}
+
+
+def test_seq_of_a_damaged_last_line_is_not_used_again(tmp_path: Path) -> None:
+    before = accept(ingest(spool(tmp_path)), *range(4))
+    (segment,) = tmp_path.glob("*.log")
+    segment.write_bytes(segment.read_bytes().replace(b"\n3,001", b"\n3,O01"))
+    own_spool = spool(tmp_path)
+    after = accept(ingest(own_spool), 4)
+    assert [reading.seq for reading in after] == [4]
+    assert list(own_spool.read_range(0, 99)) == before[:3] + after
 
 
 def test_redelivered_measurements_after_a_restart_are_duplicates(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from cli.init_site import mosquitto_hash
 from shared.contract.messages import Message, Progress, Status, Tick
 from shared.contract.texts import technical
+from shared.runtime.broker_connection import CLIENT_ID_FILE
 from shared.runtime.mqtt_bus import MqttBus
 from shared.settings import Broker, Settings
 from tests.conftest import Mosquitto, free_port
@@ -232,7 +233,8 @@ def guarded_connect(tmp_path: Path, guarded: FakeAclBroker, monkeypatch: pytest.
     def open_bus(service: FakeListener) -> MqttBus:
         secrets = tmp_path / service.name
         secrets.mkdir()
-        (secrets / "password").write_text("any", encoding="ascii")
+        for secret in ("password", CLIENT_ID_FILE):
+            (secrets / secret).write_text("any", encoding="ascii")
         bus = MqttBus(service.name, Settings(secrets=secrets, broker=Broker(port=guarded.broker.port)))
         opened.append(bus)
         bus.open(service)

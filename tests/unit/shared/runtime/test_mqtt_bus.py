@@ -13,6 +13,7 @@ from shared.contract.codec import encode
 from shared.contract.messages import Command, Message, Progress, Rejected, Tick
 from shared.contract.texts import technical
 from shared.contract.topics import topic_of
+from shared.runtime.broker_probe import broker_session
 from shared.runtime.health import StatusFactory, heartbeat_age, heartbeat_file
 from shared.runtime.mqtt_bus import MqttBus
 from shared.settings import Settings
@@ -60,6 +61,23 @@ def test_retained_command_is_ignored_at_each_connection(settings: Settings, mosq
     publish.single("wvr/v1/site1/tick", encode(Tick("site1", NOON)), 1, False, "127.0.0.1", mosquitto.port)
     assert [message for message in receive_messages(trainer, 1) if isinstance(message, Command)] == []
     trainer.close()
+
+
+def test_session_of_the_old_client_id_is_ended_and_cannot_be_taken_over(settings: Settings) -> None:
+    def has_old_session() -> bool:
+        with broker_session(settings, "wvr-listener", 600, clean_start=False) as session:
+            return session.session_present
+
+    assert [has_old_session(), has_old_session()] == [False, True]
+    listener, speaker = MqttBus("listener", settings), MqttBus("speaker", settings)
+    listener.open(FakeListener())
+    speaker.open(FakePublisher())
+    assert not has_old_session()
+    speaker.publish(Tick("site1", NOON))
+    assert receive_messages(listener, 1) == [Tick("site1", NOON)]
+    assert listener.connections == 1
+    for bus in (listener, speaker):
+        bus.close()
 
 
 def test_service_continues_after_the_broker_was_away(settings: Settings, mosquitto: Mosquitto) -> None:

@@ -186,7 +186,7 @@ def test_network_thread_that_ends_during_a_round_is_not_dead(monkeypatch: pytest
         network.join(0.5)
         return True
 
-    watchdog = Watchdog("small", lambda: None, connected, 0.01)
+    watchdog = Watchdog("small", "wvr-small", lambda: None, connected, 0.01)
     watchdog.start()
     assert in_round.wait(20)
     watchdog.stop()

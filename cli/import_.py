@@ -10,7 +10,16 @@ from pathlib import Path
 
 from cli.bootstrap import CommandError
 from cli.broker_client import publish_and_wait
-from cli.import_plan import Plan, count, count_unstored, describe_form, describe_readings, describe_rejected, make_plan
+from cli.import_plan import (
+    Plan,
+    count,
+    count_unstored,
+    describe_form,
+    describe_readings,
+    describe_rows,
+    make_plan,
+    plural,
+)
 from services.ingest.tables.headers import TableError
 from services.ingest.tables.opening import open_readings
 from shared.contract.messages import HistoryBatch, Message, Progress
@@ -45,8 +54,8 @@ def main(arguments: list[str]) -> int:
         history = Stored(settings.database, settings.zone, settings.site.name)
         file = open_readings(options.file, settings, history.sensors(), options.sensor, options.source)
         plan = make_plan(file, SensorRegistry(settings.sensors, history.sensors), history)
-        print("\n".join([*describe_form(file), *describe_readings(plan)]))
-        print("".join(f"{line}\n" for line in describe_rejected(plan)), file=sys.stderr, end="")
+        print("\n".join([*describe_form(file), *describe_rows(file), *describe_readings(plan)]))
+        print("".join(f"{line}\n" for line in plan.refusals.describe()), file=sys.stderr, end="")
         parts = list(in_batches(plan, settings.site.name, options.replace))
         if options.dry_run or not parts or not _is_agreed(options.yes, plan, options.replace):
             print(f"{_counts(plan, options.replace, 'would be ')} (nothing is written)")
@@ -58,7 +67,7 @@ def main(arguments: list[str]) -> int:
     except (SettingsError, TableError, OSError, Unavailable) as error:
         print(f"wvr import: {error}", file=sys.stderr)
         return 1
-    return 1 if plan.rejected else 0
+    return 1 if plan.refusals.number else 0
 
 
 def in_batches(plan: Plan, site: str, replace: bool) -> Iterator[HistoryBatch]:
@@ -83,9 +92,9 @@ def in_batches(plan: Plan, site: str, replace: bool) -> Iterator[HistoryBatch]:
 
 def _counts(plan: Plan, replace: bool, verb: str = "") -> str:
     return (
-        f"{count(plan.new)} readings {verb}stored, {plan.equal} already there and equal, "
+        f"{plural(count(plan.new), 'reading')} {verb}stored, {plan.equal} already there and equal, "
         f"{count(plan.different)} already there and different ({verb + 'replaced' if replace else 'kept'}), "
-        f"{len(plan.rejected)} lines rejected"
+        f"{plural(plan.refusals.number, 'line')} refused"
     )
 
 
@@ -96,14 +105,14 @@ def _is_agreed(yes: bool, plan: Plan, replace: bool) -> bool:
     if not sys.stdin.isatty():
         raise CommandError("nothing is stored: pass --yes to store what is shown above, --dry-run to see it only")
     replaced = f" and replace {count(plan.different)}" if replace else ""
-    answer = input(f"Store {count(plan.new)} readings{replaced}? [y/N] ")
+    answer = input(f"Store {plural(count(plan.new), 'reading')}{replaced}? [y/N] ")
     return answer.strip().casefold() in ("y", "yes", "예", "네")
 
 
 def _check_stored(plan: Plan, history: Stored, replace: bool) -> None:
     """Raise CommandError if a reading is not in the database."""
     if lost := count_unstored(plan.new, history) + (count_unstored(plan.different, history) if replace else 0):
-        raise CommandError(f"{lost} readings are not stored; see ./wvr status, then import the file again")
+        raise CommandError(f"{plural(lost, 'reading')} not stored; see ./wvr status, then import the file again")
 
 
 def _store(parts: list[HistoryBatch], settings: Settings) -> str:

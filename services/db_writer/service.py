@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import ClassVar, Protocol
 
 from services.db_writer.maintenance import DatabaseMaintenance, RepairableStore
+from services.db_writer.sensor_commands import SensorCommands, SensorStore
 from services.db_writer.sequence_tracker import SequenceTracker
 from shared.contract.messages import (
     Anomaly,
@@ -20,6 +21,7 @@ from shared.contract.messages import (
     Reading,
     Rejected,
     Response,
+    SensorRetired,
     Status,
     Stored,
     Tick,
@@ -31,7 +33,7 @@ from shared.domain.high_water_mark import HighWaterMark, SiteMark
 from shared.domain.series import DAY
 
 
-class Store(RepairableStore, Protocol):
+class Store(RepairableStore, SensorStore, Protocol):
     """What db_writer needs of the recorder."""
 
     def write(self, messages: Sequence[Message], marks: Sequence[SiteMark] = ()) -> None: ...
@@ -45,8 +47,8 @@ class DbWriter:
     """Collects a batch in `handle`, and stores it in one transaction in `end_batch`, before it is acknowledged."""
 
     name: ClassVar[str] = "db_writer"
-    produces: ClassVar[tuple[type[Message], ...]] = (Stored, Progress, Rejected, Response)
-    commands: ClassVar[tuple[str, ...]] = ("backup",)
+    produces: ClassVar[tuple[type[Message], ...]] = (Stored, Progress, SensorRetired, Rejected, Response)
+    commands: ClassVar[tuple[str, ...]] = ("backup", "retire", "rename")
 
     def __init__(
         self,
@@ -63,6 +65,9 @@ class DbWriter:
         self._last_published: HighWaterMark | None = None
         self._last_verdict_seq = -1
         self._tick: Tick | None = None
+        self._now: datetime | None = None
+        """Time of the newest tick."""
+        self._sensor_commands = SensorCommands(site, store)
 
     def start(self) -> Iterator[Message]:
         mark = self._store.high_water_mark(self._site)
@@ -81,13 +86,16 @@ class DbWriter:
 
     def _on_tick(self, tick: Tick) -> None:
         self._maintenance.on_message(tick)
-        self._tick = tick
+        self._tick, self._now = tick, tick.at
 
     def _on_status(self, status: Status) -> None:
         self._maintenance.on_message(status)
 
     def _on_command(self, command: Command) -> None:
-        self._maintenance.on_message(command)
+        if command.name == "backup":
+            self._maintenance.on_message(command)
+        else:
+            self._sensor_commands.on_command(command)
 
     def end_batch(self) -> Iterator[Message]:
         """Store the batch. Raises Unavailable and keeps the batch while the database cannot be written."""
@@ -109,6 +117,8 @@ class DbWriter:
             yield self._stored(mark)
         yield from (import_progress(message) for message in batch if isinstance(message, HistoryBatch))
         yield from self._maintenance.after_batch(self._sequence.has_gap)
+        if self._now:  # a command waits for the first tick
+            yield from self._sensor_commands.run(self._now)
 
     def _apply_retention(self) -> None:
         if self._tick and self._tick.at.minute == 0:

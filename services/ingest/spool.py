@@ -40,7 +40,9 @@ MeasurementKey = tuple[str, datetime, float | None, float | None]
 
 
 class Spool:
-    """Files {boot_id}-{first seq}.log with one line per reading: seq, sensor, at, flow_rate, pressure, source, CRC-32.
+    """Files {boot_id}-{first seq}.log with one line per reading.
+
+    seq, sensor, at, flow_rate, pressure, source, clock if it is not ok, CRC-32.
 
     boot_id identifies the spool. seq continues across restarts of ingest and starts at 0 only in a new spool.
     """
@@ -226,7 +228,7 @@ class Spool:
             body, checksum = line.decode("utf-8").rstrip("\n").rsplit(",", 1)
             if not line.endswith(b"\n") or int(checksum, 16) != zlib.crc32(body.encode("utf-8")):
                 return None
-            seq, sensor, at, flow_rate, pressure, source = body.split(",")
+            seq, sensor, at, flow_rate, pressure, source, *clock = body.split(",")
             reading = Reading(
                 site=self._site,
                 sensor=sensor,
@@ -236,6 +238,7 @@ class Spool:
                 boot_id=self.boot_id,
                 seq=int(seq),
                 source=source,
+                clock=clock[0] if clock else "ok",  # type: ignore[arg-type]
             )
             validate(reading)
         except ValueError:
@@ -289,6 +292,7 @@ def _encode_line(reading: Reading) -> bytes:
     flow_rate = "" if reading.flow_rate is None else repr(reading.flow_rate)
     pressure = "" if reading.pressure is None else repr(reading.pressure)
     body = f"{reading.seq},{reading.sensor},{reading.at.isoformat()},{flow_rate},{pressure},{reading.source}"
+    body += "" if reading.clock == "ok" else f",{reading.clock}"
     return f"{body},{zlib.crc32(body.encode('utf-8')):08x}\n".encode()
 
 

@@ -23,6 +23,14 @@ class BlockBuffer:
         if block > self.last_closed:
             self.lines.setdefault(block, {})[minute, sensor] = line
 
+    def drop_after(self, minute: str, sensor: str) -> None:
+        """Drop the lines of a sensor after a minute: its clock was set back to it."""
+        for block in [block for block in self.lines if block >= block_of(minute)]:
+            lines = self.lines[block]
+            self.lines[block] = {key: lines[key] for key in lines if key[1] != sensor or key[0] <= minute}
+            if not self.lines[block]:
+                del self.lines[block]
+
     def is_missing(self, minute: str, sensor: str) -> bool:
         """Whether a minute of an open block has no line of a sensor yet."""
         block = block_of(minute)

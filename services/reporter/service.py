@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from services.reporter.blocks import BlockBuffer, block_of, minutes_of
 from services.reporter.line_format import alert_columns, alert_line, forecast_columns, missing_line, parse_line
 from services.reporter.report_clock import ReportClock
-from shared.contract.messages import Anomaly, Message, Prediction, Tick, Verdict
+from shared.contract.messages import Anomaly, Message, Prediction, SensorRetired, Tick, Verdict
 from shared.contract.service import Unavailable
 from shared.domain.sensor_liveness import SensorLiveness
 from shared.domain.series import DAY, MINUTE
@@ -49,6 +49,10 @@ class HistoryLookup(Protocol):
 
     def sensors(self) -> set[str]:
         """Return the sensors with stored readings."""
+        ...
+
+    def retired(self) -> set[str]:
+        """Return the sensors that have ended."""
         ...
 
     def messages_between(self, sent: str, block: str) -> tuple[Sequence[Verdict | Prediction], bool]:
@@ -110,8 +114,11 @@ class Reporter:
             self._read_written_lines("server.part.txt", last),
         )
         self._blocks.last_closed = max((block_of(at) for _, at, _ in closed), default="")
+        retired = self._history.retired()
         for sensor, at, line in (*closed, *open_lines):
             self._blocks.add(at, sensor, line)
+            if sensor in retired:
+                continue
             self._first_blocks.setdefault(sensor, block_of(at))
             self._newest_lines[sensor] = (at, alert_columns(line))
         for message in self._history.missed_since(self._blocks.last_closed):
@@ -123,10 +130,25 @@ class Reporter:
         return iter(())
 
     def _on_verdict(self, verdict: Verdict) -> None:
+        """Add the line of a minute; one of a doubted time has no line until ingest believes those after it."""
+        if verdict.reading.clock == "doubted":
+            return
         at = int(verdict.at.timestamp())
         self._liveness[verdict.sensor].on_reading(at)
         self._clock.on_verdict(at)
-        self._add_line(verdict.sensor, self._clock.minute_key_at(at), alert_line(verdict))
+        minute = self._clock.minute_key_at(at)
+        if verdict.reading.clock == "set_back" and verdict.sensor in self._newest_lines:
+            self._newest_lines[verdict.sensor] = (minute, alert_line(verdict))
+            self._blocks.drop_after(minute, verdict.sensor)
+        self._add_line(verdict.sensor, minute, alert_line(verdict))
+
+    def _on_sensor_retired(self, retired: SensorRetired) -> None:
+        """Drop a sensor that has ended from alert.txt and from the blocks to come."""
+        for entries in (self._newest_lines, self._first_blocks, self._liveness, self._forecasts):
+            entries.pop(retired.sensor, None)
+        self._silent_sensors.discard(retired.sensor)
+        self._lookup_cache.clear()
+        self._changed = True
 
     def _on_anomaly(self, anomaly: Anomaly) -> None:
         """Remember silent sensors: their lines show the system flags."""
@@ -153,9 +175,8 @@ class Reporter:
             "alert.txt", "".join(f"{self._newest_lines[name][1]}\n" for name in sorted(self._newest_lines))
         )
         if self._blocks.lines:
-            plausible = [block for block in self._blocks.lines if block <= self._clock.latest_plausible]
-            newest = max(plausible or self._blocks.lines)
-            self._folder.write("server.part.txt", self._blocks.text(newest))
+            present = [block for block in self._blocks.lines if block <= self._clock.block_key(MINUTE)]
+            self._folder.write("server.part.txt", self._blocks.text(max(present or self._blocks.lines)))
         self._close_complete_blocks()
         if self._pending_server_text:
             self._folder.write("server.txt", self._pending_server_text)
@@ -296,11 +317,7 @@ class Reporter:
         if sensor not in self._newest_lines:
             self._lookup_cache.clear()  # a block that was complete may lack lines of this sensor
         self._first_blocks.setdefault(sensor, block_of(at))
-        if (
-            sensor not in self._newest_lines
-            or at >= self._newest_lines[sensor][0]
-            or self._newest_lines[sensor][0] > self._clock.latest_plausible
-        ):
+        if sensor not in self._newest_lines or at >= self._newest_lines[sensor][0]:
             self._newest_lines[sensor] = (at, line)
             self._changed = True
         if block_of(at) >= self._clock.oldest_open_block:
@@ -323,6 +340,7 @@ class Reporter:
         Verdict: _on_verdict,
         Prediction: _on_prediction,
         Anomaly: _on_anomaly,
+        SensorRetired: _on_sensor_retired,
         Tick: _on_tick,
     }
     consumes: ClassVar[tuple[type[Message], ...]] = tuple(HANDLERS)

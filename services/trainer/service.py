@@ -29,6 +29,7 @@ from shared.contract.messages import (
     Prediction,
     Progress,
     Response,
+    SensorRetired,
     Tick,
 )
 from shared.contract.texts import localized
@@ -251,6 +252,10 @@ class Trainer:
     def _waiting_message(self, text: LocalizedText) -> Progress:
         return Progress(site=self.site, at=self.now, job="training", step=0, of=0, eta=None, text=text)
 
+    def _on_sensor_retired(self, retired: SensorRetired) -> Iterator[Message]:  # noqa: ARG002
+        """Say nothing more: the bus removes the retained message of the sensor's model."""
+        return iter(())
+
     def _now_seconds(self) -> int:
         return int(self.now.timestamp())
 
@@ -259,6 +264,7 @@ class Trainer:
         Progress: _on_progress,
         Command: _on_command,
         Prediction: _on_prediction,
+        SensorRetired: _on_sensor_retired,
     }
     consumes: ClassVar[tuple[type[Message], ...]] = tuple(HANDLERS)
     COMMANDS: ClassVar[dict[str, Callable[..., Iterator[Message]]]] = {

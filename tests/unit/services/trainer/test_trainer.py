@@ -102,6 +102,12 @@ class FakeScoreHistory:
 
     stored: list[Score] = field(default_factory=list)
 
+    def retired(self) -> set[str]:
+        return set()
+
+    def active_sensors(self) -> list[str]:
+        return self.sensors()
+
     def sensors(self) -> list[str]:
         return ["001"] if self.stored else []
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
+from cli.bootstrap import CommandError
 from cli.import_plan import Refusals, Values, describe_form, describe_rows, plural
 from services.db_writer.service import DbWriter
 from services.detector.service import Detector
@@ -32,8 +33,10 @@ from services.trainer.runner import InProcessRunner
 from services.trainer.service import Trainer
 from services.trainer.training_job import TrainingJob
 from shared.contract.messages import Command, Message, Reading, Rejected, Tick
+from shared.contract.status_codes import problem
 from shared.models.loader import make_model_loader
 from shared.models.registry import ModelRegistry
+from shared.runtime.processor import can_run_tensorflow
 from shared.runtime.public_holidays import make_calendar
 from shared.runtime.replay import Replay, group_by_minute
 from shared.runtime.sensor_registry import SensorRegistry
@@ -61,6 +64,8 @@ def main(arguments: list[str]) -> int:
     logging.disable(logging.INFO)
     try:
         settings = _settings(options.site, options.data)
+        if options.train and not can_run_tensorflow():
+            raise CommandError(f"--train: {problem('processor_without_avx').text.en}")
         file = open_readings(options.input, settings, (), options.sensor, options.source)
         _clear(options.data)
         print("\n".join(describe_form(file)), flush=True)

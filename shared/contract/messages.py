@@ -118,6 +118,7 @@ StatusCode = Literal[
     "rejected_not_writable",
     "output_not_writable",
     "model_deactivated",
+    "processor_without_avx",
     "clock_unconfirmed",
     "clock_set_back",
     "clock_behind",

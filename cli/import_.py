@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from cli.bootstrap import CommandError
@@ -53,7 +54,8 @@ def main(arguments: list[str]) -> int:
         settings = settings.model_copy(update={"data": options.data}) if options.data else settings
         history = Stored(settings.database, settings.zone, settings.site.name)
         file = open_readings(options.file, settings, history.sensors(), options.sensor, options.source)
-        plan = make_plan(file, SensorRegistry(settings.sensors, history.sensors), history)
+        now = datetime.now(settings.zone)
+        plan = make_plan(file, SensorRegistry(settings.sensors, history.sensors), history, now)
         print("\n".join([*describe_form(file), *describe_rows(file), *describe_readings(plan)]))
         print("".join(f"{line}\n" for line in plan.refusals.describe()), file=sys.stderr, end="")
         parts = list(in_batches(plan, settings.site.name, options.replace))

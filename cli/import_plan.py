@@ -13,6 +13,7 @@ from services.ingest.sources.line_reader import BadLine, Measurement
 from services.ingest.tables.headers import Layout
 from services.ingest.tables.opening import OpenFile
 from shared.contract.messages import HistoryMinute
+from shared.domain.reading_clock import JUMP_MINUTES
 from shared.runtime.sensor_registry import SensorRegistry
 from shared.store.history import History
 
@@ -60,12 +61,19 @@ class Plan:
     """Sensor to the minutes that are stored with other values."""
 
 
-def make_plan(items: Iterable[Measurement | BadLine], register: SensorRegistry, history: History) -> Plan:
-    """Return the plan of a file. Raises Unavailable if the stored readings can't be read."""
-    plan = Plan()
+def make_plan(
+    items: Iterable[Measurement | BadLine], register: SensorRegistry, history: History, now: datetime
+) -> Plan:
+    """Return the plan of a file; `now`: the machine's clock. Raises Unavailable if stored readings can't be read."""
+    plan, latest = Plan(), now + timedelta(minutes=JUMP_MINUTES)
+    future = (
+        f"dated in the future: it is {now:%Y-%m-%d %H:%M%z} now; check the time zone and the machine's clock"
+    )
     for item in items:
         if isinstance(item, BadLine):
             plan.refusals.add(f"{item.file}:{item.number}", item.reason.en)
+        elif item.at > latest:
+            plan.refusals.add("", future)
         elif reason := register.rejection_reason(item.sensor):
             plan.refusals.add("", reason.en)
         else:
@@ -111,6 +119,8 @@ def describe_rows(file: OpenFile) -> Iterator[str]:
         yield f"{text!r} in place of a value: {plural(number, 'value')} missing"
     for mark, number in file.reader.bad_quality.items():
         yield f"quality {mark!r}: the values of {plural(number, 'row')} missing"
+    for doubt, number in file.reader.timestamps.doubts.most_common():
+        yield f"time: {plural(number, 'timestamp')} {doubt}"
 
 
 def describe_readings(plan: Plan) -> Iterator[str]:

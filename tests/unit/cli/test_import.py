@@ -153,3 +153,45 @@ def test_each_case_of_the_field(
     assert main([str(file), "--data", str(data), "--dry-run", "--sensor", "001"]) == code
     assert (f"{rows} readings would be stored" in capsys.readouterr().out) == bool(rows)
     assert not data.exists()
+
+
+@pytest.mark.parametrize(
+    ("zone", "line", "expected"),
+    [
+        (
+            "Asia/Seoul",
+            "2025-03-03T00:00+00:00,001,10,4",
+            "time: 1 timestamp offset +0000 of the file, +0900 of the site (Asia/Seoul): converted",
+        ),
+        (
+            "Europe/Berlin",
+            "2025-10-26 02:30,001,10,4",
+            "time: 1 timestamp in the hour that Europe/Berlin repeats, without an offset: their order decides",
+        ),
+    ],
+)
+def test_doubts_about_the_time_zone_are_named(
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    zone: str,
+    line: str,
+    expected: str,
+) -> None:
+    monkeypatch.setenv("WVR_SITE__TIMEZONE", zone)
+    assert run(data, f"{HEADER}{line}\n", "--dry-run") == 0
+    assert any(shown.startswith(expected) for shown in capsys.readouterr().out.splitlines())
+
+
+def test_readings_of_the_future_are_refused(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(data, HEADER + "2025-03-03 00:00,001,10,4\n2099-01-01 00:00,001,10,4\n", "--yes") == 1
+    assert "dated in the future: it is " in capsys.readouterr().err
+    assert stored(data) == [(10.0, 4.0)]
+
+
+def test_minute_that_the_zone_skips_is_refused(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WVR_SITE__TIMEZONE", "Europe/Berlin")
+    assert run(data, HEADER + "2025-03-30 02:30,001,10,4\n2025-03-30 03:30,001,10,4\n", "--dry-run") == 1
+    assert "2025-03-30 02:30 does not exist in Europe/Berlin (start of DST)" in capsys.readouterr().err

@@ -66,9 +66,7 @@ def make_plan(
 ) -> Plan:
     """Return the plan of a file; `now`: the machine's clock. Raises Unavailable if stored readings can't be read."""
     plan, latest = Plan(), now + timedelta(minutes=JUMP_MINUTES)
-    future = (
-        f"dated in the future: it is {now:%Y-%m-%d %H:%M%z} now; check the time zone and the machine's clock"
-    )
+    future = f"dated in the future: it is {now:%Y-%m-%d %H:%M%z} now; check the time zone and the machine's clock"
     for item in items:
         if isinstance(item, BadLine):
             plan.refusals.add(f"{item.file}:{item.number}", item.reason.en)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -161,6 +162,10 @@ def test_restarted_trainer_trains_and_alert_misses_no_minute(compose_site: Runni
         minute_after_training = compose_site.alert_minute()
         compose_site.wait_for_alert_after(minute_after_training)
     assert all(later - earlier == timedelta(minutes=1) for earlier, later in pairwise(minutes))
+
+
+def test_ended_sensor_is_renamed_and_retired(compose_site: RunningSite, tmp_path: Path) -> None:
+    site_assertions.assert_ended_sensor_can_be_renamed_and_retired(compose_site, tmp_path)
 
 
 def test_broker_keeps_its_messages_over_a_restart(compose_site: RunningSite) -> None:

@@ -38,6 +38,7 @@ COMMANDS = {
     "doctor": CommandEntry("cli.doctor", "core", "list what is wrong and what to do about it [--deep]"),
     "train": CommandEntry("cli.train", "core", "train now, in the running site"),
     "models": CommandEntry("cli.models", "core", "list the registered models; activate another one [use ID|profile]"),
+    "sensors": CommandEntry("cli.sensors", "core", "list the sensors [retire SENSOR|rename SENSOR NAME]"),
     "silence": CommandEntry("cli.silence", "core", "open no alarm during maintenance: MINUTES [--sensor S]"),
     "test": CommandEntry("cli.run_tests", "dev", "run lint, type check and all tests [--full] [arguments of pytest]"),
     "audit": CommandEntry("cli.audit", "dev", "write an SBOM for each image and look up known vulnerabilities"),

@@ -5,11 +5,21 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 from cli.bootstrap import CommandError
 from cli.broker_client import send_history
-from cli.import_plan import Plan, count, count_unstored, describe_form, describe_readings, describe_rejected, make_plan
+from cli.import_plan import (
+    Plan,
+    count,
+    count_unstored,
+    describe_form,
+    describe_readings,
+    describe_rows,
+    make_plan,
+    plural,
+)
 from services.ingest.tables.headers import TableError
 from services.ingest.tables.opening import open_readings
 from shared.contract.messages import HISTORY_PART_MINUTES, HistoryBatch
@@ -42,9 +52,10 @@ def main(arguments: list[str]) -> int:
         settings = settings.model_copy(update={"data": options.data}) if options.data else settings
         history = Stored(settings.database, settings.zone, settings.site.name)
         file = open_readings(options.file, settings, history.sensors(), options.sensor, options.source)
-        plan = make_plan(file, SensorRegistry(settings.sensors, history.sensors), history)
-        print("\n".join([*describe_form(file), *describe_readings(plan)]))
-        print("".join(f"{line}\n" for line in describe_rejected(plan)), file=sys.stderr, end="")
+        now = datetime.now(settings.zone)
+        plan = make_plan(file, SensorRegistry(settings.sensors, history.sensors), history, now)
+        print("\n".join([*describe_form(file), *describe_rows(file), *describe_readings(plan)]))
+        print("".join(f"{line}\n" for line in plan.refusals.describe()), file=sys.stderr, end="")
         sender = make_sender(plan, settings.site.name, options.replace)
         if options.dry_run or not sender.parts or not _is_agreed(options.yes, plan, options.replace):
             print(f"{_counts(plan, options.replace, 'would be ')} (nothing is written)")
@@ -59,7 +70,7 @@ def main(arguments: list[str]) -> int:
     except (SettingsError, TableError, OSError) as error:
         print(f"wvr import: {error}", file=sys.stderr)
         return 1
-    return 1 if plan.rejected else 0
+    return 1 if plan.refusals.number else 0
 
 
 def make_sender(plan: Plan, site: str, replace: bool) -> HistorySender:
@@ -89,9 +100,9 @@ def make_sender(plan: Plan, site: str, replace: bool) -> HistorySender:
 
 def _counts(plan: Plan, replace: bool, verb: str = "") -> str:
     return (
-        f"{count(plan.new)} readings {verb}stored, {plan.equal} already there and equal, "
+        f"{plural(count(plan.new), 'reading')} {verb}stored, {plan.equal} already there and equal, "
         f"{count(plan.different)} already there and different ({verb + 'replaced' if replace else 'kept'}), "
-        f"{len(plan.rejected)} lines rejected"
+        f"{plural(plan.refusals.number, 'line')} refused"
     )
 
 
@@ -102,7 +113,7 @@ def _is_agreed(yes: bool, plan: Plan, replace: bool) -> bool:
     if not sys.stdin.isatty():
         raise CommandError("nothing is stored: pass --yes to store what is shown above, --dry-run to see it only")
     replaced = f" and replace {count(plan.different)}" if replace else ""
-    answer = input(f"Store {count(plan.new)} readings{replaced}? [y/N] ")
+    answer = input(f"Store {plural(count(plan.new), 'reading')}{replaced}? [y/N] ")
     return answer.strip().casefold() in ("y", "yes", "예", "네")
 
 
@@ -111,8 +122,9 @@ def _check_stored(plan: Plan, history: Stored, replace: bool) -> None:
     if lost := count_unstored(plan.new, history) + (count_unstored(plan.different, history) if replace else 0):
         text = localized(
             "계측값 {lost}건이 저장되지 않았습니다. ./wvr status를 확인하고 같은 파일을 다시 가져오십시오.",
-            "{lost} readings are not stored; see ./wvr status, then import the file again",
+            "{readings} not stored; see ./wvr status, then import the file again",
             lost=lost,
+            readings=plural(lost, "reading"),
         )
         raise CommandError(f"{text.ko}\n{text.en}")
 

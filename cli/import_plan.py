@@ -13,6 +13,7 @@ from services.ingest.sources.line_reader import BadLine, Measurement
 from services.ingest.tables.headers import Layout
 from services.ingest.tables.opening import OpenFile
 from shared.contract.messages import HistoryMinute
+from shared.domain.reading_clock import JUMP_MINUTES
 from shared.runtime.sensor_registry import SensorRegistry
 from shared.store.history import History
 
@@ -22,12 +23,36 @@ Values = tuple[float | None, float | None]
 """Flow rate and pressure."""
 
 
+class Refusals:
+    """Reasons of refused lines with their number and first place."""
+
+    def __init__(self) -> None:
+        self._numbers = Counter[str]()
+        self._places: dict[str, str] = {}
+
+    def add(self, place: str, reason: str) -> None:
+        """Count a refused line; `place`: file and line, empty if they are unknown."""
+        self._numbers[reason] += 1
+        self._places.setdefault(reason, place)
+
+    @property
+    def number(self) -> int:
+        """Number of refused lines."""
+        return self._numbers.total()
+
+    def describe(self, shown: int = 20) -> Iterator[str]:
+        """Yield the most frequent reasons, one line each."""
+        for reason, number in self._numbers.most_common(shown):
+            place = f"{self._places[reason]}: " if self._places[reason] else ""
+            yield f"{place}{reason}" + (f" ({number} times)" if number > 1 else "")
+
+
 @dataclass
 class Plan:
     """The readings of a file by sensor, compared with what is stored."""
 
     minutes: dict[str, dict[datetime, Values]] = field(default_factory=lambda: defaultdict(dict))
-    rejected: list[BadLine] = field(default_factory=list)
+    refusals: Refusals = field(default_factory=Refusals)
     repeated: Counter[str] = field(default_factory=Counter)
     """Sensor to the number of minutes that the file gives twice with other values; the first is kept."""
     new: dict[str, list[HistoryMinute]] = field(default_factory=dict)
@@ -36,14 +61,19 @@ class Plan:
     """Sensor to the minutes that are stored with other values."""
 
 
-def make_plan(items: Iterable[Measurement | BadLine], register: SensorRegistry, history: History) -> Plan:
-    """Return the plan of a file. Raises Unavailable if the stored readings can't be read."""
-    plan = Plan()
+def make_plan(
+    items: Iterable[Measurement | BadLine], register: SensorRegistry, history: History, now: datetime
+) -> Plan:
+    """Return the plan of a file; `now`: the machine's clock. Raises Unavailable if stored readings can't be read."""
+    plan, latest = Plan(), now + timedelta(minutes=JUMP_MINUTES)
+    future = f"dated in the future: it is {now:%Y-%m-%d %H:%M%z} now; check the time zone and the machine's clock"
     for item in items:
         if isinstance(item, BadLine):
-            plan.rejected.append(item._replace(raw=""))
+            plan.refusals.add(f"{item.file}:{item.number}", item.reason.en)
+        elif item.at > latest:
+            plan.refusals.add("", future)
         elif reason := register.rejection_reason(item.sensor):
-            plan.rejected.append(BadLine("", 0, "", reason))
+            plan.refusals.add("", reason.en)
         else:
             _add(plan, item)
     for sensor, minutes in plan.minutes.items():
@@ -69,45 +99,51 @@ def count(minutes: dict[str, list[HistoryMinute]]) -> int:
 
 
 def describe_form(file: OpenFile) -> Iterator[str]:
-    """Yield what was understood of the form of a file, one line each; after the file is read."""
+    """Yield what was understood of the form of a file, one line each."""
     layout = file.layout
     yield f"form: {file.form}"
     yield f"columns: {', '.join(_columns(layout))}"
     if layout.ignored:
         yield f"not read: {', '.join(repr(layout.titles[index]) for index in layout.ignored)}"
+
+
+def describe_rows(file: OpenFile) -> Iterator[str]:
+    """Yield what was understood of the rows of a file, one line each; after the file is read."""
     for kind, number in file.skipped.items():
-        yield f"skipped: {number} {kind} rows"
+        yield f"skipped: {plural(number, f'{kind} row')}"
     for name, known in file.sensors.renamed.items():
         yield f"sensor {name!r} of the file is the sensor {known} of the site"
     for text, number in file.values.missing.most_common():
-        yield f"{text!r} in place of a value: {number} values are missing"
+        yield f"{text!r} in place of a value: {plural(number, 'value')} missing"
     for mark, number in file.reader.bad_quality.items():
-        yield f"quality {mark!r}: the values of {number} rows are missing"
+        yield f"quality {mark!r}: the values of {plural(number, 'row')} missing"
+    for doubt, number in file.reader.timestamps.doubts.most_common():
+        yield f"time: {plural(number, 'timestamp')} {doubt}"
 
 
 def describe_readings(plan: Plan) -> Iterator[str]:
     """Yield the span, cadence, gaps, first and last readings of each sensor."""
     for sensor, minutes in plan.minutes.items():
         times = sorted(minutes)
-        yield f"sensor {sensor}: {len(times)} readings from {times[0]:%Y-%m-%d %H:%M%z} to {times[-1]:%Y-%m-%d %H:%M%z}"
+        span = f"from {times[0]:%Y-%m-%d %H:%M%z} to {times[-1]:%Y-%m-%d %H:%M%z}"
+        yield f"sensor {sensor}: {plural(len(times), 'reading')} {span}"
         steps = Counter(after - before for before, after in pairwise(times))
         if steps:
             cadence = steps.most_common(1)[0][0]
             gaps = [step for step in steps.elements() if step > cadence]
-            yield f"  every {_span(cadence)}, {len(gaps)} gaps" + (f", the longest {_span(max(gaps))}" if gaps else "")
+            yield f"  every {_span(cadence)}, {plural(len(gaps), 'gap')}" + (
+                f", the longest {_span(max(gaps))}" if gaps else ""
+            )
         if plan.repeated[sensor]:
-            yield f"  {plan.repeated[sensor]} minutes are given twice with other values: the first is kept"
+            yield f"  {plural(plan.repeated[sensor], 'minute')} given twice with other values: the first is kept"
         for at in times if len(times) <= 2 * SHOWN_ROWS else times[:SHOWN_ROWS] + times[-SHOWN_ROWS:]:
             flow_rate, pressure = minutes[at]
             yield f"  {at:%Y-%m-%d %H:%M%z}  {_number(flow_rate)} m3/h  {_number(pressure)} bar"
 
 
-def describe_rejected(plan: Plan, shown: int = 20) -> Iterator[str]:
-    """Yield the reasons of rejected lines with their number, and the first lines."""
-    for reason, number in Counter(line.reason.en for line in plan.rejected).most_common(shown):
-        first = next(line for line in plan.rejected if line.reason.en == reason)
-        place = f"{first.file}:{first.number}: " if first.number else ""
-        yield f"{place}{reason}" + (f" ({number} times)" if number > 1 else "")
+def plural(number: int, noun: str) -> str:
+    """Return a number with its noun, which gets an s unless the number is 1."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _add(plan: Plan, item: Measurement) -> None:

@@ -7,12 +7,14 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from cli.import_plan import describe_form
+from cli.bootstrap import CommandError
+from cli.import_plan import Refusals, Values, describe_form, describe_rows, plural
 from services.db_writer.service import DbWriter
 from services.detector.service import Detector
 from services.forecaster.service import Forecaster
@@ -30,9 +32,11 @@ from services.trainer.model_selection import ModelSelector
 from services.trainer.runner import InProcessRunner
 from services.trainer.service import Trainer
 from services.trainer.training_job import TrainingJob
-from shared.contract.messages import Command, Tick
+from shared.contract.messages import Command, Message, Reading, Rejected, Tick
+from shared.contract.status_codes import problem
 from shared.models.loader import make_model_loader
 from shared.models.registry import ModelRegistry
+from shared.runtime.processor import can_run_tensorflow
 from shared.runtime.public_holidays import make_calendar
 from shared.runtime.replay import Replay, group_by_minute
 from shared.runtime.sensor_registry import SensorRegistry
@@ -60,29 +64,96 @@ def main(arguments: list[str]) -> int:
     logging.disable(logging.INFO)
     try:
         settings = _settings(options.site, options.data)
+        if options.train and not can_run_tensorflow():
+            raise CommandError(f"--train: {problem('processor_without_avx').text.en}")
         file = open_readings(options.input, settings, (), options.sensor, options.source)
         _clear(options.data)
-        figures = replay(in_time_order(file), settings, options.train)
-        print("\n".join(describe_form(file)))
-        print(_report(figures, options))
+        print("\n".join(describe_form(file)), flush=True)
+        outcome = replay(in_time_order(file), settings, options.train)
+        print("".join(f"{line}\n" for line in (*describe_rows(file), *outcome.describe_gaps())), end="")
+        print("".join(f"{line}\n" for line in outcome.refusals.describe()), file=sys.stderr, end="")
+        print(_report(outcome, options))
     except (SettingsError, TableError, OSError) as error:
         print(f"wvr replay: {error}", file=sys.stderr)
         return 1
-    return 1 if figures["rejected"] else 0
+    return 1 if outcome.refusals.number else 0
 
 
-def replay(source: Iterable[Measurement | BadLine], settings: Settings, train: list[datetime]) -> dict[str, Any]:
-    """Replay the items of a file into settings.data. Return the readings, rejected lines, seconds and the rate."""
+@dataclass
+class Outcome:
+    """What a replay did with the items of a file."""
+
+    stored: int = 0
+    """Minutes in the database."""
+    equal: int = 0
+    different: int = 0
+    """Repeated minutes of the file, with the stored values and with others; the first is kept."""
+    doubted: int = 0
+    """Stored minutes whose time is not believed."""
+    refusals: Refusals = field(default_factory=Refusals)
+    gaps: list[tuple[datetime, datetime]] = field(default_factory=list)
+    """First and end of the spans without readings that were skipped."""
+    seconds: float = 0.0
+
+    def describe_gaps(self) -> Iterator[str]:
+        """Yield the skipped spans and the doubted readings, one line each."""
+        for start, stop in self.gaps:
+            days = plural(round((stop - start) / timedelta(days=1)), "day")
+            yield f"skipped: {days} without readings, from {start:%Y-%m-%d %H:%M%z} to {stop:%Y-%m-%d %H:%M%z}"
+        if self.doubted:
+            yield f"time not believed: {plural(self.doubted, 'reading')} (column clock of REAL_VAL_TB)"
+
+
+class ReplayCounter:
+    """Service that counts what becomes of the readings of a replay."""
+
+    name: ClassVar[str] = "replay_counter"
+    consumes: ClassVar[tuple[type[Message], ...]] = (Reading, Rejected)
+    produces: ClassVar[tuple[type[Message], ...]] = ()
+    commands: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self) -> None:
+        self.refusals = Refusals()
+        self._accepted = 0
+        self._newest: dict[str, datetime] = {}
+        self._late: list[Reading] = []
+        """Readings that are not newer than all before: only these can repeat a minute."""
+
+    def start(self) -> Iterator[Message]:
+        return iter(())
+
+    def handle(self, message: Message) -> Iterator[Message]:
+        if isinstance(message, Rejected):
+            self.refusals.add(message.source if ":" in message.source else "", message.reason.en)
+        elif isinstance(message, Reading):
+            self._accepted += 1
+            newest = self._newest.get(message.sensor)
+            if newest is not None and message.at <= newest:
+                self._late.append(message)
+            else:
+                self._newest[message.sensor] = message.at
+        return iter(())
+
+    def end_batch(self) -> Iterator[Message]:
+        return iter(())
+
+    def outcome(self, values_of: Callable[[Reading], Values], stored: int, doubted: int) -> Outcome:
+        """Compare with the stored minutes; `values_of` returns the stored values of a reading's minute."""
+        different = sum(values_of(late) != (late.flow_rate, late.pressure) for late in self._late)
+        equal = self._accepted - stored - different
+        return Outcome(stored, equal, different, doubted, self.refusals)
+
+
+def replay(source: Iterable[Measurement | BadLine], settings: Settings, train: list[datetime]) -> Outcome:
+    """Replay the items of a file into settings.data."""
     started = time.perf_counter()
     recorder = Recorder(settings.database, settings.zone, settings.store.horizons)
     folder = BufferedOutputFolder(settings.sensor_folder)
     ingest, services, db_writer = _services(settings, recorder, folder)
-    runner = Replay([ingest, *services], db_writer)
+    counter, gaps = ReplayCounter(), list[tuple[datetime, datetime]]()
+    runner = Replay([ingest, counter, *services], db_writer)
     dates = sorted(date.replace(tzinfo=date.tzinfo or settings.zone) for date in train)
-    readings = rejected = 0
-    for items, minute in group_by_minute(source):
-        bad = sum(isinstance(item, BadLine) for item in items)
-        readings, rejected = readings + len(items) - bad, rejected + bad
+    for items, minute in group_by_minute(source, lambda start, stop: gaps.append((start, stop))):
         if minute is not None:
             while dates and minute >= dates[0]:
                 runner.store()
@@ -92,13 +163,10 @@ def replay(source: Iterable[Measurement | BadLine], settings: Settings, train: l
     runner.store()
     folder.flush()
     recorder.close()
-    seconds = time.perf_counter() - started
-    return {
-        "readings": readings,
-        "rejected": rejected,
-        "seconds": round(seconds, 2),
-        "readings_per_second": round(readings / seconds),
-    }
+    history = History(settings.database, settings.zone, settings.site.name)
+    outcome = counter.outcome(history.stored_values, *history.count_readings())
+    outcome.gaps, outcome.seconds = gaps, time.perf_counter() - started
+    return outcome
 
 
 def _services(
@@ -156,9 +224,20 @@ def _left_by_replay(data: Path) -> Iterator[Path]:
         yield from (path for path in data.glob(pattern) if path.is_file())
 
 
-def _report(figures: dict[str, Any], options: argparse.Namespace) -> str:
-    (options.data / REPLAY_MARKER).write_text(
-        json.dumps({"input": options.input.name, **figures}) + "\n", encoding="utf-8"
+def _report(outcome: Outcome, options: argparse.Namespace) -> str:
+    rate = round((outcome.stored + outcome.equal + outcome.different) / outcome.seconds)
+    figures = {
+        "input": options.input.name,
+        "stored": outcome.stored,
+        "equal": outcome.equal,
+        "different": outcome.different,
+        "refused": outcome.refusals.number,
+        "seconds": round(outcome.seconds, 2),
+        "readings_per_second": rate,
+    }
+    (options.data / REPLAY_MARKER).write_text(json.dumps(figures) + "\n", encoding="utf-8")
+    return (
+        f"{plural(outcome.stored, 'reading')} stored, {outcome.equal} already there and equal, "
+        f"{outcome.different} already there and different (kept), {plural(outcome.refusals.number, 'line')} refused; "
+        f"in {outcome.seconds:.2f} s, {plural(rate, 'reading')} per second; see {options.data}"
     )
-    summary = f"{figures['readings']} readings, {figures['rejected']} lines rejected, in {figures['seconds']} s"
-    return f"{summary}: {figures['readings_per_second']} readings per second; see {options.data}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cli.doctor_checks.finding import Finding, format_duration, note, ok, wrong
@@ -26,7 +26,7 @@ def check(settings: Settings, now: datetime, running: bool) -> Iterator[Finding]
     yield _clock(now, settings.data / "spool" / "tick")
     history = History(settings.database, settings.zone, settings.site.name)
     try:
-        sensors = history.sensors()
+        sensors = history.active_sensors()
         for sensor in sensors:
             yield from _sensor(history, sensor, int(now.timestamp()), running)
     except Unavailable as reason:
@@ -73,6 +73,12 @@ def _sensor(history: History, sensor: str, now: int, running: bool) -> Iterator[
         yield wrong(f"sensor {sensor}: no reading for {format_duration(age)}", "check the meter, its cable or its file")
     else:
         yield ok(f"sensor {sensor}: newest reading {format_duration(max(0, age))} ago")
+    if doubted := history.doubted_ahead(sensor):
+        yield note(
+            f"sensor {sensor}: {len(doubted)} readings of the future are doubted, the newest of "
+            f"{datetime.fromtimestamp(doubted[-1], UTC):%Y-%m-%d}",
+            "set the clock of the meter",
+        )
     verdict, issued = history.last_verdict(sensor), history.last_issued_at(sensor)
     max_lag = max(MAX_VERDICT_LAG, late_seconds)
     yield _check_lag(f"sensor {sensor}: verdicts", verdict, newest, now, max_lag, "detector")

@@ -7,14 +7,18 @@ from pathlib import Path
 
 from cli.doctor_checks.finding import Finding, note, ok, wrong
 from shared.contract.messages import PROFILE_MODEL_ID
+from shared.contract.status_codes import STATUS_CODES, problem
 from shared.models.manifest import ModelError, read_manifest, sha256
+from shared.runtime.processor import can_run_tensorflow
 from shared.settings import Settings
 
 
 def check(settings: Settings) -> Iterator[Finding]:
     """Compare the files of each active model with the checksums of its manifest."""
     folders = [path.parent for path in sorted(settings.models.glob("*/*/manifest.json"))]
-    if not folders:
+    if not can_run_tensorflow():
+        yield note(problem("processor_without_avx").text.en, STATUS_CODES["processor_without_avx"].action.en)
+    elif not folders:
         yield note("no model is trained yet; the profile forecasts", "wait until there are enough days of readings")
     for folder in folders:
         yield _model(folder)

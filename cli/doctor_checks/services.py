@@ -122,6 +122,8 @@ def check_service(name: str, status: Status | None, now: datetime) -> Iterator[F
     has_problem = status.code not in ("ok", "waiting_for_broker")  # A message through the broker ends that state.
     if status.code == "schema_older":  # It passes, or db_writer reports the cause.
         yield note(f"{name}: {status.note.en}", "./wvr doctor, once more in a minute")
+    elif status.code == "processor_without_avx":  # The models say it, and nothing has to be done.
+        yield ok(f"{name} is online, without training")
     elif has_problem:
         yield wrong(f"{name}: {status.note.en} [{status.code}]", STATUS_CODES[status.code].action.en)
     if status.version != VERSION:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import ClassVar, Protocol
 
 from services.db_writer.maintenance import DatabaseMaintenance, RepairableStore
+from services.db_writer.sensor_commands import SensorCommands, SensorStore
 from services.db_writer.sequence_tracker import SequenceTracker
 from shared.contract.messages import (
     Anomaly,
@@ -22,6 +23,7 @@ from shared.contract.messages import (
     Reading,
     Rejected,
     Response,
+    SensorRetired,
     SensorState,
     Status,
     Stored,
@@ -38,7 +40,7 @@ Failure = tuple[Message, LocalizedText]
 NO_REASON = technical("")
 
 
-class Store(RepairableStore, Protocol):
+class Store(RepairableStore, SensorStore, Protocol):
     """What db_writer needs of the recorder."""
 
     def write(self, messages: Sequence[Message], marks: Sequence[SiteMark] = ()) -> None: ...
@@ -52,8 +54,15 @@ class DbWriter:
     """Collects a batch in `handle`, and stores it in one transaction in `end_batch`, before it is acknowledged."""
 
     name: ClassVar[str] = "db_writer"
-    produces: ClassVar[tuple[type[Message], ...]] = (Stored, HistoryAnswer, Progress, Rejected, Response)
-    commands: ClassVar[tuple[str, ...]] = ("backup",)
+    produces: ClassVar[tuple[type[Message], ...]] = (
+        Stored,
+        HistoryAnswer,
+        Progress,
+        SensorRetired,
+        Rejected,
+        Response,
+    )
+    commands: ClassVar[tuple[str, ...]] = ("backup", "retire", "rename")
 
     def __init__(
         self,
@@ -70,6 +79,9 @@ class DbWriter:
         self._last_published: HighWaterMark | None = None
         self._last_verdict_seq = -1
         self._tick: Tick | None = None
+        self._now: datetime | None = None
+        """Time of the newest tick."""
+        self._sensor_commands = SensorCommands(site, store)
 
     def start(self) -> Iterator[Message]:
         mark = self._store.high_water_mark(self._site)
@@ -88,13 +100,16 @@ class DbWriter:
 
     def _on_tick(self, tick: Tick) -> None:
         self._maintenance.on_message(tick)
-        self._tick = tick
+        self._tick, self._now = tick, tick.at
 
     def _on_status(self, status: Status) -> None:
         self._maintenance.on_message(status)
 
     def _on_command(self, command: Command) -> None:
-        self._maintenance.on_message(command)
+        if command.name == "backup":
+            self._maintenance.on_message(command)
+        else:
+            self._sensor_commands.on_command(command)
 
     def end_batch(self) -> Iterator[Message]:
         """Store the batch. Raises Unavailable and keeps the batch while the database cannot be written."""
@@ -116,6 +131,8 @@ class DbWriter:
             yield self._stored(mark)
         yield from _answers(batch, failures)
         yield from self._maintenance.after_batch(self._sequence.has_gap)
+        if self._now:  # a command waits for the first tick
+            yield from self._sensor_commands.run(self._now)
 
     def _apply_retention(self) -> None:
         if self._tick and self._tick.at.minute == 0:

@@ -1,4 +1,4 @@
-"""Sequencing of one sensor's readings: in order, late, duplicate, or after a jump of the meter's clock."""
+"""Sequencing of one sensor's readings: in order, late, duplicate, or of a doubted time."""
 
 from __future__ import annotations
 
@@ -7,41 +7,38 @@ from typing import ClassVar
 
 from shared.contract.messages import Reading
 
-JUMP_MINUTES = 60
-"""Minutes ahead from which on a reading must be confirmed by those after it."""
-JUMP_CONFIRMATIONS = 5
-"""Readings in a row that confirm a jump ahead: the site was offline and is back."""
-SETBACK_CONFIRMATIONS = 60
-"""Late readings in a row that confirm that the clock was set back."""
+SUSPICIOUS_LATE_READINGS = 3
+"""Late readings in a row that raise the clock anomaly; whether the clock was set back says `Reading.clock`."""
 SEEN_MINUTES_KEPT = 3 * 1440
 
 
 class ReadingSequencer:
-    """Classifies readings by their minute since the epoch.
+    """Classifies readings by their minute since the epoch; ingest has decided which times are believed.
 
     Only readings change the state, so a backlog gives the same result as live readings.
     """
 
     LATE_MINUTES: ClassVar = 10
-    """Minutes late, or ahead and unconfirmed, that count as a clock fault."""
+    """Minutes late that count as a clock fault."""
 
     def __init__(self) -> None:
         self.newest_minute: int | None = None
         self.last_at: datetime | None = None
         self.jump_minutes = 0
-        """Minutes that this reading is ahead, while the jump is unconfirmed; else 0."""
+        """Minutes that this reading is ahead, while its time is doubted; else 0."""
         self.setback_minutes = 0
         """Minutes that the clock went back before the present late readings."""
         self.is_duplicate = self.clock_suspect = self.clock_set_back = False
         self.jump_rejected = False
-        """Whether the unconfirmed jump before this reading was rejected: the reading is in order again."""
+        """Whether the readings before this one were ahead and doubted, and it is in order again."""
         self.returned_jump_minutes = 0
         """Minutes of a confirmed jump that the present late readings have returned from; else 0."""
         self._confirmed_jump: tuple[int, int] | None = None
         """Minutes before and after the newest confirmed jump."""
         self._max_minute = -1
         self._seen_minutes: set[int] = set()
-        self._jump_candidate: tuple[int, int] | None = None
+        self._doubted_from: int | None = None
+        """First minute of the doubted readings before this one."""
         self._late_count = 0
         self._last_source_seq = ("", -1)
 
@@ -53,16 +50,13 @@ class ReadingSequencer:
     def classify(self, reading: Reading, minute: int) -> int:
         """Return the minutes since the newest accepted reading; below 1 the reading is not in order."""
         newest = self.newest_minute
-        if newest is None:
-            return self._accept(reading, minute, 1)
-        step = minute - newest
-        if 0 < step <= JUMP_MINUTES and minute not in self._seen_minutes:
-            if self._jump_candidate is not None:
-                self._jump_candidate, self.jump_rejected = None, True
-            return self._accept(reading, minute, step)
+        step = 1 if newest is None else minute - newest
         self.is_duplicate = minute in self._seen_minutes
-        if step > JUMP_MINUTES:
-            return self._on_jump_ahead(reading, minute, step)
+        if reading.clock == "doubted" and step > 0:
+            return self._on_doubted(minute, 0 if newest is None else step)
+        if step > 0 and not self.is_duplicate:
+            self._end_doubt(minute, step)
+            return self._accept(reading, minute, step)
         return self._on_late(reading, minute, step)
 
     def seed(self, minutes: list[int]) -> None:
@@ -87,20 +81,21 @@ class ReadingSequencer:
                 sorted(self._seen_minutes, key=lambda seen: abs(seen - newest))[:SEEN_MINUTES_KEPT]
             )
 
-    def _on_jump_ahead(self, reading: Reading, minute: int, step: int) -> int:
-        candidate, count = self._jump_candidate or (minute - 1, 0)
-        count = count + 1 if 0 < minute - candidate <= JUMP_MINUTES else 1
+    def _on_doubted(self, minute: int, step: int) -> int:
         self.clock_suspect = self.clock_set_back = False
-        if self.is_duplicate:
-            return 0
-        if count > JUMP_CONFIRMATIONS:
-            self._jump_candidate = None
-            self._confirmed_jump = None if self.is_behind_maximum else (minute - step, minute - JUMP_CONFIRMATIONS)
-            return self._accept(reading, minute, step)
-        self._jump_candidate = (minute, count)
-        self.jump_minutes = step
-        self._mark_seen(minute)
+        if not self.is_duplicate:
+            self._doubted_from = self._doubted_from or minute
+            self.jump_minutes = step
+            self._mark_seen(minute)
         return 0
+
+    def _end_doubt(self, minute: int, step: int) -> None:
+        """Note whether the doubted readings before this one were right: it goes on from them, or returns."""
+        doubted_from, self._doubted_from = self._doubted_from, None
+        if doubted_from is not None and minute < doubted_from:
+            self.jump_rejected = True
+        elif doubted_from is not None:
+            self._confirmed_jump = None if self.is_behind_maximum else (minute - step, doubted_from)
 
     def _on_late(self, reading: Reading, minute: int, step: int) -> int:
         is_retransmission = self.is_duplicate and (
@@ -112,8 +107,8 @@ class ReadingSequencer:
             self.setback_minutes = 1 - step
             jump_start, jump_end = self._confirmed_jump or (minute, minute)
             self.returned_jump_minutes = jump_end - jump_start if jump_start < minute < jump_end else 0
-        self.clock_suspect = self._late_count >= 3
-        self.clock_set_back = self._late_count >= SETBACK_CONFIRMATIONS and not self.is_duplicate
+        self.clock_suspect = self._late_count >= SUSPICIOUS_LATE_READINGS
+        self.clock_set_back = reading.clock == "set_back" and not self.is_duplicate
         self._mark_seen(minute)
         if self.clock_set_back:
             self._max_minute = max(self._max_minute, self.newest_minute or minute)

@@ -251,6 +251,11 @@ class SensorMonitor:
                 self.record_anomaly_span(anomaly)
                 yield anomaly
 
+    def clear_all(self, at: datetime) -> Iterator[Anomaly]:
+        """Clear all open alarms: the sensor has ended."""
+        for key in list(self.alarms.open):
+            yield from self._recorded(self.alarms.clear(at, key))
+
     def _clear_silence(self, at: datetime) -> Iterator[Anomaly]:
         for key in [key for key, alarm in self.alarms.open.items() if alarm.anomaly.trigger == "silence"]:
             opened, lasted = self.alarms.open[key].anomaly.opened_at, self.silent_minutes * MINUTE
@@ -261,12 +266,10 @@ class SensorMonitor:
                 yield anomaly
 
     def _on_out_of_order(self, reading: Reading, step: int) -> Iterator[Message]:
-        """Evaluate an unconfirmed jump ahead, a late reading, or a duplicate."""
+        """Evaluate a reading of a doubted time, a late reading, or a duplicate."""
         if not self.sequencer.is_duplicate:
-            minutes = float(self.sequencer.jump_minutes or -step)
-            check = Check(
-                1 if minutes >= self.sequencer.LATE_MINUTES else 0, minutes, float(self.sequencer.LATE_MINUTES)
-            )
+            minutes, limit = float(self.sequencer.jump_minutes or -step), float(self.sequencer.LATE_MINUTES)
+            check = Check(1 if reading.clock == "doubted" or minutes >= limit else 0, minutes, limit)
             flow = check if reading.flow_rate is not None else NOT_EVALUATED
             pressure = check if reading.pressure is not None else NOT_EVALUATED
             yield Verdict(

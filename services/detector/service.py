@@ -21,6 +21,7 @@ from shared.contract.messages import (
     Progress,
     Reading,
     Response,
+    SensorRetired,
     SensorState,
     Tick,
     Verdict,
@@ -76,6 +77,8 @@ class PendingReadings:
         """Ticks since the last reading."""
         self.is_recovered = False
         """Whether no tick and no reading came since the state was recovered from history."""
+        self.is_retired = False
+        """Whether the sensor has ended: its next reading makes it active again."""
         self.batches = BatchHabit()
         self.verdicts_complete_before = 0
         """Epoch seconds before which history has every verdict."""
@@ -97,7 +100,7 @@ class PendingReadings:
             if 0 < gap_minutes <= self.monitor.interval_minutes * HOLD_SHARE:
                 self.batches.add(reading.at.toordinal(), waited)
         self.monitor.silent_minutes = waited or self.monitor.silent_minutes
-        self.ticks_without_reading, self.is_recovered = 0, False
+        self.ticks_without_reading, self.is_recovered, self.is_retired = 0, False, False
 
     def late_minutes(self, at: datetime) -> int:
         """Return the minutes without a reading after which the sensor is silent."""
@@ -106,12 +109,20 @@ class PendingReadings:
     def is_late(self, at: datetime) -> bool:
         """Whether the sensor has just been silent for as long as its habit allows."""
         minutes = self.ticks_without_reading
-        return minutes >= self.monitor.silence_minutes and minutes == self.late_minutes(at)
+        return not self.is_retired and minutes >= self.monitor.silence_minutes and minutes == self.late_minutes(at)
 
-    def reopen_hours(self) -> None:
-        """Undo the release of hours by a rejected jump ahead: readings before it wait for their forecasts again."""
-        if not self.pending and self.monitor.sequencer.newest_minute is not None:
-            self.released_through = min(self.released_through, self.monitor.sequencer.newest_minute // 60)
+    def may_pass(self, reading: Reading) -> bool:
+        """Return whether a reading does not wait for a forecast, and release its hour: all of it passes then."""
+        if reading.clock == "doubted":
+            return True
+        hour = int(reading.at.timestamp()) // 3600
+        newest = self.monitor.sequencer.newest_minute
+        if reading.clock == "set_back" and newest is not None and hour < newest // 60:
+            self.released_through = hour  # its forecast was dropped as one of the past
+        if hour > self.released_through and hour not in self.monitor.model.forecasts:
+            return False
+        self.released_through = max(hour, self.released_through)
+        return True
 
 
 class Detector:
@@ -139,7 +150,7 @@ class Detector:
     def oldest_missing_output(self) -> str:
         """Return the oldest stored reading without a verdict, or an anomaly wrongly open in history; empty for none."""
         for sensor, queue in self._queues.items():
-            if stored_range := self._history.reading_range(sensor):
+            if not queue.is_retired and (stored_range := self._history.reading_range(sensor)):
                 start = max(stored_range[1] - BACKFILL_DAYS * DAY, queue.verdicts_complete_before)
                 for reading in self._history.readings_without_verdict(sensor, start, stored_range[1] + 1):
                     return f"{sensor} {reading.at.isoformat()}"
@@ -152,13 +163,17 @@ class Detector:
         return ""
 
     def _recover(self, relearn: bool) -> Iterator[Message]:
+        retired = self._history.retired()
         for sensor in self._history.sensors():
             if self._settings.accepts_sensor(sensor):
                 pending = self._pending_not_stored(self._queues[sensor]) if sensor in self._queues else []
                 queue = self._queues[sensor] = PendingReadings(SensorMonitor(self._settings, sensor, self._calendar))
                 queue.is_recovered = True
                 recovery = StateRecovery(self._history, self._settings.zone, queue.monitor)
-                yield from recovery.recover(relearn)
+                queue.is_retired = sensor in retired
+                for message in recovery.recover(relearn):
+                    if not queue.is_retired:
+                        yield message
                 for reading in (*recovery.not_yet_evaluable, *pending):
                     yield from self._on_reading(reading)
 
@@ -179,12 +194,8 @@ class Detector:
         if queue.pending:
             queue.pending.append(reading)
             return self._drop_wait(queue) if len(queue.pending) > MAX_PENDING else iter(())
-        queue.reopen_hours()
-        minute = int(reading.at.timestamp()) // 60
-        hour = minute // 60
-        if hour <= queue.released_through or hour in queue.monitor.model.forecasts:
-            queue.released_through = max(hour, queue.released_through)
-            return queue.monitor.process(reading, minute)
+        if queue.may_pass(reading):
+            return queue.monitor.process(reading, int(reading.at.timestamp()) // 60)
         queue.pending.append(reading)
         queue.ticks_waited = 0
         return iter(())
@@ -192,13 +203,12 @@ class Detector:
     def _drain(self, queue: PendingReadings) -> Iterator[Message]:
         """Evaluate waiting readings up to the first one whose hour has no forecast yet."""
         while queue.pending:
-            minute = int(queue.pending[0].at.timestamp()) // 60
-            hour = minute // 60
-            if hour > queue.released_through and hour not in queue.monitor.model.forecasts:
+            reading, released_before = queue.pending[0], queue.released_through
+            if not queue.may_pass(reading):
                 return
-            if hour > queue.released_through:
-                queue.released_through, queue.ticks_waited = hour, 0
-            yield from queue.monitor.process(queue.pending.popleft(), minute)
+            if queue.released_through > released_before:
+                queue.ticks_waited = 0
+            yield from queue.monitor.process(queue.pending.popleft(), int(reading.at.timestamp()) // 60)
 
     def _drop_wait(self, queue: PendingReadings) -> Iterator[Message]:
         """Release the oldest hour when too many readings wait."""
@@ -211,7 +221,6 @@ class Detector:
             queue = self._queues[prediction.sensor] = PendingReadings(
                 SensorMonitor(self._settings, prediction.sensor, self._calendar)
             )
-        queue.reopen_hours()
         hour = int(prediction.issued_at.timestamp()) // 3600
         if hour > queue.released_through:
             forecasts = queue.monitor.model.forecasts
@@ -225,6 +234,12 @@ class Detector:
         if progress.job == "import" and progress.step == progress.of > 0 and progress != self._last_import:
             yield from self._recover(relearn=True)
             self._last_import = progress
+
+    def _on_sensor_retired(self, retired: SensorRetired) -> Iterator[Message]:
+        """Clear the alarms of a sensor that has ended."""
+        if queue := self._queues.get(retired.sensor):
+            queue.is_retired = True
+            yield from queue.monitor.clear_all(retired.at)
 
     def _on_tick(self, tick: Tick) -> Iterator[Message]:
         at = self._last_tick_at = tick.at
@@ -249,7 +264,8 @@ class Detector:
         Forecasts come in order, so every hour before one with a forecast is released. Without such an hour it is the
         first waiting hour, or the last one for a whole backlog.
         """
-        first, last = (int(reading.at.timestamp()) // 3600 for reading in (queue.pending[0], queue.pending[-1]))
+        hours = [int(reading.at.timestamp()) // 3600 for reading in queue.pending if reading.clock != "doubted"]
+        first, last = hours[0], hours[-1]
         hours_with_forecast = [hour for hour in queue.monitor.model.forecasts if first < hour <= last]
         return max(first, min(hours_with_forecast) - 1 if hours_with_forecast else last if whole_backlog else first)
 
@@ -299,6 +315,7 @@ class Detector:
         Tick: _on_tick,
         Prediction: _on_prediction,
         Progress: _on_progress,
+        SensorRetired: _on_sensor_retired,
         Command: _on_command,
     }
     COMMAND_HANDLERS: ClassVar[dict[str, Callable[..., Iterator[Message]]]] = {

@@ -18,8 +18,6 @@ LOOKBACK_HOURS = 9 * 168
 """Hours before its issue that a forecast uses."""
 KEPT_HOURS = LOOKBACK_HOURS + 2 * 168
 """Hours that are kept, so that forecasts of the last two weeks can be recomputed."""
-SETBACK_CONFIRMATIONS = 60
-"""Consecutive new readings, each more than an hour late, that confirm a clock setback of the meter."""
 
 
 class HourBucket:
@@ -63,10 +61,7 @@ class HourlyHistory:
         """Newest hour with a forecast."""
         self.is_last_forecast_empty = False
         """Whether that forecast has no values."""
-        self.jump_candidate: tuple[int, float | None, float | None] | None = None
-        """A reading far ahead of all others, held until the next one arrives."""
         self.liveness, self.event_clock = SensorLiveness(), EventClock()
-        self._late_in_a_row = 0
         self.buckets: dict[int, HourBucket] = {}
         self.closed_before = 0
         """The ring buffer holds the hours before this one."""
@@ -89,16 +84,11 @@ class HourlyHistory:
         self.liveness.on_tick(minute)
         return minute
 
-    def detect_clock_setback(self, at: int) -> bool:
-        """Return whether this reading confirms a clock setback of the meter; forecasts then continue from there."""
-        bucket = self.buckets.get(at // HOUR)
-        if bucket and bucket.seen >> at % HOUR // MINUTE & 1:
+    def set_back(self, at: int) -> bool:
+        """Continue the forecasts at the time of a meter that was set back; return whether they were ahead of it."""
+        if self.newest_reading is None or at >= self.newest_reading - HOUR:
             return False
-        is_late = self.newest_reading is not None and at < self.newest_reading - HOUR
-        self._late_in_a_row = self._late_in_a_row + 1 if is_late else 0
-        if self._late_in_a_row < SETBACK_CONFIRMATIONS:
-            return False
-        self.newest_reading, self.last_issued_hour, self.closed_before, self._late_in_a_row = at, at // HOUR - 1, 0, 0
+        self.newest_reading, self.last_issued_hour, self.closed_before = at, at // HOUR - 1, 0
         return True
 
     def add(self, at: int, flow_rate: float | None, pressure: float | None) -> None:

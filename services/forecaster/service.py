@@ -25,6 +25,7 @@ from shared.contract.messages import (
     Progress,
     Reading,
     Score,
+    SensorRetired,
     SensorState,
     Tick,
 )
@@ -47,6 +48,7 @@ class HistoryReader(Protocol):
     """Queries on stored history."""
 
     def sensors(self) -> list[str]: ...
+    def retired(self) -> set[str]: ...
     def readings(self, sensor: str, start: int, stop: int) -> Series: ...
     def reading_range(self, sensor: str) -> tuple[int, int] | None: ...
     def last_issued_at(self, sensor: str) -> int | None: ...
@@ -82,6 +84,8 @@ class Forecaster:
         self.models: dict[tuple[str, Channel], ForecastModel] = {}
         self.scorers: dict[str, ForecastScorer] = {}
         self.states: dict[str, SensorState] = {}
+        self.retired: set[str] = set()
+        """Sensors that have ended: they get no forecasts until their next reading."""
         self.last_import: Progress | None = None
         """Newest progress of an import."""
 
@@ -107,29 +111,35 @@ class Forecaster:
 
     def _recover(self) -> Iterator[Message]:
         """Load stored history; yield the forecasts that are missing in it, and last the newest stored one."""
+        self.retired = self.history.retired()
         for sensor in self.history.sensors():
-            issued, missing = self.history.last_issued_at(sensor), self._unissued_hours(sensor)
-            due = self._due_hours(sensor, issued)
-            oldest = min((*missing, *due), default=None)
-            hourly, stored = self._load_history(sensor, oldest), self._load_scores(sensor, issued, oldest)
-            newest = self.history.prediction_at(sensor)
-            # Queries may raise Unavailable and are repeated, so the state changes only after the last one.
-            self.scorers[sensor].load_stored(*stored)
-            for hour in missing:
-                yield self._issue(sensor, hourly, hour)
-            if issued is not None:
-                hourly.last_issued_hour = issued // HOUR
-                hourly.is_last_forecast_empty = newest is not None and _is_empty(newest)
-            for previous, hour in pairwise([_last_hour_before(hourly, due), *due]):
-                yield from self._issue_until(sensor, hourly, hour, previous * HOUR)
-            yield from self._issue_current_hour(sensor, hourly)
-            is_newest = issued is not None and hourly.last_issued_hour == issued // HOUR
-            if newest and is_newest and hourly.is_last_forecast_empty == _is_empty(newest):
-                yield newest
+            for message in self._start_sensor(sensor):
+                if sensor not in self.retired:
+                    yield message
+
+    def _start_sensor(self, sensor: str) -> Iterator[Message]:
+        issued, missing = self.history.last_issued_at(sensor), self._unissued_hours(sensor)
+        due = self._due_hours(sensor, issued)
+        oldest = min((*missing, *due), default=None)
+        hourly, stored = self._load_history(sensor, oldest), self._load_scores(sensor, issued, oldest)
+        newest = self.history.prediction_at(sensor)
+        # Queries may raise Unavailable and are repeated, so the state changes only after the last one.
+        self.scorers[sensor].load_stored(*stored)
+        for hour in missing:
+            yield self._issue(sensor, hourly, hour)
+        if issued is not None:
+            hourly.last_issued_hour = issued // HOUR
+            hourly.is_last_forecast_empty = newest is not None and _is_empty(newest)
+        for previous, hour in pairwise([_last_hour_before(hourly, due), *due]):
+            yield from self._issue_until(sensor, hourly, hour, previous * HOUR)
+        yield from self._issue_current_hour(sensor, hourly)
+        is_newest = issued is not None and hourly.last_issued_hour == issued // HOUR
+        if newest and is_newest and hourly.is_last_forecast_empty == _is_empty(newest):
+            yield newest
 
     def oldest_missing_output(self) -> str:
         """Return sensor and time of the oldest forecast that is missing in history; empty when none is."""
-        for sensor in self.hourly_histories:
+        for sensor in self.hourly_histories.keys() - self.retired:
             for hour in self._unissued_hours(sensor):
                 return f"{sensor} {datetime.fromtimestamp(hour * HOUR, self.zone).isoformat()}"
         return ""
@@ -156,27 +166,18 @@ class Forecaster:
         return iter(())
 
     def _on_reading(self, reading: Reading) -> Iterator[Message]:
-        """Process a reading; one far ahead of all others is held until the next one shows which clock is wrong."""
+        """Process a reading; one of a doubted time is not believed."""
+        if reading.clock == "doubted":
+            return
         at = int(reading.at.timestamp())
+        self.retired.discard(reading.sensor)
         hourly = self.hourly_histories.get(reading.sensor) or self._add_sensor(reading.sensor)
         hourly.on_reading_time(at)
-        if candidate := hourly.jump_candidate:
-            hourly.jump_candidate = None
-            if at >= candidate[0] - HOUR // 2:
-                yield from self._accept(reading.sensor, hourly, *candidate)
-        if hourly.last_issued_hour is not None and at // HOUR > hourly.last_issued_hour + 1:
-            hourly.jump_candidate = (at, reading.flow_rate, reading.pressure)
-            return
-        yield from self._accept(reading.sensor, hourly, at, reading.flow_rate, reading.pressure)
-
-    def _accept(
-        self, sensor: str, hourly: HourlyHistory, at: int, flow_rate: float | None, pressure: float | None
-    ) -> Iterator[Message]:
-        if hourly.detect_clock_setback(at):
-            log(self.name, "clock_setback_detected", logging.WARNING, sensor=sensor)
+        if reading.clock == "set_back" and hourly.set_back(at):
+            log(self.name, "clock_setback_detected", logging.WARNING, sensor=reading.sensor)
         if hourly.last_issued_hour is None or at // HOUR > hourly.last_issued_hour:
-            yield from self._issue_until(sensor, hourly, at // HOUR, hourly.newest_reading)
-        hourly.add(at, flow_rate, pressure)
+            yield from self._issue_until(reading.sensor, hourly, at // HOUR, hourly.newest_reading)
+        hourly.add(at, reading.flow_rate, reading.pressure)
 
     def _on_progress(self, progress: Progress) -> Iterator[Message]:
         """Load imported history and issue the current hour; a retained message delivered again changes nothing."""
@@ -187,7 +188,13 @@ class Forecaster:
             loaded = [(sensor, self._load_history(sensor)) for sensor in self.history.sensors()]
         self.last_import = progress  # only now: the queries may raise Unavailable and are then repeated
         for sensor, hourly in loaded:
-            yield from self._issue_current_hour(sensor, hourly)
+            if sensor not in self.retired:
+                yield from self._issue_current_hour(sensor, hourly)
+
+    def _on_sensor_retired(self, retired: SensorRetired) -> Iterator[Message]:
+        """Issue no more forecasts of a sensor that has ended."""
+        self.retired.add(retired.sensor)
+        return iter(())
 
     def _issue_current_hour(self, sensor: str, hourly: HourlyHistory) -> Iterator[Message]:
         """Issue the forecast of the newest reading's hour, unless one with values was issued."""
@@ -207,7 +214,7 @@ class Forecaster:
         for sensor, hourly in self.hourly_histories.items():
             hour = (hourly.on_tick(at) + MINUTE) // HOUR
             newest, issued = hourly.newest_reading, hourly.last_issued_hour
-            if newest is not None and issued is not None and hour > issued:
+            if newest is not None and issued is not None and hour > issued and sensor not in self.retired:
                 is_complete = newest >= hour * HOUR - MINUTE
                 if is_complete or hourly.liveness.is_silent:
                     last = min(hour, newest // HOUR + MAX_SILENT_HOURS, issued + MAX_HOURS_PER_TICK)
@@ -308,6 +315,7 @@ class Forecaster:
         Tick: _on_tick,
         ModelTrained: _on_model_trained,
         Progress: _on_progress,
+        SensorRetired: _on_sensor_retired,
     }
     consumes: ClassVar[tuple[type[Message], ...]] = tuple(HANDLERS)
 

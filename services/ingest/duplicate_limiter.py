@@ -21,8 +21,8 @@ class DuplicateLimiter:
         """Sensor to day since the epoch to a bit mask of its minutes."""
         self._duplicates: dict[str, int] = {}
 
-    def rejection_reason(self, sensor: str, at: datetime) -> LocalizedText | None:
-        """Return why a reading is rejected; None if it is accepted.
+    def is_repeated(self, sensor: str, at: datetime) -> bool:
+        """Record a minute; return whether it was seen before.
 
         The sensor registry bounds the number of sensors before this check.
         """
@@ -33,7 +33,11 @@ class DuplicateLimiter:
             days[day] = seen | 1 << minute
             if len(days) > MAX_DAYS_REMEMBERED:
                 del days[next(iter(days))]
-            return None
+            return False
+        return True
+
+    def rejection_reason(self, sensor: str) -> LocalizedText | None:
+        """Count a repeated minute; return why it is rejected, None if it is accepted."""
         self._duplicates[sensor] = self._duplicates.get(sensor, 0) + 1
         if self._duplicates[sensor] <= MAX_DUPLICATES_PER_TICK:
             return None

@@ -1,5 +1,6 @@
 """Wire ingest to its source, the clock and the broker."""
 
+from contextlib import suppress
 from datetime import datetime
 
 from services.ingest.dead_letters import DeadLetterFiles
@@ -9,7 +10,10 @@ from services.ingest.source_poller import SourcePoller, TickFile
 from services.ingest.sources import SOURCES
 from services.ingest.spool import Spool
 from services.ingest.tick_clock import TickClock
+from shared.contract.service import Unavailable
 from shared.contract.status_codes import Problem
+from shared.domain.reading_clock import ReadingClock
+from shared.domain.series import MINUTE
 from shared.runtime.log import start_logging
 from shared.runtime.loop import run
 from shared.runtime.mqtt_bus import MqttBus
@@ -30,6 +34,14 @@ def main() -> None:
     history = History(settings.database, settings.zone, settings.site.name)
     tick_file = TickFile(folder / "tick")
     tick_clock = TickClock(tick_file.read(), tick_file.save)
+    now_minute = tick_clock.last if tick_clock.last is not None else int(now().timestamp()) // MINUTE
+
+    def newest_stored(sensor: str) -> int | None:
+        with suppress(Unavailable):
+            stored_range = history.reading_range(sensor)
+            return stored_range[1] // MINUTE if stored_range else None
+        return None
+
     service = Ingest(
         settings.site.name,
         spool,
@@ -37,6 +49,7 @@ def main() -> None:
         SensorRegistry(settings.sensors, history.sensors),
         DeadLetterFiles(settings.data / "rejected"),
         initial_history(settings, now),
+        ReadingClock(now_minute, newest_stored),
     )
     source = SOURCES[settings.ingest.source](settings)
     poller = SourcePoller(

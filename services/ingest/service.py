@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import ClassVar, Protocol
@@ -9,9 +10,12 @@ from typing import ClassVar, Protocol
 from services.ingest.duplicate_limiter import DuplicateLimiter
 from services.ingest.retransmission import Retransmitter
 from services.ingest.sources.line_reader import BadLine, Measurement
-from shared.contract.messages import HistoryAnswer, HistoryBatch, Message, Reading, Rejected, Stored, Tick
+from shared.contract.messages import Clock, HistoryAnswer, HistoryBatch, Message, Reading, Rejected, Stored, Tick
 from shared.contract.status_codes import Problem
 from shared.contract.texts import localized
+from shared.domain.reading_clock import ReadingClock
+from shared.domain.series import MINUTE
+from shared.runtime.log import log
 from shared.runtime.sensor_registry import SensorRegistry
 
 MAX_SEQ_JUMP = 1_000_000
@@ -56,14 +60,16 @@ class Ingest:
         registry: SensorRegistry,
         save_bad_line: Callable[[BadLine], None],
         initial_history: InitialHistory,
+        reading_clock: ReadingClock | None = None,
     ) -> None:
         self._site, self._spool, self._source = site, spool, source
         self._registry, self._save_bad_line, self._initial_history = registry, save_bad_line, initial_history
-        self._duplicates = DuplicateLimiter()
+        self._duplicates, self._reading_clock = DuplicateLimiter(), reading_clock or ReadingClock()
         self._completed_seq = spool.next_seq - 1
         self._retransmitter = Retransmitter(spool)
         self._tick: Tick | None = None
         self._minute_closed = False
+        self._doubted_sensors: set[str] = set()
 
     @property
     def in_flight(self) -> int:
@@ -86,6 +92,7 @@ class Ingest:
         if self._tick is None or tick.at > self._tick.at:
             self._tick, self._minute_closed = tick, True
             self._duplicates.reset()
+            self._reading_clock.on_tick(int(tick.at.timestamp()) // MINUTE)
             yield replace(tick, boot_id=self._spool.boot_id, seq=self._spool.next_seq - 1)
 
     def _on_stored(self, stored: Stored) -> Iterator[Message]:
@@ -125,12 +132,14 @@ class Ingest:
     def _on_measurement(self, measurement: Measurement) -> Iterator[Message]:
         """Yield a Reading or a Rejected; nothing if the spool already has the measurement from before a restart."""
         sensor, flow_rate, pressure = measurement.sensor, measurement.flow_rate, measurement.pressure
-        if reason := self._registry.rejection_reason(sensor) or self._duplicates.rejection_reason(
-            sensor, measurement.at
-        ):
+        reason = self._registry.rejection_reason(sensor)
+        is_repeated = reason is None and self._duplicates.is_repeated(sensor, measurement.at)
+        if reason or (is_repeated and (reason := self._duplicates.rejection_reason(sensor))):
             yield Rejected(self._site, self._source, reason, str(measurement))
         elif not self._spool.is_duplicate(measurement):
             spool = self._spool
+            clock = self._reading_clock.decide(sensor, int(measurement.at.timestamp()) // MINUTE, is_repeated)
+            self._report_doubt(measurement, clock)
             reading = Reading(
                 site=self._site,
                 sensor=sensor,
@@ -140,9 +149,19 @@ class Ingest:
                 boot_id=spool.boot_id,
                 seq=spool.next_seq,
                 source=self._source,
+                clock=clock,
             )
             spool.append(reading)
             yield reading
+
+    def _report_doubt(self, measurement: Measurement, clock: Clock) -> None:
+        """Log the first of the doubted readings of a sensor."""
+        sensor = measurement.sensor
+        if clock != "doubted":
+            self._doubted_sensors.discard(sensor)
+        elif sensor not in self._doubted_sensors:
+            self._doubted_sensors.add(sensor)
+            log(self.name, "reading_doubted", logging.WARNING, sensor=sensor, minute=measurement.at.isoformat())
 
     HANDLERS: ClassVar[dict[type, Callable[..., Iterator[Message]]]] = {
         Measurement: _on_measurement,

@@ -43,7 +43,9 @@ MeasurementKey = tuple[str, datetime, float | None, float | None]
 
 
 class Spool:
-    """Files {boot_id}-{first seq}.log with one line per reading: seq, sensor, at, flow_rate, pressure, source, CRC-32.
+    """Files {boot_id}-{first seq}.log with one line per reading.
+
+    seq, sensor, at, flow_rate, pressure, source, clock if it is not ok, CRC-32.
 
     boot_id identifies the spool. seq continues across restarts of ingest and starts at 0 only in a new spool.
     """

@@ -32,7 +32,7 @@ class Line(NamedTuple):
     kind: Literal["reading", "mark", "damaged", "torn"]
     """`torn`: without a line end."""
     fields: tuple[str, ...] = ()
-    """seq, sensor, at, flow_rate, pressure, source, if the checksum is right."""
+    """seq, sensor, at, flow_rate, pressure, source, and clock unless it is ok; empty if the checksum is wrong."""
 
     @property
     def seq(self) -> int:
@@ -68,7 +68,7 @@ def read_lines(segment: Path) -> Iterator[Line]:
 def to_reading(line: Line, site: str, boot_id: str) -> Reading | None:
     """Return the reading of a line; None if it has none that the contract allows."""
     try:
-        seq, sensor, at, flow_rate, pressure, source = line.fields
+        seq, sensor, at, flow_rate, pressure, source, *clock = line.fields
         reading = Reading(
             site=site,
             sensor=sensor,
@@ -78,6 +78,7 @@ def to_reading(line: Line, site: str, boot_id: str) -> Reading | None:
             boot_id=boot_id,
             seq=int(seq),
             source=source,
+            clock=clock[0] if clock else "ok",  # type: ignore[arg-type]
         )
         validate(reading)
     except ValueError:
@@ -90,6 +91,7 @@ def encode_line(reading: Reading) -> bytes:
     flow_rate = "" if reading.flow_rate is None else repr(reading.flow_rate)
     pressure = "" if reading.pressure is None else repr(reading.pressure)
     body = f"{reading.seq},{reading.sensor},{reading.at.isoformat()},{flow_rate},{pressure},{reading.source}"
+    body += "" if reading.clock == "ok" else f",{reading.clock}"
     return f"{body},{zlib.crc32(body.encode('utf-8')):08x}\n".encode()
 
 
@@ -142,4 +144,4 @@ def _checked_fields(raw: bytes) -> tuple[str, ...]:
         fields = tuple(body.decode("utf-8").split(","))
     except UnicodeDecodeError:
         return ()
-    return fields if len(fields) == 6 else ()
+    return fields if len(fields) in (6, 7) else ()

@@ -40,6 +40,14 @@ class BlockBuffer:
         repeated = sorted(self.repeated.get(block, {}).items())
         return "".join(f"{minute} {sensor} {' '.join(channels)}\n" for (minute, sensor), channels in repeated)
 
+    def drop_after(self, minute: str, sensor: str) -> None:
+        """Drop the lines of a sensor after a minute: its clock was set back to it."""
+        for block in [block for block in self.lines if block >= block_of(minute)]:
+            lines = self.lines[block]
+            self.lines[block] = {key: lines[key] for key in lines if key[1] != sensor or key[0] <= minute}
+            if not self.lines[block]:
+                del self.lines[block]
+
     def is_missing(self, minute: str, sensor: str) -> bool:
         """Whether a minute of an open block has no line of a sensor yet."""
         block = block_of(minute)

@@ -15,7 +15,8 @@ from shared.domain.series import DAY, HOUR, MINUTE
 class HistoryReader(Protocol):
     """Stored history, read-only; epoch seconds, stop is exclusive."""
 
-    def sensors(self) -> list[str]: ...
+    def active_sensors(self) -> list[str]: ...
+    def retired(self) -> set[str]: ...
     def stored_mark(self) -> tuple[str, int] | None: ...
     def is_gapless(self) -> bool: ...
     def reading_range(self, sensor: str) -> tuple[int, int] | None: ...
@@ -40,17 +41,20 @@ class HistoryLookup:
         The predictions of future hours follow.
         """
         verdicts: list[Verdict] = []
-        for sensor in self._history.sensors():
+        for sensor in self._history.active_sensors():
             newest = self._history.last_verdict(sensor)
             if newest is not None:
                 start = self._end_of(block) if block else 0
                 verdicts += self._history.verdicts(sensor, max(start, newest - self._days * DAY), newest + 1)
         yield from self._with_predictions(verdicts)
-        for sensor in self._history.sensors():
+        for sensor in self._history.active_sensors():
             yield from self._forecasts_ahead(sensor)
 
     def sensors(self) -> set[str]:
-        return set(self._history.sensors())
+        return set(self._history.active_sensors())
+
+    def retired(self) -> set[str]:
+        return self._history.retired()
 
     def messages_between(self, sent: str, block: str) -> tuple[Sequence[Verdict | Prediction], bool]:
         """Return what `missed_since` yields up to another block, and whether it is final.
@@ -59,7 +63,7 @@ class HistoryLookup:
         """
         stop = self._seconds_at(f"{block}0")
         reading_range = (max(self._end_of(sent), stop - self._days * DAY), stop)
-        sensors = self._history.sensors()
+        sensors = self._history.active_sensors()
         verdicts = [verdict for sensor in sensors for verdict in self._history.verdicts(sensor, *reading_range)]
         missing_verdict = any(
             True for sensor in sensors for _ in self._history.readings_without_verdict(sensor, *reading_range)
@@ -90,7 +94,7 @@ class HistoryLookup:
 
         It is a day after the newest stored verdict.
         """
-        newest = max((self._history.last_verdict(sensor) or 0 for sensor in self._history.sensors()), default=0)
+        newest = max((self._history.last_verdict(sensor) or 0 for sensor in self._history.active_sensors()), default=0)
         return format_minute(datetime.fromtimestamp(newest + DAY, self._zone)) if newest else ""
 
     def verdicts_before(self, sensor: str, at: datetime, minutes: int) -> Iterator[Verdict]:
@@ -98,7 +102,7 @@ class HistoryLookup:
         return self._history.verdicts(sensor, _seconds(at) - minutes * MINUTE, _seconds(at) + MINUTE)
 
     def sensor_states(self) -> list[SensorState]:
-        return [state for sensor in self._history.sensors() for state in self._history.sensor_states(sensor)]
+        return [state for sensor in self._history.active_sensors() for state in self._history.sensor_states(sensor)]
 
     def verdict_at(self, sensor: str, minute: str) -> tuple[Verdict | None, bool]:
         """Return the stored verdict of a minute, and whether it is final.
@@ -150,6 +154,9 @@ class NullHistoryLookup:
         return ()
 
     def sensors(self) -> set[str]:
+        return set()
+
+    def retired(self) -> set[str]:
         return set()
 
     def messages_between(self, sent: str, block: str) -> tuple[Sequence[Verdict | Prediction], bool]:  # noqa: ARG002

@@ -8,11 +8,9 @@ from zoneinfo import ZoneInfo
 from services.reporter.blocks import block_of
 from services.reporter.line_format import key_to_time, minute_key
 from shared.domain.event_clock import EventClock
-from shared.domain.series import DAY, HOUR, MINUTE
+from shared.domain.series import DAY, MINUTE
 
 BLOCK_SECONDS = 10 * MINUTE
-MAX_AHEAD_SECONDS = HOUR
-"""Seconds; a line further ahead of now has a wrong meter clock, and the next line replaces it."""
 SETBACK_TICKS = 10
 """Ticks after which blocks of a future day count as those of a clock that has been corrected."""
 
@@ -29,8 +27,6 @@ class ReportClock:
         """Newest closed minute, epoch seconds."""
         self.oldest_open_block = self.prune_before = ""
         """The first block that accepts lines, and the first block that stays in the outbox."""
-        self.latest_plausible = "~"
-        """Minute key; later ones are ahead of now."""
 
     def on_verdict(self, at: int) -> None:
         """Record the minute of a verdict, epoch seconds."""
@@ -43,7 +39,6 @@ class ReportClock:
             self.block_key(-self._outbox_seconds),
             self.block_key(min(0, self._live_time - self.at) - self._outbox_seconds),
         )
-        self.latest_plausible = self.minute_key(MAX_AHEAD_SECONDS)
 
     def is_set_back(self, sent: str) -> bool:
         """Whether live readings returned from a future day whose blocks were closed; call once after each tick."""

@@ -19,7 +19,7 @@ from services.reporter.line_format import (
     parse_line,
 )
 from services.reporter.report_clock import ReportClock
-from shared.contract.messages import Anomaly, Message, Prediction, SensorState, Tick, Verdict
+from shared.contract.messages import Anomaly, Message, Prediction, SensorRetired, SensorState, Tick, Verdict
 from shared.contract.report_files import parse_repeats, repeats_name
 from shared.contract.service import Unavailable
 from shared.domain.sensor_liveness import SensorLiveness
@@ -59,6 +59,10 @@ class HistoryLookup(Protocol):
 
     def sensors(self) -> set[str]:
         """Return the sensors with stored readings."""
+        ...
+
+    def retired(self) -> set[str]:
+        """Return the sensors that have ended."""
         ...
 
     def messages_between(self, sent: str, block: str) -> tuple[Sequence[Verdict | Prediction], bool]:
@@ -137,8 +141,11 @@ class Reporter:
             self._read_written_lines("server.part.txt", last),
         )
         self._blocks.last_closed = max((block_of(at) for _, at, _ in closed), default="")
+        retired = self._history.retired()
         for sensor, at, line in (*closed, *open_lines):
             self._blocks.add(at, sensor, line)
+            if sensor in retired:
+                continue
             self._first_blocks.setdefault(sensor, block_of(at))
             self._newest_lines[sensor] = (at, alert_columns(line))
         for message in self._history.missed_since(self._blocks.last_closed):
@@ -150,14 +157,29 @@ class Reporter:
         return iter(())
 
     def _on_verdict(self, verdict: Verdict) -> None:
+        """Add the line of a minute; one of a doubted time has no line until ingest believes those after it."""
+        if verdict.reading.clock == "doubted":
+            return
         at = int(verdict.at.timestamp())
         self._liveness[verdict.sensor].on_reading(at)
         self._clock.on_verdict(at)
+        minute = self._clock.minute_key_at(at)
         self._held.on_verdict(verdict)
-        self._add_verdict(self._clock.minute_key_at(at), verdict)
+        if verdict.reading.clock == "set_back" and verdict.sensor in self._newest_lines:
+            del self._newest_lines[verdict.sensor]
+            self._blocks.drop_after(minute, verdict.sensor)
+        self._add_verdict(minute, verdict)
 
     def _on_state(self, state: SensorState) -> None:
         self._held.on_state(state)
+
+    def _on_sensor_retired(self, retired: SensorRetired) -> None:
+        """Drop a sensor that has ended from alert.txt and from the blocks to come."""
+        for entries in (self._newest_lines, self._first_blocks, self._liveness, self._forecasts):
+            entries.pop(retired.sensor, None)
+        self._silent_sensors.discard(retired.sensor)
+        self._lookup_cache.clear()
+        self._changed = True
 
     def _add_verdict(self, minute: str, verdict: Verdict) -> None:
         """Add the line of a reading; a slow channel without a value has its last one."""
@@ -192,8 +214,8 @@ class Reporter:
             "alert.txt", "".join(f"{self._newest_lines[name][1]}\n" for name in sorted(self._newest_lines))
         )
         if self._blocks.lines:
-            plausible = [block for block in self._blocks.lines if block <= self._clock.latest_plausible]
-            newest = max(plausible or self._blocks.lines)
+            present = [block for block in self._blocks.lines if block <= self._clock.block_key(MINUTE)]
+            newest = max(present or self._blocks.lines)
             self._write_lines("server.part.txt", self._blocks.text(newest), self._blocks.repeats_text(newest))
         self._close_complete_blocks()
         if self._pending_server_text:
@@ -365,11 +387,7 @@ class Reporter:
         if sensor not in self._newest_lines:
             self._lookup_cache.clear()  # a block that was complete may lack lines of this sensor
         self._first_blocks.setdefault(sensor, block_of(at))
-        if (
-            sensor not in self._newest_lines
-            or at >= self._newest_lines[sensor][0]
-            or self._newest_lines[sensor][0] > self._clock.latest_plausible
-        ):
+        if sensor not in self._newest_lines or at >= self._newest_lines[sensor][0]:
             self._show(sensor, at, line, repeated)
         if block_of(at) >= self._clock.oldest_open_block:
             text = line + self._forecast_text(sensor, at) + self._repeated_text(repeated)
@@ -401,6 +419,7 @@ class Reporter:
         Prediction: _on_prediction,
         Anomaly: _on_anomaly,
         SensorState: _on_state,
+        SensorRetired: _on_sensor_retired,
         Tick: _on_tick,
     }
     consumes: ClassVar[tuple[type[Message], ...]] = tuple(HANDLERS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
@@ -11,10 +12,12 @@ from services.trainer.model_selection import ModelSelector
 from services.trainer.runner import SubprocessRunner
 from services.trainer.service import Trainer
 from services.trainer.training_protocol import decode_request, encode_record
+from shared.contract.status_codes import problem
 from shared.models.registry import ModelRegistry
-from shared.runtime.log import start_logging
+from shared.runtime.log import log, start_logging
 from shared.runtime.loop import run
 from shared.runtime.mqtt_bus import MqttBus
+from shared.runtime.processor import can_run_tensorflow
 from shared.settings import load_settings
 from shared.store.history import History
 
@@ -30,9 +33,12 @@ def main() -> None:
     site, zone = settings.site.name, settings.zone
     history = History(settings.database, zone, site)
     selector = ModelSelector(site, zone, ModelRegistry(settings.data), history)
-    trainer = Trainer(site, zone, settings.training, runner, now, selector, lambda: bool(history.sensors()))
+    obstacle = None if can_run_tensorflow() else problem("processor_without_avx")
+    if obstacle:
+        log("trainer", "training_impossible", logging.WARNING, code=obstacle.code, reason=obstacle.text.en)
+    trainer = Trainer(site, zone, settings.training, runner, now, selector, lambda: bool(history.sensors()), obstacle)
     try:
-        run(trainer, MqttBus("trainer", settings), problems=selector.problems)
+        run(trainer, MqttBus("trainer", settings), problems=trainer.problems)
     finally:
         runner.stop()
 

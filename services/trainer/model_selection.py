@@ -56,6 +56,7 @@ class HistoryReader(Protocol):
     """Queries on stored history."""
 
     def sensors(self) -> list[str]: ...
+    def retired(self) -> set[str]: ...
     def last_scored(self, sensor: str) -> int | None: ...
     def scores(self, sensor: str, start: int, stop: int) -> Iterable[Score]: ...
 
@@ -81,7 +82,8 @@ class ModelSelector:
         for sensor in self._history.sensors():
             if newest := self._history.last_scored(sensor):
                 self._monitor.add_scores(sensor, self._history.scores(sensor, newest - KEPT_SECONDS, newest + 1))
-        yield from map(self.to_message, self._registry.active())
+        retired = self._history.retired()
+        yield from (self.to_message(model) for model in self._registry.active() if model.sensor not in retired)
 
     def to_message(self, result: TrainingResult) -> ModelTrained:
         """Return the message on a trained or activated model."""

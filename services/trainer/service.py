@@ -29,8 +29,10 @@ from shared.contract.messages import (
     Prediction,
     Progress,
     Response,
+    SensorRetired,
     Tick,
 )
+from shared.contract.status_codes import Problem
 from shared.contract.texts import localized
 from shared.domain.event_clock import TICK_CLOCK_TOLERANCE_SECONDS
 from shared.models.model_messages import join_texts
@@ -61,8 +63,12 @@ class Trainer:
         now: datetime,
         selector: ModelSelector,
         has_history: Callable[[], bool] = lambda: True,
+        obstacle: Problem | None = None,
     ) -> None:
-        """`now`: time of the start by the machine's clock; `has_history`: whether any readings are stored."""
+        """`now`: time of the start by the machine's clock; `has_history`: whether any readings are stored.
+
+        `obstacle`: why this machine can't train; None if it can.
+        """
         self.site = site
         self.zone = zone
         self.training = training
@@ -70,6 +76,7 @@ class Trainer:
         self.now = now.astimezone(zone)
         self.selector = selector
         self.has_history = has_history
+        self.obstacle = obstacle
         self.running: TrainingRequest | None = None
         self.queued: TrainingRequest | None = None
         """A training that waits for the first tick, the end of an import, or the end of the running training."""
@@ -88,6 +95,8 @@ class Trainer:
     def start(self) -> Iterator[Message]:
         """Report the active models; the training starts at the first tick, when a running import is known."""
         yield from self.selector.start()
+        if self.obstacle:
+            yield self._waiting_message(self.obstacle.text)
         if self.training.automatic:
             self._enqueue(TrainingRequest(self._now_seconds()))
 
@@ -149,6 +158,9 @@ class Trainer:
         return handler(self, command) if handler else iter(())
 
     def _on_train_command(self, command: Command) -> Iterator[Message]:
+        if self.obstacle:
+            yield self._response(command, ok=False, text=self.obstacle.text)
+            return
         sensor, channel = command.arguments.get("sensor", ""), command.arguments.get("channel", "")
         if channel and channel not in CHANNELS:
             text = localized(
@@ -195,7 +207,14 @@ class Trainer:
             if self.training.automatic:
                 self._enqueue(TrainingRequest(self._now_seconds(), (demoted.sensor,), (demoted.channel,)))
 
+    def problems(self) -> list[Problem]:
+        """Return the problems of the status: an obstacle counts only where a training is expected."""
+        obstacles = [self.obstacle] if self.obstacle and self.training.automatic else []
+        return [*obstacles, *self.selector.problems()]
+
     def _enqueue(self, request: TrainingRequest) -> None:
+        if self.obstacle:
+            return
         self.queued = request if self.queued is None else self.queued.merge(request)
 
     def _start(self, request: TrainingRequest) -> None:
@@ -251,6 +270,10 @@ class Trainer:
     def _waiting_message(self, text: LocalizedText) -> Progress:
         return Progress(site=self.site, at=self.now, job="training", step=0, of=0, eta=None, text=text)
 
+    def _on_sensor_retired(self, retired: SensorRetired) -> Iterator[Message]:  # noqa: ARG002
+        """Say nothing more: the bus removes the retained message of the sensor's model."""
+        return iter(())
+
     def _now_seconds(self) -> int:
         return int(self.now.timestamp())
 
@@ -259,6 +282,7 @@ class Trainer:
         Progress: _on_progress,
         Command: _on_command,
         Prediction: _on_prediction,
+        SensorRetired: _on_sensor_retired,
     }
     consumes: ClassVar[tuple[type[Message], ...]] = tuple(HANDLERS)
     COMMANDS: ClassVar[dict[str, Callable[..., Iterator[Message]]]] = {

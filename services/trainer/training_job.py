@@ -103,7 +103,7 @@ class TrainingJob:
         channels = request.channels or CHANNELS
         loaded = [
             series
-            for sensor in request.sensors or self.history.sensors()
+            for sensor in request.sensors or self.history.active_sensors()
             for series in load_training_data(self.history, sensor, channels, request.at, self.zone, self.calendar)
         ]
         ready = [series for series in loaded if series.known_days >= self.training.min_days]

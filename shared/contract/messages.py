@@ -91,7 +91,13 @@ Trigger = Literal[
 """Rule that raised an anomaly. It is finer than the kind: `drift` and `last_night` are steps."""
 Cause = Literal["burst", "leak", "meter_fault", "works", "demand", "other", "none"]
 """Cause that an operator has confirmed; `none`: nothing was found."""
-CommandName = Literal["train", "use", "acknowledge", "silence", "backup"]
+Clock = Literal["ok", "doubted", "set_back"]
+"""Whether the time of a reading is believed.
+
+`doubted`: in the future or the distant past, and not confirmed; it moves nothing ahead.
+`set_back`: the meter's clock was set back and has not yet reached its former time; the present continues here.
+"""
+CommandName = Literal["train", "use", "acknowledge", "silence", "backup", "retire", "rename"]
 StatusCode = Literal[
     "ok",
     "waiting_for_broker",
@@ -114,6 +120,7 @@ StatusCode = Literal[
     "rejected_not_writable",
     "output_not_writable",
     "model_deactivated",
+    "processor_without_avx",
     "clock_unconfirmed",
     "clock_set_back",
     "clock_behind",
@@ -160,6 +167,8 @@ class Reading:
     """Source of the reading: simulator, file, replay."""
     after: SeqNumber | None = None
     """For a retransmitted reading: the newest seq before this one in the spool. None means seq - 1."""
+    clock: Clock = "ok"
+    """Whether its time is believed: ingest decides, all others follow."""
 
 
 HistoryMinute = tuple[AwareDatetime, FlowRate | None, Pressure | None]
@@ -257,7 +266,6 @@ class Verdict:
     """The detector's result for one reading. It and its checks are not frozen, which saves 7 % of the time."""
 
     topic: ClassVar = "{sensor}/verdict"
-    retained: ClassVar = True
 
     site: Name
     sensor: Name
@@ -266,6 +274,11 @@ class Verdict:
     reading: Reading
     flow_rate: FlowChecks
     pressure: PressureChecks
+
+    @property
+    def retained(self) -> bool:
+        """A verdict of a doubted time does not replace the newest one."""
+        return self.reading.clock != "doubted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -529,6 +542,22 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class SensorRetired:
+    """A sensor has ended, or has another name now: the present state of it is dropped, its history stays.
+
+    Its next reading makes it active again. Each service removes its retained messages of the sensor.
+    """
+
+    topic: ClassVar = "{sensor}/retired"
+    retained: ClassVar = False
+
+    site: Name
+    sensor: Name
+    at: AwareDatetime
+    """When it was retired."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected:
     """Input that was not accepted, with the reason."""
 
@@ -605,6 +634,7 @@ Message = (
     | ModelTrained
     | Progress
     | Stored
+    | SensorRetired
     | Rejected
     | Status
     | Command

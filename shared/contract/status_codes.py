@@ -165,6 +165,13 @@ STATUS_TEXTS: dict[str, tuple[StatusCode, str, str]] = {
         "{sensor} {channel_ko} 예측에 프로파일을 사용합니다: 모델이 2주 동안 프로파일보다 나빴습니다",
         "the forecasts of {sensor} {channel} follow the profile: their model was worse for two weeks",
     ),
+    "processor_without_avx": (
+        "processor_without_avx",
+        "이 장비의 프로세서에는 TensorFlow에 필요한 AVX가 없어 모델을 학습할 수 없습니다. "
+        "예측은 기존 모델과 프로파일로 계속합니다",
+        "this machine's processor has no AVX, which TensorFlow needs, so no model can be trained here; "
+        "forecasts go on with the models that exist and with the profile",
+    ),
     "clock_unconfirmed": (
         "clock_unconfirmed",
         "이 장비의 시계가 {span_ko} 앞으로 건너뛰었으나 확인되지 않습니다. 시계와 무관하게 분 단위 처리를 계속합니다. "
@@ -317,6 +324,16 @@ STATUS_CODES: dict[StatusCode, StatusInfo] = {
         LocalizedText(
             "./wvr models로 차이를 확인하세요. 계속되면 계측기나 사용량 변화를 점검하세요",
             "./wvr models shows by how much; if this persists, check the meter and lasting changes of demand",
+        ),
+    ),
+    "processor_without_avx": StatusInfo(
+        LocalizedText(
+            "학습은 AVX가 있는 프로세서에서만 됩니다. 일부 미니 PC(Celeron, Atom)에는 AVX가 없습니다",
+            "a training needs a processor with AVX; some mini PCs (Celeron, Atom) have none",
+        ),
+        LocalizedText(
+            "조치하지 않아도 됩니다. site.toml의 training.automatic = false로 이 알림을 끌 수 있습니다",
+            "nothing has to be done; training.automatic = false in site.toml ends this message",
         ),
     ),
     "clock_unconfirmed": StatusInfo(

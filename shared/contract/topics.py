@@ -28,6 +28,16 @@ def subscription_filters(consumes: Iterable[type[Message]], commands: Iterable[s
     return plain + [topic_filter(Command, site, name=name) for name in commands]
 
 
+def retained_topics(kinds: Iterable[type[Message]], site: str, sensor: str, service: str) -> list[str]:
+    """Return the topics of a sensor on which a service may retain messages of these kinds, except those with an id."""
+    topics = [
+        topic_filter(kind, site, sensor=sensor, service=service)
+        for kind in kinds
+        if kind.retained and "{sensor}" in kind.topic
+    ]
+    return [topic for topic in topics if "+" not in topic]
+
+
 @lru_cache(4096)
 def message_type_of(topic: str) -> type[Message] | None:
     """Return the message class of a topic, or None for a topic of others."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from shared.contract.messages import Anomaly, Command, Message
 from shared.contract.service import Service
 from shared.contract.status_codes import Problem
-from shared.contract.topics import topic_of
+from shared.contract.topics import retained_topics, topic_of
 
 
 def noop() -> None:
@@ -38,6 +38,10 @@ class Bus(Protocol):
 
     def publish(self, message: Message) -> None:
         """Send a message; it is safe only after `confirm`."""
+        ...
+
+    def forget(self, sensor: str) -> None:
+        """Remove the service's retained messages of a sensor; those with an id are its own to remove."""
         ...
 
     def confirm(self) -> None:
@@ -104,9 +108,12 @@ class MemoryBus:
     def __init__(self, broker: MemoryBroker) -> None:
         self._broker = broker
         self._session = Session((), ())
+        self._name = ""
+        self._produces: tuple[type[Message], ...] = ()
 
     def open(self, service: Service, while_disconnected: Callable[[], None] = noop) -> None:  # noqa: ARG002
         self._session = self._broker.session(service)
+        self._name, self._produces = service.name, service.produces
 
     @property
     def waiting(self) -> int:
@@ -124,6 +131,11 @@ class MemoryBus:
 
     def publish(self, message: Message) -> None:
         self._broker.publish(message)
+
+    def forget(self, sensor: str) -> None:
+        for message in list(self._broker.retained.values()):
+            if topic_of(message) in retained_topics(self._produces, message.site, sensor, self._name):
+                del self._broker.retained[topic_of(message)]
 
     def confirm(self) -> None:
         """Do nothing: an inbox is as safe as this process."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from shared.contract.codec import ContractError
-from shared.contract.messages import LocalizedText, Message, Rejected
+from shared.contract.messages import LocalizedText, Message, Rejected, SensorRetired
 from shared.contract.service import Service, Unavailable
 from shared.contract.status_codes import Problem
 from shared.contract.texts import localized, technical
@@ -86,6 +86,8 @@ def process_batch(
     for delivery in deliveries:
         if messages := handle_with_retry(service, bus, delivery.message, stop):
             _publish_all(service, bus, messages)
+        if isinstance(delivery.message, SensorRetired):
+            bus.forget(delivery.message.sensor)
     _publish_all(service, bus, _retry_until_available(service.end_batch, service, bus, stop))
     if stop and stop.is_set():
         return

@@ -23,7 +23,7 @@ from shared.contract.codec import ContractError, decode, encode
 from shared.contract.messages import Anomaly, Command, HistoryBatch, Message, Reading, Rejected, Status
 from shared.contract.service import Service
 from shared.contract.status_codes import Problem, problem
-from shared.contract.topics import message_type_of, subscription_filters, topic_of
+from shared.contract.topics import message_type_of, retained_topics, subscription_filters, topic_of
 from shared.runtime.broker_connection import (
     WILL_EXPIRY_SECONDS,
     broker_password,
@@ -96,6 +96,7 @@ class MqttBus:
         self._while_disconnected: Callable[[], None] = noop
         self._session_expiry = COMMAND_EXPIRY_SECONDS if temporary else SESSION_EXPIRY_DAYS * 86_400
         self._client_id = f"wvr-{name}-{secrets.token_hex(16)}" if temporary else client_id(name, settings)
+        self._produces: tuple[type[Message], ...] = ()
         self._client = self._make_client()
         self._watchdog = Watchdog(
             name, self._client_id, self._on_watchdog_round, self._client.is_connected, round_seconds
@@ -108,7 +109,7 @@ class MqttBus:
 
     def open(self, service: Service, while_disconnected: Callable[[], None] = noop) -> None:
         """Connect and subscribe, however long that takes; call `while_disconnected` each second without the broker."""
-        self._while_disconnected = while_disconnected
+        self._while_disconnected, self._produces = while_disconnected, service.produces
         if Reading in service.consumes:
             self._introducing_types = (Reading, HistoryBatch)
         topic_filters = subscription_filters(service.consumes, service.commands, self._settings.site.name)
@@ -154,6 +155,11 @@ class MqttBus:
                 else:
                     self._acknowledge([packet])
         return [Delivery(message, partial(self._acknowledge, packets)) for message, packets in decoded]
+
+    def forget(self, sensor: str) -> None:
+        topics = retained_topics(self._produces, self._settings.site.name, sensor, self._name)
+        while topics and not self._try_send([OutgoingMessage(topic, b"", retain=True) for topic in topics]):
+            self._wait()
 
     def publish(self, message: Message) -> None:
         self._watchdog.on_progress()

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, Protocol
 
-from shared.contract.messages import Message
+from shared.contract.messages import MAX_SENSORS, Message
 from shared.contract.service import Service
+from shared.domain.reading_clock import JUMP_MINUTES, JUMP_RUN
 from shared.runtime.bus import Delivery, MemoryBroker, MemoryBus, noop
 from shared.runtime.loop import process_batch
 
 MINUTE = timedelta(minutes=1)
-CLOCK_JUMP = timedelta(hours=1)
-"""A jump this far ahead counts as a clock fault if the next reading is back again."""
+CLOCK_JUMP = timedelta(minutes=JUMP_MINUTES)
+"""A jump this far ahead closes no minutes unless JUMP_RUN readings confirm it."""
+CONFIRMED_JUMP = timedelta(days=1)
+"""A farther jump needs as many readings; of a shorter one, less may follow at the end of a file."""
+LOOKAHEAD_ITEMS = MAX_SENSORS * JUMP_RUN
+SKIPPED_GAP, CLOSED_IN_GAP = timedelta(days=31), timedelta(days=8)
+"""Of a longer gap without any reading only the first days close minute by minute: nothing happens in the others."""
 BATCH_SIZE = 4000
 
 
@@ -22,6 +30,9 @@ class Timed(Protocol):
 
     @property
     def at(self) -> datetime: ...
+
+    @property
+    def sensor(self) -> str: ...
 
 
 class Replay:
@@ -67,17 +78,24 @@ class Replay:
             process_batch(service, bus, deliveries)
 
 
-def group_by_minute(items: Iterable[Timed | Any]) -> Iterator[tuple[list[Any], datetime | None]]:
+def group_by_minute(
+    items: Iterable[Timed | Any], on_skip: Callable[[datetime, datetime], None] = lambda _start, _stop: None
+) -> Iterator[tuple[list[Any], datetime | None]]:
     """Yield (items, minute that closes after them) in order.
 
-    Items without `at` stay with their neighbours. A minute closes once; the minutes of a gap close one by one.
+    Items without `at` stay with their neighbours. A minute closes once; the minutes of a gap close one by one, except
+    those of a gap of months, which are reported to `on_skip` (first and end).
     """
     group: list[Any] = []
     now: datetime | None = None
-    for item, following in _with_next(items):
+    for item, following in _with_following(items):
         at = getattr(item, "at", None)
-        if at is not None and (now is None or (at > now and not _is_clock_jump(at, now, following))):
+        if at is not None and (now is None or (at > now and _is_believed(item, now, following))):
+            closed_until = now + CLOSED_IN_GAP if now is not None and at - now > SKIPPED_GAP else at
             while now is not None and now < at:
+                if now >= closed_until and now < at - MINUTE:
+                    on_skip(now, at - MINUTE)
+                    now = at - MINUTE
                 yield group, now
                 group, now = [], now + MINUTE
             now = at
@@ -85,18 +103,23 @@ def group_by_minute(items: Iterable[Timed | Any]) -> Iterator[tuple[list[Any], d
     yield group, now
 
 
-def _is_clock_jump(at: datetime, now: datetime, following: Any) -> bool:
-    next_at = getattr(following, "at", None)
-    return at - now > CLOCK_JUMP and next_at is not None and next_at < at - CLOCK_JUMP / 2
+def _is_believed(item: Timed, now: datetime, following: Iterable[Any]) -> bool:
+    """Return whether the next readings of a sensor go on from one that is ahead of all others."""
+    if item.at - now <= CLOCK_JUMP:
+        return True
+    times = [later.at for later in following if getattr(later, "sensor", None) == item.sensor][: JUMP_RUN - 1]
+    is_enough = len(times) == JUMP_RUN - 1 or item.at - now <= CONFIRMED_JUMP
+    return is_enough and min(times, default=item.at) > item.at - CLOCK_JUMP / 2
 
 
-def _with_next(items: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+def _with_following(items: Iterable[Any]) -> Iterator[tuple[Any, deque[Any]]]:
+    """Yield each item with those after it."""
     source = iter(items)
-    current = next(source, None)
-    while current is not None:
-        following = next(source, None)
+    following = deque(islice(source, LOOKAHEAD_ITEMS))
+    while following:
+        current = following.popleft()
+        following.extend(islice(source, 1))
         yield current, following
-        current = following
 
 
 def _open(service: Service, broker: MemoryBroker) -> MemoryBus:

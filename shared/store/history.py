@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -27,12 +26,12 @@ from shared.contract.messages import (
     Verdict,
 )
 from shared.domain.forecast_point import ForecastPoint
-from shared.domain.series import DAY, HOUR, Series
+from shared.domain.series import HOUR, Series
 from shared.store.read_connection import ReadConnection
 from shared.store.rows import LIST_SEPARATOR
 
-MAX_STRAY_READINGS = 5
-"""So many consecutive readings far ahead count as strays of a wrong meter clock, and not as a new present."""
+BELIEVED = "clock != 'doubted'"
+"""Readings whose time is believed: only these are learned from and judged by their time."""
 HISTORY_SOURCES = ("import", "history")
 """Readings from these sources are learned from and get no verdict."""
 
@@ -44,15 +43,29 @@ class History(ReadConnection):
         """Return the sensors with readings."""
         return [row[0] for row in self._rows("SELECT DISTINCT sensor FROM HOURLY_VAL_TB WHERE site = ? ORDER BY 1")]
 
+    def retired(self) -> set[str]:
+        """Return the sensors that are retired: without a reading after the one that was the newest then."""
+        sql = "SELECT sensor, retired_through FROM SENSOR_TB WHERE site = ?"
+        retired: dict[str, int] = dict(self._rows(sql))
+        ranges = {sensor: self.reading_range(sensor) for sensor in retired}
+        return {sensor for sensor, span in ranges.items() if span is None or span[1] <= retired[sensor]}
+
+    def active_sensors(self) -> list[str]:
+        """Return the sensors with readings that are not retired."""
+        retired = self.retired()
+        return [sensor for sensor in self.sensors() if sensor not in retired]
+
     def reading_range(self, sensor: str) -> tuple[int, int] | None:
-        """Return first and last reading, epoch seconds; a few strays days ahead of all others do not count."""
-        first = self._one("SELECT min(at) FROM REAL_VAL_TB WHERE site = ? AND sensor = ?", sensor)
-        sql = (
-            f"SELECT at FROM REAL_VAL_TB WHERE site = ? AND sensor = ? ORDER BY at DESC LIMIT {MAX_STRAY_READINGS + 1}"
-        )
-        newest = [row[0] for row in self._rows(sql, sensor)]
-        stragglers = [at for ahead, at in pairwise(newest) if ahead - at > DAY]
-        return None if first is None else (first, min(stragglers, default=newest[0]))
+        """Return first and last reading, epoch seconds; those of a doubted time do not count."""
+        sql = f"SELECT at FROM REAL_VAL_TB WHERE site = ? AND sensor = ? AND {BELIEVED} ORDER BY at"
+        first, last = self._one(f"{sql} LIMIT 1", sensor), self._one(f"{sql} DESC LIMIT 1", sensor)
+        return None if first is None or last is None else (first, last)
+
+    def doubted_ahead(self, sensor: str) -> list[int]:
+        """Return the times of the readings that are ahead of all others and doubted, oldest first."""
+        stored_range = self.reading_range(sensor)
+        sql = "SELECT at FROM REAL_VAL_TB WHERE site = ? AND sensor = ? AND at > ? AND clock = 'doubted' ORDER BY at"
+        return [row[0] for row in self._rows(sql, sensor, stored_range[1] if stored_range else 0)]
 
     def stored_mark(self) -> tuple[str, int] | None:
         """Return boot_id and seq up to which all readings of ingest's spool are stored."""
@@ -64,23 +77,36 @@ class History(ReadConnection):
         return bool(next((row[0] for row in self._rows(sql)), True))
 
     def readings(self, sensor: str, start: int, stop: int) -> Series:
-        """Return the readings of [start, stop), epoch seconds, in order of time."""
-        sql = "SELECT at, flow_rate, pressure FROM REAL_VAL_TB WHERE site = ? AND sensor = ? AND at >= ? AND at < ?"
+        """Return the readings of [start, stop) whose time is believed, epoch seconds, in order of time."""
+        sql = f"""SELECT at, flow_rate, pressure FROM REAL_VAL_TB
+            WHERE site = ? AND sensor = ? AND at >= ? AND at < ? AND {BELIEVED}"""
         return _series(self._rows(sql, sensor, start, stop))
+
+    def stored_values(self, reading: Reading) -> tuple[float | None, float | None]:
+        """Return the stored flow rate and pressure of a reading's minute."""
+        sql = "SELECT flow_rate, pressure FROM REAL_VAL_TB WHERE site = ? AND sensor = ? AND at = ?"
+        flow_rate, pressure = next(self._rows(sql, reading.sensor, int(reading.at.timestamp())), (None, None))
+        return flow_rate, pressure
+
+    def count_readings(self) -> tuple[int, int]:
+        """Return the number of stored readings, and of those of a doubted time."""
+        sql = f"SELECT count(*), count(*) - coalesce(sum({BELIEVED}), 0) FROM REAL_VAL_TB WHERE site = ?"
+        return next(((row[0], row[1]) for row in self._rows(sql)), (0, 0))
 
     def fault_free_readings(self, sensor: str, start: int, stop: int) -> Series:
         """Return the readings of [start, stop) without values that their verdict marks as a meter fault."""
-        sql = """SELECT r.at, CASE WHEN v.flow_rate_system = 1 THEN NULL ELSE r.flow_rate END,
+        sql = f"""SELECT r.at, CASE WHEN v.flow_rate_system = 1 THEN NULL ELSE r.flow_rate END,
             CASE WHEN v.pressure_system = 1 THEN NULL ELSE r.pressure END FROM REAL_VAL_TB r
             LEFT JOIN OUTLIER_VAL_TB v ON v.site = r.site AND v.sensor = r.sensor AND v.at = r.at
-            WHERE r.site = ? AND r.sensor = ? AND r.at >= ? AND r.at < ?"""
+            WHERE r.site = ? AND r.sensor = ? AND r.at >= ? AND r.at < ? AND r.{BELIEVED}"""
         return _series(self._rows(sql, sensor, start, stop))
 
     def readings_without_verdict(self, sensor: str, start: int, stop: int) -> Iterator[Reading]:
-        """Yield the live readings of [start, stop) without a verdict, in order of time."""
-        sql = """SELECT r.at, r.flow_rate, r.pressure, r.source FROM REAL_VAL_TB r
+        """Yield the live readings of [start, stop) without a verdict, in order of time; none of a doubted time."""
+        sql = f"""SELECT r.at, r.flow_rate, r.pressure, r.source FROM REAL_VAL_TB r
             LEFT JOIN OUTLIER_VAL_TB v ON v.site = r.site AND v.sensor = r.sensor AND v.at = r.at
-            WHERE r.site = ? AND r.sensor = ? AND r.at >= ? AND r.at < ? AND v.at IS NULL ORDER BY r.at"""
+            WHERE r.site = ? AND r.sensor = ? AND r.at >= ? AND r.at < ? AND r.{BELIEVED}
+            AND v.at IS NULL ORDER BY r.at"""
         for at, flow_rate, pressure, source in self._rows(sql, sensor, start, stop):
             if source not in HISTORY_SOURCES:
                 yield Reading(
@@ -96,11 +122,11 @@ class History(ReadConnection):
 
     def verdicts(self, sensor: str, start: int, stop: int) -> Iterator[Verdict]:
         """Yield the verdicts of [start, stop) in order of time; only the flags of their checks are stored."""
-        sql = """SELECT r.at, r.flow_rate, r.pressure, r.source, v.flow_rate_system, v.flow_rate_value,
+        sql = """SELECT r.at, r.flow_rate, r.pressure, r.source, r.clock, v.flow_rate_system, v.flow_rate_value,
             v.flow_rate_prediction, v.flow_rate_night, v.pressure_system, v.pressure_value, v.pressure_prediction
             FROM OUTLIER_VAL_TB v JOIN REAL_VAL_TB r ON r.site = v.site AND r.sensor = v.sensor AND r.at = v.at
             WHERE v.site = ? AND v.sensor = ? AND v.at >= ? AND v.at < ? ORDER BY v.at"""
-        for at, flow_rate, pressure, source, *flags in self._rows(sql, sensor, start, stop):
+        for at, flow_rate, pressure, source, clock, *flags in self._rows(sql, sensor, start, stop):
             reading = Reading(
                 site=self._site,
                 sensor=sensor,
@@ -110,6 +136,7 @@ class History(ReadConnection):
                 boot_id="stored",
                 seq=0,
                 source=source,
+                clock=clock,
             )
             checks = [Check(flag) for flag in flags]
             flow_checks, pressure_checks = FlowChecks(*checks[:4]), PressureChecks(*checks[4:])
@@ -123,8 +150,10 @@ class History(ReadConnection):
             )
 
     def last_verdict(self, sensor: str) -> int | None:
-        """Return the newest minute with a verdict."""
-        return self._one("SELECT max(at) FROM OUTLIER_VAL_TB WHERE site = ? AND sensor = ?", sensor)
+        """Return the newest minute with a verdict; those of a doubted time do not count."""
+        stored_range = self.reading_range(sensor)
+        sql = "SELECT max(at) FROM OUTLIER_VAL_TB WHERE site = ? AND sensor = ? AND at <= ?"
+        return self._one(sql, sensor, stored_range[1]) if stored_range else None
 
     def last_issued_at(self, sensor: str) -> int | None:
         """Return when the newest prediction was issued."""
@@ -200,7 +229,8 @@ class History(ReadConnection):
             AND NOT EXISTS (SELECT 1 FROM PRED_VAL_TB p WHERE p.site = ?1 AND p.sensor = ?2
             AND p.channel IN ('flow_rate', 'pressure') AND p.issued_at = h.at AND p.at = h.at)
             AND EXISTS (SELECT 1 FROM REAL_VAL_TB r WHERE r.site = ?1 AND r.sensor = ?2
-            AND r.at >= h.at AND r.at < h.at + 3600 AND r.source NOT IN {HISTORY_SOURCES}) ORDER BY h.at"""
+            AND r.at >= h.at AND r.at < h.at + 3600 AND r.{BELIEVED} AND r.source NOT IN {HISTORY_SOURCES})
+            ORDER BY h.at"""
         return [row[0] for row in self._rows(sql, sensor, start, stop)]
 
     def sensor_states(self, sensor: str) -> list[SensorState]:

@@ -26,7 +26,7 @@ from shared.contract.messages import (
 )
 from shared.contract.status_codes import Problem
 from shared.domain.high_water_mark import HighWaterMark, SiteMark
-from shared.store import rows, writer_lock
+from shared.store import rows, sensors, writer_lock
 from shared.store.retention import delete_expired
 from shared.store.rollups import Rollups
 from shared.store.sqlite_errors import DATABASE_ERRORS
@@ -47,9 +47,12 @@ BACKFILL_SOURCE = "outbox"
 """Source of readings from the reporter's blocks, with two decimals. The exact reading replaces them if it arrives."""
 _REPLACE_MINUTE = (
     f"{insert_sql(Readings, 'ABORT')} ON CONFLICT DO UPDATE SET flow_rate = excluded.flow_rate, "
-    "pressure = excluded.pressure, source = excluded.source"
+    "pressure = excluded.pressure, source = excluded.source, clock = excluded.clock"
 )
-_INSERT_MINUTE = f"{_REPLACE_MINUTE} WHERE REAL_VAL_TB.source = '{BACKFILL_SOURCE}'"
+_INSERT_MINUTE = (
+    f"{_REPLACE_MINUTE} WHERE REAL_VAL_TB.source = '{BACKFILL_SOURCE}' "
+    "OR (REAL_VAL_TB.clock = 'doubted' AND excluded.clock != 'doubted')"
+)
 
 
 class Recorder:
@@ -99,6 +102,24 @@ class Recorder:
             self._write_minutes([rows.reading_row(verdict.reading) for verdict in missing])
             self._executemany(insert_sql(Verdicts, "IGNORE"), [rows.verdict_row(verdict) for verdict in missing])
         return len(missing)
+
+    def newest_reading(self, site: str, sensor: str) -> int | None:
+        """Return the newest minute of a sensor, epoch seconds; None if it has no readings."""
+        return sensors.newest_reading(self._database, site, sensor)
+
+    def count_shared_minutes(self, site: str, old: str, new: str) -> int:
+        """Return the number of minutes for which both sensors have a reading."""
+        return sensors.count_shared_minutes(self._database, site, old, new)
+
+    def retire(self, site: str, sensor: str) -> None:
+        """Mark a sensor as retired until readings come again. Raises Unavailable."""
+        with self._file.transaction():
+            sensors.retire(self._database, site, sensor)
+
+    def rename(self, site: str, old: str, new: str) -> None:
+        """Give the history of a sensor to another one. Raises Unavailable."""
+        with self._file.transaction():
+            sensors.rename(self._database, site, old, new)
 
     def apply_retention(self, now: int, keep: int, step: int = 86_400) -> int:
         """Delete minute rows older than `keep` seconds, at most `step` seconds per sensor; return how many.

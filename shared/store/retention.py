@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from shared.domain.reading_clock import EARLIEST_SECONDS
 from shared.domain.series import HOUR
 
 AGE_COLUMNS = {"REAL_VAL_TB": "at", "OUTLIER_VAL_TB": "at", "PRED_VAL_TB": "issued_at", "SCORE_TB": "at"}
@@ -14,12 +15,10 @@ KEY = "WHERE site = ?1 AND sensor = ?2"
 NEWEST_HOURS = f"SELECT at FROM HOURLY_VAL_TB {KEY} ORDER BY at DESC"
 
 
-EARLIEST_SECONDS = 1_262_304_000
-"""2010, epoch seconds. Older readings are those of a stopped meter clock, whose age is unknown."""
-
-
 def delete_expired(connection: sqlite3.Connection, now: int, keep: int, step: int) -> int:
     """Delete rows older than `keep` seconds, at most `step` seconds per sensor and table; return how many.
+
+    Rows from before 2010 are of a meter clock that was never set: their age is unknown and they stay.
 
     A row expires if it is old by the clock (`now`) and newer hours with readings cover `keep`. So no clock that is
     ahead expires a stored year: not the machine's, not the meter's, and not both.

@@ -16,10 +16,10 @@ NIGHT_START_HOUR, NIGHT_END_HOUR = 22, 5
 _HOURLY_SQL = """INSERT OR REPLACE INTO HOURLY_VAL_TB
 SELECT site, sensor, ?, count(*), min(flow_rate), avg(flow_rate), max(flow_rate),
        min(pressure), avg(pressure), max(pressure)
-FROM REAL_VAL_TB WHERE site = ? AND sensor = ? AND at >= ? AND at < ? GROUP BY site, sensor"""
+FROM REAL_VAL_TB WHERE site = ? AND sensor = ? AND at >= ? AND at < ? AND clock != 'doubted' GROUP BY site, sensor"""
 _NIGHT_SQL = """INSERT OR REPLACE INTO NIGHT_FLOW_VAL_TB
 SELECT site, sensor, ?, avg(flow_rate), avg(pressure), count(*)
-FROM REAL_VAL_TB WHERE site = ? AND sensor = ? AND at >= ? AND at < ? GROUP BY site, sensor"""
+FROM REAL_VAL_TB WHERE site = ? AND sensor = ? AND at >= ? AND at < ? AND clock != 'doubted' GROUP BY site, sensor"""
 
 
 class Rollups:

@@ -42,13 +42,14 @@ def reading_row(reading: Reading) -> Row:
         reading.flow_rate,
         reading.pressure,
         reading.source,
+        reading.clock,
     )
 
 
 def history_rows(history: HistoryBatch) -> Iterator[Row]:
     """Yield rows of REAL_VAL_TB."""
     site, sensor, source = history.site, history.sensor, history.source
-    return ((site, sensor, int(at.timestamp()), flow, pressure, source) for at, flow, pressure in history.minutes)
+    return ((site, sensor, int(at.timestamp()), flow, pressure, source, "ok") for at, flow, pressure in history.minutes)
 
 
 def verdict_row(verdict: Verdict) -> Row:

@@ -19,7 +19,7 @@ from shared.contract.messages import (
 class Readings(Model):
     site, sensor, at = TextField(), TextField(), IntegerField()
     flow_rate, pressure = FloatField(null=True), FloatField(null=True)
-    source = TextField()
+    source, clock = TextField(), TextField()
 
     class Meta:
         table_name = "REAL_VAL_TB"

@@ -26,6 +26,7 @@ from shared.contract.messages import (
     Progress,
     Rejected,
     Response,
+    SensorRetired,
     SensorState,
     Status,
     Stored,
@@ -104,6 +105,7 @@ EXAMPLES: list[Message] = [
     ),
     Progress(site="site1", at=minute_at(0), job="training", step=1, of=3, eta=minute_at(9), text=technical("epoch 1")),
     Stored(site="site1", boot_id="boot", seq=7, at=minute_at(0), judged=-1, waiting=0),
+    SensorRetired("site1", "001", minute_at(0)),
     Rejected("site1", "a.csv:7", technical("no number"), "2026,x"),
     Status(
         site="site1",

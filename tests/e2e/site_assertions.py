@@ -63,6 +63,22 @@ def assert_broker_keeps_messages_over_restart(site: RunningSite) -> None:
     assert "6 services reconnected after the broker's restart" in output, output
 
 
+def assert_ended_sensor_can_be_renamed_and_retired(site: RunningSite, folder: Path) -> None:
+    """Assert that `./wvr sensors` changes a sensor that is silent, and refuses one that sends."""
+    table = folder / "ended.csv"
+    table.write_text("timestamp,sensor,flow_rate,pressure\n2024-05-01 00:00,900,1.5,3\n", encoding="ascii")
+    imported = site.wvr("import", str(table), "--yes")
+    assert imported.returncode == 0, imported.stdout + imported.stderr
+    assert "still sends readings" in site.wvr("sensors", "retire", "001").stdout
+    for change in (("rename", "900", "901"), ("retire", "901")):
+        changed = site.wvr("sensors", *change)
+        assert changed.returncode == 0, changed.stdout + changed.stderr
+    lines = {line.split()[0]: line for line in site.wvr("sensors").stdout.splitlines()}
+    assert lines["901"].endswith("retired")
+    assert "900" not in lines
+    assert "sensor 901" not in site.wvr("doctor").stdout
+
+
 def has_both_models(site: RunningSite) -> bool:
     """Return whether each channel has a complete model, in use or among the versions."""
     return all(any(_is_complete(folder) for folder in _models(site, channel)) for channel in CHANNELS)

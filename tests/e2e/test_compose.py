@@ -171,6 +171,10 @@ def test_restarted_trainer_trains_and_alert_misses_no_minute(compose_site: Runni
     assert all(later - earlier == timedelta(minutes=1) for earlier, later in pairwise(minutes))
 
 
+def test_ended_sensor_is_renamed_and_retired(compose_site: RunningSite, tmp_path: Path) -> None:
+    site_assertions.assert_ended_sensor_can_be_renamed_and_retired(compose_site, tmp_path)
+
+
 def test_broker_keeps_its_messages_over_a_restart(compose_site: RunningSite) -> None:
     before = inspect(compose_site, "broker")["State"]["StartedAt"]
     site_assertions.assert_broker_keeps_messages_over_restart(compose_site)

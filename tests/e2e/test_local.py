@@ -113,6 +113,10 @@ def test_running_site_imports_and_replaces_readings(local_site: RunningSite, tmp
     assert "2 already there and equal, 0 already there" in local_site.wvr(*arguments, "--dry-run").stdout
 
 
+def test_ended_sensor_is_renamed_and_retired(local_site: RunningSite, tmp_path: Path) -> None:
+    site_assertions.assert_ended_sensor_can_be_renamed_and_retired(local_site, tmp_path)
+
+
 def test_broker_keeps_its_messages_over_a_restart(local_site: RunningSite) -> None:
     before = local_site.process("broker")
     site_assertions.assert_broker_keeps_messages_over_restart(local_site)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 from shared.contract.messages import (
@@ -14,6 +16,7 @@ from shared.contract.messages import (
     Tick,
     Verdict,
 )
+from shared.domain.reading_clock import ReadingClock
 
 KST = timezone(timedelta(hours=9))
 START = datetime(2026, 11, 23, 23, 0, tzinfo=KST)
@@ -38,6 +41,15 @@ def reading(
         seq=int(minute),
         source="test",
     )
+
+
+def with_clock(readings: Iterable[Reading], clock: ReadingClock | None = None) -> Iterator[Reading]:
+    """Yield the readings as ingest sends them, on a site without a clock."""
+    clock, seen = clock or ReadingClock(), set[tuple[str, datetime]]()
+    for item in readings:
+        key = (item.sensor, item.at)
+        yield replace(item, clock=clock.decide(item.sensor, int(item.at.timestamp()) // 60, key in seen))
+        seen.add(key)
 
 
 def verdict(minute: float, flow_rate: float | None = 12.34, sensor: str = "001", night: int = 0) -> Verdict:

@@ -11,7 +11,7 @@ from typing import BinaryIO, NamedTuple
 from zoneinfo import ZoneInfo
 
 from services.ingest.sources.parser import STRIPPED, Measurement, Parser, is_header
-from services.ingest.sources.timestamps import LineError
+from services.ingest.sources.timestamps import LineError, TimestampParser
 from shared.contract.messages import LocalizedText
 from shared.contract.texts import localized
 from shared.runtime.safe_files import open_regular_file
@@ -44,7 +44,7 @@ class BadLine(NamedTuple):
     reason: LocalizedText
 
 
-def read_measurements(path: Path, zone: ZoneInfo) -> Iterator[Measurement | BadLine]:
+def read_measurements(path: Path, zone: ZoneInfo | TimestampParser) -> Iterator[Measurement | BadLine]:
     """Yield all lines of a complete file, .gz too, including a last line without a line end.
 
     Raises OSError if it cannot be opened.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, time, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -34,6 +35,8 @@ class TimestampParser:
 
     def __init__(self, zone: ZoneInfo, dst_state: dict[str, datetime] | None = None) -> None:
         self._zone = zone
+        self.doubts: Counter[str] = Counter()
+        """What a person should check, by its text, to the number of timestamps."""
         self.dst_state = {} if dst_state is None else dst_state
         """Newest minute of each sensor in the repeated hour; the only state that a restart needs."""
         self._offsets: dict[timedelta, timezone] = {}
@@ -64,6 +67,8 @@ class TimestampParser:
         if moment.year not in SUPPORTED_YEARS:
             raise _year_error(moment.year)
         local = moment.astimezone(self._zone)
+        if local.utcoffset() != moment.utcoffset():
+            self.doubts[f"offset {moment:%z} of the file, {local:%z} of the site ({self._zone.key}): converted"] += 1
         if local.year not in SUPPORTED_YEARS:
             raise _year_error(local.year)
         return local.replace(second=0, microsecond=0, tzinfo=self._offset(local), fold=0)
@@ -89,6 +94,7 @@ class TimestampParser:
                 moment=moment,
                 zone=self._zone.key,
             )
+        self.doubts[f"in the hour that {self._zone.key} repeats, without an offset: their order decides"] += 1
         minute = moment.replace(tzinfo=first)
         previous = self.dst_state.get(sensor)
         if previous is not None and previous.date() == moment.date():

@@ -77,17 +77,18 @@ class DocumentedFile:
 
     def __init__(self, path: Path, zone: ZoneInfo, table: FileTable, sensors: SensorNames) -> None:
         """Open nothing yet; `table` gives further texts in place of a value."""
-        self._path, self._zone, self.sensors = path, zone, sensors
+        self._path, self.sensors = path, sensors
         self.skipped: Counter[str] = Counter()
         """Kind of rows that hold no readings to their number."""
         self.values = Values(".", table.missing)
         self._smallest = 0.0 if table.missing else SMALLEST_SENTINEL
         self.layout: Layout = place_columns(COLUMNS, {}, {})
-        self.reader = RowReader(self.layout, TimestampParser(zone), Dates(table.dates), self.values, sensors)
+        self._timestamps = TimestampParser(zone)
+        self.reader = RowReader(self.layout, self._timestamps, Dates(table.dates), self.values, sensors)
 
     def __iter__(self) -> Iterator[Measurement | BadLine]:
         """Yield the file's measurements; a line that is not as documented is read as a row, or rejected."""
-        for item in read_measurements(self._path, self._zone):
+        for item in read_measurements(self._path, self._timestamps):
             if isinstance(item, Measurement):
                 yield self._without_sentinels(item)
             elif not item.raw or item.reason is NOT_UTF8:

@@ -50,7 +50,7 @@ class RowReader:
         sensors: SensorNames,
         good: Collection[str] = (),
     ) -> None:
-        self._layout, self._timestamps, self._dates = layout, timestamps, dates
+        self._layout, self.timestamps, self._dates = layout, timestamps, dates
         self._values, self._sensors = values, sensors
         self._good = {plain(text) for text in good}
         self.bad_quality: Counter[str] = Counter()
@@ -76,7 +76,7 @@ class RowReader:
             value = self._values.parse(text) if is_good else None
             minutes.setdefault(sensor, {})[column.channel] = _in_limits(value, column.factor, text)
         return [
-            Measurement(sensor, self._timestamps.parse(iso, sensor), values.get("flow_rate"), values.get("pressure"))
+            Measurement(sensor, self.timestamps.parse(iso, sensor), values.get("flow_rate"), values.get("pressure"))
             for sensor, values in minutes.items()
         ]
 

@@ -45,14 +45,14 @@ def test_a_dry_run_shows_what_was_understood_and_writes_nothing(data: Path, caps
         "form: UTF-8, comma",
         "columns: '일시' is the time, '지점' is the sensor, '유량(l/s)' is the flow_rate in l/s, times 3.6 in m3/h",
         "not read: '비고'",
-        "'-' in place of a value: 1 values are missing",
+        "'-' in place of a value: 1 value missing",
         "sensor 001: 3 readings from 2025-03-03 00:00+0900 to 2025-03-03 00:05+0900",
-        "  every 1 min, 1 gaps, the longest 4 min",
+        "  every 1 min, 1 gap, the longest 4 min",
         "  2025-03-03 00:00+0900  36 m3/h  none bar",
         "  2025-03-03 00:01+0900  none m3/h  none bar",
         "  2025-03-03 00:05+0900  72 m3/h  none bar",
         "3 readings would be stored, 0 already there and equal, 0 already there and different (kept), "
-        "0 lines rejected (nothing is written)",
+        "0 lines refused (nothing is written)",
     ]
     assert not data.exists()
 
@@ -66,8 +66,8 @@ def test_counts_are_true(data: Path, capsys: pytest.CaptureFixture[str]) -> None
     )
     assert run(data, HEADER + second, "--yes") == 1
     output = capsys.readouterr()
-    counts = "1 already there and equal, 1 already there and different (kept), 1 lines rejected"
-    assert f"1 readings stored, {counts}" in output.out
+    counts = "1 already there and equal, 1 already there and different (kept), 1 line refused"
+    assert f"1 reading stored, {counts}" in output.out
     assert output.err == "readings.csv:4: invalid number: 'wet'\n"
     assert stored(data) == [(10, 4), (11, 4), (1, 5)]
 
@@ -76,7 +76,7 @@ def test_corrected_readings_replace_the_stored_ones_on_request(data: Path, capsy
     assert run(data, HEADER + "2025-03-03 00:00,001,10,4\n2025-03-03 00:01,001,11,4\n", "--yes") == 0
     corrected = HEADER + "2025-03-03 00:00,001,20,\n2025-03-03 00:01,001,11,4\n2025-03-03 00:02,001,12,4\n"
     assert run(data, corrected, "--yes", "--replace") == 0
-    counts = "1 readings stored, 1 already there and equal, 1 already there and different (replaced)"
+    counts = "1 reading stored, 1 already there and equal, 1 already there and different (replaced)"
     assert counts in capsys.readouterr().out
     assert stored(data) == [(20, None), (11, 4), (12, 4)]
     assert run(data, corrected) == 0
@@ -85,7 +85,7 @@ def test_corrected_readings_replace_the_stored_ones_on_request(data: Path, capsy
 
 def test_a_reading_that_did_not_arrive_is_an_error(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cli.import_._store", lambda *_: "by the running site")
-    with pytest.raises(CommandError, match="1 readings are not stored"):
+    with pytest.raises(CommandError, match="1 reading not stored"):
         run(data, HEADER + "2025-03-03 00:00,001,1,4\n", "--yes")
 
 
@@ -153,3 +153,45 @@ def test_each_case_of_the_field(
     assert main([str(file), "--data", str(data), "--dry-run", "--sensor", "001"]) == code
     assert (f"{rows} readings would be stored" in capsys.readouterr().out) == bool(rows)
     assert not data.exists()
+
+
+@pytest.mark.parametrize(
+    ("zone", "line", "expected"),
+    [
+        (
+            "Asia/Seoul",
+            "2025-03-03T00:00+00:00,001,10,4",
+            "time: 1 timestamp offset +0000 of the file, +0900 of the site (Asia/Seoul): converted",
+        ),
+        (
+            "Europe/Berlin",
+            "2025-10-26 02:30,001,10,4",
+            "time: 1 timestamp in the hour that Europe/Berlin repeats, without an offset: their order decides",
+        ),
+    ],
+)
+def test_doubts_about_the_time_zone_are_named(
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    zone: str,
+    line: str,
+    expected: str,
+) -> None:
+    monkeypatch.setenv("WVR_SITE__TIMEZONE", zone)
+    assert run(data, f"{HEADER}{line}\n", "--dry-run") == 0
+    assert any(shown.startswith(expected) for shown in capsys.readouterr().out.splitlines())
+
+
+def test_readings_of_the_future_are_refused(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(data, HEADER + "2025-03-03 00:00,001,10,4\n2099-01-01 00:00,001,10,4\n", "--yes") == 1
+    assert "dated in the future: it is " in capsys.readouterr().err
+    assert stored(data) == [(10.0, 4.0)]
+
+
+def test_minute_that_the_zone_skips_is_refused(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WVR_SITE__TIMEZONE", "Europe/Berlin")
+    assert run(data, HEADER + "2025-03-30 02:30,001,10,4\n2025-03-30 03:30,001,10,4\n", "--dry-run") == 1
+    assert "2025-03-30 02:30 does not exist in Europe/Berlin (start of DST)" in capsys.readouterr().err

@@ -36,6 +36,8 @@ class FakeStore:
         self.retention_calls: list[tuple[int, int]] = []
         self.locked = self.picky = False
         self.repairs = 0
+        self.retired: list[str] = []
+        self.renamed: list[tuple[str, str]] = []
 
     def write(self, messages: Sequence[Message], marks: Sequence[SiteMark] = ()) -> None:
         if self.locked:
@@ -53,6 +55,19 @@ class FakeStore:
 
     def repair(self) -> None:
         self.repairs += 1
+
+    def newest_reading(self, site: str, sensor: str) -> int | None:
+        times = [item.at for item in self.stored if isinstance(item, Reading) and item.sensor == sensor]
+        return int(max(times).timestamp()) if times and site == "site1" else None
+
+    def count_shared_minutes(self, site: str, old: str, new: str) -> int:  # noqa: ARG002
+        return 0
+
+    def retire(self, site: str, sensor: str) -> None:  # noqa: ARG002
+        self.retired.append(sensor)
+
+    def rename(self, site: str, old: str, new: str) -> None:  # noqa: ARG002
+        self.renamed.append((old, new))
 
     def apply_retention(self, now: int, keep: int) -> int:
         self.retention_calls.append((now, keep))

@@ -34,6 +34,9 @@ NO_FORECAST = Forecast("none")
 class FakeEmptyHistory:
     """Empty stored history."""
 
+    def retired(self) -> set[str]:
+        return set()
+
     def sensors(self) -> list[str]:
         return []
 

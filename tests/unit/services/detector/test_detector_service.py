@@ -21,6 +21,7 @@ from shared.contract.messages import (
     Progress,
     Reading,
     Response,
+    SensorRetired,
     SensorState,
     Tick,
 )
@@ -327,3 +328,20 @@ def test_forecast_lost_on_the_way_is_read_from_history() -> None:
     history.add_predictions(*(make_prediction(item.at, 20.0, 4.0) for item in waiting[::60]))
     evaluated = verdicts(detector.handle(Tick("site1", waiting[-1].at)))
     assert [item.reading for item in evaluated] == waiting
+
+
+def test_retired_sensor_has_no_alarm_until_it_sends_again() -> None:
+    detector = make_detector()
+    readings = make_site(SHAPES["homes"], 1, seed=4).readings()[:40]
+    messages = replay(detector, readings[:20], ticks=True)
+    for minute in range(1, 15):
+        messages += detector.handle(Tick("site1", readings[19].at + minute * MINUTE))
+    assert [anomaly.kind for anomaly in opened(messages)] == ["silence"]
+    ended = list(detector.handle(SensorRetired("site1", "001", readings[19].at + 15 * MINUTE)))
+    assert [anomaly.state for anomaly in anomalies(ended)] == ["cleared"]
+    quiet = [m for minute in range(16, 60) for m in detector.handle(Tick("site1", readings[19].at + minute * MINUTE))]
+    assert quiet == []
+    replay(detector, [replace(item, at=item.at + 60 * MINUTE) for item in readings[20:]], ticks=True)
+    last = readings[39].at + 60 * MINUTE
+    again = [m for minute in range(1, 15) for m in detector.handle(Tick("site1", last + minute * MINUTE))]
+    assert [anomaly.kind for anomaly in opened(again)] == ["silence"]

@@ -11,6 +11,7 @@ import pytest
 
 from services.detector.service import Detector
 from shared.contract.messages import Message, Reading, Tick
+from tests.unit.factories import with_clock
 from tests.unit.services.detector.fakes import (
     MINUTE,
     anomalies,
@@ -34,6 +35,10 @@ def shift(readings: Iterable[Reading], minutes: int) -> list[Reading]:
     return [replace(reading, at=reading.at + timedelta(minutes=minutes)) for reading in readings]
 
 
+def replay_with_clock(readings: Iterable[Reading]) -> list[Message]:
+    return replay(make_detector(), with_clock(readings))
+
+
 def clock_texts(messages: Iterable[Message]) -> list[tuple[str, str]]:
     return [(anomaly.text.ko, anomaly.text.en) for anomaly in opened(messages) if anomaly.kind == "clock"]
 
@@ -47,7 +52,7 @@ def clock_texts(messages: Iterable[Message]) -> list[tuple[str, str]]:
     ],
 )
 def test_setback_text_names_size_and_time(back: int, korean: str, english: str) -> None:
-    messages = replay(make_detector(), [*READINGS[:NINE], *shift(READINGS[NINE : NINE + 30], -back)])
+    messages = replay_with_clock([*READINGS[:NINE], *shift(READINGS[NINE : NINE + 30], -back)])
     assert clock_texts(messages) == [
         (
             f"001 계측 시각이 2025-03-03 09:06에 {korean}. 계측기 시계를 맞추세요.",
@@ -59,9 +64,7 @@ def test_setback_text_names_size_and_time(back: int, korean: str, english: str) 
 
 
 def test_returned_jump_text_names_size_and_time() -> None:
-    messages = replay(
-        make_detector(), [*READINGS[:NINE], *shift(READINGS[NINE:][:2], 365 * 1440), *READINGS[NINE + 2 : 700]]
-    )
+    messages = replay_with_clock([*READINGS[:NINE], *shift(READINGS[NINE:][:2], 365 * 1440), *READINGS[NINE + 2 : 700]])
     assert clock_texts(messages) == [
         (
             "001 계측 시각이 2025-03-03 09:08에 365일 앞섰다가 돌아왔습니다. 계측기 시계를 맞추세요.",
@@ -74,16 +77,14 @@ def test_returned_jump_text_names_size_and_time() -> None:
 def test_anomaly_opened_in_future_is_cleared_after_setback() -> None:
     year = 365 * 1440
     flat = [replace(anomaly, flow_rate=None) if anomaly.seq > 700 else anomaly for anomaly in READINGS[:720]]
-    messages = replay(make_detector(), [*shift(flat, year), *READINGS[720:800]])
+    messages = replay_with_clock([*shift(flat, year), *READINGS[720:800]])
     last = {anomaly.id: anomaly.state for anomaly in anomalies(messages)}
     assert {anomaly.kind for anomaly in opened(messages)} == {"silence", "clock"}
     assert set(last.values()) == {"cleared"}
 
 
 def test_confirmed_jump_is_reported_at_return() -> None:
-    messages = replay(
-        make_detector(), [*READINGS[:NINE], *shift(READINGS[NINE:][:90], 1440), *READINGS[NINE + 90 :][:200]]
-    )
+    messages = replay_with_clock([*READINGS[:NINE], *shift(READINGS[NINE:][:90], 1440), *READINGS[NINE + 90 :][:200]])
     (clock,) = [anomaly for anomaly in opened(messages) if anomaly.kind == "clock"]
     assert clock.opened_at == READINGS[NINE + 92].at
     assert "jumped 24 hours ahead and came back at 2025-03-03 10:38" in clock.text.en
@@ -93,11 +94,13 @@ def test_setback_of_hours_opens_nothing_and_keeps_days() -> None:
     readings = make_site(SHAPES["homes"], 40, seed=4).readings()
     fault = 39 * 1440 + NINE
     detector, _ = learned_site("homes", 40, 4, LEARNED).copy()
-    messages = live(detector, readings[LEARNED:fault])
-    messages += live(detector, shift(readings[fault:][:90], -30 * 1440))
+    wrong = shift(readings[fault:][:90], -30 * 1440)
+    sent = list(with_clock([*readings[LEARNED:fault], *wrong, *readings[fault + 90 : fault + 200]]))
+    back = fault - LEARNED
+    messages = live(detector, sent[: back + 90])
     for reading in readings[fault:][:90]:
         messages += detector.handle(Tick("site1", reading.at))
-    messages += live(detector, readings[fault + 90 : fault + 200])
+    messages += live(detector, sent[back + 90 :])
     assert [anomaly.kind for anomaly in opened(messages) if anomaly.kind == "clock"] == ["clock"]
     assert all(
         anomaly.opened_at >= readings[fault].at for anomaly in opened(messages) if anomaly.kind in ("clock", "silence")
@@ -112,7 +115,7 @@ def test_anomaly_opened_during_setback_ends_with_it() -> None:
     readings = anomaly.readings()
     wrong = shift(readings[fault:][:130], -30 * 1440)
     lines = [*readings[LEARNED:fault], *wrong, *readings[fault + 130 :][:60]]
-    messages = learned_site("homes", 40, 4, LEARNED).replay(lines, forecasts=False)
+    messages = learned_site("homes", 40, 4, LEARNED).replay(with_clock(lines), forecasts=False)
     (step,) = [
         message
         for message in opened(messages)
@@ -137,7 +140,7 @@ def test_single_future_reading_does_not_block_forecasts() -> None:
     plain, detector = make_detector(), make_detector()
     live(plain, READINGS[:NINE])
     live(detector, READINGS[:NINE])
-    list(detector.handle(shift(READINGS[NINE:], 365 * 1440)[0]))
+    list(detector.handle(replace(shift(READINGS[NINE:], 365 * 1440)[0], clock="doubted")))
     for anomaly in (plain, detector):
         list(anomaly.handle(Tick("site1", READINGS[NINE].at)))
     live(plain, READINGS[NINE + 1 : 2 * 1440])

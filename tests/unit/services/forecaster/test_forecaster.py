@@ -18,6 +18,7 @@ from shared.contract.messages import (
     Progress,
     Reading,
     Score,
+    SensorRetired,
     SensorState,
 )
 from shared.contract.service import Unavailable
@@ -51,6 +52,9 @@ class FakeHistory:
 
     def sensors(self) -> list[str]:
         return ["001"] if len(self.series) else []
+
+    def retired(self) -> set[str]:
+        return set()
 
     def reading_range(self, sensor: str) -> tuple[int, int] | None:
         return (int(self.series.at[0]), int(self.series.at[-1])) if len(self.series) and sensor == "001" else None
@@ -273,7 +277,7 @@ def test_late_reading_changes_only_later_forecasts() -> None:
 def test_single_reading_far_ahead_stops_no_forecast() -> None:
     service = make_forecaster()
     handle_all(service, minutes(0, 90))
-    assert handle_all(service, [reading(50_000, 99.0)]) == []
+    assert handle_all(service, [replace(reading(50_000, 99.0), clock="doubted")]) == []
     assert [forecast.issued_at for forecast in handle_all(service, in_event_time(minutes(90, 200), 200)[180:])] == [
         minute_at(120),
         minute_at(180),
@@ -503,9 +507,10 @@ def test_tick_of_another_year_ends_no_hour_of_a_pausing_sensor() -> None:
 def test_meter_that_was_set_back_a_year_is_forecast_again() -> None:
     service, year = make_forecaster(), 365 * 24 * 60
     handle_all(service, in_event_time(minutes(year, year + 100), year + 100)[year:])
-    assert handle_all(service, in_event_time(minutes(0, 59), 59)) == []
-    issued = handle_all(service, in_event_time(minutes(59, 200), 200)[59:])
-    assert [forecast.issued_at for forecast in issued] == [minute_at(0), minute_at(60), minute_at(120), minute_at(180)]
+    assert handle_all(service, in_event_time(minutes(0, 61), 61)) == []
+    back = [replace(item, clock="set_back") for item in minutes(61, 200)]
+    issued = handle_all(service, in_event_time(back, 200)[61:])
+    assert [forecast.issued_at for forecast in issued] == [minute_at(60), minute_at(120), minute_at(180)]
 
 
 def test_repeated_old_readings_are_no_clock_setback() -> None:
@@ -539,3 +544,11 @@ def test_paused_backlog_is_not_forecast_beyond_its_newest_reading() -> None:
     day = 24 * 60
     assert handle_all(service, [tick(30 * day + minute) for minute in range(BACKLOG_PAUSE_TICKS)]) == []
     assert handle_all(service, [tick(31 * day)]) != []
+
+
+def test_retired_sensor_gets_no_forecast_until_it_sends_again() -> None:
+    service = make_forecaster()
+    handle_all(service, in_event_time(minutes(0, 100), 100))
+    assert handle_all(service, [SensorRetired("site1", "001", minute_at(100)), *map(tick, range(100, 400))]) == []
+    issued = [forecast.issued_at for forecast in handle_all(service, minutes(400, 421))]
+    assert issued[-1] == minute_at(420)

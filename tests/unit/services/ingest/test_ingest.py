@@ -170,10 +170,10 @@ def test_flood_of_duplicates_is_rejected_until_the_next_tick() -> None:
 
 
 def test_memory_of_duplicates_is_bounded() -> None:
-    told_before = duplicate_limiter.DuplicateLimiter()
+    limiter = duplicate_limiter.DuplicateLimiter()
     for day in range(3 * duplicate_limiter.MAX_DAYS_REMEMBERED):
-        assert told_before.rejection_reason("001", START - timedelta(days=day)) is None
-    assert len(told_before._minutes["001"]) == duplicate_limiter.MAX_DAYS_REMEMBERED
+        assert not limiter.is_repeated("001", START - timedelta(days=day))
+    assert len(limiter._minutes["001"]) == duplicate_limiter.MAX_DAYS_REMEMBERED
 
 
 def test_simulated_history_waits_for_a_plausible_clock(tmp_path: Path) -> None:
@@ -183,3 +183,8 @@ def test_simulated_history_waits_for_a_plausible_clock(tmp_path: Path) -> None:
         list(past.next_parts())
     now[0] = START
     assert send_all(past)[-1].minutes[-1][0] == minute_at(-1)
+
+
+def test_readings_of_the_future_are_marked() -> None:
+    messages = handle_all(ingest(), measurement(0), tick(0), measurement(5_000_000), measurement(1))
+    assert [item.clock for item in messages if isinstance(item, Reading)] == ["ok", "doubted", "ok"]

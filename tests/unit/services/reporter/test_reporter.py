@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -10,7 +11,7 @@ import pytest
 from services.reporter.history_lookup import NullHistoryLookup
 from services.reporter.output_folder import BufferedOutputFolder, OutputFolder
 from services.reporter.service import HISTORY_TIMEOUT_TICKS, HistoryLookup, Reporter
-from shared.contract.messages import Anomaly, LocalizedText, Message, Prediction, Tick, Verdict
+from shared.contract.messages import Anomaly, Clock, LocalizedText, Message, Prediction, SensorRetired, Tick, Verdict
 from shared.contract.service import Unavailable
 from shared.contract.status_codes import problem
 from tests.unit.factories import minute_at, prediction, tick, verdict
@@ -60,6 +61,10 @@ def handle_all(service: Reporter, *messages: Message) -> None:
     for message in messages:
         assert not list(service.handle(message))
         assert not list(service.end_batch())
+
+
+def with_reading_clock(item: Verdict, clock: Clock) -> Verdict:
+    return replace(item, reading=replace(item.reading, clock=clock))
 
 
 def lacks_a_reading(block: Path) -> bool:
@@ -190,7 +195,7 @@ def test_tick_or_meter_of_another_year_deletes_nothing(tmp_path: Path) -> None:
 def test_reading_of_another_year_delays_no_file(tmp_path: Path) -> None:
     service = reporter(tmp_path)
     handle_all(service, *(message for minute in range(15) for message in (verdict(minute), tick(minute))))
-    handle_all(service, verdict(365 * 24 * 60), tick(15))
+    handle_all(service, with_reading_clock(verdict(365 * 24 * 60), "doubted"), tick(15))
     handle_all(service, *(message for minute in range(16, 35) for message in (verdict(minute), tick(minute))))
     assert (tmp_path / "alert.txt").read_text().split()[1] == minute_at(34).isoformat()[:16]
     assert (tmp_path / "server.part.txt").read_text().split()[1] == "2026-11-23T23:30"
@@ -201,7 +206,8 @@ def test_reading_of_another_year_delays_no_file(tmp_path: Path) -> None:
 def test_files_continue_after_meter_and_machine_return_from_another_year(tmp_path: Path) -> None:
     service, year = reporter(tmp_path), 365 * 24 * 60
     ahead = [message for minute in range(30) for message in (verdict(year + minute), tick(year + minute))]
-    handle_all(service, *ahead, *(m for minute in range(60) for m in (verdict(minute), tick(year + 30 + minute))))
+    back = [with_reading_clock(verdict(minute), "set_back") for minute in range(60)]
+    handle_all(service, *ahead, *(m for minute in range(60) for m in (back[minute], tick(year + 30 + minute))))
     assert (tmp_path / "alert.txt").read_text().split()[1] == minute_at(59).isoformat()[:16]
     names = sorted(path.name for path in (tmp_path / "outbox").iterdir())
     assert names[:4] == [f"server-20261123T23{ten}0.txt" for ten in (2, 3, 4, 5)]
@@ -407,3 +413,15 @@ def test_first_block_of_a_new_site_waits_for_every_stored_sensor(tmp_path: Path)
     assert not (tmp_path / "server.txt").exists()
     handle_all(service, *(verdict(minute, sensor="002") for minute in range(10)), tick(10), tick(11))
     assert len((tmp_path / "server.txt").read_text().splitlines()) == 20
+
+
+def test_retired_sensor_leaves_the_files_until_its_next_reading(tmp_path: Path) -> None:
+    service = reporter(tmp_path)
+    both = [verdict(minute, sensor=sensor) for minute in range(10) for sensor in ("001", "002")]
+    handle_all(service, *both, tick(9), SensorRetired("site1", "001", minute_at(9)))
+    assert [line.split()[0] for line in (tmp_path / "alert.txt").read_text().splitlines()] == ["002"]
+    handle_all(service, *(verdict(minute, sensor="002") for minute in range(10, 20)), tick(19), tick(20))
+    block = (tmp_path / "outbox/server-20261123T2310.txt").read_text()
+    assert {line.split()[0] for line in block.splitlines()} == {"002"}
+    handle_all(service, verdict(21))
+    assert "001" in (tmp_path / "alert.txt").read_text()

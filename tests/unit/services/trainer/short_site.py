@@ -39,6 +39,12 @@ class FakeHistory:
         self.flow_rate: Floats = np.repeat(flow, 60)
         self.pressure: Floats = 5 - 0.02 * self.flow_rate
 
+    def retired(self) -> set[str]:
+        return set()
+
+    def active_sensors(self) -> list[str]:
+        return self.sensors()
+
     def sensors(self) -> list[str]:
         return ["001"] if self.days else []
 

@@ -26,6 +26,7 @@ from shared.contract.messages import (
     Score,
     Tick,
 )
+from shared.contract.status_codes import problem
 from shared.contract.texts import technical
 from shared.models.manifest import ModelError
 from shared.models.training_result import TrainingResult
@@ -101,6 +102,12 @@ class FakeScoreHistory:
     """Stored scores of sensor 001."""
 
     stored: list[Score] = field(default_factory=list)
+
+    def retired(self) -> set[str]:
+        return set()
+
+    def active_sensors(self) -> list[str]:
+        return self.sensors()
 
     def sensors(self) -> list[str]:
         return ["001"] if self.stored else []
@@ -491,3 +498,22 @@ def test_failed_training_is_repeated_the_next_night() -> None:
     assert len(runner.requests) == 1
     handle_all(service, tick_at("2026-11-24 03:00"), tick_at("2026-11-24 12:00"))
     assert len(runner.requests) == 2
+
+
+def test_processor_without_avx_is_reported_and_starts_no_training() -> None:
+    runner, obstacle = FakeRunner(), problem("processor_without_avx")
+    service = Trainer("site1", ZONE, Training(), runner, START, make_selector(), obstacle=obstacle)
+    (waiting,) = service.start()
+    assert isinstance(waiting, Progress)
+    assert "no AVX" in waiting.text.en
+    (answer,) = handle_all(service, FIRST_TICK, import_progress(), train_command())
+    assert isinstance(answer, Response)
+    assert (answer.ok, answer.text) == (False, obstacle.text)
+    assert [item.code for item in service.problems()] == ["processor_without_avx"]
+    assert runner.requests == []
+
+
+def test_obstacle_is_no_problem_where_no_training_is_expected() -> None:
+    training, obstacle = Training(automatic=False), problem("processor_without_avx")
+    service = Trainer("site1", ZONE, training, FakeRunner(), START, make_selector(), obstacle=obstacle)
+    assert service.problems() == []

@@ -8,11 +8,12 @@ from typing import ClassVar, Literal
 
 import pytest
 
-from shared.contract.messages import Anomaly, Command, LocalizedText, Message, Progress, Tick
+from shared.contract.messages import Anomaly, Command, LocalizedText, Message, Prediction, Progress, Tick
 from shared.contract.texts import technical
 from shared.runtime.bus import Bus, MemoryBroker, MemoryBus
 from shared.runtime.mqtt_bus import MqttBus
 from shared.settings import Settings
+from tests.unit.factories import prediction
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -21,7 +22,7 @@ class FakeListener:
     """Consumes ticks, progress and anomalies, and handles the command `train`."""
 
     name: ClassVar[str] = "listener"
-    consumes: ClassVar[tuple[type[Message], ...]] = (Tick, Progress, Anomaly)
+    consumes: ClassVar[tuple[type[Message], ...]] = (Tick, Progress, Anomaly, Prediction)
     produces: ClassVar[tuple[type[Message], ...]] = ()
     commands: ClassVar[tuple[str, ...]] = ("train",)
 
@@ -41,6 +42,13 @@ class FakePublisher(FakeListener):
     name: ClassVar[str] = "speaker"
     consumes: ClassVar[tuple[type[Message], ...]] = ()
     commands: ClassVar[tuple[str, ...]] = ()
+
+
+class FakeForecaster(FakePublisher):
+    """Publishes predictions."""
+
+    name: ClassVar[str] = "forecaster"
+    produces: ClassVar[tuple[type[Message], ...]] = (Prediction,)
 
 
 Connect = Callable[[FakeListener], Bus]
@@ -155,6 +163,18 @@ class TestEveryBus:
         late = connect(Late())
         speaker.publish(ticks(1)[0])
         assert receive_messages(late, 1) == ticks(1)
+
+    def test_retained_messages_of_a_retired_sensor_are_removed(self, connect: Connect) -> None:
+        bus = connect(FakeForecaster())
+        for sensor in ("001", "002"):
+            bus.publish(prediction(sensor=sensor))
+        bus.confirm()
+        bus.forget("001")
+        bus.confirm()
+        late = FakeListener()
+        (message,) = receive_messages(connect(late), 1)
+        assert isinstance(message, Prediction)
+        assert message.sensor == "002"
 
     def test_command_reaches_only_its_owner(self, connect: Connect) -> None:
         owner, speaker = connect(FakeListener()), connect(FakePublisher())

@@ -35,7 +35,20 @@ def test_clock_jump_closes_no_minutes() -> None:
 
 
 def test_real_gap_closes_its_minutes() -> None:
-    assert len(closed(0, 5000, 5001)) == 5002
+    assert len(closed(0, *range(5000, 5006))) == 5006
+
+
+def test_last_readings_after_a_long_gap_close_nothing() -> None:
+    assert closed(0, 5000, 5001, 5002) == [(4, minute_at(0))]
+
+
+def test_empty_years_are_skipped_and_reported() -> None:
+    skipped: list[tuple[datetime, datetime]] = []
+    items = [measurement(minute) for minute in (0, *range(13_000_000, 13_000_010))]
+    groups = list(group_by_minute(items, lambda start, stop: skipped.append((start, stop))))
+    assert skipped == [(minute_at(8 * 1440), minute_at(12_999_999))]
+    assert [minute for _, minute in groups[8 * 1440 :]] == [minute_at(m) for m in range(12_999_999, 13_000_010)]
+    assert sum(len(group) for group, _ in groups) == 11
 
 
 def test_empty_recording_closes_nothing() -> None:

@@ -48,3 +48,19 @@ def test_older_anomalies_get_channels_triggers_and_a_timeline(tmp_path: Path) ->
     assert all(anomaly.onset_at == anomaly.opened_at for anomaly in anomalies)
     with closing(sqlite3.connect(tmp_path / "wvr.db")) as connection:
         assert connection.execute("SELECT count(*) FROM ANOMALY_STATE_VIEW").fetchone() == (len(IDS),)
+
+
+def test_strays_of_an_older_database_become_doubted(tmp_path: Path) -> None:
+    database = SqliteDatabase(str(tmp_path / "wvr.db"))
+    migrations.Runner(database, str(MIGRATIONS)).up("0004_anomaly_states")
+    minutes = [*range(100), 10_000_000, 10_000_001]
+    for minute in minutes:
+        database.execute_sql(
+            "INSERT INTO REAL_VAL_TB VALUES ('site1', '001', ?, 1.0, 4.0, 'file')", (OPENED + 60 * minute,)
+        )
+    database.execute_sql("INSERT INTO HOURLY_VAL_TB (site, sensor, at, minutes) VALUES ('site1', '001', 0, 60)")
+    database.close()
+    Recorder(tmp_path / "wvr.db", SEOUL, (0,)).close()
+    history = History(tmp_path / "wvr.db", SEOUL, "site1")
+    assert history.reading_range("001") == (OPENED, OPENED + 60 * 99)
+    assert len(history.doubted_ahead("001")) == 2

@@ -298,9 +298,22 @@ def test_snapshot_of_a_missing_or_replaced_database_is_harmless(tmp_path: Path) 
         assert past.sensors() == []
 
 
-def test_stray_readings_of_another_year_are_not_the_newest(recorder: Recorder, history: History) -> None:
-    assert history.reading_range("001") is None
-    recorder.write([reading(minute) for minute in (*range(10), 600_000, 600_001)])
+def test_readings_of_a_doubted_time_are_stored_and_count_nowhere(
+    recorder: Recorder, history: History, tmp_path: Path
+) -> None:
+    doubted = [replace(reading(600_000 + minute), clock="doubted") for minute in range(10)]
+    recorder.write([*(reading(minute) for minute in range(10)), *doubted])
+    recorder.write([replace(verdict(0), at=doubted[-1].at, reading=doubted[-1]), verdict(9)])
     assert history.reading_range("001") == (T0, T0 + 540)
-    recorder.write([reading(600_002 + minute) for minute in range(10)])
-    assert history.reading_range("001") == (T0, T0 + 600_011 * 60)
+    assert history.last_verdict("001") == T0 + 540
+    assert len(history.readings("001", 0, T0 + 10**9)) == 10
+    assert rows(tmp_path, "SELECT count(*) FROM HOURLY_VAL_TB") == [(1,)]
+    assert rows(tmp_path, "SELECT count(*) FROM REAL_VAL_VIEW WHERE clock = 'doubted'") == [(10,)]
+    assert history.doubted_ahead("001") == [int(item.at.timestamp()) for item in doubted]
+
+
+def test_believed_reading_replaces_a_doubted_one(recorder: Recorder, history: History) -> None:
+    recorder.write([replace(reading(0, 1.0), clock="doubted")])
+    recorder.write([reading(0, 2.0)])
+    recorder.write([replace(reading(0, 3.0), clock="doubted")])
+    assert history.readings("001", T0, T0 + 60).flow_rate.tolist() == [2.0]

@@ -22,7 +22,7 @@ from services.ingest.service import Ingest
 from services.ingest.sources.line_reader import BadLine, Measurement
 from services.ingest.spool import NullSpool
 from services.ingest.tables.headers import TableError
-from services.ingest.tables.opening import in_time_order, open_readings
+from services.ingest.tables.opening import by_minute, open_readings
 from services.reporter.history_lookup import NullHistoryLookup
 from services.reporter.output_folder import BufferedOutputFolder
 from services.reporter.service import Reporter
@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
         settings = _settings(options.site, options.data)
         file = open_readings(options.input, settings, (), options.sensor, options.source)
         _clear(options.data)
-        figures = replay(in_time_order(file), settings, options.train)
+        figures = replay(by_minute(file), settings, options.train)
         print("\n".join(describe_form(file)))
         print(_report(figures, options))
     except (SettingsError, TableError, OSError) as error:

@@ -79,6 +79,10 @@ class Range(Section):
         if self.min is not None and self.max is not None and self.min >= self.max:
             raise ValueError(f"min {self.min} must be below max {self.max}")
 
+    def contains(self, value: float) -> bool:
+        """Whether the meter can show a value."""
+        return (self.min is None or self.min <= value) and (self.max is None or value <= self.max)
+
 
 class Sensor(Section):
     """One sensor. With any such table, only named sensors are accepted."""
@@ -98,7 +102,7 @@ class Ingest(Section):
     source: Literal["simulator", "file"] = "simulator"
     """`simulator` shows a simulated site, `file` follows files in data/sensor/."""
     files: str = Field("*.csv", pattern=r"^[^/]+$")
-    """Pattern of the file names that the source `file` follows in data/sensor/."""
+    """Pattern of the names of files that the source `file` follows, if no `[source.NAME]` table has one."""
     spool_days: float = Field(2.0, gt=0, le=365)
     """Days for which stored readings stay in the spool, to fill a database that is restored from a backup."""
     spool_mb: float = Field(200.0, ge=10, le=100_000)
@@ -112,10 +116,14 @@ UnitKey = Annotated[str, Field(pattern=r"^([^ /+#,;]+\.)?(flow_rate|pressure)$")
 
 
 class FileTable(Section):
-    """The form of the files that `./wvr import` and `./wvr replay` read, where the files don't settle it."""
+    """Files with readings, and their form where they don't settle it; also for `./wvr import` and `./wvr replay`."""
 
     kind: Literal["file"] = "file"
     """Kind of the source."""
+    files: str = Field("", pattern=r"^[^/]*$")
+    """Pattern of the names of files in data/sensor/ and the folders below it that are followed; empty: none."""
+    after: Literal["keep", "archive", "delete"] = "keep"
+    """What becomes of a file that was read to its end, once a newer one is there. The archive is data/archive/."""
     columns: dict[ColumnKey, str] = Field(default_factory=dict)
     """What a column holds to its title, or to its position from 1 in a file without a header."""
     units: dict[UnitKey, str] = Field(default_factory=dict)
@@ -245,6 +253,21 @@ class Settings(Section):
     @property
     def models(self) -> Path:
         return self.data / "output" / "Learning_lstm"
+
+    @property
+    def live_files(self) -> list[FileTable]:
+        """Return the tables of the files that are followed; empty for a simulated site."""
+        if tables := [table for table in self.source.values() if table.files]:
+            return tables
+        if self.ingest.source != "file":
+            return []
+        table = next(iter(self.source.values())) if len(self.source) == 1 else FileTable()
+        return [table.model_copy(update={"files": self.ingest.files})]
+
+    @property
+    def live_source(self) -> Literal["simulator", "file"]:
+        """Return where live readings come from."""
+        return "file" if self.live_files else "simulator"
 
     @property
     def sensor_folder(self) -> Path:

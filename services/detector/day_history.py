@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +98,13 @@ class DayHistory:
         self.anomaly_spans = [span for span in self.anomaly_spans if span[1] is None or span[1] >= oldest][
             -MAX_ANOMALY_SPANS:
         ]
+
+    def complete(self, ordinal: int, row: int, minute: int, value: float) -> None:
+        """Add a value to a finished day that lacks it."""
+        for index, day in enumerate(self.days):
+            if day.ordinal == ordinal and np.isnan(day.values[row, minute]):
+                day.values[row, minute] = value
+                self.days[index] = replace(day, ten_minute_means=average_to_ten_minutes(day.values))
 
     def days_before(self, ordinal: int, count: int) -> list[Day]:
         """Return the known ones of the `count` days before a day."""

@@ -33,6 +33,8 @@ class ReadingSequencer:
         self.setback_minutes = 0
         """Minutes that the clock went back before the present late readings."""
         self.is_duplicate = self.clock_suspect = self.clock_set_back = False
+        self.is_late_data = False
+        """Whether this reading is a belated one: it says nothing of the meter's clock."""
         self.jump_rejected = False
         """Whether the unconfirmed jump before this reading was rejected: the reading is in order again."""
         self.returned_jump_minutes = 0
@@ -61,6 +63,7 @@ class ReadingSequencer:
                 self._jump_candidate, self.jump_rejected = None, True
             return self._accept(reading, minute, step)
         self.is_duplicate = minute in self._seen_minutes
+        self.is_late_data = reading.belated and not self.is_duplicate and step < 0
         if step > JUMP_MINUTES:
             return self._on_jump_ahead(reading, minute, step)
         return self._on_late(reading, minute, step)
@@ -107,6 +110,10 @@ class ReadingSequencer:
             reading.boot_id != self._last_source_seq[0] or reading.seq <= self._last_source_seq[1]
         )
         self.jump_minutes = 0
+        if self.is_late_data:
+            self.clock_suspect = self.clock_set_back = False
+            self._mark_seen(minute)
+            return step
         self._late_count = self._late_count + 1 if step <= -self.LATE_MINUTES and not is_retransmission else 0
         if self._late_count == 1:
             self.setback_minutes = 1 - step

@@ -21,7 +21,7 @@ from services.detector.methods.sensor_drift import (
     attribute_to_one_meter,
     daily_levels,
 )
-from shared.contract.messages import NOT_EVALUATED, Criteria
+from shared.contract.messages import NOT_EVALUATED, Criteria, Reading
 from shared.domain.holiday_calendar import NO_HOLIDAYS, HolidayCalendar
 from shared.domain.series import Floats
 from shared.runtime.log import log
@@ -61,6 +61,17 @@ class SensorModel:
         self.forecasts = {issued: quantiles for issued, quantiles in self.forecasts.items() if issued >= epoch_hour}
         self.flow.start_hour(at.hour, hour_forecasts[0])
         self.pressure.start_hour(at.hour, hour_forecasts[1])
+
+    def complete(self, reading: Reading) -> None:
+        """Learn from values that came late; they are not judged."""
+        ordinal, minute = reading.at.toordinal(), reading.at.hour * 60 + reading.at.minute
+        for row, (channel, value) in enumerate(((self.flow, reading.flow_rate), (self.pressure, reading.pressure))):
+            if value is None or not channel.allowed_range.contains(value):
+                continue
+            if ordinal == self.day_ordinal:
+                channel.observed[minute] = value
+            else:
+                self.history.complete(ordinal, row, minute, value)
 
     def finish_day(self) -> None:
         """Add the day so far to the day history."""

@@ -218,6 +218,9 @@ class SensorMonitor:
             check = Check(
                 1 if minutes >= self.sequencer.LATE_MINUTES else 0, minutes, float(self.sequencer.LATE_MINUTES)
             )
+            if self.sequencer.is_late_data:
+                check = NOT_EVALUATED
+                self.model.complete(reading)
             flow = check if reading.flow_rate is not None else NOT_EVALUATED
             pressure = check if reading.pressure is not None else NOT_EVALUATED
             yield Verdict(

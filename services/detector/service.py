@@ -141,6 +141,9 @@ class Detector:
             queue = self._queues[reading.sensor] = PendingReadings(
                 SensorMonitor(self._settings, reading.sensor, self._calendar)
             )
+        if reading.completes:
+            queue.monitor.model.complete(reading)
+            return iter(())
         queue.monitor.silent_minutes = queue.ticks_without_reading or queue.monitor.silent_minutes
         queue.ticks_without_reading = 0
         if queue.pending:

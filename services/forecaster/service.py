@@ -135,6 +135,12 @@ class Forecaster:
         """Process a reading; one far ahead of all others is held until the next one shows which clock is wrong."""
         at = int(reading.at.timestamp())
         hourly = self.hourly_histories.get(reading.sensor) or self._add_sensor(reading.sensor)
+        if reading.completes:
+            hourly.complete(at, reading.flow_rate, reading.pressure)
+            return
+        if reading.belated:
+            hourly.add(at, reading.flow_rate, reading.pressure)
+            return
         hourly.on_reading_time(at)
         if candidate := hourly.jump_candidate:
             hourly.jump_candidate = None

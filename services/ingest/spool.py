@@ -36,11 +36,15 @@ MAX_LINE_BYTES = 1000
 POSITION_MARK = b"=\n"
 """Written once a minute, after the source committed its position. The source may deliver the lines below it again."""
 
+MARKS = ("completes", "belated")
+"""Attributes of a reading that its line names if they are true."""
 MeasurementKey = tuple[str, datetime, float | None, float | None]
 
 
 class Spool:
     """Files {boot_id}-{first seq}.log with one line per reading: seq, sensor, at, flow_rate, pressure, source, CRC-32.
+
+    The MARKS of a reading stand before the CRC-32.
 
     boot_id identifies the spool. seq continues across restarts of ingest and starts at 0 only in a new spool.
     """
@@ -226,7 +230,9 @@ class Spool:
             body, checksum = line.decode("utf-8").rstrip("\n").rsplit(",", 1)
             if not line.endswith(b"\n") or int(checksum, 16) != zlib.crc32(body.encode("utf-8")):
                 return None
-            seq, sensor, at, flow_rate, pressure, source = body.split(",")
+            seq, sensor, at, flow_rate, pressure, source, *marks = body.split(",")
+            if not set(marks) <= set(MARKS):
+                return None
             reading = Reading(
                 site=self._site,
                 sensor=sensor,
@@ -236,6 +242,8 @@ class Spool:
                 boot_id=self.boot_id,
                 seq=int(seq),
                 source=source,
+                completes="completes" in marks,
+                belated="belated" in marks,
             )
             validate(reading)
         except ValueError:
@@ -289,6 +297,7 @@ def _encode_line(reading: Reading) -> bytes:
     flow_rate = "" if reading.flow_rate is None else repr(reading.flow_rate)
     pressure = "" if reading.pressure is None else repr(reading.pressure)
     body = f"{reading.seq},{reading.sensor},{reading.at.isoformat()},{flow_rate},{pressure},{reading.source}"
+    body += "".join(f",{mark}" for mark in MARKS if getattr(reading, mark))
     return f"{body},{zlib.crc32(body.encode('utf-8')):08x}\n".encode()
 
 

@@ -44,11 +44,24 @@ from shared.store.write_connection import WriteConnection
 
 BACKFILL_SOURCE = "outbox"
 """Source of readings from the reporter's blocks, with two decimals. The exact reading replaces them if it arrives."""
+_KEY_CONFLICT = f"{insert_sql(Readings, 'ABORT')} ON CONFLICT DO UPDATE SET "
 _REPLACE_MINUTE = (
-    f"{insert_sql(Readings, 'ABORT')} ON CONFLICT DO UPDATE SET flow_rate = excluded.flow_rate, "
-    "pressure = excluded.pressure, source = excluded.source"
+    f"{_KEY_CONFLICT}flow_rate = excluded.flow_rate, pressure = excluded.pressure, source = excluded.source"
 )
-_INSERT_MINUTE = f"{_REPLACE_MINUTE} WHERE REAL_VAL_TB.source = '{BACKFILL_SOURCE}'"
+_IS_BACKFILLED = f"REAL_VAL_TB.source = '{BACKFILL_SOURCE}'"
+
+
+def _exact_or_first(channel: str) -> str:
+    """Return the SQL of a stored value, or of the new one where the stored one is missing or from the outbox."""
+    first = f"coalesce(REAL_VAL_TB.{channel}, excluded.{channel})"
+    return f"{channel} = CASE WHEN {_IS_BACKFILLED} THEN coalesce(excluded.{channel}, {first}) ELSE {first} END"
+
+
+_INSERT_MINUTE = (
+    f"{_KEY_CONFLICT}{_exact_or_first('flow_rate')}, {_exact_or_first('pressure')}, "
+    f"source = CASE WHEN {_IS_BACKFILLED} THEN excluded.source ELSE REAL_VAL_TB.source END "
+    f"WHERE {_IS_BACKFILLED} OR REAL_VAL_TB.flow_rate IS NULL OR REAL_VAL_TB.pressure IS NULL"
+)
 
 
 class Recorder:

@@ -139,7 +139,7 @@ def test_a_file_in_doubt_stores_nothing(data: Path, capsys: pytest.CaptureFixtur
         ("14", 3, 0),
         ("15", 3, 0),
         ("17", 3, 0),
-        ("20", 4, 0),
+        ("20", 6, 0),
         ("21", 6, 0),
         ("24-corrected-readings-a", 2, 0),
         ("24-corrected-readings-b", 2, 0),

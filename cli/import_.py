@@ -108,7 +108,7 @@ def _check_stored(plan: Plan, history: Stored, replace: bool) -> None:
 
 def _store(parts: list[HistoryBatch], settings: Settings) -> str:
     try:
-        recorder = Recorder(settings.database, settings.zone, settings.store.horizons)
+        recorder = Recorder(settings.database, settings.zone, settings.store.horizons, settings.value_ranges)
     except WriterLockHeld:
         publish_and_wait(settings, parts, lambda message: _stored(message, parts))
         return "by the running site"

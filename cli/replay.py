@@ -74,7 +74,7 @@ def main(arguments: list[str]) -> int:
 def replay(source: Iterable[Measurement | BadLine], settings: Settings, train: list[datetime]) -> dict[str, Any]:
     """Replay the items of a file into settings.data. Return the readings, rejected lines, seconds and the rate."""
     started = time.perf_counter()
-    recorder = Recorder(settings.database, settings.zone, settings.store.horizons)
+    recorder = Recorder(settings.database, settings.zone, settings.store.horizons, settings.value_ranges)
     folder = BufferedOutputFolder(settings.sensor_folder)
     ingest, services, db_writer = _services(settings, recorder, folder)
     runner = Replay([ingest, *services], db_writer)
@@ -105,18 +105,19 @@ def _services(
     settings: Settings, recorder: Recorder, folder: BufferedOutputFolder
 ) -> tuple[Ingest, list[Any], DbWriter]:
     site, zone = settings.site.name, settings.zone
-    history = History(settings.database, zone, site)
+    ranges = settings.value_ranges
+    history, usable_history = (History(settings.database, zone, site, *bounds) for bounds in ((), (ranges,)))
     bad_lines = DeadLetterFiles(settings.data / "rejected")
     ingest = Ingest(
         site, NullSpool("replay"), "replay", SensorRegistry(settings.sensors), bad_lines, NoInitialHistory()
     )
     holidays = make_calendar(settings.site.country)
-    job = TrainingJob(site, zone, settings.data, settings.training, history, time.monotonic, holidays)
+    job = TrainingJob(site, zone, settings.data, settings.training, usable_history, time.monotonic, holidays)
     manual_training = settings.training.model_copy(update={"automatic": False})
     started_at = datetime.fromtimestamp(0, zone)
-    selector = ModelSelector(site, zone, ModelRegistry(settings.data), history)
+    selector = ModelSelector(site, zone, ModelRegistry(settings.data), usable_history)
     services = [
-        Forecaster(site, zone, history, make_model_loader(settings.data), holidays),
+        Forecaster(site, zone, usable_history, make_model_loader(settings.data), holidays, ranges),
         Detector(settings, history, holidays),
         Trainer(site, zone, manual_training, InProcessRunner(job.train), started_at, selector),
         Reporter(folder, zone, settings.reporter.horizons_hours, settings.reporter.outbox_days, NullHistoryLookup()),

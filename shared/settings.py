@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from shared.contract.messages import MAX_SENSORS, Channel, Name
+from shared.domain.value_ranges import Bounds, ValueRanges
 from shared.runtime.safe_files import read_limited
 
 ENV_PREFIX, ENV_DELIMITER = "WVR_", "__"
@@ -79,9 +80,10 @@ class Range(Section):
         if self.min is not None and self.max is not None and self.min >= self.max:
             raise ValueError(f"min {self.min} must be below max {self.max}")
 
-    def contains(self, value: float) -> bool:
-        """Whether the meter can show a value."""
-        return (self.min is None or self.min <= value) and (self.max is None or value <= self.max)
+    @property
+    def bounds(self) -> Bounds:
+        """Return the lowest and the highest value."""
+        return -1e300 if self.min is None else self.min, 1e300 if self.max is None else self.max
 
 
 class Sensor(Section):
@@ -94,6 +96,11 @@ class Sensor(Section):
 
     def range(self, channel: Channel) -> Range:
         return self.flow_rate if channel == "flow_rate" else self.pressure
+
+    @property
+    def bounds(self) -> tuple[Bounds, Bounds]:
+        """Return the bounds of flow rate and pressure."""
+        return self.flow_rate.bounds, self.pressure.bounds
 
 
 class Ingest(Section):
@@ -276,6 +283,11 @@ class Settings(Section):
     def sensor(self, name: str) -> Sensor:
         """Return the settings of a sensor, or the defaults if site.toml does not name it."""
         return self.sensors.get(name, Sensor())
+
+    @property
+    def value_ranges(self) -> ValueRanges:
+        """Return the values that the meters can show."""
+        return ValueRanges({name: sensor.bounds for name, sensor in self.sensors.items()}, Sensor().bounds)
 
     def accepts_sensor(self, sensor: str) -> bool:
         """Return whether readings of this sensor are accepted."""

@@ -25,7 +25,7 @@ class ChannelModel:
     """Runs the methods system, value and prediction on one channel."""
 
     def __init__(self, channel: Channel, allowed_range: Range) -> None:
-        self.channel, self.allowed_range = channel, allowed_range
+        self.channel, self._allowed_range = channel, allowed_range
         self.observed: list[float] = [math.nan] * MINUTES_PER_DAY
         self.expected: list[float] = []
         self.expected_mean = 0.0
@@ -39,7 +39,7 @@ class ChannelModel:
         """Apply new criteria; keep the state of runs, gaps and open shifts."""
         parameters = {method: parameters_of(criteria, f"{self.channel}.{method}") for method in METHODS}
         health, level_shift = (partner.health, partner.level_shift) if partner else (None, None)
-        self.health = SensorHealth(self.channel, parameters["system"], self.allowed_range, health).carry_state_from(
+        self.health = SensorHealth(self.channel, parameters["system"], self._allowed_range, health).carry_state_from(
             self.health
         )
         self.level_shift = LevelShiftDetector(parameters["value"], level_shift).carry_state_from(self.level_shift)

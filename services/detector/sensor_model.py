@@ -33,7 +33,7 @@ class SensorModel:
 
     def __init__(self, settings: Settings, sensor: str, calendar: HolidayCalendar = NO_HOLIDAYS) -> None:
         self._settings = settings
-        limits = settings.sensor(sensor)
+        limits, self.value_ranges = settings.sensor(sensor), settings.value_ranges
         self.site, self.sensor = settings.site.name, sensor
         self._targets = CalibrationTargets(settings.detection.false_alarms_per_week, settings.detection.stuck_minutes)
         self.history = DayHistory(calendar)
@@ -65,8 +65,9 @@ class SensorModel:
     def complete(self, reading: Reading) -> None:
         """Learn from values that came late; they are not judged."""
         ordinal, minute = reading.at.toordinal(), reading.at.hour * 60 + reading.at.minute
-        for row, (channel, value) in enumerate(((self.flow, reading.flow_rate), (self.pressure, reading.pressure))):
-            if value is None or not channel.allowed_range.contains(value):
+        values = self.value_ranges.usable(self.sensor, reading.flow_rate, reading.pressure)
+        for row, (channel, value) in enumerate(zip((self.flow, self.pressure), values, strict=True)):
+            if value is None:
                 continue
             if ordinal == self.day_ordinal:
                 channel.observed[minute] = value

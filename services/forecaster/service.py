@@ -31,6 +31,7 @@ from shared.domain.holiday_calendar import HolidayCalendar
 from shared.domain.hour_of_week import DAY_HOURS
 from shared.domain.profile_forecast import FORECAST_HOURS
 from shared.domain.series import DAY, HOUR, MINUTE, Series
+from shared.domain.value_ranges import UNBOUNDED, ValueRanges
 from shared.runtime.log import log
 
 BACKFILL_DAYS = 100
@@ -68,8 +69,16 @@ class Forecaster:
     commands: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
-        self, site: str, zone: ZoneInfo, history: HistoryReader, model_loader: ModelLoader, calendar: HolidayCalendar
+        self,
+        site: str,
+        zone: ZoneInfo,
+        history: HistoryReader,
+        model_loader: ModelLoader,
+        calendar: HolidayCalendar,
+        ranges: ValueRanges = UNBOUNDED,
     ) -> None:
+        """Make the service; values outside `ranges` enter no mean, and `history` returns none."""
+        self.ranges = ranges
         self.site = site
         self.zone = zone
         self.history = history
@@ -135,11 +144,12 @@ class Forecaster:
         """Process a reading; one far ahead of all others is held until the next one shows which clock is wrong."""
         at = int(reading.at.timestamp())
         hourly = self.hourly_histories.get(reading.sensor) or self._add_sensor(reading.sensor)
+        flow_rate, pressure = self.ranges.usable(reading.sensor, reading.flow_rate, reading.pressure)
         if reading.completes:
-            hourly.complete(at, reading.flow_rate, reading.pressure)
+            hourly.complete(at, flow_rate, pressure)
             return
         if reading.belated:
-            hourly.add(at, reading.flow_rate, reading.pressure)
+            hourly.add(at, flow_rate, pressure)
             return
         hourly.on_reading_time(at)
         if candidate := hourly.jump_candidate:
@@ -147,9 +157,9 @@ class Forecaster:
             if at >= candidate[0] - HOUR // 2:
                 yield from self._accept(reading.sensor, hourly, *candidate)
         if hourly.last_issued_hour is not None and at // HOUR > hourly.last_issued_hour + 1:
-            hourly.jump_candidate = (at, reading.flow_rate, reading.pressure)
+            hourly.jump_candidate = (at, flow_rate, pressure)
             return
-        yield from self._accept(reading.sensor, hourly, at, reading.flow_rate, reading.pressure)
+        yield from self._accept(reading.sensor, hourly, at, flow_rate, pressure)
 
     def _accept(
         self, sensor: str, hourly: HourlyHistory, at: int, flow_rate: float | None, pressure: float | None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -26,6 +28,7 @@ from shared.contract.messages import (
 )
 from shared.domain.forecast_point import ForecastPoint
 from shared.domain.series import DAY, HOUR, Series
+from shared.domain.value_ranges import UNBOUNDED, ValueRanges
 from shared.store.read_connection import ReadConnection
 from shared.store.rows import LIST_SEPARATOR
 
@@ -37,6 +40,11 @@ HISTORY_SOURCES = ("import", "history")
 
 class History(ReadConnection):
     """Stored history of one site; empty while there is no database."""
+
+    def __init__(self, path: Path, zone: ZoneInfo, site: str, ranges: ValueRanges = UNBOUNDED) -> None:
+        """Open nothing yet. Readings are returned without the values outside `ranges`."""
+        super().__init__(path, zone, site)
+        self._ranges = ranges
 
     def sensors(self) -> list[str]:
         """Return the sensors with readings."""
@@ -64,7 +72,7 @@ class History(ReadConnection):
     def readings(self, sensor: str, start: int, stop: int) -> Series:
         """Return the readings of [start, stop), epoch seconds, in order of time."""
         sql = "SELECT at, flow_rate, pressure FROM REAL_VAL_TB WHERE site = ? AND sensor = ? AND at >= ? AND at < ?"
-        return _series(self._rows(sql, sensor, start, stop))
+        return self._ranges.usable_series(sensor, _series(self._rows(sql, sensor, start, stop)))
 
     def fault_free_readings(self, sensor: str, start: int, stop: int) -> Series:
         """Return the readings of [start, stop) without values that their verdict marks as a meter fault."""

@@ -25,6 +25,7 @@ from shared.contract.messages import (
 )
 from shared.contract.status_codes import Problem
 from shared.domain.high_water_mark import HighWaterMark, SiteMark
+from shared.domain.value_ranges import UNBOUNDED, ValueRanges
 from shared.store import rows, writer_lock
 from shared.store.retention import delete_expired
 from shared.store.rollups import Rollups
@@ -67,11 +68,11 @@ _INSERT_MINUTE = (
 class Recorder:
     """The only writer. Every write is one transaction, and writing the same message again changes nothing."""
 
-    def __init__(self, path: Path, zone: ZoneInfo, horizons: Iterable[int]) -> None:
-        """Open, repair or create the database. Raises WriterLockHeld, Unavailable."""
+    def __init__(self, path: Path, zone: ZoneInfo, horizons: Iterable[int], ranges: ValueRanges = UNBOUNDED) -> None:
+        """Open, repair or create the database; `ranges` bound what enters means. Raises WriterLockHeld, Unavailable."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._horizons = {0, *SCORED_HORIZONS, *horizons}
-        self._rollups = Rollups(zone)
+        self._rollups = Rollups(zone, ranges)
         self._lock = writer_lock.acquire(path)
         try:
             self._file = WriteConnection(path, zone)

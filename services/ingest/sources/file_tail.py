@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -35,6 +36,7 @@ from services.ingest.tables.line_form import LineForm, Site, find_form
 from services.ingest.tables.rows import SensorNames
 from shared.contract.messages import LocalizedText
 from shared.contract.texts import localized
+from shared.runtime.log import log
 from shared.settings import FileTable
 
 Item = Measurement | BadLine
@@ -44,6 +46,8 @@ LINES_PER_ITEM = 2
 """Lines, or parts of an oversized line, that a poll reads for each item that it may return."""
 MAX_UNPACKED_BYTES = 4_000_000_000
 """Bytes of an uncompressed .gz; a year of 64 meters has 1.3 GB."""
+MAX_NAMED = 1000
+"""Files, and texts of a file, that are remembered as logged."""
 QUIET = timedelta(minutes=2)
 """After so many minutes without a change, at least a full one, a last line without an end is read."""
 
@@ -84,6 +88,8 @@ class FileSource:
         """Inode to the state in which a file had no form, and whether it was quiet."""
         self._notices: dict[int, LocalizedText] = {}
         """Inode to the newest notice about a file that can't be read, or whose form is in doubt."""
+        self._named_missing: dict[str, set[str]] = {}
+        """Name of a file to the texts in place of a value that were logged."""
         self._changed = False
         self._now: datetime | None = None
         self._new_items = self._read_new()
@@ -271,9 +277,18 @@ class FileSource:
                 items = read_line(form.read, checkpoint.name, checkpoint.lines, raw, encoding.name)
                 checkpoint.header = form.header
                 yield items
+        self._name_missing(checkpoint, form)
         if checkpoint.is_gzip and checkpoint.offset >= size_limit:
             raise OSError(f"uncompressed size exceeds {size_limit:,} bytes")
         checkpoint.read_state, self._changed = checkpoint.file_state, True
+
+    def _name_missing(self, checkpoint: FileCheckpoint, form: LineForm) -> None:
+        """Log once what stands in place of a value."""
+        for text in form.values.missing.keys() - self._named_missing.get(checkpoint.name, set()):
+            named = self._named_missing.setdefault(checkpoint.name, set())
+            if len(named) < MAX_NAMED and len(self._named_missing) < MAX_NAMED:
+                named.add(text)
+                log("ingest", "values_missing", logging.WARNING, file=checkpoint.name, value=text[:40])
 
     def _close_line(self, checkpoint: FileCheckpoint, file: BinaryIO, encoding: Encoding) -> Sequence[Item]:
         """Skip the end of a line that was read without it; if the line itself has grown, go back to its beginning."""

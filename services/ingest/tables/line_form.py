@@ -52,6 +52,8 @@ class LineForm:
         self._smallest = 0.0 if table.missing else SMALLEST_SENTINEL
         self._parser: Parser | None = None
         self._header_problem: LineError | None = None
+        self._has_header = False
+        """Whether the header was read."""
         self.first = 1
         """Number of the first line below the header and its units."""
         self.header = ""
@@ -85,7 +87,9 @@ class LineForm:
         fields = split_line(line, self._separator)
         width = len(self.layout.titles)
         if kind := kind_of_row(fields, self.layout.titles):
-            self.skipped[kind] += 1
+            is_first_header = kind == "repeated header" and not self._has_header
+            self._has_header = self._has_header or is_first_header
+            self.skipped.update([] if is_first_header else [kind])
             return []
         if self._is_other_header(line, fields):
             self._set_header(line, fields)
@@ -152,7 +156,7 @@ def find_form(lines: list[str], site: Site, table: FileTable, name: str) -> Line
     decimal, order = find_styles(data, layout, table, name)
     _check_dates(data, layout, order, name)
     form = LineForm(site, table, separator, layout, (decimal, order))
-    form.first = first
+    form.first, form._has_header = first, True
     return form
 
 

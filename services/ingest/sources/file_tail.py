@@ -244,6 +244,17 @@ class FileSource:
             if checkpoint.header:
                 read_line(form.read, checkpoint.name, 0, checkpoint.header.encode())
             self._forms[checkpoint.inode] = encoding, form
+            titles, ignored = form.layout.titles, form.layout.ignored
+            not_read = ", ".join(titles[index] for index in ignored)
+            columns = ", ".join(title for index, title in enumerate(titles) if index not in ignored)
+            log(
+                "ingest",
+                "file_opened",
+                file=checkpoint.name,
+                encoding=encoding.name,
+                columns=columns,
+                not_read=not_read,
+            )
         return self._forms[checkpoint.inode]
 
     def _read_lines(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -17,6 +18,9 @@ SAMPLE_BYTES = 64_000
 """Bytes of lines with other characters than ASCII that decide an encoding."""
 CANDIDATES = ["cp949", "cp1252"]
 """Encodings of files that are neither UTF-8 nor UTF-16: Korean and western Windows."""
+_NOT_ASCII = re.compile(rb"[\x80-\xff]+")
+_FIRST_OF_KS_X_1001 = 0xA1
+"""Least byte of a character of the Korean standard."""
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -48,6 +52,8 @@ def find_encoding(file: BinaryIO) -> str:
             is_utf8 = False
     if is_utf8:
         return "utf-8"
+    if _is_korean(sample):
+        return "cp949"
     best = from_bytes(sample[:SAMPLE_BYTES], cp_isolation=CANDIDATES, enable_fallback=False).best()
     if best is None:
         raise TableError("the encoding of the file is not known; save it as UTF-8")
@@ -68,6 +74,21 @@ def find_line_encoding(head: bytes) -> Encoding:
     name = name.removesuffix("-sig")
     text = head.decode(name, "replace")
     return Encoding(name, ("\r" if "\r" in text and "\n" not in text else "\n").encode(name))
+
+
+def _is_korean(sample: bytes) -> bool:
+    """Whether all other characters than ASCII are pairs of KS X 1001; in western text single bytes stand alone.
+
+    A few Korean words are too little for charset-normalizer.
+    """
+    runs = _NOT_ASCII.findall(sample)
+    if not all(len(run) % 2 == 0 and min(run) >= _FIRST_OF_KS_X_1001 for run in runs):
+        return False
+    try:
+        b"".join(runs).decode("cp949")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _is_utf8(line: bytes) -> bool:

@@ -17,7 +17,7 @@ from services.ingest.tables.headers import (
 from services.ingest.tables.names import BAD_QUALITY, GOOD_QUALITY
 from services.ingest.tables.rows import SensorNames, is_totals_row
 from services.ingest.tables.units import plain
-from services.ingest.tables.values import find_decimal
+from services.ingest.tables.values import Values, find_decimal
 from shared.settings import FileTable
 
 Row = tuple[int, list[str]]
@@ -26,13 +26,11 @@ END_OF_FILE = "\x1a"
 """The sign that old systems write at the end of a text file."""
 HEADER_ROWS = 50
 """A header is among the first rows."""
-NOT_DATA = ("#", "sep=")
-"""Beginnings of rows above a header that hold no data."""
 
 
 def find_layout(head: Sequence[Row], table: FileTable, name: str) -> tuple[Layout, int]:
     """Return the layout and the number of the first row of data. Raises TableError if it is in doubt."""
-    head = [row for row in head[:HEADER_ROWS] if not row[1][0].startswith(NOT_DATA)]
+    head = [row for row in head[:HEADER_ROWS] if not is_comment(row[1][0])]
     if not head:
         raise TableError(f"{name} has no rows")
     columns = table.columns
@@ -56,11 +54,16 @@ def check_sensor(layout: Layout, sensors: SensorNames, name: str) -> None:
         )
 
 
+def is_comment(first: str) -> bool:
+    """Whether a row whose first field this is holds no data; `#N/A` and `###` stand in place of a value."""
+    return first.startswith("sep=") or (first.startswith("#") and not Values().is_missing(first))
+
+
 def kind_of_row(fields: Sequence[str], titles: Sequence[str]) -> str:
     """Return why a row below the header holds no readings: comment, totals, repeated header, end; else ""."""
     if fields[0] == END_OF_FILE:
         return "end"
-    if fields[0].startswith(NOT_DATA):
+    if is_comment(fields[0]):
         return "comment"
     if is_totals_row(fields):
         return "totals"

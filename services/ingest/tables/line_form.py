@@ -14,11 +14,11 @@ from services.ingest.sources.timestamps import LineError, TimestampParser
 from services.ingest.tables.dates import AmbiguousDate, Dates
 from services.ingest.tables.form import (
     HEADER_ROWS,
-    NOT_DATA,
     Row,
     check_sensor,
     find_layout,
     find_styles,
+    is_comment,
     kind_of_row,
     without_empty_end,
 )
@@ -146,7 +146,7 @@ def find_form(lines: list[str], site: Site, table: FileTable, name: str) -> Line
     separator = find_separator([line for line in lines if line.strip()])
     rows = list(_rows(lines, separator))
     head = list(islice(rows, HEADER_ROWS))
-    if all(fields[0].startswith(NOT_DATA) for _, fields in head):
+    if all(is_comment(fields[0]) for _, fields in head):
         return None
     layout, first = find_layout(head, table, name)
     check_sensor(layout, site.sensors, name)

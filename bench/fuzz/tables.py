@@ -1,6 +1,7 @@
 """Tables as loggers, SCADA systems and spreadsheets write them: what is written must read back, or be in doubt.
 
-`python -m bench.fuzz.tables --inputs 1000000` writes and reads so many tables, each tenth of them as a file that grows.
+`python -m bench.fuzz.tables --inputs 1000000` writes and reads so many tables, each tenth of them as a file that grows,
+and each twentieth as an import.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from services.ingest.sources.timestamps import TimestampParser
 from services.ingest.tables.encoding import find_line_encoding
 from services.ingest.tables.headers import TableError
 from services.ingest.tables.line_form import Site, find_form
+from services.ingest.tables.opening import open_readings
 from services.ingest.tables.rows import SensorNames
 from services.ingest.tables.units import UNITS
-from shared.settings import FileTable
+from shared.settings import FileTable, Settings
 
 ZONE = ZoneInfo("Asia/Seoul")
 ENCODINGS = ("utf-8", "utf-8", "utf-8-sig", "cp949", "utf-16", "utf-16-le")
@@ -62,7 +64,7 @@ def _end_of_day(at: datetime) -> str:
 
 TIMES: tuple[Callable[[datetime], str], ...] = (
     *(
-        (lambda at, form=form: at.strftime(form))  # type: ignore[misc]
+        (lambda at, form=form: at.strftime(form))
         for form in (
             *(
                 "%Y-%m-%d %H:%M",
@@ -190,6 +192,17 @@ def check_file(written: WrittenTable, folder: Path, random: Random) -> str:
     return _compare([item for item in items if item not in doubts], written)
 
 
+def check_import(written: WrittenTable, folder: Path) -> str:
+    """Read a table as `./wvr import` does; return what is wrong, "in doubt", or ""."""
+    path = folder / "a.csv"
+    path.write_bytes(written.content)
+    settings = Settings.model_validate({"sensors": {"001": {}, "A": {}, "블록2": {}}})
+    try:
+        return _compare(open_readings(path, settings, (), sensor="001"), written)
+    except TableError:
+        return "in doubt"
+
+
 def _compare(items: Iterable[Measurement | BadLine], written: WrittenTable) -> str:
     read: Counter[tuple[str, str, float | None, float | None]] = Counter()
     bad = 0
@@ -262,6 +275,8 @@ def run(inputs: int, seed: int, folder: Path) -> Counter[str]:
         problem = check_lines(written)
         if number % 10 == 0 and problem in ("", "in doubt"):
             problem = check_file(written, folder, random)
+        if number % 20 == 5 and problem in ("", "in doubt"):
+            problem = check_import(written, folder)
         outcomes["misread" if problem not in ("", "in doubt") else problem or "read back"] += 1
         if outcomes["misread"] <= 3 and problem not in ("", "in doubt"):
             print(f"input {number}: {problem}\n{written.content!r}", file=sys.stderr)

@@ -83,7 +83,7 @@ def test_large_gz_does_not_block_a_poll(tmp_path: Path) -> None:
 
 
 def test_oversized_gz_is_reported_and_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.ingest.sources.file_tail.MAX_UNPACKED_BYTES", 300)
+    monkeypatch.setattr("services.ingest.sources.file_reader.MAX_UNPACKED_BYTES", 300)
     source = make_source(tmp_path)
     (tmp_path / "sensor/a.csv.gz").write_bytes(gzip.compress(LINE * 50))
     items = poll(source) + poll(source)

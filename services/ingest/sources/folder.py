@@ -24,9 +24,12 @@ SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
 
 
 def list_input_files(folder: Path, depth: int = 0, prefix: str = "") -> Iterator[tuple[str, os.stat_result]]:
-    """Yield the name, relative to the folder, and the state of each file, without those that WVR writes."""
+    """Yield the name, relative to the folder, and the state of each file, without those that WVR writes.
+
+    The last by name come first: of too many files, those are the newest.
+    """
     try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name, reverse=True)
     except OSError:
         return
     for entry in entries:
@@ -83,4 +86,4 @@ class FolderScan:
                 )
         new = [(name, text) for name, text in warnings.items() if name + text.en not in self._warned]
         self._warned = {name + text.en for name, text in warnings.items()}
-        return [(name, state) for name, state in listed[:MAX_FILES] if name.isprintable()], new
+        return sorted((name, state) for name, state in listed[:MAX_FILES] if name.isprintable()), new

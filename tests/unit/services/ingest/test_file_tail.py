@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.ingest.sources import file_tail
+from services.ingest.sources import file_reader
 from services.ingest.sources.file_tail import FileSource
 from services.ingest.sources.line_reader import BadLine, open_lines
 from services.ingest.sources.registry import SOURCES
@@ -239,7 +239,7 @@ def test_unreadable_file_is_reported_once_and_read_when_readable(site: Site, mon
 
     site.write("a.csv", minutes(1))
     site.write("b.csv", minutes(2))
-    monkeypatch.setattr(file_tail, "open_lines", locked)
+    monkeypatch.setattr(file_reader, "open_lines", locked)
     assert site.poll_all() == ["the rest cannot be read: [Errno 13] Permission denied", 2]
     assert site.poll_all() == []
     monkeypatch.undo()

@@ -132,7 +132,7 @@ def _check_stored(plan: Plan, history: Stored, replace: bool) -> None:
 def _store(sender: HistorySender, settings: Settings) -> str:
     """Store all parts, and return by whom. Raises CommandError, Unavailable if a part is not stored."""
     try:
-        recorder = Recorder(settings.database, settings.zone, settings.store.horizons)
+        recorder = Recorder(settings.database, settings.zone, settings.store.horizons, settings.value_ranges)
     except WriterLockHeld:
         send_history(settings, sender)
         return "by the running site"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from services.ingest.minutes import Samples, Values, is_in_conflict, joined, minute_of
 from services.ingest.sources.line_reader import BadLine, Measurement
 from services.ingest.tables.headers import Layout
 from services.ingest.tables.opening import OpenFile
@@ -19,8 +20,6 @@ from shared.store.history import History
 
 SHOWN_ROWS = 2
 """First and last readings of a sensor that are shown."""
-Values = tuple[float | None, float | None]
-"""Flow rate and pressure."""
 
 
 class Refusals:
@@ -51,7 +50,9 @@ class Refusals:
 class Plan:
     """The readings of a file by sensor, compared with what is stored."""
 
-    minutes: dict[str, dict[datetime, Values]] = field(default_factory=lambda: defaultdict(dict))
+    samples: dict[str, dict[datetime, Samples]] = field(default_factory=lambda: defaultdict(dict))
+    """Sensor to the samples of each minute, while the file is read."""
+    minutes: dict[str, dict[datetime, Values]] = field(default_factory=dict)
     refusals: Refusals = field(default_factory=Refusals)
     repeated: Counter[str] = field(default_factory=Counter)
     """Sensor to the number of minutes that the file gives twice with other values; the first is kept."""
@@ -76,10 +77,12 @@ def make_plan(
             plan.refusals.add("", reason.en)
         else:
             _add(plan, item)
-    for sensor, minutes in plan.minutes.items():
+    for sensor, samples in plan.samples.items():
+        minutes = plan.minutes[sensor] = {minute: of_minute.values() for minute, of_minute in samples.items()}
         new, different = _compare(minutes, history, sensor)
         plan.equal += len(minutes) - len(new) - len(different)
         plan.new[sensor], plan.different[sensor] = new, different
+    plan.samples.clear()
     return plan
 
 
@@ -147,23 +150,20 @@ def plural(number: int, noun: str) -> str:
 
 
 def _add(plan: Plan, item: Measurement) -> None:
-    minutes = plan.minutes[item.sensor]
-    before = minutes.get(item.at)
-    values = (item.flow_rate, item.pressure)
-    if before is None:
-        minutes[item.at] = values
-    elif before != values:
-        joined = tuple(old if old is not None else new for old, new in zip(before, values, strict=True))
-        if any(old is not None and new is not None and old != new for old, new in zip(before, values, strict=True)):
-            plan.repeated[item.sensor] += 1
-        else:
-            minutes[item.at] = (joined[0], joined[1])
+    samples, minute = plan.samples[item.sensor], minute_of(item.at)
+    if minute not in samples:
+        samples[minute] = Samples(item)
+    elif not samples[minute].add(item):
+        plan.repeated[item.sensor] += 1
 
 
 def _compare(
     minutes: dict[datetime, Values], history: History, sensor: str
 ) -> tuple[list[HistoryMinute], list[HistoryMinute]]:
-    """Return the minutes that are not stored, and those that are stored with other values, in order of time."""
+    """Return the minutes that are not stored, and those that are stored with other values, in order of time.
+
+    Values that a stored minute lacks make it new; those that the file lacks make it equal.
+    """
     times = sorted(minutes)
     series = history.readings(sensor, int(times[0].timestamp()), int(times[-1].timestamp()) + 1)
     columns = zip(series.at.tolist(), series.flow_rate.tolist(), series.pressure.tolist(), strict=True)
@@ -172,8 +172,10 @@ def _compare(
     different: list[HistoryMinute] = []
     for at in times:
         before = stored.get(int(at.timestamp()))
-        if before != minutes[at]:
-            (new if before is None else different).append((at, *minutes[at]))
+        if before is None or (joined(before, minutes[at]) != before and not is_in_conflict(before, minutes[at])):
+            new.append((at, *joined(before or minutes[at], minutes[at])))
+        elif before != minutes[at] and is_in_conflict(before, minutes[at]):
+            different.append((at, *minutes[at]))
     return new, different
 
 

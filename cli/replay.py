@@ -14,17 +14,18 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from cli.bootstrap import CommandError
-from cli.import_plan import Refusals, Values, describe_form, describe_rows, plural
+from cli.import_plan import Refusals, describe_form, describe_rows, plural
 from services.db_writer.service import DbWriter
 from services.detector.service import Detector
 from services.forecaster.service import Forecaster
 from services.ingest.dead_letters import DeadLetterFiles
 from services.ingest.initial_history import NoInitialHistory
+from services.ingest.minutes import Values
 from services.ingest.service import Ingest
 from services.ingest.sources.line_reader import BadLine, Measurement
 from services.ingest.spool import NullSpool
 from services.ingest.tables.headers import TableError
-from services.ingest.tables.opening import in_time_order, open_readings
+from services.ingest.tables.opening import by_minute, open_readings
 from services.reporter.history_lookup import NullHistoryLookup
 from services.reporter.output_folder import BufferedOutputFolder
 from services.reporter.service import Reporter
@@ -69,7 +70,7 @@ def main(arguments: list[str]) -> int:
         file = open_readings(options.input, settings, (), options.sensor, options.source)
         _clear(options.data)
         print("\n".join(describe_form(file)), flush=True)
-        outcome = replay(in_time_order(file), settings, options.train)
+        outcome = replay(by_minute(file), settings, options.train)
         print("".join(f"{line}\n" for line in (*describe_rows(file), *outcome.describe_gaps())), end="")
         print("".join(f"{line}\n" for line in outcome.refusals.describe()), file=sys.stderr, end="")
         print(_report(outcome, options))
@@ -147,7 +148,7 @@ class ReplayCounter:
 def replay(source: Iterable[Measurement | BadLine], settings: Settings, train: list[datetime]) -> Outcome:
     """Replay the items of a file into settings.data."""
     started = time.perf_counter()
-    recorder = Recorder(settings.database, settings.zone, settings.store.horizons)
+    recorder = Recorder(settings.database, settings.zone, settings.store.horizons, settings.value_ranges)
     folder = BufferedOutputFolder(settings.sensor_folder)
     ingest, services, db_writer = _services(settings, recorder, folder)
     counter, gaps = ReplayCounter(), list[tuple[datetime, datetime]]()
@@ -173,18 +174,19 @@ def _services(
     settings: Settings, recorder: Recorder, folder: BufferedOutputFolder
 ) -> tuple[Ingest, list[Any], DbWriter]:
     site, zone = settings.site.name, settings.zone
-    history = History(settings.database, zone, site)
+    ranges = settings.value_ranges
+    history, usable_history = (History(settings.database, zone, site, *bounds) for bounds in ((), (ranges,)))
     bad_lines = DeadLetterFiles(settings.data / "rejected")
     ingest = Ingest(
         site, NullSpool("replay"), "replay", SensorRegistry(settings.sensors), bad_lines, NoInitialHistory()
     )
     holidays = make_calendar(settings.site.country)
-    job = TrainingJob(site, zone, settings.data, settings.training, history, time.monotonic, holidays)
+    job = TrainingJob(site, zone, settings.data, settings.training, usable_history, time.monotonic, holidays)
     manual_training = settings.training.model_copy(update={"automatic": False})
     started_at = datetime.fromtimestamp(0, zone)
-    selector = ModelSelector(site, zone, ModelRegistry(settings.data), history)
+    selector = ModelSelector(site, zone, ModelRegistry(settings.data), usable_history)
     services = [
-        Forecaster(site, zone, history, make_model_loader(settings.data), holidays),
+        Forecaster(site, zone, usable_history, make_model_loader(settings.data), holidays, ranges),
         Detector(settings, history, holidays),
         Trainer(site, zone, manual_training, InProcessRunner(job.train), started_at, selector),
         Reporter(

@@ -45,7 +45,7 @@ def validate(file: Path) -> int:
         print(error, file=sys.stderr)
         return 1
     sensors = ", ".join(settings.sensors) or "every sensor that reports"
-    print(f"valid: site {settings.site.name} ({settings.site.timezone}), {sensors}, source {settings.ingest.source}")
+    print(f"valid: site {settings.site.name} ({settings.site.timezone}), {sensors}, source {settings.live_source}")
     return 0
 
 

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from shared.contract.messages import MAX_SENSORS, Channel, Name
+from shared.domain.value_ranges import Bounds, ValueRanges
 from shared.runtime.safe_files import read_limited
 
 ENV_PREFIX, ENV_DELIMITER = "WVR_", "__"
@@ -79,6 +80,11 @@ class Range(Section):
         if self.min is not None and self.max is not None and self.min >= self.max:
             raise ValueError(f"min {self.min} must be below max {self.max}")
 
+    @property
+    def bounds(self) -> Bounds:
+        """Return the lowest and the highest value."""
+        return -1e300 if self.min is None else self.min, 1e300 if self.max is None else self.max
+
 
 def _minutes(text: Any) -> Any:
     """Return the minutes of a duration such as "90s", "15m", "26h" or "2d"."""
@@ -120,6 +126,11 @@ class Sensor(Section):
         meter = self.flow_rate if channel == "flow_rate" else self.pressure
         return meter.model_copy(update={"every": meter.every or self.every, "late": meter.late or self.late})
 
+    @property
+    def bounds(self) -> tuple[Bounds, Bounds]:
+        """Return the bounds of flow rate and pressure."""
+        return self.flow_rate.bounds, self.pressure.bounds
+
 
 class Ingest(Section):
     """Where readings come from."""
@@ -127,7 +138,7 @@ class Ingest(Section):
     source: Literal["simulator", "file"] = "simulator"
     """`simulator` shows a simulated site, `file` follows files in data/sensor/."""
     files: str = Field("*.csv", pattern=r"^[^/]+$")
-    """Pattern of the file names that the source `file` follows in data/sensor/."""
+    """Pattern of the names of files that the source `file` follows, if no `[source.NAME]` table has one."""
     spool_days: float = Field(2.0, gt=0, le=365)
     """Days for which stored readings stay in the spool, to fill a database that is restored from a backup."""
     spool_mb: float = Field(200.0, ge=10, le=100_000)
@@ -141,10 +152,14 @@ UnitKey = Annotated[str, Field(pattern=r"^([^ /+#,;]+\.)?(flow_rate|pressure)$")
 
 
 class FileTable(Section):
-    """The form of the files that `./wvr import` and `./wvr replay` read, where the files don't settle it."""
+    """Files with readings, and their form where they don't settle it; also for `./wvr import` and `./wvr replay`."""
 
     kind: Literal["file"] = "file"
     """Kind of the source."""
+    files: str = Field("", pattern=r"^[^/]*$")
+    """Pattern of the names of files in data/sensor/ and the folders below it that are followed; empty: none."""
+    after: Literal["keep", "archive", "delete"] = "keep"
+    """What becomes of a file that was read to its end, once a newer one is there. The archive is data/archive/."""
     columns: dict[ColumnKey, str] = Field(default_factory=dict)
     """What a column holds to its title, or to its position from 1 in a file without a header."""
     units: dict[UnitKey, str] = Field(default_factory=dict)
@@ -278,12 +293,32 @@ class Settings(Section):
         return self.data / "output" / "Learning_lstm"
 
     @property
+    def live_files(self) -> list[FileTable]:
+        """Return the tables of the files that are followed; empty for a simulated site."""
+        if tables := [table for table in self.source.values() if table.files]:
+            return tables
+        if self.ingest.source != "file":
+            return []
+        table = next(iter(self.source.values())) if len(self.source) == 1 else FileTable()
+        return [table.model_copy(update={"files": self.ingest.files})]
+
+    @property
+    def live_source(self) -> Literal["simulator", "file"]:
+        """Return where live readings come from."""
+        return "file" if self.live_files else "simulator"
+
+    @property
     def sensor_folder(self) -> Path:
         return self.data / "sensor"
 
     def sensor(self, name: str) -> Sensor:
         """Return the settings of a sensor, or the defaults if site.toml does not name it."""
         return self.sensors.get(name, Sensor())
+
+    @property
+    def value_ranges(self) -> ValueRanges:
+        """Return the values that the meters can show."""
+        return ValueRanges({name: sensor.bounds for name, sensor in self.sensors.items()}, Sensor().bounds)
 
     def accepts_sensor(self, sensor: str) -> bool:
         """Return whether readings of this sensor are accepted."""

@@ -19,8 +19,8 @@ from services.forecaster.service import Forecaster
 from services.ingest.dead_letters import DeadLetterFiles
 from services.ingest.initial_history import NoInitialHistory
 from services.ingest.service import Ingest
-from services.ingest.sources.line_reader import read_measurements
 from services.ingest.spool import NullSpool
+from services.ingest.tables.documented import read_measurements
 from shared.contract.messages import Anomaly, Message, Tick
 from shared.runtime.public_holidays import make_calendar
 from shared.runtime.replay import Replay, group_by_minute

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench.faults.campaign import Campaign
 from bench.faults.site import faultable_site
+from bench.faults.synthetic_readings import FORMS
 from bench.table import publish
 
 
@@ -22,13 +23,14 @@ def main() -> int:
     parser.add_argument(
         "--wait", type=float, default=600.0, help="longest wait for complete output at the end, seconds"
     )
+    parser.add_argument("--form", choices=FORMS, default="documented", help="form of the followed file")
     parser.add_argument("--keep", type=Path, help="a new folder for a copy of the site's data")
     arguments = parser.parse_args()
     minutes = arguments.minutes or 200 * max(arguments.faults, 1)
     with tempfile.TemporaryDirectory(prefix="wvr-faults-") as name:
         folder = Path(name)
         with faultable_site(folder) as faultable:
-            campaign = Campaign(faultable, arguments.seed, minutes, arguments.faults)
+            campaign = Campaign(faultable, arguments.seed, minutes, arguments.faults, arguments.form)
             seconds = campaign.run(arguments.pause)
             try:
                 waited = f"{campaign.wait(arguments.wait):.0f} s"

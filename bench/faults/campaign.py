@@ -18,7 +18,11 @@ from bench.speed.records import ZONE
 class Campaign:
     """Feeds readings, injects faults between them, and compares the output with an undisturbed replay."""
 
-    def __init__(self, faultable: FaultableSite, seed: int, minutes: int, faults: int) -> None:
+    def __init__(
+        self, faultable: FaultableSite, seed: int, minutes: int, faults: int, form: str = "documented"
+    ) -> None:
+        """`form` is one of FORMS: that of the followed file."""
+        self._form = form
         self._site, self._minutes, self._faults = faultable.site, minutes, faults
         self.injector = FaultInjector(faultable, seed)
         self.fault_counts: Counter[str] = Counter()
@@ -34,8 +38,8 @@ class Campaign:
         started_at, portions = time.monotonic(), self._faults + 1
         for portion in range(portions):
             first, last = self._minutes * portion // portions, self._minutes * (portion + 1) // portions
-            with (self._site.data / "sensor/live.csv").open("a", encoding="ascii") as file:
-                file.writelines(reading_lines(self._start, first, last))
+            with (self._site.data / "sensor/live.csv").open("a", encoding="cp949", newline="") as file:
+                file.writelines(reading_lines(self._start, first, last, self._form))
             self.injector.pause(pause)
             if portion < self._faults:
                 self.fault_counts[self.injector.inject()] += 1
@@ -52,7 +56,8 @@ class Campaign:
 
     def outcome(self, folder: Path) -> list[TableComparison]:
         """Replay the readings undisturbed in a folder and compare all output with it."""
-        (folder / "all.csv").write_text("".join(reading_lines(self._start, 0, self._minutes)), encoding="ascii")
+        lines = "".join(reading_lines(self._start, 0, self._minutes, self._form))
+        (folder / "all.csv").write_text(lines, encoding="cp949", newline="")
         replay = self._site.wvr(
             "replay", str(folder / "all.csv"), "--data", str(folder / "undisturbed"), "--site", "campaign"
         )

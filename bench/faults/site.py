@@ -16,7 +16,16 @@ from tests.conftest import free_port
 from tests.e2e.running_site import RunningSite
 from tests.polling import wait_for
 
-SITE = '[site]\nname = "campaign"\n[ingest]\nsource = "file"\n[training]\nautomatic = false\n'
+SITE = """[site]
+name = "campaign"
+[sensors.001]
+[sensors.002]
+[source.campaign]
+kind = "file"
+files = "*.csv"
+[training]
+automatic = false
+"""
 DISK_MB = 600
 
 

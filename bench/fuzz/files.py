@@ -12,10 +12,16 @@ from bench.fuzz.bytes_source import BytesSource
 from bench.fuzz.message_generator import START
 from bench.fuzz.targets import FuzzInput
 from services.ingest.sources.file_tail import FileSource
+from services.ingest.tables.rows import SensorNames
+from shared.settings import FileTable
 
 ZONE = ZoneInfo("Europe/Berlin")
 NAMES = ("a.csv", "b.csv", "c.csv.gz", "a\nb.csv", "a.csv.1")
 LINE = b"2026-08-03 09:49,001,12.5,4.1\n"
+
+
+def _source(sensor: Path, checkpoint_file: Path) -> FileSource:
+    return FileSource(sensor, [FileTable(files="*.csv")], ZONE, checkpoint_file, SensorNames(("001",), "001"))
 
 
 def open_target(name: str, folder: Path) -> FuzzInput:
@@ -30,10 +36,10 @@ def _fuzz_checkpoints(sensor: Path, checkpoint_file: Path) -> FuzzInput:
 
     def run_input(data: bytes) -> None:
         checkpoint_file.write_bytes(data.replace(b"INODE", str(inode).encode()))
-        source = FileSource(sensor, "*.csv", ZONE, checkpoint_file)
+        source = _source(sensor, checkpoint_file)
         assert len(list(source.poll(START, 100))) <= 100
         source.commit()
-        assert not list(FileSource(sensor, "*.csv", ZONE, checkpoint_file).poll(START, 100))
+        assert not list(_source(sensor, checkpoint_file).poll(START, 100))
 
     return run_input
 
@@ -45,13 +51,13 @@ def _fuzz_folder(sensor: Path, checkpoint_file: Path) -> FuzzInput:
         draw = BytesSource(atheris.FuzzedDataProvider(data))
         for path in (*sensor.iterdir(), checkpoint_file):
             path.unlink(missing_ok=True)
-        source = FileSource(sensor, "*.csv", ZONE, checkpoint_file)
+        source = _source(sensor, checkpoint_file)
         for _ in range(draw.integer(1, 6)):
             _change_file(draw, sensor)
             assert len(list(source.poll(START, 20))) <= 20
             if draw.integer(0, 1):
                 source.commit()
-                source = FileSource(sensor, "*.csv", ZONE, checkpoint_file)
+                source = _source(sensor, checkpoint_file)
 
     return run_input
 

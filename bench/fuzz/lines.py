@@ -10,8 +10,12 @@ from bench.fuzz.targets import FuzzInput
 from services.ingest.sources.line_reader import BadLine, read_line
 from services.ingest.sources.parser import Measurement, Parser
 from services.ingest.sources.timestamps import LineError, TimestampParser
+from services.ingest.tables.headers import TableError
+from services.ingest.tables.line_form import LineForm, Site, find_form
+from services.ingest.tables.rows import SensorNames
 from shared.contract.codec import validate
 from shared.contract.messages import Reading
+from shared.settings import FileTable
 
 ZONES = [ZoneInfo(name) for name in ("Asia/Seoul", "Europe/Berlin", "Australia/Lord_Howe", "America/St_Johns")]
 
@@ -22,14 +26,19 @@ def open_target(name: str, _: Path) -> FuzzInput:
 
 
 def _read_file(data: bytes) -> None:
-    parser = Parser(TimestampParser(ZONES[len(data) % len(ZONES)]))
+    site = Site(TimestampParser(ZONES[len(data) % len(ZONES)]), SensorNames(("001",), "001"))
+    try:
+        form = find_form(data.decode("utf-8", "backslashreplace").split("\n"), site, FileTable(), "a.csv")
+    except TableError:
+        return
+    read = (form or LineForm.documented(site, FileTable())).read
     for number, raw in enumerate(data.splitlines(keepends=True), 1):
-        item = read_line(parser, "a.csv", number, raw)
-        if isinstance(item, BadLine):
-            assert item.reason
-            assert len(item.raw) <= 4 * 4000
-        elif item is not None:
-            _assert_valid(item)
+        for item in read_line(read, "a.csv", number, raw):
+            if isinstance(item, BadLine):
+                assert item.reason
+                assert len(item.raw) <= 4 * 4000
+            else:
+                _assert_valid(item)
 
 
 SERIAL_PARSER = Parser(ZONES[1])

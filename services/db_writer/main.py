@@ -44,7 +44,7 @@ def open_recorder_with_retry(settings: Settings) -> Recorder:
     """Open the recorder, with retries until the database is available; the broker queues messages meanwhile."""
     while True:
         try:
-            recorder = Recorder(settings.database, settings.zone, settings.store.horizons)
+            recorder = Recorder(settings.database, settings.zone, settings.store.horizons, settings.value_ranges)
         except Unavailable as reason:
             log("db_writer", "database_unavailable", logging.ERROR, reason=str(reason))
             time.sleep(5)

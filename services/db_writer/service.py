@@ -116,11 +116,7 @@ class DbWriter:
         self._maintenance.before_batch()
         self._apply_retention()
         mark = self._sequence.high_water_mark
-        verdict_seqs = [
-            verdict.reading.seq
-            for verdict in _verdicts(self._batch)
-            if mark and verdict.reading.boot_id == mark.boot_id
-        ]
+        verdict_seqs = [reading.seq for reading in _judged(self._batch) if mark and reading.boot_id == mark.boot_id]
         failures = self._write(mark)
         batch, self._batch = self._batch, []
         if mark and self._last_published and mark.boot_id != self._last_published.boot_id:
@@ -193,8 +189,13 @@ class DbWriter:
     consumes: ClassVar[tuple[type[Message], ...]] = tuple(kind for kind in HANDLERS if kind is not Command)
 
 
-def _verdicts(messages: Sequence[Message]) -> Iterator[Verdict]:
-    return (message for message in messages if isinstance(message, Verdict))
+def _judged(messages: Sequence[Message]) -> Iterator[Reading]:
+    """Yield the readings with a verdict, and those that get none: they complete a judged minute."""
+    for message in messages:
+        if isinstance(message, Verdict):
+            yield message.reading
+        elif isinstance(message, Reading) and message.completes:
+            yield message
 
 
 def _answers(batch: Sequence[Message], failures: Sequence[Failure]) -> Iterator[Message]:

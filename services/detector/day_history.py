@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,6 +119,15 @@ class DayHistory:
         """Return the cadences of the known days of a channel, oldest first."""
         row = CHANNELS.index(channel)
         return [day.cadences[row] for day in self.days if day.cadences[row].interval_minutes]
+
+    def complete(self, ordinal: int, row: int, minute: int, value: float) -> None:
+        """Add a value to a finished day that lacks it; it counts until the next one is due."""
+        for index, day in enumerate(self.days):
+            if day.ordinal == ordinal and np.isnan(day.values[row, minute]):
+                stop = minute + hold_minutes(day.cadences[row].interval_minutes)
+                known = np.flatnonzero(~np.isnan(day.values[row, minute:stop]))
+                day.values[row, minute : minute + int(known[0]) if len(known) else stop] = value
+                self.days[index] = replace(day, ten_minute_means=average_to_ten_minutes(day.values))
 
     def days_before(self, ordinal: int, count: int) -> list[Day]:
         """Return the known ones of the `count` days before a day."""

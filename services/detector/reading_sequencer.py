@@ -29,6 +29,8 @@ class ReadingSequencer:
         self.setback_minutes = 0
         """Minutes that the clock went back before the present late readings."""
         self.is_duplicate = self.clock_suspect = self.clock_set_back = False
+        self.is_late_data = False
+        """Whether this reading is a belated one: it says nothing of the meter's clock."""
         self.jump_rejected = False
         """Whether the readings before this one were ahead and doubted, and it is in order again."""
         self.returned_jump_minutes = 0
@@ -52,6 +54,7 @@ class ReadingSequencer:
         newest = self.newest_minute
         step = 1 if newest is None else minute - newest
         self.is_duplicate = minute in self._seen_minutes
+        self.is_late_data = reading.belated and not self.is_duplicate and step < 0
         if reading.clock == "doubted" and step > 0:
             return self._on_doubted(minute, 0 if newest is None else step)
         if step > 0 and not self.is_duplicate:
@@ -102,6 +105,10 @@ class ReadingSequencer:
             reading.boot_id != self._last_source_seq[0] or reading.seq <= self._last_source_seq[1]
         )
         self.jump_minutes = 0
+        if self.is_late_data:
+            self.clock_suspect = self.clock_set_back = False
+            self._mark_seen(minute)
+            return step
         self._late_count = self._late_count + 1 if step <= -self.LATE_MINUTES and not is_retransmission else 0
         if self._late_count == 1:
             self.setback_minutes = 1 - step

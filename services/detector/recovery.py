@@ -215,7 +215,9 @@ class StateRecovery:
             _local_minute_span(opened + shift, cleared + shift, stop + shift)
             for opened, cleared in self._history.anomaly_spans(sensor, start, stop)
         ]
-        series = self._history.fault_free_readings(sensor, start, stop)
+        series = monitor.model.value_ranges.usable_series(
+            sensor, self._history.fault_free_readings(sensor, start, stop)
+        )
         local = local_seconds(series.at, self._zone)
         days, slots = local // DAY, local // 60 % MINUTES_PER_DAY
         forecasts = self._forecast_arrays(stop, shift)

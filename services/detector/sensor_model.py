@@ -21,7 +21,7 @@ from services.detector.methods.sensor_drift import (
     attribute_to_one_meter,
     daily_levels,
 )
-from shared.contract.messages import NOT_EVALUATED, Criteria
+from shared.contract.messages import NOT_EVALUATED, Criteria, Reading
 from shared.domain.holiday_calendar import NO_HOLIDAYS, HolidayCalendar
 from shared.domain.series import Floats
 from shared.runtime.log import log
@@ -33,7 +33,7 @@ class SensorModel:
 
     def __init__(self, settings: Settings, sensor: str, calendar: HolidayCalendar = NO_HOLIDAYS) -> None:
         self._settings = settings
-        limits = settings.sensor(sensor)
+        limits, self.value_ranges = settings.sensor(sensor), settings.value_ranges
         self.site, self.sensor = settings.site.name, sensor
         self._targets = CalibrationTargets(settings.detection.false_alarms_per_week, settings.detection.stuck_minutes)
         self.history = DayHistory(calendar)
@@ -79,6 +79,18 @@ class SensorModel:
         self.forecasts = {issued: quantiles for issued, quantiles in self.forecasts.items() if issued >= epoch_hour}
         self.flow.start_hour(at.hour, hour_forecasts[0])
         self.pressure.start_hour(at.hour, hour_forecasts[1])
+
+    def complete(self, reading: Reading) -> None:
+        """Learn from values that came late; they are not judged."""
+        ordinal, minute = reading.at.toordinal(), reading.at.hour * 60 + reading.at.minute
+        values = self.value_ranges.usable(self.sensor, reading.flow_rate, reading.pressure)
+        for row, (channel, value) in enumerate(zip((self.flow, self.pressure), values, strict=True)):
+            if value is None:
+                continue
+            if ordinal == self.day_ordinal:
+                channel.measured[minute] = value
+            else:
+                self.history.complete(ordinal, row, minute, value)
 
     def finish_day(self) -> None:
         """Add the day so far to the day history."""

@@ -270,6 +270,9 @@ class SensorMonitor:
         if not self.sequencer.is_duplicate:
             minutes, limit = float(self.sequencer.jump_minutes or -step), float(self.sequencer.LATE_MINUTES)
             check = Check(1 if reading.clock == "doubted" or minutes >= limit else 0, minutes, limit)
+            if self.sequencer.is_late_data:
+                check = NOT_EVALUATED
+                self.model.complete(reading)
             flow = check if reading.flow_rate is not None else NOT_EVALUATED
             pressure = check if reading.pressure is not None else NOT_EVALUATED
             yield Verdict(

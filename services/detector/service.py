@@ -190,6 +190,9 @@ class Detector:
             queue = self._queues[reading.sensor] = PendingReadings(
                 SensorMonitor(self._settings, reading.sensor, self._calendar)
             )
+        if reading.completes:
+            queue.monitor.model.complete(reading)
+            return iter(())
         queue.end_wait(reading)
         if queue.pending:
             queue.pending.append(reading)

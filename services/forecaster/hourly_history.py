@@ -38,6 +38,10 @@ class HourBucket:
         if self.seen & bit:
             return
         self.seen |= bit
+        self.complete(values)
+
+    def complete(self, values: tuple[float | None, float | None]) -> None:
+        """Add the values that arrived after the other channel of their minute."""
         for index in (0, 1):
             value = values[index]
             if value is not None:
@@ -104,6 +108,13 @@ class HourlyHistory:
             self._write_slot(hour)
         if self.newest_reading is None or at > self.newest_reading:
             self.newest_reading = at
+
+    def complete(self, at: int, flow_rate: float | None, pressure: float | None) -> None:
+        """Add the values that a known minute lacked."""
+        if bucket := self.buckets.get(at // HOUR):
+            bucket.complete((flow_rate, pressure))
+            if at // HOUR < self.closed_before:
+                self._write_slot(at // HOUR)
 
     def mean(self, hour: int, channel: Channel) -> float:
         """Return the mean of an hour; NaN with fewer than half of the usual values."""

@@ -16,9 +16,11 @@ from shared.store.history import History
 def main() -> None:
     settings = load_settings()
     start_logging(settings.zone)
-    history = History(settings.database, settings.zone, settings.site.name)
+    history = History(settings.database, settings.zone, settings.site.name, settings.value_ranges)
     holidays = make_calendar(settings.site.country)
-    forecaster = Forecaster(settings.site.name, settings.zone, history, make_model_loader(settings.data), holidays)
+    forecaster = Forecaster(
+        settings.site.name, settings.zone, history, make_model_loader(settings.data), holidays, settings.value_ranges
+    )
     bus = MqttBus("forecaster", settings, history.sensors)
     run(with_gap_recovery(forecaster, history, forecaster.oldest_missing_output, lambda: bus.connections), bus)
 

@@ -34,6 +34,7 @@ from shared.domain.holiday_calendar import HolidayCalendar
 from shared.domain.hour_of_week import DAY_HOURS
 from shared.domain.profile_forecast import FORECAST_HOURS
 from shared.domain.series import DAY, HOUR, MINUTE, Series
+from shared.domain.value_ranges import UNBOUNDED, ValueRanges
 from shared.runtime.log import log
 
 BACKFILL_DAYS = 100
@@ -73,8 +74,16 @@ class Forecaster:
     commands: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
-        self, site: str, zone: ZoneInfo, history: HistoryReader, model_loader: ModelLoader, calendar: HolidayCalendar
+        self,
+        site: str,
+        zone: ZoneInfo,
+        history: HistoryReader,
+        model_loader: ModelLoader,
+        calendar: HolidayCalendar,
+        ranges: ValueRanges = UNBOUNDED,
     ) -> None:
+        """Make the service; values outside `ranges` enter no mean, and `history` returns none."""
+        self.ranges = ranges
         self.site = site
         self.zone = zone
         self.history = history
@@ -172,12 +181,19 @@ class Forecaster:
         at = int(reading.at.timestamp())
         self.retired.discard(reading.sensor)
         hourly = self.hourly_histories.get(reading.sensor) or self._add_sensor(reading.sensor)
+        flow_rate, pressure = self.ranges.usable(reading.sensor, reading.flow_rate, reading.pressure)
+        if reading.completes:
+            hourly.complete(at, flow_rate, pressure)
+            return
+        if reading.belated:
+            hourly.add(at, flow_rate, pressure)
+            return
         hourly.on_reading_time(at)
         if reading.clock == "set_back" and hourly.set_back(at):
             log(self.name, "clock_setback_detected", logging.WARNING, sensor=reading.sensor)
         if hourly.last_issued_hour is None or at // HOUR > hourly.last_issued_hour:
             yield from self._issue_until(reading.sensor, hourly, at // HOUR, hourly.newest_reading)
-        hourly.add(at, reading.flow_rate, reading.pressure)
+        hourly.add(at, flow_rate, pressure)
 
     def _on_progress(self, progress: Progress) -> Iterator[Message]:
         """Load imported history and issue the current hour; a retained message delivered again changes nothing."""

@@ -101,7 +101,7 @@ class SimulatedHistory:
 
 def initial_history(settings: Settings, now: Callable[[], datetime]) -> SimulatedHistory | NoInitialHistory:
     """Return the initial history of the configured source."""
-    if settings.ingest.source != "simulator":
+    if settings.live_source != "simulator":
         return NoInitialHistory()
     days = settings.simulator.history_days
     return SimulatedHistory(

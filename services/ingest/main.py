@@ -7,13 +7,13 @@ from services.ingest.dead_letters import DeadLetterFiles
 from services.ingest.initial_history import initial_history
 from services.ingest.service import Ingest
 from services.ingest.source_poller import SourcePoller, TickFile
-from services.ingest.sources import SOURCES
+from services.ingest.sources.registry import SOURCES
 from services.ingest.spool import Spool
 from services.ingest.tick_clock import TickClock
 from shared.contract.service import Unavailable
 from shared.contract.status_codes import Problem
 from shared.domain.reading_clock import ReadingClock
-from shared.domain.series import MINUTE
+from shared.domain.series import MINUTE, NO_READINGS, Series
 from shared.runtime.log import start_logging
 from shared.runtime.loop import run
 from shared.runtime.mqtt_bus import MqttBus
@@ -32,6 +32,14 @@ def main() -> None:
     folder, days, megabytes = settings.data / "spool", settings.ingest.spool_days, settings.ingest.spool_mb
     spool = Spool(folder, settings.site.name, days, megabytes)
     history = History(settings.database, settings.zone, settings.site.name)
+
+    def stored(sensor: str, start: int, stop: int) -> Series:
+        """Return stored readings; none while the database can't be read: db_writer keeps the first values anyway."""
+        try:
+            return history.readings(sensor, start, stop)
+        except Unavailable:
+            return NO_READINGS
+
     tick_file = TickFile(folder / "tick")
     tick_clock = TickClock(tick_file.read(), tick_file.save)
     now_minute = tick_clock.last if tick_clock.last is not None else int(now().timestamp()) // MINUTE
@@ -45,13 +53,14 @@ def main() -> None:
     service = Ingest(
         settings.site.name,
         spool,
-        settings.ingest.source,
+        settings.live_source,
         SensorRegistry(settings.sensors, history.sensors),
         DeadLetterFiles(settings.data / "rejected"),
         initial_history(settings, now),
         ReadingClock(now_minute, newest_stored),
+        stored,
     )
-    source = SOURCES[settings.ingest.source](settings)
+    source = SOURCES[settings.live_source](settings, history.sensors())
     poller = SourcePoller(
         source,
         settings.site.name,
@@ -60,6 +69,7 @@ def main() -> None:
         now,
         lambda: service.in_flight,
         spool.on_position_committed,
+        lambda: not service.is_holding,
     )
     bus = MqttBus("ingest", settings)
 

@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import ClassVar, Protocol
 
 from services.ingest.duplicate_limiter import DuplicateLimiter
+from services.ingest.known_minutes import KnownMinutes, StoredReadings
+from services.ingest.minute_joiner import Joined, MinuteJoiner
 from services.ingest.retransmission import Retransmitter
 from services.ingest.sources.line_reader import BadLine, Measurement
 from shared.contract.messages import Clock, HistoryAnswer, HistoryBatch, Message, Reading, Rejected, Stored, Tick
@@ -61,10 +63,13 @@ class Ingest:
         save_bad_line: Callable[[BadLine], None],
         initial_history: InitialHistory,
         reading_clock: ReadingClock | None = None,
+        stored: StoredReadings | None = None,
     ) -> None:
+        """Make the service; `stored` looks up readings from before the start."""
         self._site, self._spool, self._source = site, spool, source
         self._registry, self._save_bad_line, self._initial_history = registry, save_bad_line, initial_history
         self._duplicates, self._reading_clock = DuplicateLimiter(), reading_clock or ReadingClock()
+        self._minutes = MinuteJoiner(KnownMinutes(stored))
         self._completed_seq = spool.next_seq - 1
         self._retransmitter = Retransmitter(spool)
         self._tick: Tick | None = None
@@ -75,6 +80,11 @@ class Ingest:
     def in_flight(self) -> int:
         """Number of readings that are published but not yet stored with a verdict."""
         return self._spool.next_seq - 1 - self._completed_seq
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether the first half of a minute waits for the second: the source's position is not safe yet."""
+        return self._minutes.is_holding
 
     def start(self) -> Iterator[Message]:
         """Yield the first parts of the initial history on a first start."""
@@ -90,6 +100,8 @@ class Ingest:
     def _on_tick(self, tick: Tick) -> Iterator[Message]:
         """Publish a tick of the source with the position of the spool."""
         if self._tick is None or tick.at > self._tick.at:
+            for minute in self._minutes.on_tick(tick.at):
+                yield from self._publish(minute)
             self._tick, self._minute_closed = tick, True
             self._duplicates.reset()
             self._reading_clock.on_tick(int(tick.at.timestamp()) // MINUTE)
@@ -129,27 +141,36 @@ class Ingest:
             self._retransmitter.on_minute()
             self._initial_history.on_minute()
 
-    def _on_measurement(self, measurement: Measurement) -> Iterator[Message]:
-        """Yield a Reading or a Rejected; nothing if the spool already has the measurement from before a restart."""
-        sensor, flow_rate, pressure = measurement.sensor, measurement.flow_rate, measurement.pressure
-        reason = self._registry.rejection_reason(sensor)
-        is_repeated = reason is None and self._duplicates.is_repeated(sensor, measurement.at)
-        if reason or (is_repeated and (reason := self._duplicates.rejection_reason(sensor))):
+    def _on_measurement(self, sample: Measurement) -> Iterator[Message]:
+        """Yield the Readings that are complete with this sample, or a Rejected; nothing if the sample is known."""
+        if reason := self._registry.rejection_reason(sample.sensor):
+            yield Rejected(self._site, self._source, reason, str(sample))
+            return
+        for minute in self._minutes.add(sample):
+            yield from self._publish(minute)
+
+    def _publish(self, minute: Joined) -> Iterator[Message]:
+        """Yield a Reading or a Rejected; nothing if the spool already has the minute from before a restart."""
+        measurement, spool = minute.measurement, self._spool
+        if minute.is_second and (reason := self._duplicates.rejection_reason(measurement.sensor)):
             yield Rejected(self._site, self._source, reason, str(measurement))
-        elif not self._spool.is_duplicate(measurement):
-            spool = self._spool
-            clock = self._reading_clock.decide(sensor, int(measurement.at.timestamp()) // MINUTE, is_repeated)
+        elif not spool.is_duplicate(measurement):
+            shows_no_clock = minute.is_second or minute.completes or minute.belated
+            number = int(measurement.at.timestamp()) // MINUTE
+            clock = self._reading_clock.decide(measurement.sensor, number, shows_no_clock)
             self._report_doubt(measurement, clock)
             reading = Reading(
                 site=self._site,
-                sensor=sensor,
+                sensor=measurement.sensor,
                 at=measurement.at,
-                flow_rate=flow_rate,
-                pressure=pressure,
+                flow_rate=measurement.flow_rate,
+                pressure=measurement.pressure,
                 boot_id=spool.boot_id,
                 seq=spool.next_seq,
                 source=self._source,
                 clock=clock,
+                completes=minute.completes,
+                belated=minute.belated,
             )
             spool.append(reading)
             yield reading

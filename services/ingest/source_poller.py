@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 
 import schedule
 
-from services.ingest.sources import Source
 from services.ingest.sources.line_reader import Measurement
+from services.ingest.sources.registry import Source
 from services.ingest.tick_clock import TickClock
 from shared.contract.messages import Tick
 from shared.domain.local_time import local_time
@@ -40,13 +40,16 @@ class SourcePoller:
         now: Callable[[], datetime],
         in_flight: Callable[[], int],
         on_position_committed: Callable[[], None],
+        is_safe: Callable[[], bool] = lambda: True,
     ) -> None:
         """`now` reads the machine's clock.
 
-        `on_position_committed` is called after the source has committed its position.
+        `on_position_committed` is called after the source has committed its position, which it does while `is_safe`:
+        ingest holds no half of a minute that the spool does not have.
         """
         self._source, self._site, self._zone, self._tick_clock = source, site, zone, tick_clock
         self._now, self._in_flight, self._on_position_committed = now, in_flight, on_position_committed
+        self._is_safe = is_safe
         self._backlog_batch_due = False
         self._ticks: deque[Tick] = deque()
         self._scheduler = schedule.Scheduler()
@@ -93,6 +96,8 @@ class SourcePoller:
 
         On a full disk the next Tick commits it; a restart before that reads lines again that the spool already has.
         """
+        if not self._is_safe():
+            return
         try:
             self._source.commit()
             self._on_position_committed()

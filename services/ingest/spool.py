@@ -45,7 +45,7 @@ MeasurementKey = tuple[str, datetime, float | None, float | None]
 class Spool:
     """Files {boot_id}-{first seq}.log with one line per reading.
 
-    seq, sensor, at, flow_rate, pressure, source, clock if it is not ok, CRC-32.
+    seq, sensor, at, flow_rate, pressure, source, marks (spool_segment), CRC-32.
 
     boot_id identifies the spool. seq continues across restarts of ingest and starts at 0 only in a new spool.
     """

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from shared.contract.codec import validate
-from shared.contract.messages import Reading
+from shared.contract.messages import Clock, Reading
 from shared.runtime.safe_files import open_regular_file
 
 SEGMENT_NAME = re.compile(r"[0-9a-f]{12}-[0-9]{12}\.log", re.ASCII)
@@ -20,6 +20,12 @@ MAX_SKIP_BYTES = 1_000_000
 """Bytes of a longer line that are skipped; what follows even more is not read."""
 POSITION_MARK = b"=\n"
 """Written once a minute, after the source committed its position. The source may deliver the lines below it again."""
+
+FIELDS = 6
+"""Fields of a line before its marks."""
+DOUBTFUL_CLOCKS: tuple[Clock, ...] = ("doubted", "set_back")
+MARKS = ("completes", "belated")
+"""Attributes of a reading that its line names if they are true; a clock that is not ok is a mark, too."""
 
 
 class Line(NamedTuple):
@@ -32,7 +38,7 @@ class Line(NamedTuple):
     kind: Literal["reading", "mark", "damaged", "torn"]
     """`torn`: without a line end."""
     fields: tuple[str, ...] = ()
-    """seq, sensor, at, flow_rate, pressure, source, and clock unless it is ok; empty if the checksum is wrong."""
+    """seq, sensor, at, flow_rate, pressure, source, marks; empty if the checksum is wrong."""
 
     @property
     def seq(self) -> int:
@@ -68,7 +74,9 @@ def read_lines(segment: Path) -> Iterator[Line]:
 def to_reading(line: Line, site: str, boot_id: str) -> Reading | None:
     """Return the reading of a line; None if it has none that the contract allows."""
     try:
-        seq, sensor, at, flow_rate, pressure, source, *clock = line.fields
+        seq, sensor, at, flow_rate, pressure, source, *marks = line.fields
+        if not {*marks} <= {*MARKS, *DOUBTFUL_CLOCKS}:
+            return None
         reading = Reading(
             site=site,
             sensor=sensor,
@@ -78,7 +86,9 @@ def to_reading(line: Line, site: str, boot_id: str) -> Reading | None:
             boot_id=boot_id,
             seq=int(seq),
             source=source,
-            clock=clock[0] if clock else "ok",  # type: ignore[arg-type]
+            clock=next((clock for clock in DOUBTFUL_CLOCKS if clock in marks), "ok"),
+            completes="completes" in marks,
+            belated="belated" in marks,
         )
         validate(reading)
     except ValueError:
@@ -91,7 +101,9 @@ def encode_line(reading: Reading) -> bytes:
     flow_rate = "" if reading.flow_rate is None else repr(reading.flow_rate)
     pressure = "" if reading.pressure is None else repr(reading.pressure)
     body = f"{reading.seq},{reading.sensor},{reading.at.isoformat()},{flow_rate},{pressure},{reading.source}"
-    body += "" if reading.clock == "ok" else f",{reading.clock}"
+    marks: list[str] = [reading.clock] if reading.clock != "ok" else []
+    marks += [mark for mark in MARKS if getattr(reading, mark)]
+    body = ",".join([body, *marks])
     return f"{body},{zlib.crc32(body.encode('utf-8')):08x}\n".encode()
 
 
@@ -144,4 +156,4 @@ def _checked_fields(raw: bytes) -> tuple[str, ...]:
         fields = tuple(body.decode("utf-8").split(","))
     except UnicodeDecodeError:
         return ()
-    return fields if len(fields) in (6, 7) else ()
+    return fields if len(fields) >= FIELDS else ()

@@ -49,8 +49,8 @@ class TickClock:
         return _span_problem(key, abs(self._reading_offset))
 
     def observe_reading(self, minute: int) -> None:
-        """Record the minute of a reading."""
-        self._newest_reading = minute
+        """Record the minute of a reading; of those since the previous tick the newest counts."""
+        self._newest_reading = minute if self._newest_reading is None else max(minute, self._newest_reading)
 
     def next_tick(self, clock: int) -> int | None:
         """Return the minute to close when the clock closes `clock`; None if the clock is behind and the tick waits."""

@@ -31,7 +31,7 @@ def main() -> None:
     runner = SubprocessRunner()
     now = datetime.now(settings.zone).replace(microsecond=0)
     site, zone = settings.site.name, settings.zone
-    history = History(settings.database, zone, site)
+    history = History(settings.database, zone, site, settings.value_ranges)
     selector = ModelSelector(site, zone, ModelRegistry(settings.data), history)
     obstacle = None if can_run_tensorflow() else problem("processor_without_avx")
     if obstacle:
@@ -58,7 +58,7 @@ def run_job(request_text: str) -> None:
         zone,
         settings.data,
         settings.training,
-        History(settings.database, zone, site.name),
+        History(settings.database, zone, site.name, settings.value_ranges),
         time.monotonic,
         make_calendar(site.country),
         len(os.sched_getaffinity(0)),

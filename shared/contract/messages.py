@@ -169,6 +169,10 @@ class Reading:
     """For a retransmitted reading: the newest seq before this one in the spool. None means seq - 1."""
     clock: Clock = "ok"
     """Whether its time is believed: ingest decides, all others follow."""
+    completes: bool = False
+    """Whether the values belong to a minute whose reading was published without them; the other channel is None."""
+    belated: bool = False
+    """Whether the reading is late although the meter's clock is right, such as one of a block after an outage."""
 
 
 HistoryMinute = tuple[AwareDatetime, FlowRate | None, Pressure | None]

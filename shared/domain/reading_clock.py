@@ -77,6 +77,8 @@ class ReadingClock:
     @staticmethod
     def _confirms(meter: _Meter, minute: int, run: int) -> bool:
         """Count a reading that is apart from the others; return whether enough have gone on from each other."""
+        if meter.run and minute == meter.run_end:
+            return False
         meter.run = meter.run + 1 if meter.run and 0 < minute - meter.run_end <= JUMP_MINUTES else 1
         meter.run_end = minute
         return meter.run >= run

@@ -34,3 +34,7 @@ class Series:
         """Return the values of a channel, `flow_rate` or `pressure`."""
         values: Floats = getattr(self, name)
         return values
+
+
+NO_READINGS = Series(np.array([], dtype=np.int64), np.array([], dtype=np.float64), np.array([], dtype=np.float64))
+"""An empty series."""

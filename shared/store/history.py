@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -27,6 +29,7 @@ from shared.contract.messages import (
 )
 from shared.domain.forecast_point import ForecastPoint
 from shared.domain.series import HOUR, Series
+from shared.domain.value_ranges import UNBOUNDED, ValueRanges
 from shared.store.read_connection import ReadConnection
 from shared.store.rows import LIST_SEPARATOR
 
@@ -38,6 +41,11 @@ HISTORY_SOURCES = ("import", "history")
 
 class History(ReadConnection):
     """Stored history of one site; empty while there is no database."""
+
+    def __init__(self, path: Path, zone: ZoneInfo, site: str, ranges: ValueRanges = UNBOUNDED) -> None:
+        """Open nothing yet. Readings are returned without the values outside `ranges`."""
+        super().__init__(path, zone, site)
+        self._ranges = ranges
 
     def sensors(self) -> list[str]:
         """Return the sensors with readings."""
@@ -77,10 +85,10 @@ class History(ReadConnection):
         return bool(next((row[0] for row in self._rows(sql)), True))
 
     def readings(self, sensor: str, start: int, stop: int) -> Series:
-        """Return the readings of [start, stop) whose time is believed, epoch seconds, in order of time."""
+        """Return the usable values of [start, stop) whose time is believed, epoch seconds, in order of time."""
         sql = f"""SELECT at, flow_rate, pressure FROM REAL_VAL_TB
             WHERE site = ? AND sensor = ? AND at >= ? AND at < ? AND {BELIEVED}"""
-        return _series(self._rows(sql, sensor, start, stop))
+        return self._ranges.usable_series(sensor, _series(self._rows(sql, sensor, start, stop)))
 
     def stored_values(self, reading: Reading) -> tuple[float | None, float | None]:
         """Return the stored flow rate and pressure of a reading's minute."""

@@ -26,6 +26,7 @@ from shared.contract.messages import (
 )
 from shared.contract.status_codes import Problem
 from shared.domain.high_water_mark import HighWaterMark, SiteMark
+from shared.domain.value_ranges import UNBOUNDED, ValueRanges
 from shared.store import rows, sensors, writer_lock
 from shared.store.retention import delete_expired
 from shared.store.rollups import Rollups
@@ -45,24 +46,46 @@ from shared.store.write_connection import WriteConnection
 
 BACKFILL_SOURCE = "outbox"
 """Source of readings from the reporter's blocks, with two decimals. The exact reading replaces them if it arrives."""
+_KEY_CONFLICT = f"{insert_sql(Readings, 'ABORT')} ON CONFLICT DO UPDATE SET "
 _REPLACE_MINUTE = (
-    f"{insert_sql(Readings, 'ABORT')} ON CONFLICT DO UPDATE SET flow_rate = excluded.flow_rate, "
-    "pressure = excluded.pressure, source = excluded.source, clock = excluded.clock"
+    f"{_KEY_CONFLICT}flow_rate = excluded.flow_rate, pressure = excluded.pressure, "
+    "source = excluded.source, clock = excluded.clock"
 )
+_IS_BACKFILLED = f"REAL_VAL_TB.source = '{BACKFILL_SOURCE}'"
+_IS_DOUBTED = "(REAL_VAL_TB.clock = 'doubted' AND excluded.clock != 'doubted')"
+"""A reading whose time is believed replaces one whose time is not."""
+
+
+def _exact_or_first(channel: str) -> str:
+    """Return the SQL of a stored value, or of the new one where the stored one is missing, doubted or backfilled."""
+    first = f"coalesce(REAL_VAL_TB.{channel}, excluded.{channel})"
+    return (
+        f"{channel} = CASE WHEN {_IS_DOUBTED} THEN excluded.{channel} "
+        f"WHEN {_IS_BACKFILLED} THEN coalesce(excluded.{channel}, {first}) ELSE {first} END"
+    )
+
+
+def _if_replaced(column: str) -> str:
+    return (
+        f"{column} = CASE WHEN {_IS_DOUBTED} OR {_IS_BACKFILLED} THEN excluded.{column} ELSE REAL_VAL_TB.{column} END"
+    )
+
+
 _INSERT_MINUTE = (
-    f"{_REPLACE_MINUTE} WHERE REAL_VAL_TB.source = '{BACKFILL_SOURCE}' "
-    "OR (REAL_VAL_TB.clock = 'doubted' AND excluded.clock != 'doubted')"
+    f"{_KEY_CONFLICT}{_exact_or_first('flow_rate')}, {_exact_or_first('pressure')}, "
+    f"{_if_replaced('source')}, {_if_replaced('clock')} "
+    f"WHERE {_IS_BACKFILLED} OR {_IS_DOUBTED} OR REAL_VAL_TB.flow_rate IS NULL OR REAL_VAL_TB.pressure IS NULL"
 )
 
 
 class Recorder:
     """The only writer. Every write is one transaction, and writing the same message again changes nothing."""
 
-    def __init__(self, path: Path, zone: ZoneInfo, horizons: Iterable[int]) -> None:
-        """Open, repair or create the database. Raises WriterLockHeld, Unavailable."""
+    def __init__(self, path: Path, zone: ZoneInfo, horizons: Iterable[int], ranges: ValueRanges = UNBOUNDED) -> None:
+        """Open, repair or create the database; `ranges` bound what enters means. Raises WriterLockHeld, Unavailable."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._horizons = {0, *SCORED_HORIZONS, *horizons}
-        self._rollups = Rollups(zone)
+        self._rollups = Rollups(zone, ranges)
         self._lock = writer_lock.acquire(path)
         try:
             self._file = WriteConnection(path, zone)

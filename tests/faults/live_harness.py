@@ -17,8 +17,9 @@ from services.detector.service import Detector
 from services.forecaster.service import Forecaster
 from services.ingest.initial_history import NoInitialHistory
 from services.ingest.service import Ingest
-from services.ingest.sources.line_reader import Measurement, read_measurements
+from services.ingest.sources.line_reader import Measurement
 from services.ingest.spool import Spool
+from services.ingest.tables.documented import read_measurements
 from services.reporter.history_lookup import HistoryLookup
 from services.reporter.output_folder import OutputFolder
 from services.reporter.service import Reporter

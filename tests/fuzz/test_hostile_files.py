@@ -22,13 +22,14 @@ from services.ingest.sources.file_tail import FileSource
 from services.ingest.sources.line_reader import BadLine, Measurement, open_lines
 from services.ingest.spool import Spool
 from services.ingest.spool_segment import encode_line
+from services.ingest.tables.rows import SensorNames
 from services.reporter.history_lookup import HistoryLookup, NullHistoryLookup
 from services.reporter.output_folder import OutputFolder
 from services.reporter.service import Reporter
 from shared.contract.service import Unavailable
 from shared.contract.texts import technical
 from shared.runtime.safe_files import open_regular_file, read_limited
-from shared.settings import SettingsError, load_settings
+from shared.settings import FileTable, SettingsError, load_settings
 from shared.store.backups import list_backups, rotate
 from shared.store.history import History
 from shared.store.recorder import Recorder
@@ -56,7 +57,7 @@ def bounded(seconds: float = 5.0, megabytes: float = 20.0) -> Iterator[None]:
 
 def make_source(folder: Path, pattern: str = "*.csv") -> FileSource:
     (folder / "sensor").mkdir(exist_ok=True)
-    return FileSource(folder / "sensor", pattern, SEOUL, folder / "place.json")
+    return FileSource(folder / "sensor", [FileTable(files=pattern)], SEOUL, folder / "place.json", SensorNames(()))
 
 
 def poll(source: FileSource, max_items: int = 100) -> list[Measurement | BadLine]:
@@ -83,7 +84,7 @@ def test_large_gz_does_not_block_a_poll(tmp_path: Path) -> None:
 
 
 def test_oversized_gz_is_reported_and_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.ingest.sources.file_tail.MAX_UNPACKED_BYTES", 300)
+    monkeypatch.setattr("services.ingest.sources.file_reader.MAX_UNPACKED_BYTES", 300)
     source = make_source(tmp_path)
     (tmp_path / "sensor/a.csv.gz").write_bytes(gzip.compress(LINE * 50))
     items = poll(source) + poll(source)
@@ -130,7 +131,7 @@ def test_unprintable_names_are_reported_once(tmp_path: Path) -> None:
 
 
 def test_excess_files_are_reported_and_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.ingest.sources.file_tail.MAX_FILES", 3)
+    monkeypatch.setattr("services.ingest.sources.folder.MAX_FILES", 3)
     source = make_source(tmp_path)
     for number in range(6):
         (tmp_path / "sensor" / f"{number}.csv").write_bytes(LINE)

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from cli.replay import replay
-from services.ingest.sources.line_reader import read_measurements
 from services.ingest.sources.simulator import Simulator
+from services.ingest.tables.documented import read_measurements
 from services.reporter.line_format import key_to_time, minute_key
 from shared.settings import Settings, Site
 

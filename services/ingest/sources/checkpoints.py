@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import stat
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import datetime
-from fnmatch import fnmatch
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,6 +26,8 @@ KEYS = {
     "in_oversized_line": "cut",
 }
 """Attribute to key in the checkpoint file, where they differ."""
+TRANSIENT = ("quiet_since", "is_removed")
+"""Attributes that are not kept."""
 ATTRIBUTES = {key: name for name, key in KEYS.items()}
 
 
@@ -54,10 +51,38 @@ class FileCheckpoint:
     renamed: bool = False
     in_oversized_line: bool = False
     """Whether the bytes after `offset` belong to a line that is too long."""
+    open_bytes: int = 0
+    """Bytes before `offset` of a line that was read without its end, because the file was quiet."""
+
+    quiet_since: datetime | None = None
+    """When the present `file_state` was first seen; not kept across restarts."""
+    is_removed: bool = False
+    """Whether WVR has archived or deleted the file; not kept across restarts."""
 
     @property
     def is_gzip(self) -> bool:
-        return self.name.endswith(".gz")
+        return self.name.casefold().endswith(".gz")
+
+    @property
+    def has_open_line(self) -> bool:
+        """Whether bytes are left at the end of the file; not known of a .gz."""
+        return self.offset < self.file_state[0] and not self.is_gzip
+
+    def observe(self, file_state: tuple[int, int], now: datetime | None) -> bool:
+        """Record the state of the file at a scan; return whether it has changed."""
+        has_changed, self.file_state = file_state != self.file_state, file_state
+        if has_changed or self.quiet_since is None or (now and now < self.quiet_since):
+            self.quiet_since = now
+        return has_changed
+
+    def is_quiet(self, now: datetime, span: timedelta) -> bool:
+        """Whether the file has not changed for so long."""
+        return self.quiet_since is not None and now - self.quiet_since >= span
+
+    def is_finished(self, now: datetime, span: timedelta) -> bool:
+        """Whether the file was read to its end and has not changed for so long."""
+        is_read = self.read_state == self.file_state and self.offset and (self.is_gzip or not self.has_open_line)
+        return bool(is_read) and self.is_quiet(now, span)
 
     def matches(self, file: BinaryIO) -> bool:
         """Whether a file has the same beginning and is at least as long; leaves it at the offset."""
@@ -67,13 +92,23 @@ class FileCheckpoint:
             same = same and bool(file.read(1))
         return same
 
-    def update_fingerprint(self, file: BinaryIO) -> None:
-        """Extend the fingerprint as far as the file was read, up to FINGERPRINT_BYTES."""
-        if self.fingerprint_bytes < min(FINGERPRINT_BYTES, self.offset):
-            file.seek(0)
-            self.fingerprint_bytes = min(FINGERPRINT_BYTES, self.offset)
-            self.fingerprint = _checksum(file.read(self.fingerprint_bytes))
-            file.seek(self.offset)
+    def update_fingerprint(self, head: bytes) -> None:
+        """Extend the fingerprint as far as the file was read; `head` is its first FINGERPRINT_BYTES."""
+        known = min(FINGERPRINT_BYTES, self.offset, len(head))
+        if self.fingerprint_bytes < known:
+            self.fingerprint_bytes, self.fingerprint = known, _checksum(head[:known])
+
+    def restart(self) -> None:
+        """Begin again: the file has another content."""
+        self.offset, self.lines, self.header, self.open_bytes = 0, 0, "", 0
+        self.fingerprint_bytes, self.fingerprint = 0, ""
+        self.renamed = self.in_oversized_line = False
+
+    def continue_from(self, gone: FileCheckpoint) -> None:
+        """Take over the position in a file of which this one is a copy."""
+        self.offset, self.lines, self.header, self.open_bytes = gone.offset, gone.lines, gone.header, gone.open_bytes
+        self.in_oversized_line = gone.in_oversized_line
+        self.fingerprint_bytes, self.fingerprint = gone.fingerprint_bytes, gone.fingerprint
 
 
 def load_checkpoints(path: Path) -> tuple[list[FileCheckpoint], dict[str, datetime]]:
@@ -95,13 +130,16 @@ def load_checkpoints(path: Path) -> tuple[list[FileCheckpoint], dict[str, dateti
 
 def _parse_checkpoint(stored: dict[str, Any]) -> FileCheckpoint:
     """Build a checkpoint from its stored keys. Raises LookupError, TypeError or ValueError."""
-    checkpoint = FileCheckpoint(**{ATTRIBUTES.get(key, key): value for key, value in stored.items()})
+    checkpoint = FileCheckpoint(
+        **{ATTRIBUTES.get(key, key): value for key, value in stored.items() if key not in TRANSIENT}
+    )
     checkpoint.file_state = checkpoint.read_state = (checkpoint.read_state[0], checkpoint.read_state[1])
     numbers = (
         checkpoint.inode,
         checkpoint.offset,
         checkpoint.lines,
         checkpoint.fingerprint_bytes,
+        checkpoint.open_bytes,
         *(number + 1 for number in checkpoint.read_state),
     )
     if (
@@ -121,17 +159,11 @@ def save_checkpoints(path: Path, checkpoints: list[FileCheckpoint], dst_state: d
     """Write the checkpoints atomically. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     times = {sensor: at.isoformat() for sensor, at in dst_state.items()}
-    files = [{KEYS.get(name, name): value for name, value in asdict(item).items()} for item in checkpoints]
+    files = [
+        {KEYS.get(name, name): value for name, value in asdict(item).items() if name not in TRANSIENT}
+        for item in checkpoints
+    ]
     write_atomic(path, json.dumps({"files": files, "turning": times}, indent=1))
-
-
-def list_input_files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield name and state of the files in a folder, without those that WVR writes."""
-    for path in folder.iterdir() if folder.is_dir() else ():
-        is_output = path.name == "alert.txt" or path.name.startswith(".") or fnmatch(path.name, "server*.txt")
-        with suppress(OSError):
-            if not is_output and stat.S_ISREG((state := path.stat()).st_mode):
-                yield path.name, state
 
 
 def _checksum(head: bytes) -> str:

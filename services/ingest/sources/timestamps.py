@@ -1,4 +1,4 @@
-"""Parses timestamps into full minutes with the site's UTC offset."""
+"""Parses timestamps into moments with the site's UTC offset."""
 
 from __future__ import annotations
 
@@ -42,26 +42,28 @@ class TimestampParser:
         self._offsets: dict[timedelta, timezone] = {}
         self._days: dict[int, datetime | None] = {}
         self._text: str | None = None
-        self._minute = datetime.min.replace(tzinfo=UTC)
+        self._moment = datetime.min.replace(tzinfo=UTC)
 
     def parse(self, text: str, sensor: str) -> datetime:
-        """Return the minute of an ISO 8601 text or of `YYYY-MM-DD HH:MM[:SS]`, which is local time without an offset.
+        """Return the time of an ISO 8601 text or of `YYYY-MM-DD HH:MM[:SS]`, which is local time without an offset.
 
         Its tzinfo is a fixed offset, so that differences and comparisons are in real time. Raises LineError.
         """
         if text == self._text:
-            return self._minute
-        moment = _parse_iso(text)
-        if moment.tzinfo is not None:
-            minute = self._parse_with_offset(moment)
+            return self._moment
+        written = _parse_iso(text)
+        if written.tzinfo is not None:
+            moment = self._parse_with_offset(written)
         else:
-            day = moment.toordinal()
-            midnight = self._days[day] if day in self._days else self._cache_day(moment)
+            day = written.toordinal()
+            midnight = self._days[day] if day in self._days else self._cache_day(written)
             if midnight is None:
-                return self._parse_on_dst_change(moment, sensor)
-            minute = midnight + MINUTE_OFFSETS[moment.hour * 60 + moment.minute]
-        self._text, self._minute = text, minute
-        return minute
+                return self._parse_on_dst_change(written, sensor)
+            moment = midnight + MINUTE_OFFSETS[written.hour * 60 + written.minute]
+            if written.second or written.microsecond:
+                moment = moment.replace(second=written.second, microsecond=written.microsecond)
+        self._text, self._moment = text, moment
+        return moment
 
     def _parse_with_offset(self, moment: datetime) -> datetime:
         if moment.year not in SUPPORTED_YEARS:
@@ -71,7 +73,7 @@ class TimestampParser:
             self.doubts[f"offset {moment:%z} of the file, {local:%z} of the site ({self._zone.key}): converted"] += 1
         if local.year not in SUPPORTED_YEARS:
             raise _year_error(local.year)
-        return local.replace(second=0, microsecond=0, tzinfo=self._offset(local), fold=0)
+        return local.replace(tzinfo=self._offset(local), fold=0)
 
     def _cache_day(self, moment: datetime) -> datetime | None:
         """Return midnight of that day with its offset; None if the offset changes on that day."""
@@ -83,7 +85,6 @@ class TimestampParser:
         return midnight
 
     def _parse_on_dst_change(self, moment: datetime, sensor: str) -> datetime:
-        moment = moment.replace(second=0, microsecond=0)
         first, second = (self._offset(moment.replace(tzinfo=self._zone, fold=fold)) for fold in (0, 1))
         if first is second:
             return moment.replace(tzinfo=first)

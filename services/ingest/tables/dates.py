@@ -35,6 +35,10 @@ _DIGITS = re.compile(r"(\d{8})(\d{4})(\d{2})?")
 _ZONES = {"z": "+00:00", "utc": "+00:00", "gmt": "+00:00", "kst": "+09:00"}
 
 
+class AmbiguousDate(LineError):
+    """A date that means different days in different orders."""
+
+
 class Dates:
     """Rewrites the timestamps of a file whose order of day, month and year is known."""
 
@@ -60,7 +64,7 @@ class Dates:
         if not days:
             raise _unreadable(text)
         if len(days) > 1:
-            raise LineError(
+            raise AmbiguousDate(
                 "날짜 {text!r}의 일·월·연 순서를 알 수 없습니다: [source.이름] 테이블에 "
                 'dates = "day first"처럼 적으세요 (year first, day first, month first)',
                 'ambiguous date {text!r}: write dates = "day first" (or "month first", "year first") '

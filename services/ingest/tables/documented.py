@@ -1,72 +1,45 @@
-"""Reads the documented CSV line by line; a line in another form is read as a row of a table."""
+"""Reads a complete file that starts as the documented CSV line by line."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 from zoneinfo import ZoneInfo
 
-from services.ingest.sources.line_reader import (
-    MAX_LINE_BYTES,
-    NOT_UTF8,
-    BadLine,
-    LineError,
-    Measurement,
-    Parser,
-    open_lines,
-    read_measurements,
-)
-from services.ingest.sources.parser import COLUMNS, STRIPPED, is_header, split_fields
+from services.ingest.sources.line_reader import BadLine, Measurement, open_lines, read_lines
 from services.ingest.sources.timestamps import TimestampParser
-from services.ingest.tables.dates import Dates
-from services.ingest.tables.headers import Layout, place_columns
-from services.ingest.tables.rows import RowReader, SensorNames, is_totals_row
-from services.ingest.tables.values import Values
+from services.ingest.tables.headers import Layout
+from services.ingest.tables.line_form import LineForm, Site, is_documented
+from services.ingest.tables.rows import RowReader, SensorNames
 from shared.settings import FileTable
 
+HEAD_BYTES = 65_536
+"""Bytes at the beginning that show the form."""
 BLOCK_BYTES = 1 << 20
-HEADERS = (COLUMNS, ("at", *COLUMNS[1:]))
-"""Headers of the documented CSV."""
-SMALLEST_SENTINEL = 9999.0
-"""Positive values below are no sentinels."""
 
 
-def is_documented(path: Path, sensors: SensorNames) -> bool:
-    """Whether a file starts as the documented CSV and has no quotes. Raises OSError if it can't be opened."""
-    parser = Parser(ZoneInfo("UTC"))
+def is_documented_file(path: Path) -> bool:
+    """Whether a file starts as the documented CSV, and has neither quotes nor a second header. Raises OSError."""
     with open_lines(path) as file:
-        while raw := file.readline(MAX_LINE_BYTES):
-            try:
-                line = raw.decode().strip(STRIPPED)
-            except UnicodeDecodeError:
-                return False
-            if not line:
-                continue
-            if ";" in line or ("\t" in line and "," not in line) or b'"' in raw:
-                return False
-            try:
-                if is_header(line):
-                    parser.set_header(line)
-                    if tuple(name.casefold() for name in split_fields(line)) not in HEADERS:
-                        return False
-                    continue
-                sensor = parser.parse(line).sensor
-            except LineError:
-                return False
-            return sensors.find(sensor) == sensor and not _has_quote_or_header(file)
-    return False
+        head = file.read(HEAD_BYTES)
+        try:
+            lines = head[: head.rfind(b"\n") + 1 or None].decode().split("\n")
+        except UnicodeDecodeError:
+            return False
+        return is_documented(lines) is True and not _has_quote_or_header(head, file)
 
 
-def _has_quote_or_header(file: BinaryIO) -> bool:
-    """Whether the rest of a file has a quote or a header: its columns may then change, or hold separators."""
-    end = b""
-    while block := file.read(BLOCK_BYTES):
+def _has_quote_or_header(head: bytes, file: BinaryIO) -> bool:
+    """Whether a file has a quote, or a header below its first: columns may change, or hold separators."""
+    first = head.lower().find(b"sensor")
+    end, block = b"", head[first + len(b"sensor") :] if first >= 0 else head
+    while block:
         text = end + block.lower()
         if b'"' in text or b"sensor" in text:
             return True
         end = text[-len("sensor") :]
+        block = file.read(BLOCK_BYTES)
     return False
 
 
@@ -77,48 +50,22 @@ class DocumentedFile:
 
     def __init__(self, path: Path, zone: ZoneInfo, table: FileTable, sensors: SensorNames) -> None:
         """Open nothing yet; `table` gives further texts in place of a value."""
-        self._path, self.sensors = path, sensors
-        self.skipped: Counter[str] = Counter()
-        """Kind of rows that hold no readings to their number."""
-        self.values = Values(".", table.missing)
-        self._smallest = 0.0 if table.missing else SMALLEST_SENTINEL
-        self.layout: Layout = place_columns(COLUMNS, {}, {})
-        self._timestamps = TimestampParser(zone)
-        self.reader = RowReader(self.layout, self._timestamps, Dates(table.dates), self.values, sensors)
+        self._path, self._lines = path, LineForm.documented(Site(TimestampParser(zone), sensors), table)
+        self.sensors, self.values, self.skipped = sensors, self._lines.values, self._lines.skipped
+
+    @property
+    def layout(self) -> Layout:
+        return self._lines.layout
+
+    @property
+    def reader(self) -> RowReader:
+        return self._lines.reader
 
     def __iter__(self) -> Iterator[Measurement | BadLine]:
-        """Yield the file's measurements; a line that is not as documented is read as a row, or rejected."""
-        for item in read_measurements(self._path, self._timestamps):
-            if isinstance(item, Measurement):
-                yield self._without_sentinels(item)
-            elif not item.raw or item.reason is NOT_UTF8:
-                yield item
-            else:
-                yield from self._read_row(item)
+        """Yield the file's measurements and rejected lines."""
+        return read_lines(self._path, self._lines.read)
 
-    def _read_row(self, line: BadLine) -> Iterator[Measurement | BadLine]:
-        fields = line.raw.split(",")
-        if line.raw.startswith("#") or is_totals_row(fields):
-            self.skipped["comment" if line.raw.startswith("#") else "totals"] += 1
-            return
-        while len(fields) > len(COLUMNS) and not fields[-1].strip():
-            fields.pop()
-        if len(fields) != len(COLUMNS):
-            yield line
-            return
-        try:
-            yield from self.reader.read(fields)
-        except LineError as error:
-            yield line._replace(reason=error.text)
 
-    def _without_sentinels(self, minute: Measurement) -> Measurement:
-        """Remove values such as 9999 that stand in place of a value."""
-        flow_rate, pressure = self._checked(minute.flow_rate), self._checked(minute.pressure)
-        if flow_rate == minute.flow_rate and pressure == minute.pressure:
-            return minute
-        return minute._replace(flow_rate=flow_rate, pressure=pressure)
-
-    def _checked(self, value: float | None) -> float | None:
-        if value is None or 0 <= value < self._smallest or not self.values.is_missing(f"{value:.15g}"):
-            return value
-        return self.values.parse(f"{value:.15g}")
+def read_measurements(path: Path, zone: ZoneInfo) -> Iterator[Measurement | BadLine]:
+    """Yield the measurements and rejected lines of a complete file in the documented form. Raises OSError."""
+    return iter(DocumentedFile(path, zone, FileTable(), SensorNames(())))

@@ -9,8 +9,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Protocol
 
+from services.ingest.minutes import join_minutes
 from services.ingest.sources.line_reader import READ_ERRORS, BadLine, LineError, Measurement
-from services.ingest.tables.documented import DocumentedFile, is_documented
+from services.ingest.sources.time_order import in_time_order
+from services.ingest.tables.documented import DocumentedFile, is_documented_file
 from services.ingest.tables.headers import Layout, TableError
 from services.ingest.tables.rows import RowReader, SensorNames
 from services.ingest.tables.values import Values
@@ -61,7 +63,7 @@ def open_readings(
     only = sensor or (next(iter(known)) if len(known) == 1 else "")
     names = SensorNames(known | ({sensor} - {""}), only)
     with suppress(LineError, *READ_ERRORS[1:]):
-        if not table.columns and is_documented(path, names):
+        if not (table.columns or table.units) and is_documented_file(path):
             return DocumentedFile(path, settings.zone, table, names)
     from services.ingest.tables.readings_file import ReadingsFile
 
@@ -71,17 +73,17 @@ def open_readings(
         raise TableError(f"{path.name} can't be read: {error}") from error
 
 
-def in_time_order(items: Iterable[Measurement | BadLine]) -> Iterator[Measurement | BadLine]:
-    """Yield the items of a file; sorted by time if it has its newest readings first."""
+def by_minute(items: Iterable[Measurement | BadLine]) -> Iterator[Measurement | BadLine]:
+    """Yield one measurement for each minute of a sensor, in order of time; a file may have its newest ones first."""
     source = iter(items)
     head = list(islice(source, PEEKED_ITEMS))
     times = [item.at for item in head if isinstance(item, Measurement)]
     if times and times[0] > times[-1]:
         rest = [*head, *source]
-        yield from (item for item in rest if isinstance(item, BadLine))
-        yield from sorted((item for item in rest if isinstance(item, Measurement)), key=lambda item: item.at)
-    else:
-        yield from chain(head, source)
+        bad = [item for item in rest if isinstance(item, BadLine)]
+        readings = sorted((item for item in rest if isinstance(item, Measurement)), key=lambda item: item.at)
+        return join_minutes(chain(bad, readings))
+    return join_minutes(in_time_order(chain(head, source)))
 
 
 def _table(settings: Settings, source: str) -> FileTable:

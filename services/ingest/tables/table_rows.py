@@ -14,7 +14,9 @@ import pandas as pd
 
 from services.ingest.sources.line_reader import open_lines
 from services.ingest.tables.encoding import find_encoding
+from services.ingest.tables.form import Row
 from services.ingest.tables.headers import TableError
+from services.ingest.tables.separators import SEPARATORS, find_separator
 
 SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
 SAMPLE_LINES = 200
@@ -22,10 +24,6 @@ SAMPLE_LINES = 200
 CHUNK_ROWS = 50_000
 SPARE_COLUMNS = 8
 """A later row may have so many fields more than the sample."""
-SEPARATORS = {";": "semicolon", "\t": "tab", ",": "comma", "|": "bar"}
-
-Row = tuple[int, list[str]]
-"""Line or row, from 1, and its fields."""
 
 
 class TableRows(NamedTuple):
@@ -54,17 +52,6 @@ def open_table(path: Path) -> TableRows:
         raise TableError(f"{path.name} can't be read as {encoding}: {error}") from error
     form = f"{'UTF-8' if encoding.startswith('utf-8') else encoding}, {SEPARATORS[separator]}"
     return TableRows(form, separator, lambda: _csv_rows(path, encoding, separator, width))
-
-
-def find_separator(lines: list[str]) -> str:
-    """Return the first separator that most lines contain; a line such as `sep=;` decides."""
-    for line in lines[:3]:
-        if line.startswith("sep=") and line[4:5] in SEPARATORS:
-            return line[4:5]
-    for separator in SEPARATORS:
-        if sum(separator in line for line in lines) * 2 > len(lines):
-            return separator
-    return ","
 
 
 def _csv_rows(path: Path, encoding: str, separator: str, width: int) -> Iterator[Row]:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from services.ingest.sources.parser import parse_value
+from services.ingest.sources.timestamps import LineError
 
 MISSING_WORDS = frozenset(
     """- -- --- bad badinput n/a #n/a na #na null nan -nan none nodata novalue error err #error #value!
@@ -33,7 +34,10 @@ class Values:
     """Parses the values of a file, whose decimal sign is known, and counts those that are missing by their text."""
 
     def __init__(self, decimal: str = ".", missing: Iterable[str] = ()) -> None:
-        """Make a parser; `missing` are further texts in place of a value, as written in the settings."""
+        """Make a parser; `missing` are further texts in place of a value, as written in the settings.
+
+        A decimal sign of "" is settled by the first number that has one.
+        """
         self._decimal = decimal
         self._missing = {_plain(text) for text in missing}
         self.missing: Counter[str] = Counter()
@@ -47,10 +51,27 @@ class Values:
             self.missing[text] += 1
             return None
         number = unicodedata.normalize("NFKC", text).translate(_GROUPS).casefold()
-        if _FORMS[self._decimal].fullmatch(number):
-            group = "," if self._decimal == "." else "."
+        decimal = self._decimal or self._settle(number)
+        if _FORMS[decimal].fullmatch(number):
+            group = "," if decimal == "." else "."
             number = number.replace(group, "").replace(",", ".")
         return parse_value(number)
+
+    def _settle(self, number: str) -> str:
+        """Return the decimal sign of the first number that has a sign. Raises LineError if it has two meanings."""
+        if "," not in number and "." not in number:
+            return "."
+        decimal = find_decimal([number])
+        if decimal is None:
+            raise LineError(
+                "{number!r}의 쉼표가 소수점인지 천 단위 구분인지 알 수 없습니다: [source.이름] 테이블에 "
+                'decimal = "," 또는 decimal = "."을 적으세요',
+                '{number!r} may have a decimal comma or thousands: write decimal = "," or decimal = "." '
+                "in a [source.NAME] table of site.toml",
+                number=number[:40],
+            )
+        self._decimal = decimal
+        return decimal
 
     def is_missing(self, text: str) -> bool:
         """Whether a text stands in place of a value."""

@@ -13,8 +13,8 @@ from bench.detection.demand import poisson_pulses
 from bench.detection.events import FAULTS, LEARNING_DAYS, LEGITIMATE, LOSSES, Event
 from bench.detection.hydraulics import flows_and_pressures
 from bench.detection.simulator import DISTRICT_KINDS, GRADES, Grade, Record, make_record, make_site
-from services.ingest.sources.line_reader import read_measurements
 from services.ingest.sources.parser import Measurement
+from services.ingest.tables.documented import read_measurements
 from shared.domain.series import DAY, MINUTE, Floats
 from shared.settings import load_settings
 

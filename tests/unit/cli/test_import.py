@@ -95,6 +95,25 @@ def test_two_channels_of_a_minute_on_two_lines_are_one_reading(data: Path) -> No
     assert stored(data) == [(12.34, 4.11)]
 
 
+def test_a_channel_that_comes_in_another_file_completes_the_stored_minutes(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(data, "time,sensor,flow_rate\n2025-03-03 00:00,001,12\n2025-03-03 00:01,001,13\n", "--yes") == 0
+    capsys.readouterr()
+    other = "time,sensor,pressure\n2025-03-03 00:00,001,4\n2025-03-03 00:01,001,5\n"
+    assert run(data, other, "--yes") == 0
+    assert "2 readings stored, 0 already there and equal, 0 already there and different" in capsys.readouterr().out
+    assert stored(data) == [(12, 4), (13, 5)]
+    assert run(data, other, "--yes") == 0
+    assert "0 readings would be stored, 2 already there and equal" in capsys.readouterr().out
+
+
+def test_samples_within_a_minute_are_averaged(data: Path) -> None:
+    text = "".join(f"2025-03-03 00:00:{second:02},001,{second},4\n" for second in (0, 20, 40))
+    assert run(data, HEADER + text + "2025-03-03 00:00:58,001,7,5\n", "--yes") == 0
+    assert stored(data) == [(20, 4), (7, 5)]
+
+
 def test_without_a_terminal_it_says_what_to_pass(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO())
     with pytest.raises(CommandError, match="pass --yes"):
@@ -139,7 +158,7 @@ def test_a_file_in_doubt_stores_nothing(data: Path, capsys: pytest.CaptureFixtur
         ("14", 3, 0),
         ("15", 3, 0),
         ("17", 3, 0),
-        ("20", 4, 0),
+        ("20", 6, 0),
         ("21", 6, 0),
         ("24-corrected-readings-a", 2, 0),
         ("24-corrected-readings-b", 2, 0),

@@ -173,3 +173,26 @@ def test_repeated_hour_uses_its_own_forecasts() -> None:
         assert len(verdicts(detector.handle(reading))) == 1
         flags.append(detector._queues["001"].monitor.model.flow.forecast_deviation._expected)
     assert [flags[number] for number in (30, 90, 150)] == [10.0, 70.0, 130.0]
+
+
+def test_a_block_after_an_outage_raises_no_clock_alarm_and_is_learned_from() -> None:
+    outage, resumed = READINGS[NINE : NINE + 180], READINGS[NINE + 180 : NINE + 190]
+    block = [replace(reading, belated=True) for reading in reversed(outage)]
+    detector = make_detector()
+    messages = replay(detector, [*READINGS[:NINE], *resumed, *block, *READINGS[NINE + 190 : NINE + 300]])
+    assert clock_texts(messages) == []
+    flags = {verdict.flow_rate.system.flag for verdict in verdicts(messages) if verdict.at in {r.at for r in outage}}
+    assert flags == {None}
+    observed = detector._queues["001"].monitor.model.flow.measured
+    assert observed[NINE : NINE + 180] == [reading.flow_rate for reading in outage]
+
+
+def test_a_late_half_is_learned_from_and_is_no_duplicate() -> None:
+    detector = make_detector()
+    halves = [replace(reading, pressure=None) for reading in READINGS[:NINE]]
+    late = [replace(reading, flow_rate=None, completes=True) for reading in READINGS[:NINE]]
+    messages = replay(detector, [*halves, *late])
+    assert clock_texts(messages) == []
+    assert len(verdicts(messages)) == NINE
+    observed = detector._queues["001"].monitor.model.pressure.measured
+    assert observed[:NINE] == [reading.pressure for reading in late]

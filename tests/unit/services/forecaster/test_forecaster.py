@@ -10,6 +10,7 @@ import pytest
 
 from services.forecaster.service import Forecaster
 from shared.contract.messages import (
+    CHANNELS,
     SCORED_HORIZONS,
     Channel,
     Message,
@@ -29,6 +30,7 @@ from shared.domain.forecast_point import ForecastPoint
 from shared.domain.holiday_calendar import NO_HOLIDAYS
 from shared.domain.sensor_liveness import BACKLOG_PAUSE_TICKS
 from shared.domain.series import HOUR, Floats, Series
+from shared.domain.value_ranges import UNBOUNDED, ValueRanges
 from tests.unit.factories import START, minute_at, prediction, reading, tick
 
 SEOUL = ZoneInfo("Asia/Seoul")
@@ -130,8 +132,10 @@ def minutes(start: int, stop: int) -> list[Reading]:
     return [reading(minute, flow(minute)) for minute in range(start, stop)]
 
 
-def make_forecaster(history: FakeHistory | None = None, loader: FakeModelLoader | None = None) -> Forecaster:
-    return Forecaster("site1", SEOUL, history or FakeHistory(), loader or FakeModelLoader(), NO_HOLIDAYS)
+def make_forecaster(
+    history: FakeHistory | None = None, loader: FakeModelLoader | None = None, ranges: ValueRanges = UNBOUNDED
+) -> Forecaster:
+    return Forecaster("site1", SEOUL, history or FakeHistory(), loader or FakeModelLoader(), NO_HOLIDAYS, ranges)
 
 
 def handle_all(service: Forecaster, messages: Sequence[Message]) -> list[Prediction]:
@@ -265,6 +269,35 @@ def test_first_of_two_readings_of_a_minute_counts() -> None:
         ],
     )
     assert service.hourly_histories["001"].window_before(NOW // 3600 + 1)[0]["flow_rate"][-1] < 20
+
+
+def test_a_value_that_the_meter_cant_show_enters_no_mean() -> None:
+    ranges = ValueRanges({"001": ((0.0, 50.0), (0.0, 10.0))})
+    plain, with_fault = make_forecaster(), make_forecaster(ranges=ranges)
+    readings = minutes(0, 60 * 24 * 8)
+    faulty = [replace(entry, flow_rate=999.0) if number % 60 == 7 else entry for number, entry in enumerate(readings)]
+    missing = [replace(entry, flow_rate=None) if number % 60 == 7 else entry for number, entry in enumerate(readings)]
+    assert handle_all(with_fault, faulty) == handle_all(plain, missing)
+
+
+def test_a_late_half_and_a_block_after_an_outage_enter_their_hours() -> None:
+    readings = minutes(0, 60 * 24 * 8)
+    halves = [replace(entry, pressure=None) for entry in readings[60:]]
+    late = [replace(entry, flow_rate=None, completes=True) for entry in readings[60:]]
+    outage = slice(60 * 24 * 7, 60 * 24 * 7 + 180)
+    block = [replace(entry, belated=True) for entry in reversed(readings[outage])]
+    whole, apart = make_forecaster(), make_forecaster()
+    handle_all(whole, readings)
+    handle_all(apart, readings[:60])
+    for half, other in zip(halves, late, strict=True):
+        if half.at not in {entry.at for entry in readings[outage]}:
+            handle_all(apart, [half, other])
+    handle_all(apart, block)
+    expected, actual = (service.hourly_histories["001"] for service in (whole, apart))
+    for channel in CHANNELS:
+        assert [actual.mean(hour, channel) for hour in expected.buckets] == pytest.approx(
+            [expected.mean(hour, channel) for hour in expected.buckets]
+        )
 
 
 def test_late_reading_changes_only_later_forecasts() -> None:

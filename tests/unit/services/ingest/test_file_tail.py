@@ -12,10 +12,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.ingest.sources import SOURCES, file_tail
+from services.ingest.sources import file_reader
 from services.ingest.sources.file_tail import FileSource
 from services.ingest.sources.line_reader import BadLine, open_lines
-from shared.settings import Ingest, Settings
+from services.ingest.sources.registry import SOURCES
+from services.ingest.tables.rows import SensorNames
+from shared.settings import FileTable, Ingest, Settings
 
 SEOUL = ZoneInfo("Asia/Seoul")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -32,7 +34,9 @@ class Site:
         self.source = self.restarted()
 
     def restarted(self) -> FileSource:
-        self.source = FileSource(self.folder, self.pattern, self.zone, self.checkpoint_file)
+        self.source = FileSource(
+            self.folder, [FileTable(files=self.pattern)], self.zone, self.checkpoint_file, SensorNames(())
+        )
         return self.source
 
     def write(self, name: str, text: str) -> Path:
@@ -224,7 +228,7 @@ def test_matching_files_are_read_in_order_of_name(tmp_path: Path) -> None:
         site.write(name, minutes(flow))
     (site.folder / "d.txt").mkdir()
     (site.folder / "e.txt").symlink_to("nowhere")
-    assert site.poll_all() == [6, 5]
+    assert site.poll_all(1) == [6, 5]
 
 
 def test_unreadable_file_is_reported_once_and_read_when_readable(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,7 +239,7 @@ def test_unreadable_file_is_reported_once_and_read_when_readable(site: Site, mon
 
     site.write("a.csv", minutes(1))
     site.write("b.csv", minutes(2))
-    monkeypatch.setattr(file_tail, "open_lines", locked)
+    monkeypatch.setattr(file_reader, "open_lines", locked)
     assert site.poll_all() == ["the rest cannot be read: [Errno 13] Permission denied", 2]
     assert site.poll_all() == []
     monkeypatch.undo()
@@ -243,7 +247,7 @@ def test_unreadable_file_is_reported_once_and_read_when_readable(site: Site, mon
 
 
 def test_non_utf8_bytes_are_a_bad_line(site: Site) -> None:
-    (site.folder / "a.csv").write_bytes(b"\xff\xfe,1\n" + minutes(1).encode())
+    (site.folder / "a.csv").write_bytes("# 유량\n".encode() + b"\xff\xfe,1\n" + minutes(1).encode())
     assert site.poll_all() == ["line is not UTF-8", 1]
 
 
@@ -278,6 +282,6 @@ def test_restart_in_the_repeated_hour_keeps_the_dst_state(tmp_path: Path) -> Non
 
 
 def test_missing_folder_is_empty(tmp_path: Path) -> None:
-    source = SOURCES["file"](Settings(data=tmp_path, ingest=Ingest(source="file")))
+    source = SOURCES["file"](Settings(data=tmp_path, ingest=Ingest(source="file")), ())
     assert list(source.poll(NOW, 9)) == []
     source.commit()

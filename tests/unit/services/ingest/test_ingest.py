@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from services.ingest import duplicate_limiter
 from services.ingest.dead_letters import DeadLetterFiles
 from services.ingest.initial_history import NoInitialHistory, SimulatedHistory
+from services.ingest.known_minutes import StoredReadings
 from services.ingest.service import Ingest
 from services.ingest.sources.line_reader import BadLine, Measurement
 from services.ingest.sources.simulator import Simulator
 from services.ingest.spool import NullSpool
 from shared.contract.messages import HistoryAnswer, HistoryBatch, Message, Reading, Rejected, Stored, Tick
 from shared.contract.service import Unavailable
+from shared.contract.status_codes import problem
 from shared.contract.texts import technical
-from shared.domain.series import DAY, MINUTE
+from shared.domain.series import DAY, MINUTE, Series
 from shared.runtime.sensor_registry import SensorRegistry
 from shared.settings import Settings
 from tests.unit.factories import START, minute_at, tick
@@ -25,9 +28,12 @@ from tests.unit.factories import START, minute_at, tick
 SITE = Simulator(1, ("001", "002"), 60.0, 4.0, Settings().zone)
 
 
-def ingest(bad: list[BadLine] | None = None, known_sensors: tuple[str, ...] = ()) -> Ingest:
+def ingest(
+    bad: list[BadLine] | None = None, known_sensors: tuple[str, ...] = (), stored: StoredReadings | None = None
+) -> Ingest:
     keep = (bad if bad is not None else []).append
-    return Ingest("site1", NullSpool("boot"), "file", SensorRegistry(known_sensors), keep, NoInitialHistory())
+    registry, history = SensorRegistry(known_sensors), NoInitialHistory()
+    return Ingest("site1", NullSpool("boot"), "file", registry, keep, history, stored=stored)
 
 
 def handle_all(service: Ingest, *items: Message | Measurement | BadLine) -> list[Message]:
@@ -157,23 +163,132 @@ def test_unanswered_history_is_sent_again_after_two_ticks(tmp_path: Path) -> Non
     assert list(service.end_batch()) == first
 
 
-def test_flood_of_duplicates_is_rejected_until_the_next_tick() -> None:
+def test_flood_of_second_values_is_rejected_until_the_next_tick() -> None:
     service = ingest()
-    messages = handle_all(service, *[measurement(0)] * (duplicate_limiter.MAX_DUPLICATES_PER_TICK + 3), measurement(1))
+    second_values = [measurement(0, 2.0 + number) for number in range(duplicate_limiter.MAX_DUPLICATES_PER_TICK + 2)]
+    messages = handle_all(service, measurement(0), *second_values, measurement(1))
     assert [type(message) for message in messages] == [Reading] * (duplicate_limiter.MAX_DUPLICATES_PER_TICK + 1) + [
         Rejected
     ] * 2 + [Reading]
     assert "duplicate readings between two ticks" in next(
         message.reason.en for message in messages if isinstance(message, Rejected)
     )
-    assert [type(message) for message in handle_all(service, tick(0), measurement(0))] == [Tick, Reading]
+    assert [type(message) for message in handle_all(service, tick(0), measurement(0, 9.0))] == [Tick, Reading]
 
 
-def test_memory_of_duplicates_is_bounded() -> None:
-    limiter = duplicate_limiter.DuplicateLimiter()
-    for day in range(3 * duplicate_limiter.MAX_DAYS_REMEMBERED):
-        assert not limiter.is_repeated("001", START - timedelta(days=day))
-    assert len(limiter._minutes["001"]) == duplicate_limiter.MAX_DAYS_REMEMBERED
+def test_a_line_that_is_sent_again_is_no_reading() -> None:
+    service = ingest()
+    lines = [measurement(minute) for minute in range(5)]
+    assert len(handle_all(service, *lines)) == 5
+    assert handle_all(service, *lines, *reversed(lines)) == []
+
+
+def test_a_stored_reading_is_not_sent_again() -> None:
+    at = np.array([int(minute_at(minute).timestamp()) for minute in range(3)])
+    stored = Series(at, np.array([1.0, 1.0, 7.0]), np.array([4.0, np.nan, 4.0]))
+    known = ingest(stored=lambda _, start, stop: _between(stored, start, stop))
+    readings = handle_all(known, *(measurement(minute) for minute in range(4)))
+    assert [(item.at, item.flow_rate, item.pressure, item.completes) for item in readings_of(readings)] == [
+        (minute_at(1), None, 4.0, True),
+        (minute_at(2), 1.0, 4.0, False),
+        (minute_at(3), 1.0, 4.0, False),
+    ]
+
+
+def _between(series: Series, start: int, stop: int) -> Series:
+    within = (series.at >= start) & (series.at < stop)
+    return Series(series.at[within], series.flow_rate[within], series.pressure[within])
+
+
+def readings_of(messages: list[Message]) -> list[Reading]:
+    return [message for message in messages if isinstance(message, Reading)]
+
+
+def half(minute: int, flow_rate: float | None, pressure: float | None, second: int = 0) -> Measurement:
+    return Measurement("001", minute_at(minute) + timedelta(seconds=second), flow_rate, pressure)
+
+
+def values(messages: list[Message]) -> list[tuple[datetime, float | None, float | None]]:
+    return [(item.at, item.flow_rate, item.pressure) for item in readings_of(messages)]
+
+
+def test_a_reading_with_both_channels_does_not_wait() -> None:
+    service = ingest()
+    assert values(handle_all(service, half(0, 1.0, 4.0))) == [(minute_at(0), 1.0, 4.0)]
+    assert values(handle_all(service, half(1, 1.0, None))) == [(minute_at(1), 1.0, None)]
+
+
+def test_a_half_that_comes_later_completes_its_minute_and_is_no_duplicate() -> None:
+    messages = readings_of(handle_all(ingest(), half(0, 1.0, None), half(0, None, 4.0)))
+    assert [(item.flow_rate, item.pressure, item.completes) for item in messages] == [
+        (1.0, None, False),
+        (None, 4.0, True),
+    ]
+
+
+def test_once_the_channels_come_apart_both_make_one_reading() -> None:
+    service = ingest()
+    handle_all(service, half(0, 1.0, None), half(0, None, 4.0))
+    assert values(handle_all(service, half(1, 2.0, None))) == []
+    assert service.is_holding
+    assert values(handle_all(service, half(1, None, 5.0))) == [(minute_at(1), 2.0, 5.0)]
+    assert not service.is_holding
+    assert values(handle_all(service, half(2, 3.0, 6.0))) == [(minute_at(2), 3.0, 6.0)]
+
+
+def test_a_half_that_does_not_come_delays_its_minute_by_two_ticks_once() -> None:
+    service = ingest()
+    handle_all(service, half(0, 1.0, None), half(0, None, 4.0), half(1, 2.0, None))
+    assert values(handle_all(service, tick(1), half(2, 3.0, None), tick(2))) == []
+    assert values(handle_all(service, tick(3))) == [(minute_at(1), 2.0, None)]
+    assert values(handle_all(service, tick(4))) == [(minute_at(2), 3.0, None)]
+    assert values(handle_all(service, half(5, 4.0, None))) == [(minute_at(5), 4.0, None)]
+
+
+def test_two_files_with_a_channel_each_make_one_reading_a_minute() -> None:
+    service = ingest()
+    handle_all(service, half(0, 0.0, None), half(0, None, 4.0))
+    flow = [half(minute, float(minute), None) for minute in range(1, 100)]
+    pressure = [half(minute, None, 4.0) for minute in range(1, 100)]
+    messages = values(handle_all(service, *flow, *pressure, tick(100)))
+    assert messages == [(minute_at(minute), float(minute), 4.0) for minute in range(1, 100)]
+
+
+def test_stamps_just_before_the_minute_belong_to_it() -> None:
+    seconds = (0, 59, 120, 181, 239, 300)
+    messages = handle_all(ingest(), *(half(0, 1.0, 4.0, second) for second in seconds))
+    assert [item.at for item in readings_of(messages)] == [minute_at(minute) for minute in range(6)]
+
+
+def test_samples_within_a_minute_are_averaged() -> None:
+    service = ingest()
+    samples = [half(minute, 10.0 * minute + second / 10, 4.0, second) for minute in range(4) for second in (0, 20, 40)]
+    messages = values(handle_all(service, *samples, tick(3)))
+    assert messages == [(minute_at(0), 0.0, 4.0)] + [(minute_at(at), 10.0 * at + 2, 4.0) for at in range(1, 4)]
+
+
+@pytest.mark.parametrize(("ahead", "belated"), [(0, True), (24 * 60, False)])
+def test_a_block_after_an_outage_is_belated_unless_the_clock_was_ahead(ahead: int, belated: bool) -> None:
+    service = ingest()
+    handle_all(service, *(measurement(minute) for minute in range(5)), tick(4))
+    handle_all(service, *(measurement(minute + ahead) for minute in range(120, 125)), tick(124))
+    late = readings_of(handle_all(service, *(measurement(minute) for minute in range(110, 100, -1))))
+    assert [item.belated for item in late] == [belated] * 10
+    assert not readings_of(handle_all(service, measurement(126 + ahead)))[0].belated
+
+
+def test_a_minute_is_kept_while_the_spool_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = ingest()
+    handle_all(service, half(0, 1.0, None), half(0, None, 4.0), half(1, 2.0, None))
+
+    def full(_: Reading) -> None:
+        raise Unavailable(problem("spool_not_writable", reason="full"))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(service._spool, "append", full)
+        with pytest.raises(Unavailable):
+            handle_all(service, half(1, None, 5.0))
+    assert values(handle_all(service, half(1, None, 5.0))) == [(minute_at(1), 2.0, 5.0)]
 
 
 def test_simulated_history_waits_for_a_plausible_clock(tmp_path: Path) -> None:

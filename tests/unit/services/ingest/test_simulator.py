@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.sources import SOURCES, Source
+from services.ingest.sources.registry import SOURCES, Source
 from services.ingest.sources.simulator import Simulator, SimulatorSource, leakage_share
 from shared.domain.local_time import hour_of_week, local_seconds, minute_of_day
 from shared.domain.series import DAY, HOUR, MINUTE, Floats, Series
@@ -141,7 +141,7 @@ def test_no_minute_is_missing_at_dst_changes() -> None:
 
 
 def test_site_toml_selects_the_source() -> None:
-    source: Source = SOURCES["simulator"](Settings())
+    source: Source = SOURCES["simulator"](Settings(), ())
     assert isinstance(source, SimulatorSource)
     source.commit()
     assert set(SOURCES) == {"simulator", "file"}

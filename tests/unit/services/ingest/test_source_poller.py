@@ -15,8 +15,8 @@ import pytest
 import schedule
 
 from services.ingest.source_poller import MAX_IN_FLIGHT, SourcePoller, TickFile
-from services.ingest.sources import Source
 from services.ingest.sources.line_reader import Measurement
+from services.ingest.sources.registry import Source
 from services.ingest.sources.simulator import Simulator, SimulatorSource
 from services.ingest.tick_clock import TickClock
 from shared.contract.messages import Tick

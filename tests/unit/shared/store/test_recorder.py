@@ -16,6 +16,7 @@ from shared.contract.messages import Anomaly, Check, Criteria, Forecast, Localiz
 from shared.contract.messages import HistoryBatch as Past
 from shared.contract.service import Unavailable
 from shared.domain.series import DAY
+from shared.domain.value_ranges import ValueRanges
 from shared.store.history import History
 from shared.store.recorder import Recorder
 from shared.store.writer_lock import WriterLockHeld
@@ -51,6 +52,27 @@ def test_writing_the_same_messages_again_changes_nothing(recorder: Recorder, tmp
     recorder.write(messages)
     assert [rows(tmp_path, f"SELECT * FROM {table}") for table in tables] == before
     assert [len(counts) for counts in before] == [2, 2, 2 * 169, 1, 1]
+
+
+def test_a_late_half_completes_its_minute_and_changes_no_value(recorder: Recorder, history: History) -> None:
+    recorder.write([replace(reading(0, 1.0), pressure=None)])
+    recorder.write([replace(reading(0, None), completes=True), replace(reading(0, 2.0), pressure=9.0)])
+    stored = history.readings("001", T0, T0 + 60)
+    assert (stored.flow_rate.tolist(), stored.pressure.tolist()) == ([1.0], [reading(0).pressure])
+
+
+def test_values_that_the_meter_cant_show_are_stored_and_enter_no_mean(tmp_path: Path) -> None:
+    ranges = ValueRanges({"001": ((0.0, 50.0), (0.0, 10.0))})
+    recorder = Recorder(tmp_path / "wvr.db", SEOUL, HORIZONS, ranges)
+    recorder.write([reading(minute, 777.0 if minute == 3 else 10.0) for minute in range(10)])
+    recorder.close()
+    means = "SELECT max(flow_rate_max), max(flow_rate_mean), max(pressure_mean) FROM HOURLY_VAL_TB"
+    assert rows(tmp_path, means) == [(10.0, 10.0, reading(0).pressure)]
+    assert rows(tmp_path, "SELECT max(flow_rate) FROM NIGHT_FLOW_VAL_TB") == [(10.0,)]
+    assert rows(tmp_path, "SELECT max(flow_rate) FROM REAL_VAL_TB") == [(777.0,)]
+    usable = History(tmp_path / "wvr.db", SEOUL, "site1", ranges).readings("001", T0, T0 + 600)
+    assert np.nanmax(usable.flow_rate) == 10.0
+    assert np.isnan(usable.flow_rate).sum() == 1
 
 
 def test_first_of_two_readings_of_a_minute_stays(recorder: Recorder, history: History) -> None:

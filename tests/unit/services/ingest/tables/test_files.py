@@ -17,7 +17,7 @@ from services.ingest.sources.line_reader import Measurement
 from services.ingest.tables.dates import EXCEL_EPOCH
 from services.ingest.tables.documented import DocumentedFile
 from services.ingest.tables.headers import TableError
-from services.ingest.tables.opening import in_time_order, open_readings
+from services.ingest.tables.opening import by_minute, open_readings
 from tests.unit.services.ingest.tables.reading import Row, read_file, read_text, site
 
 START = datetime(2025, 3, 28, 22, 0)  # noqa: DTZ001
@@ -198,7 +198,7 @@ def test_a_quote_that_is_not_closed_swallows_no_line_silently(tmp_path: Path) ->
 def test_newest_first_is_turned_round(tmp_path: Path) -> None:
     path = tmp_path / "readings.csv"
     path.write_text("".join(f"2025-03-03 00:{minute:02},001,1,4\n" for minute in reversed(range(60))))
-    times = [item.at for item in in_time_order(open_readings(path, site(), ())) if isinstance(item, Measurement)]
+    times = [item.at for item in by_minute(open_readings(path, site(), ())) if isinstance(item, Measurement)]
     assert times == sorted(times)
     assert len(times) == 60
 

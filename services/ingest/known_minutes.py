@@ -40,6 +40,14 @@ class KnownMinutes:
             return None
         return _or_none(day.flow_rate[index]), _or_none(day.pressure[index])
 
+    def newest_near(self, sensor: str, minute: int) -> int | None:
+        """Return the newest known minute of the day of a minute and the two days after it."""
+        for number in range(minute // MINUTES_PER_DAY + 2, minute // MINUTES_PER_DAY - 1, -1):
+            index = self._day(sensor, number * MINUTES_PER_DAY).seen.rfind(1)
+            if index >= 0:
+                return number * MINUTES_PER_DAY + index
+        return None
+
     def put(self, sensor: str, minute: int, values: Values) -> None:
         """Remember the values of a minute."""
         day, index = self._day(sensor, minute), minute % MINUTES_PER_DAY

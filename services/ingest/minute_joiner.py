@@ -78,6 +78,8 @@ class MinuteJoiner:
         sensor = self._sensors.get(sample.sensor)
         if sensor is None:
             sensor = self._sensors[sample.sensor] = _Sensor()
+            if (newest := self._known.newest_near(sample.sensor, _number(minute))) is not None:
+                sensor.newest_published = minute + timedelta(minutes=newest - _number(minute))
         if minute in sensor.held:
             sensor.held[minute].add(sample)
             sensor.is_sampled = sensor.is_sampled or sensor.held[minute].is_several

@@ -277,6 +277,14 @@ def test_a_block_after_an_outage_is_belated_unless_the_clock_was_ahead(ahead: in
     assert not readings_of(handle_all(service, measurement(126 + ahead)))[0].belated
 
 
+def test_a_block_after_a_restart_is_belated() -> None:
+    at = np.array([int(minute_at(120).timestamp())])
+    stored = Series(at, np.array([1.0]), np.array([4.0]))
+    service = ingest(stored=lambda _, start, stop: _between(stored, start, stop))
+    readings = readings_of(handle_all(service, measurement(50), measurement(121)))
+    assert [item.belated for item in readings] == [True, False]
+
+
 def test_a_minute_is_kept_while_the_spool_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     service = ingest()
     handle_all(service, half(0, 1.0, None), half(0, None, 4.0), half(1, 2.0, None))

@@ -33,7 +33,7 @@ from services.trainer.model_selection import ModelSelector
 from services.trainer.runner import InProcessRunner
 from services.trainer.service import Trainer
 from services.trainer.training_job import TrainingJob
-from shared.contract.messages import Command, Message, Reading, Rejected, Tick
+from shared.contract.messages import Command, Message, Rejected, Tick
 from shared.contract.status_codes import problem
 from shared.models.loader import make_model_loader
 from shared.models.registry import ModelRegistry
@@ -106,19 +106,30 @@ class Outcome:
 
 
 class ReplayCounter:
-    """Service that counts what becomes of the readings of a replay."""
+    """Service that counts what becomes of the items of a file; it receives only what is refused."""
 
     name: ClassVar[str] = "replay_counter"
-    consumes: ClassVar[tuple[type[Message], ...]] = (Reading, Rejected)
+    consumes: ClassVar[tuple[type[Message], ...]] = (Rejected,)
     produces: ClassVar[tuple[type[Message], ...]] = ()
     commands: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self) -> None:
         self.refusals = Refusals()
-        self._accepted = 0
+        self._items = 0
         self._newest: dict[str, datetime] = {}
-        self._late: list[Reading] = []
-        """Readings that are not newer than all before: only these can repeat a minute."""
+        self._late: list[Measurement] = []
+        """Measurements that are not newer than all before: only these can repeat a minute."""
+
+    def add(self, items: Iterable[Measurement | BadLine]) -> None:
+        """Count items before ingest gets them."""
+        for item in items:
+            self._items += 1
+            if isinstance(item, Measurement):
+                newest = self._newest.get(item.sensor)
+                if newest is not None and item.at <= newest:
+                    self._late.append(item)
+                else:
+                    self._newest[item.sensor] = item.at
 
     def start(self) -> Iterator[Message]:
         return iter(())
@@ -126,23 +137,17 @@ class ReplayCounter:
     def handle(self, message: Message) -> Iterator[Message]:
         if isinstance(message, Rejected):
             self.refusals.add(message.source if ":" in message.source else "", message.reason.en)
-        elif isinstance(message, Reading):
-            self._accepted += 1
-            newest = self._newest.get(message.sensor)
-            if newest is not None and message.at <= newest:
-                self._late.append(message)
-            else:
-                self._newest[message.sensor] = message.at
         return iter(())
 
     def end_batch(self) -> Iterator[Message]:
         return iter(())
 
-    def outcome(self, values_of: Callable[[Reading], Values], stored: int, doubted: int) -> Outcome:
-        """Compare with the stored minutes; `values_of` returns the stored values of a reading's minute."""
-        different = sum(values_of(late) != (late.flow_rate, late.pressure) for late in self._late)
-        equal = self._accepted - stored - different
-        return Outcome(stored, equal, different, doubted, self.refusals)
+    def outcome(self, values_of: Callable[[str, datetime], Values], stored: int, doubted: int) -> Outcome:
+        """Compare with the stored minutes; `values_of` returns the stored values of a sensor's minute."""
+        repeated = self._items - self.refusals.number - stored
+        others = sum(values_of(late.sensor, late.at) != (late.flow_rate, late.pressure) for late in self._late)
+        different = min(others, repeated)  # a late one may be among the refused
+        return Outcome(stored, repeated - different, different, doubted, self.refusals)
 
 
 def replay(source: Iterable[Measurement | BadLine], settings: Settings, train: list[datetime]) -> Outcome:
@@ -155,6 +160,7 @@ def replay(source: Iterable[Measurement | BadLine], settings: Settings, train: l
     runner = Replay([ingest, counter, *services], db_writer)
     dates = sorted(date.replace(tzinfo=date.tzinfo or settings.zone) for date in train)
     for items, minute in group_by_minute(source, lambda start, stop: gaps.append((start, stop))):
+        counter.add(items)
         if minute is not None:
             while dates and minute >= dates[0]:
                 runner.store()

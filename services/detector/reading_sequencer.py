@@ -85,11 +85,10 @@ class ReadingSequencer:
             )
 
     def _on_doubted(self, minute: int, step: int) -> int:
-        self.clock_suspect = self.clock_set_back = False
-        if not self.is_duplicate:
-            self._doubted_from = self._doubted_from or minute
-            self.jump_minutes = step
-            self._mark_seen(minute)
+        """Note the size of the jump; the minute is not seen, since its true reading may come later."""
+        self.is_duplicate = self.clock_suspect = self.clock_set_back = False
+        self._doubted_from = self._doubted_from or minute
+        self.jump_minutes = step
         return 0
 
     def _end_doubt(self, minute: int, step: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -90,10 +91,10 @@ class History(ReadConnection):
             WHERE site = ? AND sensor = ? AND at >= ? AND at < ? AND {BELIEVED}"""
         return self._ranges.usable_series(sensor, _series(self._rows(sql, sensor, start, stop)))
 
-    def stored_values(self, reading: Reading) -> tuple[float | None, float | None]:
-        """Return the stored flow rate and pressure of a reading's minute."""
+    def stored_values(self, sensor: str, at: datetime) -> tuple[float | None, float | None]:
+        """Return the stored flow rate and pressure of a minute."""
         sql = "SELECT flow_rate, pressure FROM REAL_VAL_TB WHERE site = ? AND sensor = ? AND at = ?"
-        flow_rate, pressure = next(self._rows(sql, reading.sensor, int(reading.at.timestamp())), (None, None))
+        flow_rate, pressure = next(self._rows(sql, sensor, int(at.timestamp())), (None, None))
         return flow_rate, pressure
 
     def count_readings(self) -> tuple[int, int]:

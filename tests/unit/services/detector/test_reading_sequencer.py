@@ -150,6 +150,13 @@ def test_single_future_reading_does_not_block_forecasts() -> None:
     assert [anomaly.at for anomaly in verdicts(messages) if anomaly.at.minute == 0][-1] > hour
 
 
+def test_true_reading_of_a_minute_that_was_doubted_is_judged() -> None:
+    ahead = replace(READINGS[NINE + 90], clock="doubted")
+    messages = replay(make_detector(), [*READINGS[:NINE], ahead, *READINGS[NINE : NINE + 100]])
+    judged = [verdict for verdict in verdicts(messages) if verdict.at == ahead.at]
+    assert [verdict.flow_rate.system.flag for verdict in judged] == [1, 0]
+
+
 def test_silence_uses_meter_time_when_tick_clock_is_wrong() -> None:
     detector = make_detector()
     live(detector, READINGS[:NINE])

@@ -136,7 +136,7 @@ class Ingest(Section):
     """Where readings come from."""
 
     source: Literal["simulator", "file"] = "simulator"
-    """`simulator` shows a simulated site, `file` follows files in data/sensor/."""
+    """`simulator` shows a simulated site; `file`, or a `[source.NAME]` with `files`, follows files in data/sensor/."""
     files: str = Field("*.csv", pattern=r"^[^/]+$")
     """Pattern of the names of files that the source `file` follows, if no `[source.NAME]` table has one."""
     spool_days: float = Field(2.0, gt=0, le=365)

@@ -23,6 +23,9 @@ Edges are those of `services/` and `shared/`; pydantic is not counted.
 One target: `.venv/bin/python -m bench.fuzz --target wire --inputs 100000`. Findings are kept in `/tmp/wvr-fuzz-…`.
 `tests/fuzz/` has a short run of each target, properties by Hypothesis, and a test for each extreme input that was found.
 Limits: [files](../reference/files.md#limits); reasons: [0010](../decisions/0010-input-limits.md).
+
+`python -m bench.fuzz.tables` writes tables as loggers, SCADA systems and spreadsheets do (long, wide, units, dates, decimal
+signs, encodings, words in place of values) and reads them: each reads back, or is in doubt. The long test has a million.
 """  # noqa: E501
 MAX_RESIDENT_MB = 1024
 """Resident memory; a target that exceeds it counts as a finding."""

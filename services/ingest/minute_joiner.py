@@ -48,6 +48,8 @@ class _Sensor:
         self.last_sample: datetime | None = None
         """Time of the newest sample that was published at once."""
         self.held: dict[datetime, Samples] = {}
+        self.held_since: dict[datetime, datetime] = {}
+        """Minute that waits to the minute of ticks in which that began: the meter's clock may be wrong."""
         self.newest: dict[int, datetime] = {}
         """Channel (0 or 1) to its newest minute."""
         self.newest_published: datetime | None = None
@@ -88,6 +90,8 @@ class MinuteJoiner:
             return
         elif sensor.is_split or sensor.is_sampled:
             sensor.held[minute] = Samples(sample)
+            if self._now is not None:
+                sensor.held_since[minute] = self._now + timedelta(minutes=1)
         else:
             sensor.last_sample = sample.at
             yield from self._publish(sample.sensor, sensor, minute, (sample.flow_rate, sample.pressure))
@@ -101,8 +105,10 @@ class MinuteJoiner:
         """Yield the minutes that do not wait longer when the minute `at` has closed."""
         self._now = at
         for name, sensor in self._sensors.items():
-            limit = at if sensor.is_sampled else at - MAX_WAIT
-            for minute in sorted(minute for minute in sensor.held if minute <= limit):
+            for minute in sorted(sensor.held):
+                waited = at - sensor.held_since.setdefault(minute, at)
+                if waited < MAX_WAIT and not (sensor.is_sampled and minute <= at):
+                    break
                 yield from self._take(name, sensor, minute)
 
     def _complete(self, sensor: _Sensor, minute: datetime, before: Values, sample: Measurement) -> Iterator[Joined]:
@@ -143,6 +149,7 @@ class MinuteJoiner:
         values = samples.values()
         yield from self._publish(name, sensor, minute, values)
         del sensor.held[minute]
+        sensor.held_since.pop(minute, None)
         sensor.is_split = sensor.is_split and None not in values
         sensor.single_minutes = 0 if samples.is_several else sensor.single_minutes + 1
         sensor.is_sampled = sensor.is_sampled and sensor.single_minutes < MAX_SINGLE_MINUTES

@@ -82,3 +82,22 @@ def test_missing_settings_file_is_an_error(tmp_path: Path) -> None:
 def test_site_toml_of_the_project_has_the_defaults(tmp_path: Path) -> None:
     (tmp_path / "empty.toml").write_text("", encoding="utf-8")
     assert load_settings(ROOT / "site.toml") == load_settings(tmp_path / "empty.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "patterns"),
+    [
+        ("", []),
+        ('[source.a]\ndecimal = ","', []),
+        ('[ingest]\nsource = "file"', ["*.csv"]),
+        ('[ingest]\nsource = "file"\nfiles = "*.txt"\n[source.a]\ndecimal = ","', ["*.txt"]),
+        ('[source.a]\nfiles = "a*.csv"\n[source.b]\nfiles = "b*.csv"', ["a*.csv", "b*.csv"]),
+    ],
+)
+def test_files_that_are_followed(tmp_path: Path, text: str, patterns: list[str]) -> None:
+    file = tmp_path / "site.toml"
+    file.write_text(text, encoding="utf-8")
+    settings = load_settings(file)
+    assert [table.files for table in settings.live_files] == patterns
+    assert settings.live_source == ("file" if patterns else "simulator")
+    assert not patterns or "decimal" not in text or settings.live_files[0].decimal == ","

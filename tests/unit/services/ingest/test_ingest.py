@@ -245,6 +245,14 @@ def test_a_half_that_does_not_come_delays_its_minute_by_two_ticks_once() -> None
     assert values(handle_all(service, half(5, 4.0, None))) == [(minute_at(5), 4.0, None)]
 
 
+@pytest.mark.parametrize("hours", [-9, 9])
+def test_a_half_of_a_meter_with_a_wrong_clock_waits_two_ticks(hours: int) -> None:
+    service, wrong = ingest(), hours * 60
+    handle_all(service, tick(0), half(wrong, 1.0, None), half(wrong, None, 4.0), half(wrong + 1, 2.0, None))
+    assert values(handle_all(service, tick(1), tick(2))) == []
+    assert values(handle_all(service, tick(3))) == [(minute_at(wrong + 1), 2.0, None)]
+
+
 def test_two_files_with_a_channel_each_make_one_reading_a_minute() -> None:
     service = ingest()
     handle_all(service, half(0, 0.0, None), half(0, None, 4.0))

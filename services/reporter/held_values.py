@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -50,10 +50,13 @@ class HeldValues:
 
         stored: the stored verdicts before it, in order of time, for a minute before those in memory.
         """
-        recent = [verdict for verdict in self._verdicts[sensor] if verdict.at <= at] or list(stored)
-        flow_late, pressure_late = self._late_by_channel(sensor)
-        flow = _newest([verdict for verdict in recent if verdict.reading.flow_rate is not None], at, flow_late)
-        pressure = _newest([verdict for verdict in recent if verdict.reading.pressure is not None], at, pressure_late)
+        recent = self._verdicts[sensor]
+        if not recent or recent[0].at > at:
+            recent = deque(stored)
+        flow, pressure = (
+            _newest(recent, channel, at, late)
+            for channel, late in zip(CHANNELS, self._late_by_channel(sensor), strict=True)
+        )
         newest = flow or pressure
         if newest is None:
             return None
@@ -96,8 +99,11 @@ def repeated_channels(shown: Verdict, measured: Verdict | None) -> tuple[Channel
     )
 
 
-def _newest(verdicts: list[Verdict], at: datetime, late_minutes: int) -> Verdict | None:
-    """Return the last verdict if its value still counts."""
-    if verdicts and (at - verdicts[-1].at).total_seconds() < 60 * late_minutes:
-        return verdicts[-1]
+def _newest(verdicts: Sequence[Verdict], channel: Channel, at: datetime, late_minutes: int) -> Verdict | None:
+    """Return the newest verdict up to a time with a value of a channel, if that value still counts."""
+    for verdict in reversed(verdicts):
+        if (at - verdict.at).total_seconds() >= 60 * late_minutes:
+            return None
+        if verdict.at <= at and getattr(verdict.reading, channel) is not None:
+            return verdict
     return None

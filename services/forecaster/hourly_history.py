@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contract.messages import CHANNELS, Channel
+from shared.domain.cadence import hold_minutes
 from shared.domain.event_clock import EventClock
-from shared.domain.hourly_mean import USUAL_HOURS, required_values
+from shared.domain.hourly_mean import USUAL_HOURS, required_values, usual_values
 from shared.domain.local_time import local_seconds, offset_seconds
 from shared.domain.sensor_liveness import SensorLiveness
 from shared.domain.series import HOUR, MINUTE, Floats, Series
@@ -66,6 +67,8 @@ class HourlyHistory:
         self.is_last_forecast_empty = False
         """Whether that forecast has no values."""
         self.liveness, self.event_clock = SensorLiveness(), EventClock()
+        self._hold_hour, self._hold_seconds = -1, MINUTE
+        """Hour of the newest reading for which the seconds that a reading counts were determined."""
         self.buckets: dict[int, HourBucket] = {}
         self.closed_before = 0
         """The ring buffer holds the hours before this one."""
@@ -77,14 +80,32 @@ class HourlyHistory:
         self.liveness.on_reading(at)
         self.event_clock.on_reading(at)
 
+    @property
+    def hold_seconds(self) -> int:
+        """Seconds for which the newest reading counts; a minute at a reading a minute."""
+        if self.newest_reading is None:
+            return MINUTE
+        newest = self.newest_reading // HOUR
+        if newest != self._hold_hour:
+            hours = range(newest - USUAL_HOURS, newest)
+            usual = usual_values([bucket.seen.bit_count() for hour in hours if (bucket := self.buckets.get(hour))])
+            self._hold_hour, self._hold_seconds = newest, MINUTE * hold_minutes(round(HOUR / MINUTE / usual))
+        return self._hold_seconds
+
+    def is_hour_complete(self, hour: int) -> bool:
+        """Whether no reading before an hour is due any more."""
+        return self.newest_reading is not None and self.newest_reading + self.hold_seconds >= hour * HOUR
+
     def on_tick(self, at: int) -> int:
         """Return the minute that a tick closes: for a live sensor, at most one minute a tick after its readings.
 
-        A clock that jumps ahead thus ends no hour early.
+        A clock that jumps ahead thus ends no hour early. The readings of a slow sensor do not show the minute.
         """
         self.event_clock.resolve_tick(at)
         event_minute = self.event_clock.event_minute
-        minute = at if event_minute is None or not self.event_clock.is_live else min(at, event_minute)
+        minute = at
+        if event_minute is not None and self.event_clock.is_live and self.hold_seconds == MINUTE:
+            minute = min(at, event_minute)
         self.liveness.on_tick(minute)
         return minute
 

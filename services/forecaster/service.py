@@ -230,11 +230,11 @@ class Forecaster:
         for sensor, hourly in self.hourly_histories.items():
             hour = (hourly.on_tick(at) + MINUTE) // HOUR
             newest, issued = hourly.newest_reading, hourly.last_issued_hour
-            if newest is not None and issued is not None and hour > issued and sensor not in self.retired:
-                is_complete = newest >= hour * HOUR - MINUTE
-                if is_complete or hourly.liveness.is_silent:
-                    last = min(hour, newest // HOUR + MAX_SILENT_HOURS, issued + MAX_HOURS_PER_TICK)
-                    yield from self._issue_until(sensor, hourly, last, newest)
+            if newest is None or issued is None or hour <= issued or sensor in self.retired:
+                continue
+            if hourly.is_hour_complete(hour) or hourly.liveness.is_silent:
+                last = min(hour, newest // HOUR + MAX_SILENT_HOURS, issued + MAX_HOURS_PER_TICK)
+                yield from self._issue_until(sensor, hourly, last, newest)
 
     def _issue_until(self, sensor: str, hourly: HourlyHistory, hour: int, newest: int | None) -> Iterator[Message]:
         """Issue the forecast of each hour up to `hour`; in a long silence, only of its first week and its end.

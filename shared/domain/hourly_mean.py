@@ -19,6 +19,10 @@ def required_values(counts: Sequence[int]) -> int:
     >>> required_values([60, 60, 20]), required_values([4, 4, 0, 4]), required_values([1, 1, 1]), required_values([4])
     (30, 2, 1, 30)
     """
+    return max(1, -int(-usual_values(counts) // 2))
+
+
+def usual_values(counts: Sequence[int]) -> float:
+    """Return the values that an hour usually has; counts as in `required_values`."""
     known = [count for count in counts if count]
-    usual = statistics.median(known) if len(known) >= MIN_USUAL_HOURS else DEFAULT_VALUES
-    return max(1, -int(-usual // 2))
+    return statistics.median(known) if len(known) >= MIN_USUAL_HOURS else DEFAULT_VALUES

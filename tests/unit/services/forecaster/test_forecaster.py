@@ -585,3 +585,23 @@ def test_retired_sensor_gets_no_forecast_until_it_sends_again() -> None:
     assert handle_all(service, [SensorRetired("site1", "001", minute_at(100)), *map(tick, range(100, 400))]) == []
     issued = [forecast.issued_at for forecast in handle_all(service, minutes(400, 421))]
     assert issued[-1] == minute_at(420)
+
+
+@pytest.mark.parametrize("interval", [5, 15, 60])
+def test_slow_sensor_with_late_readings_is_forecast_soon_after_the_full_hour(interval: int) -> None:
+    """A logger that stamps the beginning of the interval sends each reading when the interval is over."""
+    service, issued = make_forecaster(), {}
+    for minute in range(48 * 60):
+        if minute % interval == 0 and minute >= interval:
+            handle_all(service, [reading(minute - interval, flow(minute))])
+        for forecast in handle_all(service, [tick(minute)]):
+            issued[forecast.issued_at] = minute
+    delays = [minute - int((at - START).total_seconds()) // 60 for at, minute in issued.items() if minute > 30 * 60]
+    assert len(delays) >= 17
+    assert max(delays) <= 5
+
+
+def test_hourly_values_are_enough_for_a_forecast() -> None:
+    """Once some hours show how many values are usual, one an hour is all of it."""
+    forecasts = handle_all(make_forecaster(), [reading(60 * hour, flow(60 * hour)) for hour in range(30)])
+    assert all(forecast.flow_rate.p50 for forecast in forecasts if forecast.issued_at >= minute_at(8 * 60))

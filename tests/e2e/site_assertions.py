@@ -13,11 +13,17 @@ from tests.polling import wait_for
 TRAINED_FILES = ("model.tflite", "model.keras", "scaler.joblib", "manifest.json")
 
 
+def service_states(status: str) -> dict[str, str]:
+    """Return the state of each service in the output of `./wvr status`; lines of sensors and advice follow them."""
+    lines = (line.split(maxsplit=1) for line in status.splitlines())
+    return {name: state for name, state in lines if name not in ("sensor", "what")}
+
+
 def assert_all_services_healthy(site: RunningSite) -> None:
     """Assert that `./wvr status` shows every service as healthy."""
     status = site.wvr("status")
     assert status.returncode == 0, status.stdout + status.stderr
-    states = dict(line.split(maxsplit=1) for line in status.stdout.splitlines())
+    states = service_states(status.stdout)
     assert set(states.values()) <= {"healthy", "done"}
     assert {"broker", "ingest", "detector", "forecaster", "trainer", "db_writer", "reporter"} <= set(states)
 
@@ -27,7 +33,7 @@ def assert_degraded(site: RunningSite, *services: str) -> None:
 
     def all_run_and_these_report() -> bool:
         status = site.wvr("status")
-        states = {name: state for name, state, *_ in map(str.split, status.stdout.splitlines()) if name != "what"}
+        states = {name: state.split()[0] for name, state in service_states(status.stdout).items()}
         degraded = {name for name, state in states.items() if state == "degraded"}
         return status.returncode == 1 and {*states.values()} <= {"healthy", "degraded"} and degraded >= set(services)
 

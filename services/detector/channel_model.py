@@ -52,7 +52,7 @@ class ChannelModel:
             return self._meter.every
         if self._cadences:
             return self._cadences[-1].interval_minutes
-        return day_cadence(np.flatnonzero(~np.isnan(self.measured))).interval_minutes
+        return day_cadence(np.flatnonzero(~np.isnan(self.measured)), min_intervals=1).interval_minutes
 
     @property
     def late_minutes(self) -> int:

@@ -17,7 +17,7 @@ MAX_HOLD_MINUTES = 120
 HOLD_SHARE = 1.5
 """Intervals for which a value counts: the next one may be late by half of an interval."""
 MIN_INTERVALS = 3
-"""Intervals between values from which on they show a cadence."""
+"""Intervals between the values of a day from which on they show a cadence."""
 LATE_INTERVALS = 3
 """Intervals that may pass without a value at least."""
 MAX_MISSED_MINUTES = 60
@@ -49,14 +49,14 @@ class DayCadence:
 NO_CADENCE = DayCadence()
 
 
-def day_cadence(minutes: Ints) -> DayCadence:
-    """Return the cadence of ascending minutes with a value.
+def day_cadence(minutes: Ints, min_intervals: int = MIN_INTERVALS) -> DayCadence:
+    """Return the cadence of ascending minutes with a value; none with fewer intervals than `min_intervals`.
 
     >>> day_cadence(np.array([0, 15, 30, 45, 105, 120]))
     DayCadence(interval_minutes=15, longest_pause_minutes=60)
     """
     intervals = np.diff(minutes)
-    if len(intervals) < MIN_INTERVALS:
+    if len(intervals) < min_intervals:
         return NO_CADENCE
     return DayCadence(int(np.median(intervals)), int(intervals.max()))
 

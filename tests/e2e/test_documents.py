@@ -37,9 +37,14 @@ REPLACED_LINES = {
     "./wvr test": "./wvr test tests/unit/cli/test_local_site.py",
     "WVR_FAULTS=8 ./wvr test tests/faults": "./wvr test tests/faults --collect-only --quiet",
     ".venv/bin/python -m bench.faults --faults 300 --seed 7": ".venv/bin/python -m bench.faults --help",
+    "./wvr sensors retire 001": "./wvr sensors retire --help",
+    "./wvr sensors rename 001 002": "./wvr sensors rename --help",
     "sleep 60": "true",
 }
-"""Lines that would change this machine or take long. Autostart acts on the folder of another system."""
+"""Lines that would change this machine, end a sensor that still sends, or take long.
+
+Autostart acts on the folder of another system.
+"""
 LOCAL_LINES = {"./wvr up": "./wvr up --local"}
 MAX_BLOCK_SECONDS = 600
 BLOCK = re.compile(r"^```(sh|toml) *([\w-]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

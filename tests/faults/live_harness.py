@@ -25,6 +25,7 @@ from services.reporter.output_folder import OutputFolder
 from services.reporter.service import Reporter
 from shared.contract.messages import Tick
 from shared.contract.service import Service
+from shared.domain.value_ranges import UNBOUNDED, ValueRanges
 from shared.runtime.bus import Delivery, noop
 from shared.runtime.gap_recovery import with_gap_recovery
 from shared.runtime.loop import serve
@@ -81,7 +82,9 @@ class LiveHarness:
             "db_writer": self._db_writer,
             "detector": lambda bus: self._with_gap_recovery(lambda history: Detector(settings, history, holidays), bus),
             "forecaster": lambda bus: self._with_gap_recovery(
-                lambda history: Forecaster(site, zone, history, lambda *_: None, holidays), bus
+                lambda history: Forecaster(site, zone, history, lambda *_: None, holidays, settings.value_ranges),
+                bus,
+                settings.value_ranges,
             ),
             "reporter": self._reporter,
             "ingest": lambda _: Ingest(
@@ -138,12 +141,14 @@ class LiveHarness:
             thread.stop()
         self._close_recorder()
 
-    def _history(self) -> History:
-        return History(self.settings.database, self.settings.zone, self.settings.site.name)
+    def _history(self, ranges: ValueRanges = UNBOUNDED) -> History:
+        return History(self.settings.database, self.settings.zone, self.settings.site.name, ranges)
 
-    def _with_gap_recovery(self, make: Callable[[History], Detector | Forecaster], bus: MqttBus) -> Service:
+    def _with_gap_recovery(
+        self, make: Callable[[History], Detector | Forecaster], bus: MqttBus, ranges: ValueRanges = UNBOUNDED
+    ) -> Service:
         """Return the service behind gap recovery; both use one history connection, and so the same state."""
-        history = self._history()
+        history = self._history(ranges)
         service = make(history)
         return with_gap_recovery(service, history, service.oldest_missing_output, lambda: bus.connections)
 
@@ -156,7 +161,7 @@ class LiveHarness:
     def _db_writer(self, _: MqttBus) -> Service:
         settings = self.settings
         self._close_recorder()
-        self._recorder = Recorder(settings.database, settings.zone, settings.store.horizons)
+        self._recorder = Recorder(settings.database, settings.zone, settings.store.horizons, settings.value_ranges)
         local = settings.zone
         return DbWriter(self._recorder, settings.site.name, 365, lambda at: datetime.fromtimestamp(at, local))
 

@@ -133,5 +133,5 @@ def test_import_stores_each_minute_once(processes: Processes, table: Path, victi
     processes.disturb_midway("import", disturbance(processes, victim))
     output, _ = command.communicate(timeout=60)
     assert command.returncode == 0, output
-    assert f"{MINUTES} readings stored, 0 already there and equal" in output
+    assert f"{MINUTES:,} readings stored, 0 already there and equal" in output
     assert processes.stored("import") == MINUTES

@@ -39,7 +39,6 @@ REPLACED_LINES = {
     ".venv/bin/python -m bench.faults --faults 300 --seed 7": ".venv/bin/python -m bench.faults --help",
     "./wvr sensors retire 001": "./wvr sensors retire --help",
     "./wvr sensors rename 001 002": "./wvr sensors rename --help",
-    "sleep 60": "true",
 }
 """Lines that would change this machine, end a sensor that still sends, or take long.
 

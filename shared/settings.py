@@ -68,6 +68,25 @@ class Site(Section):
     """ISO 3166 code of the country or region whose public holidays count as Sundays."""
 
 
+Month = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+"""A month such as "2026-03"."""
+
+
+class Dma(Section):
+    """Facts of the district metered area, for the monthly report."""
+
+    name: str = Field("", max_length=200)
+    """Name of the area in reports; empty: the name of the site."""
+    connections: int | None = Field(None, ge=1)
+    """Service connections."""
+    mains_km: float | None = Field(None, gt=0)
+    """Length of the mains, km."""
+    night_use_m3h: float = Field(0.0, ge=0)
+    """Legitimate night use, m³/h: what customers draw in the hour of minimum night flow."""
+    billed_m3: dict[Month, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    """Billed volume by month, m³, such as `"2026-03" = 12345`; it gives the revenue water ratio."""
+
+
 class Range(Section):
     """What a meter can show. A value outside is a meter fault."""
 
@@ -264,6 +283,7 @@ class Settings(Section):
     secrets: Path | None = None
     """Folder with the broker password of this service; default data/secrets/<service>."""
     site: Site = Site()
+    dma: Dma = Dma()
     sensors: dict[Name, Sensor] = Field(default_factory=dict, max_length=MAX_SENSORS)
     """Sensors by name. Empty: every sensor is accepted, up to 64."""
     ingest: Ingest = Ingest()

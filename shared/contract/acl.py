@@ -14,7 +14,8 @@ DOCTOR_TOPICS = "health/doctor"
 """`./wvr doctor` publishes and receives below this topic."""
 EXTRA_RULES = {
     "operator": [f"read {topic_filter(Stored)}", f"readwrite {DOCTOR_TOPICS}/#", "read $SYS/broker/#"],
-    "viewer": [f"read {ALL_TOPICS}"],
+    "viewer": [f"read {ALL_TOPICS}", "read $SYS/broker/#"],
+    "dashboard": ["read $SYS/broker/#"],
     "broker": ["readwrite health/broker"],
 }
 """Rights of users besides the declarations of the service of their name."""

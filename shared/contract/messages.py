@@ -48,6 +48,11 @@ def has_169_or_no_values(values: tuple[float | None, ...]) -> bool:
     return len(values) in (0, 169)
 
 
+def has_144_or_no_values(values: tuple[float, ...]) -> bool:
+    """Return whether a curve has a value for each ten minutes of a day, or none."""
+    return len(values) in (0, 144)
+
+
 def has_two_ordered_values(interval: tuple[float, ...]) -> bool:
     """Return whether an interval has a lower and an upper end."""
     return len(interval) == 2 and interval[0] <= interval[1]
@@ -89,15 +94,17 @@ Trigger = Literal[
     "works",
 ]
 """Rule that raised an anomaly. It is finer than the kind: `drift` and `last_night` are steps."""
-Cause = Literal["burst", "leak", "meter_fault", "works", "demand", "other", "none"]
-"""Cause that an operator has confirmed; `none`: nothing was found."""
+Cause = Literal["burst", "leak", "works", "meter", "use", "unknown"]
+"""Cause that an operator has confirmed; `use`: legitimate use; `unknown`: nothing was found."""
 Clock = Literal["ok", "doubted", "set_back"]
 """Whether the time of a reading is believed.
 
 `doubted`: in the future or the distant past, and not confirmed; it moves nothing ahead.
 `set_back`: the meter's clock was set back and has not yet reached its former time; the present continues here.
 """
-CommandName = Literal["train", "use", "acknowledge", "silence", "backup", "retire", "rename"]
+CommandName = Literal[
+    "train", "use", "acknowledge", "unacknowledge", "close", "silence", "backup", "retire", "rename"
+]
 StatusCode = Literal[
     "ok",
     "waiting_for_broker",
@@ -321,6 +328,8 @@ class Anomaly:
     """Volume of the excess flow since onset_at."""
     confirmed_cause: Cause | None = None
     """Cause that an operator has confirmed."""
+    closed: bool = False
+    """Whether an operator has closed it. It opens no more for the same deviation."""
     note: LongText = ""
     """Remark of an operator."""
     by: ShortText = ""
@@ -368,6 +377,87 @@ class Criteria:
     """
     profiles: Annotated[dict[ShortText, Curve], MaxLen(200)] = field(default_factory=dict)
     """"channel.name" to learned curve: 168 hours of the week from Monday 00:00, 24 hours, 144 ten minutes, or terms."""
+
+
+TenMinuteCurve = Annotated[tuple[BoundedFloat, ...], Predicate(has_144_or_no_values)]
+"""A value for each ten minutes of a day, by local time from 00:00; empty if nothing is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedBand:
+    """What one channel is expected to give on a day, in the channel's unit."""
+
+    expected: TenMinuteCurve = ()
+    low: TenMinuteCurve = ()
+    """Mean of an hour at and below which the check `value` is abnormal."""
+    high: TenMinuteCurve = ()
+    """Mean of an hour at and above which the check `value` is abnormal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectedDay:
+    """Expected values and limits of one sensor for one day, from the days before it."""
+
+    topic: ClassVar = "{sensor}/expected"
+    retained: ClassVar = True
+
+    site: Name
+    sensor: Name
+    at: AwareDatetime
+    """Local midnight at which the day begins."""
+    flow_rate: ExpectedBand
+    pressure: ExpectedBand
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NightResult:
+    """Minimum night flow of one sensor in one night, and the usual one."""
+
+    topic: ClassVar = "{sensor}/night"
+    retained: ClassVar = True
+
+    site: Name
+    sensor: Name
+    at: AwareDatetime
+    """Local midnight of the day on which the night ended."""
+    window_from: AwareDatetime
+    """Start of the hours in which the flow is lowest at this sensor."""
+    window_to: AwareDatetime
+    minimum_m3h: FlowRate
+    """Minimum night flow: lowest mean of an hour in the window."""
+    usual_m3h: FlowRate | None
+    """Median of the nights before without an anomaly; None before there are enough."""
+    limit_m3h: ExcessFlow | None
+    """Excess of a single night above which it is abnormal; None before the first criteria."""
+    leak_m3h: ExcessFlow | None
+    """Excess of the last nights together over the level before, as the leak check estimates it; None for none."""
+    flag: Literal[0, 1] | None
+    """Result of the check `night`: 0 normal, 1 abnormal, None not evaluated."""
+
+    @property
+    def excess_m3h(self) -> float | None:
+        """Minimum night flow less the usual one."""
+        return None if self.usual_m3h is None else self.minimum_m3h - self.usual_m3h
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmSummary:
+    """How many anomalies of one sensor are open."""
+
+    topic: ClassVar = "{sensor}/alarms"
+    retained: ClassVar = True
+
+    site: Name
+    sensor: Name
+    at: AwareDatetime
+    open: Count
+    """Open anomalies, without maintenance windows."""
+    unacknowledged: Count
+    """Open ones that no operator has acknowledged."""
+    severity: Literal["none", "info", "warning", "critical"]
+    """The worst open one."""
+    silenced_until: AwareDatetime | None
+    """End of the maintenance window that is active; None without one."""
 
 
 Quantiles = Annotated[tuple[BoundedFloat | None, ...], MaxLen(169), Predicate(has_169_or_no_values)]
@@ -545,6 +635,48 @@ class Stored:
     """Newest known seq of boot_id. Beyond seq, readings are missing and ingest retransmits them."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageState:
+    """Size of the database, and how long the disk and the newest backup last."""
+
+    topic: ClassVar = "storage"
+    retained: ClassVar = True
+
+    site: Name
+    at: AwareDatetime
+    database_mb: Annotated[float, Unit("MB"), Ge(0), Le(1e18)]
+    disk_free_mb: Annotated[float, Unit("MB"), Ge(0), Le(1e18)]
+    days_left: Annotated[float, Ge(0), Le(1e6)] | None
+    """Days until the disk is full at the growth so far; None while the database does not grow."""
+    oldest_at: AwareDatetime | None
+    """Oldest stored minute; None without any."""
+    last_backup_at: AwareDatetime | None
+    """Newest complete backup; None without any."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """A message to people, and what became of it."""
+
+    topic: ClassVar = "notification"
+    retained: ClassVar = False
+
+    site: Name
+    at: AwareDatetime
+    """When it entered this state."""
+    key: Name
+    """Id of the message; the same in each attempt."""
+    channel: Name
+    """NAME of the `[notify.NAME]` table."""
+    state: Literal["sent", "waiting", "given_up"]
+    """`waiting`: an attempt failed and it is tried again."""
+    severity: Literal["info", "warning", "critical"]
+    title: ShortText
+    attempts: Count
+    reason: LocalizedText
+    """Why the last attempt failed; empty if it was sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class SensorRetired:
     """A sensor has ended, or has another name now: the present state of it is dropped, its history stays.
@@ -632,12 +764,17 @@ Message = (
     | Tick
     | Verdict
     | Anomaly
+    | AlarmSummary
     | Criteria
+    | ExpectedDay
+    | NightResult
     | Prediction
     | SensorState
     | ModelTrained
     | Progress
     | Stored
+    | StorageState
+    | Notification
     | SensorRetired
     | Rejected
     | Status

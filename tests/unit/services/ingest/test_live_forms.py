@@ -220,3 +220,15 @@ def test_the_live_source_does_not_load_pandas() -> None:
         ).returncode
         == 0
     )
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r"], ids=["LF", "CR"])
+def test_a_file_that_ends_within_a_korean_letter_keeps_its_encoding(site: LiveFolder, end: bytes) -> None:
+    lines = ["Time\t유량 (m3/h)", "2025-03-03 00:00\t1.5", "Time\t유량 (m3/h)", "2025-03-03 00:01\t2.5"]
+    content = b"".join(line.encode("cp949") + end for line in lines)
+    cut = content.rindex("유".encode("cp949")) + 1
+    path = site.write("a.csv", content[:cut])
+    rows, _ = site.poll()
+    path.write_bytes(content)
+    rows += site.poll()[0]
+    assert [row[2] for row in rows] == [1.5, 2.5]

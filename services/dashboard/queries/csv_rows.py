@@ -31,7 +31,7 @@ def csv_blocks(span: Span, sensor: str, forecasts: Forecasts, zone: ZoneInfo) ->
     """
     columns = STATISTICS if span.step > MINUTE else ()
     quantiles = QUANTILES if any(forecasts) else ()
-    header = ["time", "minutes", "sensor"] if columns else ["time", "sensor"]
+    header: list[object] = ["time", "minutes", "sensor"] if columns else ["time", "sensor"]
     header += [f"{name} {part}" for name in QUANTITIES for part in columns] or [*QUANTITIES]
     header += [f"{name} forecast {part}" for name in QUANTITIES for part in quantiles]
     measured = _measured(span, sensor, zone)

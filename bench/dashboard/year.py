@@ -7,7 +7,6 @@ import json
 import math
 import random
 import sqlite3
-import sys
 import tempfile
 import time
 from datetime import datetime
@@ -63,7 +62,9 @@ def open_span(path: Path, days: int) -> tuple[float, Span, bytes]:
     with Database(path, SEOUL, "site1", RANGES).opened() as database:
         span = read_span(database, "001", STOP - days * DAY, STOP)
     wall = WallClock(SEOUL)
-    rows = [(mean_rows(span, channel, wall), envelope_rows(span, channel, wall)) for channel in CHANNELS]
+    rows = [mean_rows(span, channel, wall) for channel in CHANNELS]
+    if span.step > MINUTE:
+        rows += [envelope_rows(span, channel, wall) for channel in CHANNELS]
     answer = gzip.compress(json.dumps(rows, separators=(",", ":")).encode(), 6)
     return time.perf_counter() - began, span, answer
 
@@ -92,4 +93,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

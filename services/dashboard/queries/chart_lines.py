@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from statistics import median
 from zoneinfo import ZoneInfo
 
@@ -82,7 +83,7 @@ def _with_breaks(span: Span, column: int) -> Iterable[tuple[int, Bucket | None]]
 
 def usual_distance(times: Sequence[int], step: int) -> float:
     """Return the usual seconds between two values; a slow meter gives fewer than one a bucket."""
-    distances = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    distances = [later - earlier for earlier, later in pairwise(times)]
     return max(step, median(distances)) if distances else step
 
 

@@ -102,9 +102,7 @@ Clock = Literal["ok", "doubted", "set_back"]
 `doubted`: in the future or the distant past, and not confirmed; it moves nothing ahead.
 `set_back`: the meter's clock was set back and has not yet reached its former time; the present continues here.
 """
-CommandName = Literal[
-    "train", "use", "acknowledge", "unacknowledge", "close", "silence", "backup", "retire", "rename"
-]
+CommandName = Literal["train", "use", "acknowledge", "unacknowledge", "close", "silence", "backup", "retire", "rename"]
 StatusCode = Literal[
     "ok",
     "waiting_for_broker",

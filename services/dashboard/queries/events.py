@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from services.dashboard.queries.database import Database
+from shared.contract.anomaly_kinds import anomaly_kind
+from shared.contract.messages import Kind, LocalizedText, Trigger
 
 WATER_KINDS = ("burst", "leak")
 """Kinds of anomaly that lose water."""
@@ -18,9 +20,9 @@ class Event:
     """One anomaly, or works; times in epoch seconds."""
 
     id: str
-    kind: str
-    trigger: str
-    severity: str
+    kind: Kind
+    trigger: Trigger
+    severity: Literal["info", "warning", "critical"]
     channel: str
     onset_at: int
     opened_at: int
@@ -42,9 +44,15 @@ class Event:
     def loses_water(self) -> bool:
         return self.kind in WATER_KINDS and self.confirmed_cause not in NO_LOSS_CAUSES
 
-    def text(self, language: str) -> str:
-        """Return what it is, in the language of the page."""
-        return self.text_ko if language == "ko" else self.text_en
+    @property
+    def label(self) -> LocalizedText:
+        """What it is, in a word or two."""
+        return anomaly_kind(self.trigger, self.kind).label
+
+    @property
+    def text(self) -> LocalizedText:
+        """What was seen, and what to do."""
+        return LocalizedText(self.text_ko, self.text_en)
 
 
 _SQL = """SELECT id, kind, "trigger", severity, channel, onset_at, opened_at, cleared_at, at, excess_m3h, lost_m3,

@@ -17,23 +17,18 @@ from services.dashboard.queries.events import Event, read_events
 from services.dashboard.queries.expected import read_expected
 from services.dashboard.queries.forecasts import ForecastHour, read_newest_forecast
 from services.dashboard.queries.nights import read_nights
-from services.dashboard.queries.site_time import DAY, HOUR, MINUTE, wall_seconds
+from services.dashboard.queries.site_time import DAY, HOUR, MINUTE
 from services.dashboard.queries.spans import Span, read_span
-from services.dashboard.web.chart_data import Chart, Mark, MarkKind, Panel, Series
+from services.dashboard.web.chart_data import Chart, Panel, Series
+from services.dashboard.web.event_marks import event_marks
 from services.dashboard.web.formats import DIGITS, UNITS
 from services.dashboard.web.history_span import HistorySpan
-from services.dashboard.web.page import Page
 from shared.contract.messages import CHANNELS, Channel
 
 EXPECTED_UP_TO_SECONDS = 10 * DAY
 """Longer spans show no expected band: it would be a solid block."""
 NIGHTS_FROM_SECONDS = 10 * DAY
 """Longer spans show the minimum night flow."""
-LABELS_UP_TO_SECONDS = 40 * DAY
-"""Longer spans mark incidents by colour only; the list below names them."""
-MAX_MARKS = 100
-"""The worst and longest incidents of a span are marked; the list below has all."""
-RANKS = {"critical": 0, "warning": 1, "info": 2}
 
 
 @dataclass(frozen=True)
@@ -79,11 +74,14 @@ def history_chart(asked: HistorySpan) -> Chart:
     shown = read_shown(asked)
     page, (start, end) = asked.stored.page, asked.wall_ends
     panels = [
-        Panel(page.text(f"base.channel.{channel}"), UNITS[channel], list(_series(asked, shown, channel)), DIGITS[channel])
+        Panel(
+            page.text(f"base.channel.{channel}"), UNITS[channel], list(_series(asked, shown, channel)), DIGITS[channel]
+        )
         for channel in CHANNELS
         if shown.has(channel)
     ]
-    return Chart(panels, start, end, list(_marks(asked, shown.events)), zoom=True)
+    marks = list(event_marks(asked.stored, shown.events, asked.start, asked.stop))
+    return Chart(panels, start, end, marks, zoom=True)
 
 
 def _series(asked: HistorySpan, shown: Shown, channel: Channel) -> Iterator[Series]:
@@ -124,29 +122,3 @@ def compared_name(asked: HistorySpan) -> str:
     """Return the name of the compared span: its first day."""
     start = asked.stored.time(asked.compared_start or 0)
     return asked.stored.page.text("history.compared", start=f"{start:%Y-%m-%d %H:%M}")
-
-
-def _marks(asked: HistorySpan, events: list[Event]) -> Iterator[Mark]:
-    start, end = asked.wall_ends
-    zone, is_labelled = asked.stored.database.zone, asked.stop - asked.start <= LABELS_UP_TO_SECONDS
-    worst = sorted(events, key=lambda event: (RANKS.get(event.severity, 3), event.opened_at - (event.cleared_at or 0)))
-    for event in worst[:MAX_MARKS]:
-        stop = asked.stored.present if event.cleared_at is None else event.cleared_at
-        label = event_name(asked.stored.page, event) if is_labelled else ""
-        ends = (max(start, wall_seconds(event.opened_at, zone) * 1000), min(end, wall_seconds(stop, zone) * 1000))
-        if ends[0] <= ends[1]:
-            yield Mark(*ends, label, mark_kind(event))
-    present = wall_seconds(asked.stored.present, zone) * 1000
-    if start < present < end:
-        yield Mark(present, present, asked.stored.page.text("history.now"), "now")
-
-
-def mark_kind(event: Event) -> MarkKind:
-    """Return how an event is drawn."""
-    kinds: dict[str, MarkKind] = {"critical": "critical", "warning": "warning"}
-    return "works" if event.is_works else kinds.get(event.severity, "info")
-
-
-def event_name(page: Page, event: Event) -> str:
-    """Return the word for a kind of event."""
-    return page.text(f"base.kind.{event.kind}")

@@ -68,12 +68,15 @@ class HistorySpan:
             return {name: urlencode({"sensor": name, "span": self.preset}) for name in self.stored.sensors}
         return {name: self.query(sensor=name) for name in self.stored.sensors}
 
+    @property
+    def chart_query(self) -> str:
+        """Return the parameters for the chart: those of a preset move with the present."""
+        return self.preset_query(self.preset) if self.preset else self.query()
+
     def preset_query(self, preset: str) -> str:
         """Return the parameters of a preset: it moves with the present."""
         values = {"sensor": self.stored.sensor, "span": preset}
-        if self.compare in COMPARED_DAYS:
-            values["compare"] = self.compare
-        return urlencode(values)
+        return urlencode(values | ({"compare": self.compare} if self.compare in COMPARED_DAYS else {}))
 
     def moved(self, share: float, factor: float = 1.0) -> str:
         """Return the parameters of a span moved by a share of its length, and `factor` times as long."""

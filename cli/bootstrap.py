@@ -18,7 +18,7 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "installed.json"
 """Lock file name to the SHA-256 of the installed version."""
 LOCKS = ("core", "forecasting", "tables", "learning", "local", "dev", "bench")
-"""Each contains the packages of those before it."""
+"""Each contains the packages of those before it; `local` those of requirements/dashboard.txt too."""
 SBIN_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Folders of Debian's daemons, which are not on every user's PATH."""
 

@@ -257,6 +257,17 @@ class Reporter(Section):
     """Days for which blocks of server.txt stay in the outbox."""
 
 
+class DashboardSection(Section):
+    """The dashboard; set by the environment only."""
+
+    bind: str = "127.0.0.1"
+    """Address that the dashboard listens on. Beyond loopback it needs a password: `./wvr password`."""
+    port: int = Field(8080, ge=1, le=65_535)
+    """Port of the dashboard."""
+    published: str = ""
+    """In a container, the address of the host at which the dashboard is reached; empty: `bind`."""
+
+
 class Broker(Section):
     """The broker; set by the environment only."""
 
@@ -295,6 +306,7 @@ class Settings(Section):
     store: Store = Store()
     reporter: Reporter = Reporter()
     broker: Broker = Broker()
+    dashboard: DashboardSection = DashboardSection()
 
     @cached_property
     def zone(self) -> ZoneInfo:
@@ -361,7 +373,7 @@ def load_settings(path: Path | None = None) -> Settings:
         raise SettingsError(f"{file}:{line[1] if line else 1}: {error}") from error
     except (RecursionError, ValueError, OverflowError) as error:
         raise SettingsError(f"{file}:1: invalid TOML: {str(error)[:200]}") from error
-    for key in ("data", "secrets", "broker"):
+    for key in ("data", "secrets", "broker", "dashboard"):
         if key in values:
             raise SettingsError(
                 f"{file}:{line_of(text, (key,))}: {key}: set it in the environment instead, WVR_{key.upper()}"

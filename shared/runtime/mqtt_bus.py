@@ -107,6 +107,11 @@ class MqttBus:
         """Number of the present connection to the broker; it increases with each connection."""
         return self._inbox.connection
 
+    @property
+    def is_connected(self) -> bool:
+        """Return whether the broker is connected."""
+        return self._client.is_connected()
+
     def open(self, service: Service, while_disconnected: Callable[[], None] = noop) -> None:
         """Connect and subscribe, however long that takes; call `while_disconnected` each second without the broker."""
         self._while_disconnected, self._produces = while_disconnected, service.produces

@@ -26,6 +26,13 @@ ALLOWED_FOLDERS = {
     "charset_normalizer": ("services/ingest/tables/encoding.py",),
     "sklearn": ("services/trainer/",),
     "joblib": ("services/trainer/",),
+    "starlette": ("services/dashboard/",),
+    "uvicorn": ("services/dashboard/main.py",),
+    "jinja2": ("services/dashboard/web/page.py",),
+    "markupsafe": ("services/dashboard/web/",),
+    "argon2": ("services/dashboard/web/access.py",),
+    "itsdangerous": ("services/dashboard/web/access.py",),
+    "limits": ("services/dashboard/web/access.py",),
 }
 """Package to the files or folders that may import it."""
 ALLOWED_LAYERS = {

@@ -39,7 +39,8 @@ COMMANDS = {
     "train": CommandEntry("cli.train", "core", "train now, in the running site"),
     "models": CommandEntry("cli.models", "core", "list the registered models; activate another one [use ID|profile]"),
     "sensors": CommandEntry("cli.sensors", "core", "list the sensors [retire SENSOR|rename SENSOR NAME]"),
-    "silence": CommandEntry("cli.silence", "core", "open no alarm during maintenance: MINUTES [--sensor S]"),
+    "alarms": CommandEntry("cli.alarms", "core", "list the incidents [show ID|acknowledge ID|close ID --cause C]"),
+    "silence": CommandEntry("cli.silence", "core", "open no alarm for a while: MINUTES, or --until TIME [--from TIME]"),
     "test": CommandEntry("cli.run_tests", "dev", "run lint, type check and all tests [--full] [arguments of pytest]"),
     "audit": CommandEntry("cli.audit", "dev", "write an SBOM for each image and look up known vulnerabilities"),
     "contract": CommandEntry(

@@ -171,7 +171,7 @@ def _week(start: int, incidents: list[Incident]) -> Week:
 
 
 def _incidents(rows: Iterable[tuple[Any, ...]]) -> list[Incident]:
-    return [Incident(*row[:6], bool(row[6]), bool(row[7]), *row[8:]) for row in rows]
+    return [Incident(*(*row[:6], *map(bool, row[6:8]), *row[8:])) for row in rows]
 
 
 def _entry(before: dict[str, Any] | None, state: dict[str, Any]) -> TimelineEntry:

@@ -1,7 +1,7 @@
 // Charts from the JSON of web/chart_data.py: panels above each other on one time axis, in the site's wall clock.
 "use strict";
 const WVR = (() => {
-  const DAY = 86400000, RETRY_MS = 5000;
+  const RETRY_MS = 5000;
   const charts = new Map(); // element to {chart, data}
   const korean = document.documentElement.lang === "ko";
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -75,7 +75,7 @@ const WVR = (() => {
       axisPointer: { link: [{ xAxisIndex: "all" }], lineStyle: { color: ink } },
       tooltip: { trigger: "axis", renderMode: "richText", confine: true, formatter: tooltip(data), backgroundColor: colour("--raised"), borderColor: line, textStyle: { color: colour("--ink"), fontSize: 13 } },
       xAxis: data.panels.map((_, index) => ({ type: "time", gridIndex: index, min: data.start - margin, max: data.end + margin, axisLine: { lineStyle: { color: line } },
-        axisTick: { lineStyle: { color: line } }, axisLabel: { show: index === count - 1, color: ink, hideOverlap: true, formatter: axisFormat(data) }, splitLine: { show: true, lineStyle: { color: line, opacity: 0.5 } } })),
+        axisTick: { lineStyle: { color: line } }, axisLabel: { show: index === count - 1, color: ink, hideOverlap: true, formatter: axisFormat }, splitLine: { show: true, lineStyle: { color: line, opacity: 0.5 } } })),
       yAxis: data.panels.map((panel, index) => ({ type: "value", gridIndex: index, scale: true, name: `${panel.name} ${panel.unit}`, nameGap: 8, nameTextStyle: { ...text, align: "left", padding: [0, 0, 0, -44] },
         splitNumber: 3, axisLabel: { color: ink }, splitLine: { lineStyle: { color: line } } })),
       dataZoom: data.zoom ? [{ type: "inside", xAxisIndex: "all", filterMode: "none", startValue: data.start, endValue: data.end, preventDefaultMouseMove: false }] : [],
@@ -83,7 +83,7 @@ const WVR = (() => {
     };
   };
 
-  const axisFormat = (data) => (data.end - data.start <= 2 * DAY ? "{HH}:{mm}" : data.end - data.start <= 400 * DAY ? "{MM}-{dd}" : "{yyyy}-{MM}");
+  const axisFormat = { year: "{yyyy}", month: "{yyyy}-{MM}", day: "{MM}-{dd}", hour: "{HH}:{mm}", minute: "{HH}:{mm}" };
 
   const note = (element, text) => {
     const paragraph = document.createElement("p");

@@ -1,4 +1,4 @@
-"""A dashboard process with a real broker, fed with messages of a site: readings, an open burst, a forecast, a training."""
+"""A dashboard process with a real broker, fed with messages: readings, an open burst, a forecast, a training."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from cli.bootstrap import ROOT
 from services.dashboard.web.access import KEY_FILE
 from shared.contract.codec import decode, encode
 from shared.contract.messages import (
+    CHANNELS,
     AlarmSummary,
     Anomaly,
     Cadence,
@@ -122,7 +123,8 @@ def burst(now: datetime) -> Anomaly:
         excess_interval_m3h=(12.9, 15.5),
         lost_m3=14.7,
         text=LocalizedText(
-            f"001 유량이 {onset:%H:%M}부터 정상보다 14.2 m³/h 많습니다. 누적 손실 약 15 m³. 파열이 의심되니 현장을 확인하세요.",
+            f"001 유량이 {onset:%H:%M}부터 정상보다 14.2 m³/h 많습니다. 누적 손실 약 15 m³. "
+            "파열이 의심되니 현장을 확인하세요.",
             f"Flow of 001 has been 14.2 m³/h above the expected since {onset:%H:%M}, about 15 m³ lost so far. "
             "A burst is likely; send someone to look.",
         ),
@@ -134,9 +136,17 @@ def site_messages(now: datetime) -> Iterator[Message]:
     midnight = now.replace(hour=0, minute=0)
     for name in SERVICES:
         yield Status(
-            site=SITE, name=name, state="online", version=VERSION, since=now - timedelta(days=3), at=now,
-            memory_mb=61.0, lag=0, code="ok", note=LocalizedText("", ""),
-        )  # fmt: skip
+            site=SITE,
+            name=name,
+            state="online",
+            version=VERSION,
+            since=now - timedelta(days=3),
+            at=now,
+            memory_mb=61.0,
+            lag=0,
+            code="ok",
+            note=LocalizedText("", ""),
+        )
     slots = [midnight + timedelta(minutes=10 * slot) for slot in range(144)]
     flow = ExpectedBand(*(tuple(usual_flow(at) + shift for at in slots) for shift in (0.0, -5.0, 5.0)))
     pressure = ExpectedBand(
@@ -204,13 +214,21 @@ def site_messages(now: datetime) -> Iterator[Message]:
         days=58,
         limits={"flow_rate.value.shift": 4.2},
     )
-    for channel, promoted in (("flow_rate", True), ("pressure", False)):
+    for channel, promoted in zip(CHANNELS, (True, False), strict=True):
         yield ModelTrained(
-            site=SITE, sensor="001", at=now - timedelta(days=2), channel=channel, id=f"lstm-{channel}", path="output/Learning_lstm/x",
-            checksum="0" * 64, trained_from=now - timedelta(days=300), trained_to=now - timedelta(days=2),
-            metrics={"mae_24h": 1.21, "profile_mae_24h": 1.48}, promoted=promoted,
+            site=SITE,
+            sensor="001",
+            at=now - timedelta(days=2),
+            channel=channel,
+            id=f"lstm-{channel}",
+            path="output/Learning_lstm/x",
+            checksum="0" * 64,
+            trained_from=now - timedelta(days=300),
+            trained_to=now - timedelta(days=2),
+            metrics={"mae_24h": 1.21, "profile_mae_24h": 1.48},
+            promoted=promoted,
             reason=LocalizedText("프로파일보다 18 % 정확합니다.", "It is 18 % more accurate than the profile."),
-        )  # fmt: skip
+        )
     yield Progress(
         site=SITE,
         at=now,

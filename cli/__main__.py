@@ -40,6 +40,9 @@ COMMANDS = {
     "models": CommandEntry("cli.models", "core", "list the registered models; activate another one [use ID|profile]"),
     "sensors": CommandEntry("cli.sensors", "core", "list the sensors [retire SENSOR|rename SENSOR NAME]"),
     "silence": CommandEntry("cli.silence", "core", "open no alarm during maintenance: MINUTES [--sensor S]"),
+    "password": CommandEntry(
+        "cli.password", "dashboard", "set or remove a password of the dashboard [operator|viewer] [--remove]"
+    ),
     "test": CommandEntry("cli.run_tests", "dev", "run lint, type check and all tests [--full] [arguments of pytest]"),
     "audit": CommandEntry("cli.audit", "dev", "write an SBOM for each image and look up known vulnerabilities"),
     "contract": CommandEntry(

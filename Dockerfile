@@ -1,7 +1,8 @@
-# One file, three images whose layers are shared; only what is built with PACKAGES=learning holds TensorFlow.
+# One file, four images whose layers are shared; only what is built with PACKAGES=learning holds TensorFlow.
 #   core          init, ingest, detector, db_writer, reporter
 #   forecasting   forecaster (LiteRT)
 #   learning      trainer (TensorFlow)
+#   dashboard     dashboard (Starlette), with the npm packages for the browser
 ARG PACKAGES=core
 
 FROM python:3.11-slim-bookworm AS core
@@ -19,6 +20,19 @@ FROM forecasting AS learning
 RUN --mount=type=cache,target=/root/.cache/pip,sharing=locked \
     --mount=type=bind,source=requirements,target=/requirements \
     python -m pip install --require-hashes -r /requirements/learning.txt
+
+FROM core AS assets
+WORKDIR /app
+COPY requirements/assets.txt requirements/
+COPY cli/__init__.py cli/bootstrap.py cli/assets.py cli/
+COPY services/dashboard/package.json services/dashboard/package-lock.json services/dashboard/.npmrc services/dashboard/
+RUN --mount=type=cache,target=/root/.cache/pip,sharing=locked python -m cli.assets
+
+FROM core AS dashboard
+RUN --mount=type=cache,target=/root/.cache/pip,sharing=locked \
+    --mount=type=bind,source=requirements,target=/requirements \
+    python -m pip install --require-hashes -r /requirements/dashboard.txt
+COPY --from=assets /app/services/dashboard/assets /app/services/dashboard/assets
 
 FROM ${PACKAGES}
 WORKDIR /app

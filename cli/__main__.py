@@ -41,6 +41,9 @@ COMMANDS = {
     "sensors": CommandEntry("cli.sensors", "core", "list the sensors [retire SENSOR|rename SENSOR NAME]"),
     "alarms": CommandEntry("cli.alarms", "core", "list the incidents [show ID|acknowledge ID|close ID --cause C]"),
     "silence": CommandEntry("cli.silence", "core", "open no alarm for a while: MINUTES, or --until TIME [--from TIME]"),
+    "password": CommandEntry(
+        "cli.password", "dashboard", "set or remove a password of the dashboard [operator|viewer] [--remove]"
+    ),
     "test": CommandEntry("cli.run_tests", "dev", "run lint, type check and all tests [--full] [arguments of pytest]"),
     "audit": CommandEntry("cli.audit", "dev", "write an SBOM for each image and look up known vulnerabilities"),
     "contract": CommandEntry(

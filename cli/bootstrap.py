@@ -17,8 +17,17 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "installed.json"
 """Lock file name to the SHA-256 of the installed version."""
-LOCKS = ("core", "forecasting", "tables", "learning", "local", "dev", "bench")
-"""Each contains the packages of those before it; `local` those of requirements/dashboard.txt too."""
+LOCKS: dict[str, tuple[str, ...]] = {
+    "core": (),
+    "dashboard": ("core",),
+    "forecasting": ("core",),
+    "tables": ("forecasting",),
+    "learning": ("tables",),
+    "local": ("learning", "dashboard"),
+    "dev": ("local",),
+    "bench": ("dev",),
+}
+"""Lock file to those whose packages it contains."""
 SBIN_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Folders of Debian's daemons, which are not on every user's PATH."""
 
@@ -78,7 +87,12 @@ def which(name: str) -> Path | None:
 def is_installed(lock: str) -> bool:
     """Return whether .venv contains the packages of requirements/<lock>.txt."""
     installed = json.loads(STAMP.read_text(encoding="ascii")) if STAMP.exists() else {}
-    return any(installed.get(name) == _checksum(name) for name in LOCKS[LOCKS.index(lock) :])
+    return any(installed.get(name) == _checksum(name) for name in LOCKS if _contains(name, lock))
+
+
+def _contains(lock: str, other: str) -> bool:
+    """Return whether a lock file contains the packages of another one."""
+    return lock == other or any(_contains(part, other) for part in LOCKS[lock])
 
 
 def _install(lock: str) -> None:

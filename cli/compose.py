@@ -151,8 +151,8 @@ def require_own_site(data: Path) -> None:
             name = container["Config"]["Labels"][PROJECT_LABEL]
             raise CommandError(
                 f"another site runs as Compose project {name}, in {folder}; this one is in {data}. "
-                "Give this one a name and a port of its own, in .env or in the environment: "
-                f"{VARIABLE}={name}2 and WVR_BROKER__PORT=1884"
+                "Give this one a name and ports of its own, in .env or in the environment: "
+                f"{VARIABLE}={name}2, WVR_BROKER__PORT=1884 and WVR_DASHBOARD__PORT=8081"
             )
 
 

@@ -7,6 +7,7 @@ import argparse
 from cli.bootstrap import ROOT
 from cli.broker_client import Operator
 from cli.reference import anomaly_kinds_page, commands_page, settings_page, status_codes_page, topics_page
+from services.dashboard.service import Dashboard
 from services.db_writer.service import DbWriter
 from services.detector.service import Detector
 from services.forecaster.service import Forecaster
@@ -17,7 +18,15 @@ from shared.contract.acl import access_list
 from shared.contract.asyncapi import document
 from shared.contract.service import Service
 
-DECLARING_SERVICES: tuple[type[Service], ...] = (Ingest, Detector, Forecaster, Trainer, DbWriter, Reporter)
+DECLARING_SERVICES: tuple[type[Service], ...] = (
+    Ingest,
+    Detector,
+    Forecaster,
+    Trainer,
+    DbWriter,
+    Reporter,
+    Dashboard,
+)
 
 
 def contents() -> dict[str, str]:

@@ -29,8 +29,10 @@ FOLDERS = (
     "run/heartbeat",
     "secrets",
 )
-SERVICES = ("ingest", "detector", "forecaster", "trainer", "db_writer", "reporter")
+SERVICES = ("ingest", "detector", "forecaster", "trainer", "db_writer", "reporter", "dashboard")
 USERS = (*SERVICES, "viewer", "operator")
+SESSION_KEY_FILE = "session_key"
+"""File in data/secrets/dashboard/: the key that signs the sessions of browsers."""
 PBKDF2_ROUNDS = 101
 """Default of mosquitto_passwd; enough since the passwords are 256 random bits."""
 
@@ -55,6 +57,7 @@ def set_up(data: Path) -> None:
         _password(data / "secrets" / user)
     for service in SERVICES:
         _secret(data / "secrets" / service, CLIENT_ID_FILE)
+    _secret(data / "secrets/dashboard", SESSION_KEY_FILE)
     write_private(data / "secrets/viewer/mosquitto_sub", _client_options("viewer", data / "secrets/viewer"))
     for file in certificates.folder(data).glob("*"):
         file.parent.chmod(0o700)

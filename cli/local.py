@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from cli import certificates
 from cli.bootstrap import VENV, CommandError, ensure_program
+from cli.dashboard_address import DEFAULT_PORT, PORT_VARIABLE
 from cli.init_site import SERVICES, describe_present, record_applied, set_up, set_up_broker, set_up_tls
 from cli.local_config import (
     BROKER_USER,
@@ -62,6 +64,13 @@ def listens_on(data: Path, port: int) -> bool:
     """Return whether the broker of the last start used a port."""
     conf = (data / "run/mosquitto.conf").read_text(encoding="utf-8")
     return any(line.split()[:2] == ["listener", str(port)] for line in conf.splitlines())
+
+
+def serves_dashboard_on(data: Path, port: int) -> bool:
+    """Return whether the dashboard of the last start used a port."""
+    conf = supervisor_conf(data).read_text(encoding="utf-8")
+    own_port = re.search(rf"{PORT_VARIABLE}=['\"](\d+)", conf)
+    return "[program:dashboard]" in conf and port == (int(own_port[1]) if own_port else DEFAULT_PORT)
 
 
 def start(data: Path, services: Sequence[str]) -> None:

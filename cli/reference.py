@@ -36,6 +36,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "store": settings.Store,
     "reporter": settings.Reporter,
     "broker": settings.Broker,
+    "dashboard": settings.DashboardSection,
 }
 """Table of site.toml to its class, in the order of the page; `pressure` is like `flow_rate`."""
 VARIABLES = {
@@ -44,6 +45,8 @@ VARIABLES = {
     "WVR_BIND": ("`127.0.0.1`", "Address on which the broker listens."),
     "WVR_BIND_PLAINTEXT": ("", "The address of `WVR_BIND` again: allows one beyond loopback without certificates."),
     "WVR_BROKER__PORT": ("`1883`", "Port of the broker; the other keys of the table `broker` likewise."),
+    "WVR_DASHBOARD__PORT": ("`8080`", "Port of the dashboard."),
+    "WVR_DASHBOARD__BIND": ("`127.0.0.1`", "Address of the dashboard; one beyond loopback needs `./wvr password`."),
     "COMPOSE_PROJECT_NAME": ("name of the clone's folder", "Compose project; the broker's volume is named after it."),
     "WVR_UID, WVR_GID": ("`1000`", "Owner of the data and user of the containers."),
     "WVR_SECRETS": ("`data/secrets/SERVICE`", "Folder with the password and client id of a service."),

@@ -8,8 +8,9 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from cli import certificates, compose
+from cli import assets, certificates, compose
 from cli.bootstrap import ROOT, CommandError, reexec_in_venv
+from cli.dashboard_address import DashboardAddress, dashboard_address
 from cli.local_site import data_folder, require_free_port, require_own_supervisor, supervisor_pid
 from cli.mosquitto import ACCESS_LIST, require_valid_access_list
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Listeners(NamedTuple):
-    """Addresses of the broker."""
+    """Addresses of the broker and the dashboard."""
 
     bind: str
     """Address of the plain listener; with TLS, of the TLS listener, while the plain one stays on loopback."""
@@ -26,12 +27,14 @@ class Listeners(NamedTuple):
     tls: int | None
     """TLS port, or None without certificates."""
     certified_until: str
+    dashboard: DashboardAddress
 
     def require_free(self) -> None:
         """Check that no program uses these ports. Raises CommandError."""
         require_free_port("127.0.0.1" if self.tls else self.bind, self.port)
         if self.tls:
             require_free_port(self.bind, self.tls, "WVR_BROKER__TLS_PORT")
+        self.dashboard.require_free()
 
 
 def parser() -> argparse.ArgumentParser:
@@ -60,9 +63,12 @@ def main(arguments: list[str]) -> int:
 def _listeners(data: Path) -> Listeners:
     bind, port = os.environ.get("WVR_BIND") or "127.0.0.1", int(os.environ.get("WVR_BROKER__PORT") or 1883)
     certificates.require_beyond_loopback(data, bind, os.environ.get("WVR_BIND_PLAINTEXT", ""))
+    dashboard = dashboard_address()
+    dashboard.require_password(data)
     if not certificates.are_present(data):
-        return Listeners(bind, port, None, "")
-    return Listeners(bind, port, int(os.environ.get("WVR_BROKER__TLS_PORT") or 8883), certificates.validate(data))
+        return Listeners(bind, port, None, "", dashboard)
+    tls_port = int(os.environ.get("WVR_BROKER__TLS_PORT") or 8883)
+    return Listeners(bind, port, tls_port, certificates.validate(data), dashboard)
 
 
 def _apply_changes(data: Path, listeners: Listeners) -> None:
@@ -75,8 +81,11 @@ def _apply_changes(data: Path, listeners: Listeners) -> None:
         print("WVR already runs as local processes, with this site.toml: ./wvr status")
         return
     settings = _settings()
+    assets.ensure()
     if not local.listens_on(data, listeners.port):
         listeners.require_free()
+    elif not local.serves_dashboard_on(data, listeners.dashboard.port):
+        listeners.dashboard.require_free()
     print(f"changed since the last start: {', '.join(parts)}; WVR restarts as local processes", flush=True)
     local.down(data)
     local.up(settings, listeners.bind)
@@ -99,6 +108,7 @@ def _up_locally(listeners: Listeners, reason: str) -> None:
 
     print(f"WVR starts as local processes: {reason}", flush=True)
     listeners.require_free()
+    assets.ensure()
     local.up(_settings(), listeners.bind)
     print("every service is healthy")
 
@@ -125,10 +135,11 @@ def _summary(data: Path, listeners: Listeners) -> str:
         else ""
     )
     return f"""
+  look     {listeners.dashboard.url} (dashboard)
   files    {data}/sensor/alert.txt (each minute), server.txt (each ten minutes)
   history  {data}/wvr.db
   models   {data}/output/Learning_lstm/
   broker   {host}:{listeners.port}; read-only user viewer, password in {data}/secrets/viewer/password{tls}
-  look     {look}
+  listen   {look}
   change   {os.environ.get("WVR_SITE_FILE", ROOT / "site.toml")}, then ./wvr validate and ./wvr up
 """

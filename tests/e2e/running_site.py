@@ -19,9 +19,10 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from cli.bootstrap import ROOT
+from tests.conftest import free_port
 from tests.polling import wait_for
 
-SERVICES = ("ingest", "detector", "forecaster", "trainer", "db_writer", "reporter")
+SERVICES = ("ingest", "detector", "forecaster", "trainer", "db_writer", "reporter", "dashboard")
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,13 @@ class RunningSite:
     """Used only with certificates."""
     root: Path = ROOT
     """The clone."""
+    dashboard_port: int = 8080
 
     @classmethod
     def create(cls, folder: Path, port: int, site_toml: str, tls_port: int = 8883) -> RunningSite:
         """Return a site with these settings that is not started yet."""
         (folder / "site.toml").write_text(site_toml, encoding="ascii")
-        return cls(folder / "data", port, f"wvr-test-{port}", tls_port)
+        return cls(folder / "data", port, f"wvr-test-{port}", tls_port, dashboard_port=free_port())
 
     def wvr(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a ./wvr command on this site."""
@@ -59,6 +61,7 @@ class RunningSite:
             "WVR_SITE_FILE": str(self.data.parent / "site.toml"),
             "WVR_BROKER__PORT": str(self.port),
             "WVR_BROKER__TLS_PORT": str(self.tls_port),
+            "WVR_DASHBOARD__PORT": str(self.dashboard_port),
         }
         if self.project:
             variables["COMPOSE_PROJECT_NAME"] = self.project

@@ -123,9 +123,11 @@ def test_docker_shows_no_password(compose_site: RunningSite) -> None:
     assert not [user for user, secret in secrets.items() if secret in "".join(shown)]
 
 
-def test_only_the_broker_listens_and_only_on_loopback(compose_site: RunningSite) -> None:
+def test_only_broker_and_dashboard_listen_and_only_on_loopback(compose_site: RunningSite) -> None:
     ports = {service: inspect(compose_site, service)["HostConfig"]["PortBindings"] for service in ("broker", *SERVICES)}
     assert ports.pop("broker") == {"1883/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(compose_site.port)}]}
+    own_port = str(compose_site.dashboard_port)
+    assert ports.pop("dashboard") == {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": own_port}]}
     assert not any(ports.values())
 
 

@@ -73,7 +73,12 @@ class Machine:
             "VENV": ROOT / ".venv",
             "STICK": folder / "stick",
         }
-        variables |= {"IMAGE": folder / "image", "WVR_BROKER__PORT": port, "COMPOSE_PROJECT_NAME": f"wvr-test-{port}"}
+        variables |= {
+            "IMAGE": folder / "image",
+            "WVR_BROKER__PORT": port,
+            "WVR_DASHBOARD__PORT": free_port(),
+            "COMPOSE_PROJECT_NAME": f"wvr-test-{port}",
+        }
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "USER") if name in os.environ}
         self.environment = inherited | {name: str(value) for name, value in variables.items()}
 

@@ -54,7 +54,12 @@ def test_image_contains_only_code(image: str) -> None:
     script = (
         "find /app -type f -not -name '*.py*'; find /app -mindepth 1 -maxdepth 1; find /data /run/wvr 2>/dev/null; :"
     )
-    assert sorted(in_image(image, "sh", "-c", script).split()) == ["/app/cli", "/app/services", "/app/shared"]
+    paths = in_image(image, "sh", "-c", script).split()
+    pages = [path for path in paths if path.startswith("/app/services/dashboard/")]
+    assert sorted({*paths} - {*pages}) == ["/app/cli", "/app/services", "/app/shared"]
+    folders = {path.split("/")[4] for path in pages}
+    assert folders - {"package.json", "package-lock.json", ".npmrc", "assets"} == {"static", "templates", "texts"}
+    assert ("assets" in folders) == (image == "dashboard")
 
 
 @pytest.mark.parametrize("image", IMAGES)

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from statistics import fmean
 
 from services.dashboard.queries.database import Database
 from services.dashboard.queries.events import Event, read_repairs
-from services.dashboard.queries.site_time import DAY, HOUR, epoch_at, is_real_hour, local_date, local_days, midnight
+from services.dashboard.queries.site_time import (
+    DAY,
+    HOUR,
+    epoch_at,
+    is_real_hour,
+    local_date,
+    local_days,
+    midnight,
+    next_midnight,
+)
 
 EARLIER_NIGHT_HOURS = (2, 3, 4)
 """Local hours, from 02:00 up to 05:00, of the nights before the detector wrote its results."""
@@ -86,7 +95,7 @@ def read_nights(database: Database, sensor: str, start: int, stop: int) -> list[
     days = list(local_days(start, stop, database.zone))
     if not days:
         return []
-    first, last = midnight(days[0], database.zone), midnight(days[-1] + timedelta(days=1), database.zone)
+    first, last = midnight(days[0], database.zone), next_midnight(days[-1], database.zone)
     hours: dict[int, float] = dict(database.rows(_HOURS_SQL, sensor, first, last))
     nights = {day: night for day in days if (night := _earlier_night(database, day, hours))}
     for at, middle, *values in database.rows(_NIGHTS_SQL, sensor, first, last):

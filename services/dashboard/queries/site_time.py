@@ -35,6 +35,11 @@ def midnight(day: date, zone: ZoneInfo) -> int:
     return epoch_at(day, 0, zone)
 
 
+def next_midnight(day: date, zone: ZoneInfo) -> int:
+    """Return the epoch second at which a local day ends."""
+    return midnight(day + timedelta(days=1), zone)
+
+
 def epoch_at(day: date, hour: int, zone: ZoneInfo) -> int:
     """Return the epoch second of a full hour of a local day."""
     return int(datetime.combine(day, time(hour), zone).timestamp())

@@ -46,16 +46,16 @@ class Span:
     """In order of time; a bucket without a reading is absent."""
 
 
-def read_span(database: Database, sensor: str, start: int, stop: int) -> Span:
-    """Return the readings of a span, widened to whole buckets. Raises Unavailable, ValueError.
+def read_span(database: Database, sensor: str, start: int, stop: int, shortest: int = MINUTE) -> Span:
+    """Return the readings of a span, widened to whole buckets of at least `shortest` seconds, one of STEPS.
 
     Buckets of an hour and more come from the hourly values, which db_writer updates with each minute: minimum and
     maximum are exact, and so is the mean unless minutes of a bucket lack the value. Where the minutes are no longer
-    stored, no bucket is shorter than an hour.
+    stored, no bucket is shorter than an hour. Raises Unavailable, ValueError.
     """
     if not 0 < stop - start <= MAX_SPAN_SECONDS:
         raise ValueError("a span is longer than a minute and shorter than eleven years")
-    step = step_of(stop - start)
+    step = max(shortest, step_of(stop - start))
     if step < HOUR and database.has_lost_minutes(sensor, start, stop):
         step = HOUR
     offset = datetime.fromtimestamp(start, database.zone).utcoffset()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 from services.dashboard.queries.database import Database
-from services.dashboard.queries.site_time import HOUR, local_date, local_days, midnight
+from services.dashboard.queries.site_time import HOUR, local_date, local_days, midnight, next_midnight
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,12 @@ def read_volumes(database: Database, sensor: str, start: int, stop: int) -> list
     if not days:
         return []
     means: dict[date, list[float]] = {day: [] for day in days}
-    last = min(stop, midnight(days[-1] + timedelta(days=1), zone))
+    last = min(stop, next_midnight(days[-1], zone))
     for at, mean in database.rows(_SQL, sensor, midnight(days[0], zone), last):
         means[local_date(at, zone)].append(mean)
     volumes = []
     for day in days:
-        end = min(last, midnight(day + timedelta(days=1), zone))
+        end = min(last, next_midnight(day, zone))
         expected = (end - midnight(day, zone)) // HOUR
         hours = len(means[day])
         volumes.append(DayVolume(day, sum(means[day]), hours, max(0, expected - hours)))

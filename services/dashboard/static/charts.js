@@ -7,6 +7,8 @@ const WVR = (() => {
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const pad = (number) => String(number).padStart(2, "0");
 
+  const font = { fontFamily: getComputedStyle(document.body).fontFamily, fontSize: 12 };
+
   const timeText = (ms) => {
     const at = new Date(ms);
     return `${at.getUTCFullYear()}-${pad(at.getUTCMonth() + 1)}-${pad(at.getUTCDate())} ${pad(at.getUTCHours())}:${pad(at.getUTCMinutes())}`;
@@ -60,30 +62,31 @@ const WVR = (() => {
   };
 
   const option = (data, element) => {
-    const count = data.panels.length, ink = colour("--muted"), line = colour("--line"), text = { color: ink, fontFamily: "inherit" };
+    const count = data.panels.length, ink = colour("--muted"), line = colour("--line");
+    const text = { ...font, color: ink };
     const height = element.clientHeight, top = 34, bottom = 26, gap = 26;
     const margin = data.zoom ? data.end - data.start : 0; // to drag and zoom out into; the page then fetches that span
-    const each = (height - top - bottom - gap * (count - 1)) / count;
-    const grids = data.panels.map((_, index) => ({ left: 52, right: 14, top: top + index * (each + gap), height: each }));
+    const share = (height - top - bottom - gap * (count - 1)) / (count + 0.5); // the first panel is half as high again
+    const grids = data.panels.map((_, index) => ({ left: 52, right: 16, top: top + index * (share + gap) + (index ? share / 2 : 0), height: index ? share : share * 1.5 }));
     const all = data.panels.map(series);
     all.forEach((list, index) => { if (list.length) Object.assign(list[list.length - 1], marks(data, index)); });
     const names = [...new Set(data.panels.flatMap((panel) => panel.series.map((item) => item.name)))];
     return {
       animation: false, useUTC: true, textStyle: text, aria: { enabled: true, label: { enabled: false } },
       grid: grids,
-      legend: { data: names, top: 0, right: 10, textStyle: text, itemWidth: 18, itemHeight: 8, inactiveColor: line },
+      legend: { type: "scroll", data: names, top: 0, right: 10, textStyle: text, icon: "roundRect", itemWidth: 14, itemHeight: 6, itemGap: 14, inactiveColor: line },
       axisPointer: { link: [{ xAxisIndex: "all" }], lineStyle: { color: ink } },
-      tooltip: { trigger: "axis", renderMode: "richText", confine: true, formatter: tooltip(data), backgroundColor: colour("--raised"), borderColor: line, textStyle: { color: colour("--ink"), fontSize: 13 } },
+      tooltip: { trigger: "axis", renderMode: "richText", confine: true, formatter: tooltip(data), backgroundColor: colour("--raised"), borderColor: line, textStyle: { ...font, color: colour("--ink") } },
       xAxis: data.panels.map((_, index) => ({ type: "time", gridIndex: index, min: data.start - margin, max: data.end + margin, axisLine: { lineStyle: { color: line } },
         axisTick: { lineStyle: { color: line } }, axisLabel: { show: index === count - 1, color: ink, hideOverlap: true, formatter: axisFormat(data) }, splitLine: { show: true, lineStyle: { color: line, opacity: 0.5 } } })),
       yAxis: data.panels.map((panel, index) => ({ type: "value", gridIndex: index, scale: true, name: `${panel.name} ${panel.unit}`, nameGap: 8, nameTextStyle: { ...text, align: "left", padding: [0, 0, 0, -44] },
-        splitNumber: 3, axisLabel: { color: ink }, splitLine: { lineStyle: { color: line } } })),
+        splitNumber: 3, minInterval: 10 ** -panel.digits, axisLabel: { color: ink }, splitLine: { lineStyle: { color: line } } })),
       dataZoom: data.zoom ? [{ type: "inside", xAxisIndex: "all", filterMode: "none", startValue: data.start, endValue: data.end, preventDefaultMouseMove: false }] : [],
       series: all.flat(),
     };
   };
 
-  const axisFormat = (data) => (data.end - data.start <= 2 * DAY ? "{HH}:{mm}" : data.end - data.start <= 400 * DAY ? "{MM}-{dd}" : "{yyyy}-{MM}");
+  const axisFormat = (data) => ({ year: "{yyyy}", month: data.end - data.start < 100 * DAY ? "{MM}-{dd}" : "{yyyy}-{MM}", day: "{MM}-{dd}", hour: "{HH}:{mm}", minute: "{HH}:{mm}" });
 
   const note = (element, text) => {
     const paragraph = document.createElement("p");

@@ -19,7 +19,8 @@ placeholders are equal (a test checks that). `NAME.menu` is its word in the menu
 `clock_time(at)`, `day(at)`, `asset("name.js")`, `page.may_change`, `page.link(sensor="001")`, `live`, `settings`.
 
 Live part: `<div sse-swap="now-incidents">{{ incidents }}</div>` in the template, and the same render function in
-`FRAGMENTS` and in the endpoint (`page.render` returns markup that is not escaped again). `sse-swap="now-sensor:001"` for a fragment with `per_sensor=True`.
+`FRAGMENTS` and in the endpoint (`page.render` returns markup that is not escaped again). A fragment with
+`per_sensor=True` has its place at `sse-swap="now-sensor:001"`.
 
 Command: `<form hx-post="/health/train" hx-target="#outcome"><button data-control …>`; the endpoint returns
 `page.outcome(await page.backend.operator.send("train", page.user_name, …))`. The guard in `web/app.py` has checked

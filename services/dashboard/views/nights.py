@@ -16,7 +16,7 @@ from services.dashboard.queries.nights import (
     read_nights,
     read_repaired,
 )
-from services.dashboard.queries.site_time import MINUTE, local_date, midnight
+from services.dashboard.queries.site_time import MINUTE, local_date, midnight, next_midnight
 from services.dashboard.web.night_chart import night_chart
 from services.dashboard.web.stored import StoredPage, stored_endpoint
 
@@ -77,7 +77,7 @@ def _nights(stored: StoredPage, first: date, last: date) -> list[Night]:
 
 
 def _end(stored: StoredPage, last: date) -> int:
-    return midnight(last + timedelta(days=1), stored.database.zone)
+    return next_midnight(last, stored.database.zone)
 
 
 def _query(sensor: str, first: date, last: date) -> str:

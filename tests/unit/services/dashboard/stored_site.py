@@ -17,13 +17,6 @@ from shared.store.recorder import Recorder
 BERLIN = ZoneInfo("Europe/Berlin")
 RANGES = ValueRanges({}, ((0.0, 1000.0), (0.0, 30.0)))
 SENSOR = "001"
-LATER_TABLES = (
-    """CREATE TABLE IF NOT EXISTS NIGHT_TB (site TEXT, sensor TEXT, at INTEGER, window_from INTEGER, window_to INTEGER,
-    minimum_m3h REAL, usual_m3h REAL, limit_m3h REAL, leak_m3h REAL, flag INTEGER, PRIMARY KEY (site, sensor, at))""",
-    """CREATE TABLE IF NOT EXISTS EXPECTED_TB (site TEXT, sensor TEXT, at INTEGER, flow_rate_expected TEXT,
-    flow_rate_low TEXT, flow_rate_high TEXT, pressure_expected TEXT, pressure_low TEXT, pressure_high TEXT,
-    PRIMARY KEY (site, sensor, at))""",
-)
 Minute = tuple[int, float | None, float | None]
 """Epoch seconds, flow rate, pressure."""
 
@@ -34,10 +27,6 @@ class StoredSite:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "wvr.db"
         self.recorder = Recorder(self.path, BERLIN, (0, 1, 24, 168), RANGES)
-        with sqlite3.connect(self.path) as database:
-            for sql in LATER_TABLES:
-                database.execute(sql)
-        database.close()
         self.database = Database(self.path, BERLIN, "site1", RANGES)
 
     def close(self) -> None:

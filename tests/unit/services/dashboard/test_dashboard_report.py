@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from services.dashboard.queries.gaps import read_gaps
 from services.dashboard.queries.report import months_with_readings, read_report, water_balance
 from services.dashboard.queries.site_time import DAY, HOUR, MINUTE
 from services.dashboard.queries.spans import read_span
+from services.ingest.sources.line_reader import Measurement
 from services.ingest.tables.opening import by_minute, open_readings
 from shared.settings import Settings, Site
 from tests.unit.services.dashboard.stored_site import BERLIN, SENSOR, StoredSite, epoch
@@ -83,14 +85,14 @@ def test_gaps_by_cause(site: StoredSite) -> None:
     assert flow_rate.missing_share == pytest.approx(1 / 3)
 
 
-def test_csv_of_minutes_can_be_imported(site: StoredSite, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_csv_of_minutes_can_be_imported(site: StoredSite, tmp_path: Path) -> None:
     site.store([(MAY + index * MINUTE, 10.5, None if index == 1 else 4.25) for index in range(4)])
     span = read_span(site.database, SENSOR, MAY, MAY + HOUR)
     file = tmp_path / "shown.csv"
     file.write_text("".join(csv_blocks(span, SENSOR, ([], []), BERLIN)), encoding="utf-8", newline="")
     assert file.read_bytes().startswith(b"\xef\xbb\xbftime,sensor,")
     settings = Settings(site=Site(timezone="Europe/Berlin", country="DE"))
-    rows = [row for row in by_minute(open_readings(file, settings, (), "", "")) if hasattr(row, "flow_rate")]
+    rows = [row for row in by_minute(open_readings(file, settings, (), "", "")) if isinstance(row, Measurement)]
     assert [(row.sensor, row.flow_rate, row.pressure) for row in rows] == [
         (SENSOR, 10.5, None if index == 1 else 4.25) for index in range(4)
     ]

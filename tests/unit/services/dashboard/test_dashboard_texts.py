@@ -13,7 +13,7 @@ from services.dashboard.web.texts import FOLDER, LANGUAGES, Language, Texts, loa
 
 CATALOGUES = {language: load_catalogue(language) for language in LANGUAGES}
 DASHBOARD = ROOT / "services/dashboard"
-KEY = re.compile(r"""\b(?:t|text)\(\s*"([a-z_]+(?:\.[a-z_]+)+)"[,)\s]""")
+KEY = re.compile(r"""\b(?:t|text)\(\s*"([a-z_]+(?:\.[a-z_]+)+)"[,)]""")
 """A text with a literal key in a template or module."""
 
 

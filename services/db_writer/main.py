@@ -8,6 +8,7 @@ from services.db_writer.background import BackgroundBackup, BackgroundIntegrityC
 from services.db_writer.maintenance import DatabaseMaintenance
 from services.db_writer.report_reader import ReportReader
 from services.db_writer.service import DbWriter
+from services.db_writer.storage_probe import DiskStorageProbe
 from shared.contract.service import Unavailable
 from shared.runtime.log import log, start_logging
 from shared.runtime.loop import run
@@ -23,6 +24,7 @@ def main() -> None:
     start_logging(settings.zone)
     recorder = open_recorder_with_retry(settings)
     database, site = settings.database, settings.site.name
+    history = History(database, settings.zone, site)
     backup = BackgroundBackup(database, settings.backups, lambda: datetime.now(settings.zone))
     report_reader = ReportReader(settings.sensor_folder, backfill_marker(database), site, settings.zone)
     service = DbWriter(
@@ -33,9 +35,9 @@ def main() -> None:
         DatabaseMaintenance(
             site, recorder, backup, report_reader, BackgroundIntegrityCheck(database, settings.backups)
         ),
+        DiskStorageProbe(database, settings.backups, settings.zone, history),
     )
-    stored = History(settings.database, settings.zone, settings.site.name).sensors
-    bus = MqttBus("db_writer", settings, stored)
+    bus = MqttBus("db_writer", settings, history.sensors)
     run(service, bus, problems=lambda: [problem for problem in (recorder.repair_problem, backup.failure) if problem])
     recorder.close()
 

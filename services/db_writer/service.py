@@ -9,15 +9,19 @@ from typing import ClassVar, Protocol
 from services.db_writer.maintenance import DatabaseMaintenance, RepairableStore
 from services.db_writer.sensor_commands import SensorCommands, SensorStore
 from services.db_writer.sequence_tracker import SequenceTracker
+from services.db_writer.storage_monitor import NullStorageProbe, StorageMonitor, StorageProbe
 from shared.contract.messages import (
     Anomaly,
     Command,
     Criteria,
+    ExpectedDay,
     HistoryAnswer,
     HistoryBatch,
     LocalizedText,
     Message,
     ModelTrained,
+    NightResult,
+    Notification,
     Prediction,
     Progress,
     Reading,
@@ -26,6 +30,7 @@ from shared.contract.messages import (
     SensorRetired,
     SensorState,
     Status,
+    StorageState,
     Stored,
     Tick,
     Verdict,
@@ -56,6 +61,7 @@ class DbWriter:
     name: ClassVar[str] = "db_writer"
     produces: ClassVar[tuple[type[Message], ...]] = (
         Stored,
+        StorageState,
         HistoryAnswer,
         Progress,
         SensorRetired,
@@ -71,6 +77,7 @@ class DbWriter:
         retention_days: int,
         to_local: Callable[[int], datetime],
         maintenance: DatabaseMaintenance | None = None,
+        storage_probe: StorageProbe | None = None,
     ) -> None:
         self._maintenance = maintenance or DatabaseMaintenance(site, store)
         self._store, self._site, self._retention_seconds, self._to_local = store, site, retention_days * DAY, to_local
@@ -82,6 +89,7 @@ class DbWriter:
         self._now: datetime | None = None
         """Time of the newest tick."""
         self._sensor_commands = SensorCommands(site, store)
+        self._storage = StorageMonitor(site, storage_probe or NullStorageProbe(), retention_days)
 
     def start(self) -> Iterator[Message]:
         mark = self._store.high_water_mark(self._site)
@@ -100,6 +108,7 @@ class DbWriter:
 
     def _on_tick(self, tick: Tick) -> None:
         self._maintenance.on_message(tick)
+        self._storage.on_tick(tick)
         self._tick, self._now = tick, tick.at
 
     def _on_status(self, status: Status) -> None:
@@ -127,6 +136,7 @@ class DbWriter:
             yield self._stored(mark)
         yield from _answers(batch, failures)
         yield from self._maintenance.after_batch(self._sequence.has_gap)
+        yield from self._storage.poll()
         if self._now:  # a command waits for the first tick
             yield from self._sensor_commands.run(self._now)
 
@@ -182,6 +192,9 @@ class DbWriter:
         Prediction: _store_later,
         ModelTrained: _store_later,
         SensorState: _store_later,
+        ExpectedDay: _store_later,
+        NightResult: _store_later,
+        Notification: _store_later,
         Tick: _on_tick,
         Status: _on_status,
         Command: _on_command,

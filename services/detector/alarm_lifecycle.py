@@ -17,7 +17,7 @@ from shared.contract.anomaly_kinds import (
     anomaly_kind,
     incident_key,
 )
-from shared.contract.messages import Anomaly, Cause, is_aware_in_supported_years
+from shared.contract.messages import Anomaly, Cause, Method, is_aware_in_supported_years
 from shared.contract.status_codes import NO_TEXT
 
 UPDATE_INTERVAL = timedelta(hours=1)
@@ -36,6 +36,32 @@ PROMOTABLE_KINDS = ("step", "pressure_drop")
 DELAYED_KINDS = ("deviation",)
 SIMILAR_FACTOR = 2.0
 """Two flows within this factor are taken for the same water."""
+
+
+SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class OperatorEntry:
+    """What an operator enters on an anomaly. A name, note or cause that is not given stays as it was."""
+
+    by: str
+    note: str
+    cause: Cause | None
+    acknowledged: bool
+    closed: bool = False
+
+    def apply(self, anomaly: Anomaly, now: datetime) -> Anomaly:
+        """Return an anomaly with the entry, as a later state: entries of one minute differ in their time."""
+        return replace(
+            anomaly,
+            at=max(now, anomaly.at + SECOND),
+            acknowledged=self.acknowledged,
+            closed=anomaly.closed or self.closed,
+            by=self.by or anomaly.by,
+            note=self.note or anomaly.note,
+            confirmed_cause=self.cause or anomaly.confirmed_cause,
+        )
 
 
 @dataclass
@@ -73,11 +99,18 @@ class AlarmBook:
     def __init__(self, site: str, sensor: str) -> None:
         self.site, self.sensor = site, sensor
         self.open: dict[str, OpenAlarm] = {}
+        self.closed: dict[str, OpenAlarm] = {}
+        """Alarms that an operator has closed and whose deviation still exists: it opens no new alarm."""
         self._delayed: dict[str, tuple[Detection, int]] = {}
         self.minutes_per_reading = 1
         """Minutes that a normal reading counts for."""
-        self.suppressed = False
-        """A maintenance window is active: nothing is opened."""
+        self.silenced: frozenset[Method] = frozenset()
+        """Methods that open nothing now: a maintenance window is active."""
+
+    @property
+    def known_keys(self) -> set[str]:
+        """Keys of the alarms that are open, or closed while their deviation still exists."""
+        return self.open.keys() | self.closed.keys()
 
     @property
     def has_unclassified_shift(self) -> bool:
@@ -103,7 +136,7 @@ class AlarmBook:
     @property
     def is_idle(self) -> bool:
         """Whether a minute without detections changes nothing."""
-        return not self.open and not self._delayed
+        return not self.open and not self._delayed and not self.closed
 
     def restore(self, stored: Anomaly) -> None:
         """Restore an anomaly that was open before a restart.
@@ -121,12 +154,17 @@ class AlarmBook:
             alarm.is_certain = _is_certain(stored.excess_m3h, alarm.interval_half_width)
         self.open[alarm.key] = alarm
 
+    def restore_closed(self, stored: Anomaly) -> None:
+        """Restore an anomaly that an operator closed before a restart; its deviation may still exist."""
+        alarm = OpenAlarm(stored)
+        self.closed[alarm.key] = alarm
+
     def update(self, at: datetime, detections: list[Detection], is_near: bool) -> Iterator[Anomaly]:
         """Process a minute's detections; is_near: scores close to their limits, so the minute is not normal."""
         detections = [detection for detection in detections if not self._explained_by_leak(detection)]
         keys = {detection.key for detection in detections}
-        if self.suppressed:
-            self._delayed.clear()
+        if self.silenced:
+            self._delayed = {key: held for key, held in self._delayed.items() if held[0].method not in self.silenced}
         for detection in detections:
             yield from self.raise_or_continue(at, detection)
         for key in [key for key in self._delayed if key not in keys]:
@@ -135,6 +173,12 @@ class AlarmBook:
         for key in [key for key, alarm in self.open.items() if key not in keys and not alarm.row.once_a_day]:
             if key != SHIFT_KEY or not is_near:
                 yield from self.count_normal(at, key, self.minutes_per_reading)
+        for key, alarm in list(self.closed.items()):
+            if key in keys or alarm.row.once_a_day or (key == SHIFT_KEY and is_near):
+                continue
+            alarm.normal_minutes += self.minutes_per_reading
+            if alarm.normal_minutes >= alarm.row.minutes_to_clear:
+                del self.closed[key]
 
     def raise_or_continue(self, at: datetime, detection: Detection) -> Iterator[Anomaly]:
         """Open or continue the anomaly of a detection."""
@@ -148,7 +192,10 @@ class AlarmBook:
             del self.open[detection.key]
             yield _cleared(alarm, at)
             alarm = None
-        if alarm is None and self.suppressed:
+        if detection.key in self.closed:
+            self.closed[detection.key].normal_minutes = 0
+            return
+        if alarm is None and detection.method in self.silenced:
             return
         if alarm is None:
             strongest, minutes = self._delayed.get(detection.key, (detection, 0))
@@ -170,7 +217,8 @@ class AlarmBook:
             yield _cleared(alarm, max(at, alarm.anomaly.opened_at))
 
     def clear(self, at: datetime, key: str) -> Iterator[Anomaly]:
-        """Clear an anomaly at once, if it is open."""
+        """Clear an anomaly at once, if it is open; its deviation has ended."""
+        self.closed.pop(key, None)
         if alarm := self.open.pop(key, None):
             yield _cleared(alarm, max(at, alarm.anomaly.opened_at))
 
@@ -185,7 +233,7 @@ class AlarmBook:
 
         A leak replaces a step of similar size and waits until any other shift has ended.
         """
-        shift = None if self.suppressed else self.open.get(SHIFT_KEY)
+        shift = None if leak.method in self.silenced else self.open.get(SHIFT_KEY)
         if (
             shift
             and shift.anomaly.kind == "step"
@@ -215,25 +263,21 @@ class AlarmBook:
         for key in [key for key, alarm in self.open.items() if first <= alarm.anomaly.opened_at <= last]:
             yield _cleared(self.open.pop(key), last)
 
-    def acknowledge(
-        self, id_: str, at: datetime, by: str = "", note: str = "", cause: Cause | None = None
-    ) -> Anomaly | None:
-        """Mark an open anomaly as acknowledged; return None when no open anomaly has this id.
-
-        A name, note or cause that is not given stays as it was.
-        """
-        for alarm in self.open.values():
+    def edit(self, id_: str, at: datetime, entry: OperatorEntry) -> Iterator[Anomaly]:
+        """Yield an open anomaly with what an operator entered; nothing if no open anomaly has this id."""
+        for key, alarm in list(self.open.items()):
             if alarm.anomaly.id == id_:
-                anomaly = _refreshed(alarm, at)
-                alarm.anomaly = replace(
-                    anomaly,
-                    acknowledged=True,
-                    by=by or anomaly.by,
-                    note=note or anomaly.note,
-                    confirmed_cause=cause or anomaly.confirmed_cause,
-                )
-                return alarm.anomaly
-        return None
+                alarm.anomaly = entry.apply(_refreshed(alarm, max(at, alarm.anomaly.at)), at)
+                if entry.closed:
+                    alarm.anomaly = replace(alarm.anomaly, state="cleared", cleared_at=alarm.anomaly.at)
+                    self.close(key)
+                yield alarm.anomaly
+
+    def close(self, key: str) -> None:
+        """Close an open alarm: its deviation opens no new one until it has ended."""
+        if alarm := self.open.pop(key, None):
+            alarm.normal_minutes = 0
+            self.closed[key] = alarm
 
     def _open_alarm(self, at: datetime, detection: Detection) -> Anomaly:
         id_ = f"{self.sensor}-{detection.channel}-{detection.trigger}-{at:%Y%m%dT%H%M}"

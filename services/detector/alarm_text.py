@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from shared.contract.anomaly_kinds import ANOMALY_KINDS
-from shared.contract.messages import Anomaly, Channel, LocalizedText
+from shared.contract.messages import Anomaly, Channel, LocalizedText, Method
 from shared.contract.texts import localized
 
 CHANNEL_NAMES: dict[Channel, tuple[str, str]] = {"flow_rate": ("유량", "Flow rate"), "pressure": ("수압", "Pressure")}
 """Korean and English. Both Korean names end in a consonant, so the templates use the particles 이 and 을."""
 UNITS: dict[Channel, str] = {"flow_rate": "m³/h", "pressure": "bar"}
+METHOD_NAMES: dict[Method, tuple[str, str]] = {
+    "system": ("시스템", "system"),
+    "value": ("실측값", "value"),
+    "prediction": ("예측값", "prediction"),
+    "night": ("야간 최소 유량", "night"),
+}
+"""Korean and English names of the checks."""
 COMPARISONS: dict[tuple[Channel, bool], str] = {
     ("flow_rate", True): "많습니다",
     ("flow_rate", False): "적습니다",
@@ -31,6 +38,7 @@ def render_text(anomaly: Anomaly, excess: float | None) -> LocalizedText:
     clock_ko, clock_en = _clock_text(excess)
     loss_ko, loss_en = _loss_text(anomaly.lost_m3)
     flow_change_ko, flow_change_en = _flow_change_text(anomaly)
+    silenced_ko, silenced_en = _silenced_text(anomaly.methods)
     template = ANOMALY_KINDS[anomaly.trigger].template(channel, flow < 0.0)
     return localized(
         template.ko,
@@ -56,6 +64,8 @@ def render_text(anomaly: Anomaly, excess: float | None) -> LocalizedText:
         loss_en=loss_en,
         flow_change_ko=flow_change_ko,
         flow_change_en=flow_change_en,
+        silenced_ko=silenced_ko,
+        silenced_en=silenced_en,
         clock_ko=clock_ko,
         clock_en=clock_en,
     )
@@ -100,6 +110,20 @@ def _flow_change_text(anomaly: Anomaly) -> tuple[str, str]:
         return "(유량 변화 없음)", " (flow unchanged)"
     korean, english = ("증가", "above") if anomaly.excess_m3h > 0.0 else ("감소", "below")
     return f"(유량 {_flow_text(anomaly)}{korean})", f" (flow {_flow_text(anomaly)}{english} expected)"
+
+
+def _silenced_text(methods: tuple[Method, ...]) -> tuple[str, str]:
+    """Return what a maintenance window of some methods means, in Korean and English."""
+    if len(methods) == len(METHOD_NAMES):
+        return (
+            "새 경보를 내지 않으며, 작업일의 값은 학습에서 제외합니다",
+            "no alarm is opened, and these days are not learned from",
+        )
+    names = [METHOD_NAMES[method] for method in methods]
+    return (
+        f"{', '.join(ko for ko, _ in names)} 검사의 새 경보를 내지 않습니다",
+        f"no alarm of the check {', '.join(en for _, en in names)} is opened",
+    )
 
 
 def _significant(value: float, digits: int) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
@@ -11,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from services.detector.daily_messages import expected_day_message
 from services.detector.day_history import (
     CALIBRATION_DAYS,
     HISTORY_DAYS,
@@ -32,6 +34,8 @@ BACKFILL_DAYS = 100
 """Days back for which stored readings without a verdict are evaluated."""
 MAX_ALARM_REPLAY_SECONDS = 60 * DAY
 """An anomaly that has been open for longer is restored as stored; the minutes of others are replayed."""
+CLOSED_LOOKBACK_SECONDS = 28 * DAY
+"""A deviation for which an operator closed the anomaly is accepted as normal after this time."""
 STUCK_LOOKBACK_SECONDS = 8 * DAY
 """Longer than any stuck run that is evaluated."""
 
@@ -48,6 +52,7 @@ class HistoryReader(Protocol):
     def current_hour_forecasts(self, sensor: str, start: int, stop: int) -> dict[int, dict[str, Quantiles]]: ...
     def criteria(self, sensor: str) -> list[Criteria]: ...
     def anomalies(self, sensor: str, start: int) -> list[Anomaly]: ...
+    def anomaly(self, sensor: str, id_: str) -> Anomaly | None: ...
     def sensor_states(self, sensor: str) -> list[SensorState]: ...
     def anomaly_spans(self, sensor: str, start: int, stop: int) -> list[tuple[int, int]]: ...
 
@@ -92,7 +97,9 @@ class StateRecovery:
         monitor.state = next((state for state in states if state.service == "detector"), None)
         load_forecasts(self._history, monitor, replay_from, stored_range[1] + 60)
         yield from self._replay(self._history.readings(sensor, replay_from, stop), replay_from, first, missing)
-        yield monitor.update_state(datetime.fromtimestamp(stop - 60, self._zone))
+        newest = datetime.fromtimestamp(stop - 60, self._zone)
+        yield monitor.update_state(newest)
+        yield expected_day_message(model, newest)
 
     def _stop_at_missing_forecast(self, without_verdict: list[Reading], stop: int) -> int:
         """Return the time of the first reading without a verdict whose forecast is missing; else `stop`."""
@@ -153,7 +160,13 @@ class StateRecovery:
                 monitor.record_anomaly_span(anomaly)
         published: dict[str, Anomaly] = {}
         publish_from = min(first, int(series.at[-1]) if len(series) else first) - HOUR
+        for anomaly in self._history.anomalies(monitor.sensor, start - CLOSED_LOOKBACK_SECONDS):
+            if anomaly.closed and anomaly.opened_at.timestamp() < start and anomaly.kind != "works":
+                monitor.alarms.restore_closed(_with_valid_trigger(anomaly))
+        closings = deque(sorted(_closings(stored.values(), start)))
         for reading, second in zip(self._to_readings(series), series.at.tolist(), strict=True):
+            while closings and closings[0][0] <= second:
+                monitor.close_again(stored[closings.popleft()[1]])
             for message in monitor.process(missing.get(reading.at) or reading, second // 60):
                 if isinstance(message, Anomaly):
                     published[message.id] = message
@@ -161,6 +174,8 @@ class StateRecovery:
                         yield from _if_not_stored(message, stored.get(message.id))
                 elif not isinstance(message, Verdict) or reading.at in missing:
                     yield message
+        for _, id_ in closings:
+            monitor.close_again(stored[id_])
         yield from self._emit_open_anomalies(stored, published)
 
     def _restore_maintenance(self, window: Anomaly, start: int) -> None:
@@ -249,6 +264,14 @@ class StateRecovery:
         return arrays
 
 
+def _closings(anomalies: Iterable[Anomaly], start: int) -> Iterator[tuple[float, str]]:
+    """Yield when operators closed anomalies that were opened from `start` on, epoch seconds, and their ids."""
+    for anomaly in anomalies:
+        is_later = anomaly.opened_at.timestamp() >= start
+        if anomaly.closed and anomaly.cleared_at and is_later and anomaly.kind != "works":
+            yield anomaly.cleared_at.timestamp(), anomaly.id
+
+
 def _if_not_stored(anomaly: Anomaly, stored: Anomaly | None) -> Iterator[Anomaly]:
     """Yield an anomaly when history lacks it or has an older state.
 
@@ -262,11 +285,12 @@ def _if_not_stored(anomaly: Anomaly, stored: Anomaly | None) -> Iterator[Anomaly
 def _with_operator_fields(anomaly: Anomaly, stored: Anomaly | None) -> Anomaly:
     """Return an anomaly with what operators have entered in history."""
     if stored is None:
-        return replace(anomaly, acknowledged=False, confirmed_cause=None, note="", by="")
+        return replace(anomaly, acknowledged=False, confirmed_cause=None, closed=False, note="", by="")
     return replace(
         anomaly,
         acknowledged=stored.acknowledged,
         confirmed_cause=stored.confirmed_cause,
+        closed=stored.closed,
         note=stored.note,
         by=stored.by,
     )

@@ -6,10 +6,12 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import get_args
 
-from services.detector.alarm_lifecycle import AlarmBook
+from services.detector.alarm_lifecycle import AlarmBook, OperatorEntry
 from services.detector.channel_model import Checks
 from services.detector.classification import (
+    SEVERITIES,
     Detection,
     classify,
     drift_detection,
@@ -17,6 +19,7 @@ from services.detector.classification import (
     near_threshold,
     night_step_detection,
 )
+from services.detector.daily_messages import expected_day_message, night_message
 from services.detector.day_history import MINUTES_PER_DAY
 from services.detector.judging_state import judging_state
 from services.detector.maintenance import MaintenanceWindows
@@ -26,10 +29,12 @@ from services.detector.sensor_model import SensorModel
 from shared.contract.anomaly_kinds import LAST_NIGHT_KEY, LEAK_KEY, SHIFT_KEY, incident_key
 from shared.contract.messages import (
     NOT_EVALUATED,
+    AlarmSummary,
     Anomaly,
     Check,
     FlowChecks,
     Message,
+    Method,
     PressureChecks,
     Reading,
     SensorState,
@@ -83,7 +88,7 @@ class SensorMonitor:
             return
         if was_set_back and not self.sequencer.is_behind_maximum and last_at and self._clock_set_back_at:
             yield from self._recorded(self.alarms.clear_opened_between(self._clock_set_back_at, last_at))
-        if self.alarms.suppressed or self.maintenance.is_relevant(at):
+        if self.alarms.silenced or self.maintenance.is_relevant(at):
             yield from self._update_maintenance(at)
         model = self.model
         if at.toordinal() != model.day_ordinal:
@@ -91,6 +96,7 @@ class SensorMonitor:
                 yield criteria
             yield from self._evaluate_drift(at)
             yield self.update_state(at)
+            yield expected_day_message(model, at)
             self.alarms.minutes_per_reading = model.interval_minutes
         minute = at.hour * 60 + at.minute
         if step > 1 + self._minutes_ahead:
@@ -183,12 +189,43 @@ class SensorMonitor:
         self.state = judging_state(self.model, at, self.state)
         return self.state
 
-    def schedule_maintenance(self, at: datetime, until: datetime) -> Iterator[Anomaly]:
-        """Schedule a maintenance window from now until then."""
-        yield from self._recorded(self.maintenance.schedule(at, until))
+    def silence(
+        self, now: datetime, start: datetime, until: datetime, methods: tuple[Method, ...], entry: OperatorEntry
+    ) -> Iterator[Anomaly]:
+        """Open no alarm of some methods from a time until another; with both equal, a silence ends."""
+        yield from self._recorded(self.maintenance.schedule(now, start, until, methods, entry))
+
+    def end_silence(self, id_: str, now: datetime, by: str) -> Iterator[Anomaly]:
+        """End a maintenance window; yield nothing if none has this id."""
+        yield from self._recorded(self.maintenance.end(id_, now, by))
+
+    def edit_alarm(self, id_: str, now: datetime, entry: OperatorEntry) -> Iterator[Anomaly]:
+        """Yield an open anomaly with what an operator entered; nothing if no open anomaly has this id."""
+        yield from self._recorded(self.alarms.edit(id_, now, entry))
+
+    def close_again(self, closed: Anomaly) -> None:
+        """Close an alarm that the replay of the stored minutes has opened again."""
+        key = incident_key(closed.trigger, closed.channel, closed.kind)
+        if key in self.alarms.open:
+            self.alarms.close(key)
+            self.record_anomaly_span(closed)
+
+    def summary(self, at: datetime) -> AlarmSummary:
+        """Return how many anomalies are open."""
+        anomalies = [alarm.anomaly for alarm in self.alarms.open.values()]
+        worst = max((SEVERITIES.index(anomaly.severity) for anomaly in anomalies), default=-1)
+        return AlarmSummary(
+            site=self.site,
+            sensor=self.sensor,
+            at=at,
+            open=len(anomalies),
+            unacknowledged=sum(not anomaly.acknowledged for anomaly in anomalies),
+            severity=SEVERITIES[worst] if anomalies else "none",
+            silenced_until=self.maintenance.silenced_until(at),
+        )
 
     def _update_maintenance(self, at: datetime) -> Iterator[Anomaly]:
-        self.alarms.suppressed = self.maintenance.is_active(at)
+        self.alarms.silenced = self.maintenance.silenced_methods(at)
         yield from self._recorded(self.maintenance.expire(at))
 
     def shift_persists(self, at: datetime) -> bool:
@@ -225,6 +262,8 @@ class SensorMonitor:
 
     def record_anomaly_span(self, anomaly: Anomaly) -> None:
         """Store when an anomaly lasted, so that fitting leaves its days out; release the level without an alarm."""
+        if anomaly.kind == "works" and len(anomaly.methods) < len(get_args(Method)):
+            return
         opened = local_minute(anomaly.opened_at)
         if anomaly.state == "opened":
             self.model.history.anomaly_spans.append((opened, None))
@@ -313,22 +352,26 @@ class SensorMonitor:
         """Update the drift anomalies at the change of day; a shift that another open alarm explains opens none."""
         for channel_model, shift in self.model.drift_results:
             key = incident_key("drift", channel_model.channel)
-            is_explained = key not in self.alarms.open and self.alarms.open.keys() & EXPLAINING_KEYS
+            is_explained = key not in self.alarms.open and self.alarms.known_keys & EXPLAINING_KEYS
             if shift is None or is_explained:
                 anomalies = self.alarms.clear(at, key)
             else:
                 anomalies = self.alarms.raise_or_continue(at, drift_detection(channel_model, shift))
             yield from self._recorded(anomalies)
 
-    def _evaluate_night(self, at: datetime) -> Iterator[Anomaly]:
+    def _evaluate_night(self, at: datetime) -> Iterator[Message]:
         model, leak_alarm = self.model, self.alarms.open.get(LEAK_KEY)
         model.finish_night(leak_alarm.anomaly.opened_at.toordinal() if leak_alarm else 0)
+        if night := night_message(model, at):
+            yield night
         night_flow = model.night_flow
         if leak_alarm and night_flow.is_resolved:
             yield from self._recorded(self.alarms.count_normal(at, LEAK_KEY))
         elif night_flow.is_leaking:
             yield from self._recorded(self.alarms.raise_leak(at, leak_detection(night_flow, model.flow.expected_mean)))
-        is_explained = bool(self.alarms.open.keys() & {SHIFT_KEY, LEAK_KEY})
+        if not night_flow.is_leaking:
+            self.alarms.closed.pop(LEAK_KEY, None)
+        is_explained = bool(self.alarms.known_keys & {SHIFT_KEY, LEAK_KEY})
         if night_flow.night_step and not is_explained:
             yield from self._recorded(
                 self.alarms.raise_or_continue(at, night_step_detection(night_flow, night_flow.night_step))

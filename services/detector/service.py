@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import ClassVar, get_args
+from typing import ClassVar
 
 from services.detector.methods.forecast_deviation import current_hour_quantiles
+from services.detector.operator_commands import OperatorCommands
 from services.detector.recovery import BACKFILL_DAYS, HistoryReader, StateRecovery, load_forecasts
 from services.detector.sensor_monitor import SensorMonitor
 from shared.contract.messages import (
+    AlarmSummary,
     Anomaly,
-    Cause,
     Command,
     Criteria,
-    LocalizedText,
+    ExpectedDay,
     Message,
+    NightResult,
     Prediction,
     Progress,
     Reading,
@@ -26,7 +29,6 @@ from shared.contract.messages import (
     Tick,
     Verdict,
 )
-from shared.contract.texts import localized
 from shared.domain.cadence import HOLD_SHARE, BatchHabit
 from shared.domain.holiday_calendar import NO_HOLIDAYS, HolidayCalendar
 from shared.domain.series import DAY
@@ -43,25 +45,6 @@ In a backlog ticks may come at once, and a forecaster that backfills needs sever
 """
 LIVE_WINDOW = timedelta(hours=1)
 """Readings within this time of a tick are live."""
-
-MAX_MAINTENANCE_MINUTES = 7 * 1440
-"""Maximum length of a maintenance window; it may be scheduled again."""
-
-CAUSES: dict[str, Cause] = {cause: cause for cause in get_args(Cause)}
-
-ACKNOWLEDGED = LocalizedText("{id}: 확인했습니다", "{id}: acknowledged")
-UNKNOWN_ANOMALY = LocalizedText("ID가 {id!r}인 진행 중 이상이 없습니다", "no open anomaly has the id {id!r}")
-UNKNOWN_CAUSE = LocalizedText(
-    "원인 {cause!r}: 다음 중 하나를 지정하세요: {causes}", "unknown cause {cause!r}: expected one of {causes}"
-)
-INVALID_MINUTES = LocalizedText(
-    "minutes {minutes!r}: 0에서 {maximum} 사이의 정수를 지정하세요", "minutes must be 0 to {maximum}, not {minutes!r}"
-)
-UNKNOWN_SENSOR = LocalizedText("{sensor} 계측값이 아직 들어오지 않았습니다", "no reading received yet from {sensor}")
-NO_SENSOR = LocalizedText("아직 들어온 계측값이 없습니다", "no reading received yet from any sensor")
-MAINTENANCE_STARTED = LocalizedText("{until}까지 경보를 내지 않습니다", "alarms are suppressed until {until}")
-MAINTENANCE_ENDED = LocalizedText("경보를 다시 냅니다", "alarms are enabled again")
-"""Texts of responses."""
 
 
 class PendingReadings:
@@ -129,13 +112,24 @@ class Detector:
     """Consumes readings, forecasts and ticks; verdicts depend on readings and forecasts only."""
 
     name: ClassVar[str] = "detector"
-    produces: ClassVar[tuple[type[Message], ...]] = (Verdict, Anomaly, Criteria, SensorState, Response)
+    produces: ClassVar[tuple[type[Message], ...]] = (
+        Verdict,
+        Anomaly,
+        AlarmSummary,
+        Criteria,
+        ExpectedDay,
+        NightResult,
+        SensorState,
+        Response,
+    )
 
     def __init__(self, settings: Settings, history: HistoryReader, calendar: HolidayCalendar = NO_HOLIDAYS) -> None:
         self._settings, self._history, self._calendar = settings, history, calendar
         self._queues: dict[str, PendingReadings] = {}
         self._last_tick_at: datetime | None = None
         self._last_import: Progress | None = None
+        self._summaries: dict[str, AlarmSummary] = {}
+        """Newest published alarm summaries by sensor."""
 
     def start(self) -> Iterator[Message]:
         """Recover each sensor from stored history; yield criteria, open anomalies and missing verdicts."""
@@ -242,6 +236,7 @@ class Detector:
         """Clear the alarms of a sensor that has ended."""
         if queue := self._queues.get(retired.sensor):
             queue.is_retired = True
+            self._summaries.pop(retired.sensor, None)
             yield from queue.monitor.clear_all(retired.at)
 
     def _on_tick(self, tick: Tick) -> Iterator[Message]:
@@ -260,6 +255,7 @@ class Detector:
                     yield from self._drain(queue)
             if queue.is_late(at):
                 yield from queue.monitor.on_silence(at)
+        yield from self._changed_summaries()
 
     def _hour_to_release(self, queue: PendingReadings, whole_backlog: bool) -> int:
         """Return the last hour to release without a forecast.
@@ -273,45 +269,20 @@ class Detector:
         return max(first, min(hours_with_forecast) - 1 if hours_with_forecast else last if whole_backlog else first)
 
     def _on_command(self, command: Command) -> Iterator[Message]:
-        handler = type(self).COMMAND_HANDLERS.get(command.name)
-        return handler(self, command) if handler else iter(())
+        if command.name in OperatorCommands.HANDLERS:
+            monitors = {sensor: queue.monitor for sensor, queue in self._queues.items()}
+            yield from OperatorCommands(self._history, monitors, self._last_tick_at).carry_out(command)
+            yield from self._changed_summaries()
 
-    def _on_acknowledge_command(self, command: Command) -> Iterator[Message]:
-        """Acknowledge an open anomaly, with the operator's name, note and confirmed cause if given."""
-        arguments = command.arguments
-        anomaly_id, cause = arguments.get("id", ""), arguments.get("cause", "")
-        if cause and cause not in CAUSES:
-            yield _response(command, False, UNKNOWN_CAUSE, cause=cause, causes=", ".join(CAUSES))
-            return
-        for queue in self._queues.values():
-            if self._last_tick_at and (
-                anomaly := queue.monitor.alarms.acknowledge(
-                    anomaly_id,
-                    self._last_tick_at,
-                    by=arguments.get("by", ""),
-                    note=arguments.get("note", ""),
-                    cause=CAUSES.get(cause),
-                )
-            ):
-                yield anomaly
-                yield _response(command, True, ACKNOWLEDGED, id=anomaly_id)
-                return
-        yield _response(command, False, UNKNOWN_ANOMALY, id=anomaly_id)
-
-    def _on_silence_command(self, command: Command) -> Iterator[Message]:
-        """Start a maintenance window of so many minutes at one sensor, or at all."""
-        sensor, minutes = command.arguments.get("sensor", ""), command.arguments.get("minutes", "")
-        queues = [queue for name, queue in self._queues.items() if sensor in ("", name)]
-        if not (minutes.isascii() and minutes.isdigit() and int(minutes) <= MAX_MAINTENANCE_MINUTES):
-            yield _response(command, False, INVALID_MINUTES, maximum=MAX_MAINTENANCE_MINUTES, minutes=minutes)
-        elif not queues or self._last_tick_at is None:
-            yield _response(command, False, UNKNOWN_SENSOR if sensor else NO_SENSOR, sensor=sensor)
-        else:
-            until = self._last_tick_at + timedelta(minutes=int(minutes))
-            for queue in queues:
-                yield from queue.monitor.schedule_maintenance(self._last_tick_at, until)
-            text = MAINTENANCE_STARTED if int(minutes) else MAINTENANCE_ENDED
-            yield _response(command, True, text, until=f"{until:%Y-%m-%d %H:%M}")
+    def _changed_summaries(self) -> Iterator[AlarmSummary]:
+        """Yield the alarm summaries that differ from those published last."""
+        for sensor, queue in self._queues.items():
+            if self._last_tick_at and not queue.is_retired:
+                summary = queue.monitor.summary(self._last_tick_at)
+                before = self._summaries.get(sensor)
+                if before is None or replace(before, at=summary.at) != summary:
+                    self._summaries[sensor] = summary
+                    yield summary
 
     HANDLERS: ClassVar[dict[type[Message], Callable[..., Iterator[Message]]]] = {
         Reading: _on_reading,
@@ -321,22 +292,8 @@ class Detector:
         SensorRetired: _on_sensor_retired,
         Command: _on_command,
     }
-    COMMAND_HANDLERS: ClassVar[dict[str, Callable[..., Iterator[Message]]]] = {
-        "acknowledge": _on_acknowledge_command,
-        "silence": _on_silence_command,
-    }
     consumes: ClassVar[tuple[type[Message], ...]] = tuple(HANDLERS)
-    commands: ClassVar[tuple[str, ...]] = tuple(COMMAND_HANDLERS)
-
-
-def _response(command: Command, ok: bool, text: LocalizedText, **values: object) -> Response:
-    return Response(
-        site=command.site,
-        name=command.name,
-        transaction=command.transaction,
-        ok=ok,
-        text=localized(text.ko, text.en, **values),
-    )
+    commands: ClassVar[tuple[str, ...]] = tuple(OperatorCommands.HANDLERS)
 
 
 def _time_range(readings: Iterable[Reading]) -> tuple[int, int]:

@@ -272,8 +272,8 @@ ANOMALY_KINDS: dict[Trigger, AnomalyKind] = {
         minutes_to_clear=0,
         label=LocalizedText("작업", "Maintenance"),
         text=LocalizedText(
-            "{sensor} 작업 중입니다. {until}까지 새 경보를 내지 않으며, 작업일의 값은 학습에서 제외합니다.",
-            "Maintenance at {sensor} until {until}: no alarm is opened; these days are not learned from.",
+            "{sensor} 작업({at}부터 {until}까지): {silenced_ko}.",
+            "Maintenance at {sensor} from {at} until {until}: {silenced_en}.",
         ),
     ),
 }

@@ -645,7 +645,7 @@ class StorageState:
     database_mb: Annotated[float, Unit("MB"), Ge(0), Le(1e18)]
     disk_free_mb: Annotated[float, Unit("MB"), Ge(0), Le(1e18)]
     days_left: Annotated[float, Ge(0), Le(1e6)] | None
-    """Days until the disk is full at the growth so far; None while the database does not grow."""
+    """Days until the disk is full at the growth so far; None if old minutes are deleted before that."""
     oldest_at: AwareDatetime | None
     """Oldest stored minute; None without any."""
     last_backup_at: AwareDatetime | None

@@ -20,15 +20,20 @@ QUERIES = {
     "verdicts": _VERDICTS,
     "anomalies": """SELECT id, site, sensor, channel, method, kind, severity, opened_at, cleared_at, peak, excess_m3h,
         text_ko || ' / ' || text_en AS text, channels, methods, trigger, onset_at, excess_low_m3h, excess_high_m3h,
-        lost_m3, acknowledged, confirmed_cause, note, operator FROM ANOMALY_TB ORDER BY site, sensor, opened_at, id""",
+        lost_m3, acknowledged, confirmed_cause, note, operator, closed FROM ANOMALY_TB
+        ORDER BY site, sensor, opened_at, id""",
     "anomaly_states": """SELECT id, site, sensor, at, state, kind, severity, cleared_at, peak, excess_m3h,
         excess_low_m3h, excess_high_m3h, lost_m3, acknowledged, confirmed_cause, note, operator,
-        text_ko || ' / ' || text_en AS text FROM ANOMALY_STATE_TB ORDER BY 2, 3, 1, 4, 5""",
+        text_ko || ' / ' || text_en AS text, closed FROM ANOMALY_STATE_TB ORDER BY 2, 3, 1, 4, 5""",
     "predictions": """SELECT site, sensor, channel, issued_at, at, p10, p50, p90, model FROM PRED_VAL_TB
         WHERE p50 IS NOT NULL ORDER BY 1, 2, 3, 4, 5""",
     "scores": """SELECT site, sensor, channel, at, horizon, model, error, inside, profile_error, hours, mae, coverage,
         profile_mae FROM SCORE_TB ORDER BY 1, 2, 3, 4, 5""",
     "night_flow": "SELECT site, sensor, at, flow_rate, pressure, minutes FROM NIGHT_FLOW_VAL_TB ORDER BY 1, 2, 3",
+    "nights": """SELECT site, sensor, at, window_from, window_to, minimum_m3h, usual_m3h, limit_m3h, leak_m3h, flag
+        FROM NIGHT_TB ORDER BY 1, 2, 3""",
+    "notifications": """SELECT site, key, channel, at, state, severity, title, attempts, reason_ko, reason_en
+        FROM NOTIFICATION_TB ORDER BY 1, 4, 2, 3""",
     "criteria": """SELECT site, sensor, valid_from, learned_from, learned_to, days, limits, profiles FROM CRITERIA_TB
         ORDER BY 1, 2, 3""",
     "sensor_states": "SELECT * FROM SENSOR_STATE_TB ORDER BY 1, 2, 3",
@@ -36,7 +41,7 @@ QUERIES = {
         reason FROM MODEL_TB ORDER BY 1, 2, 3, at""",
 }
 TIME_COLUMNS = {"at", "opened_at", "onset_at", "cleared_at", "issued_at", "valid_from", "learned_from", "learned_to"}
-TIME_COLUMNS |= {"trained_from", "trained_to", "since"}
+TIME_COLUMNS |= {"trained_from", "trained_to", "since", "window_from", "window_to"}
 
 
 def export(database: Path, table: str, out: Path) -> int:

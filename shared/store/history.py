@@ -276,6 +276,11 @@ class History(ReadConnection):
             AND (cleared_at IS NULL OR cleared_at >= ?) ORDER BY opened_at"""
         return [self._anomaly(sensor, row) for row in self._named_rows(sql, sensor, start)]
 
+    def anomaly(self, sensor: str, id_: str) -> Anomaly | None:
+        """Return an anomaly of a sensor; None if there is none of this id."""
+        sql = "SELECT * FROM ANOMALY_TB WHERE site = ? AND sensor = ? AND id = ?"
+        return next((self._anomaly(sensor, row) for row in self._named_rows(sql, sensor, id_)), None)
+
     def anomaly_spans(self, sensor: str, start: int, stop: int) -> list[tuple[int, int]]:
         """Return (opened, cleared), epoch seconds, of the anomalies that overlap [start, stop)."""
         sql = """SELECT opened_at, coalesce(cleared_at, ?3) FROM ANOMALY_TB
@@ -321,6 +326,7 @@ class History(ReadConnection):
             confirmed_cause=row["confirmed_cause"],
             note=row["note"],
             by=row["operator"],
+            closed=bool(row["closed"]),
             text=LocalizedText(row["text_ko"], row["text_en"]),
         )
 

@@ -7,7 +7,13 @@ import sqlite3
 from shared.domain.reading_clock import EARLIEST_SECONDS
 from shared.domain.series import HOUR
 
-AGE_COLUMNS = {"REAL_VAL_TB": "at", "OUTLIER_VAL_TB": "at", "PRED_VAL_TB": "issued_at", "SCORE_TB": "at"}
+AGE_COLUMNS = {
+    "REAL_VAL_TB": "at",
+    "OUTLIER_VAL_TB": "at",
+    "PRED_VAL_TB": "issued_at",
+    "SCORE_TB": "at",
+    "EXPECTED_TB": "at",
+}
 """Table to the column with the age of a row. Hourly values, nights and anomalies never expire."""
 TABLES_BY_CHANNEL = {"PRED_VAL_TB", "SCORE_TB"}
 """Tables whose key has the channel before the time."""

@@ -12,9 +12,12 @@ from shared.contract.messages import (
     Anomaly,
     Cadence,
     Criteria,
+    ExpectedDay,
     Forecast,
     HistoryBatch,
     ModelTrained,
+    NightResult,
+    Notification,
     Prediction,
     Reading,
     SensorState,
@@ -99,6 +102,7 @@ def anomaly_row(anomaly: Anomaly) -> Row:
         anomaly.confirmed_cause,
         anomaly.note,
         anomaly.by,
+        anomaly.closed,
     )
 
 
@@ -125,6 +129,7 @@ def anomaly_state_row(anomaly: Anomaly) -> Row:
         anomaly.by,
         anomaly.text.ko,
         anomaly.text.en,
+        anomaly.closed,
     )
 
 
@@ -203,3 +208,23 @@ def sensor_state_row(state: SensorState) -> Row:
 
 def _cadence_columns(cadence: Cadence | None) -> tuple[int | None, int | None]:
     return (cadence.interval_minutes, cadence.late_minutes) if cadence else (None, None)
+
+
+def expected_day_row(day: ExpectedDay) -> Row:
+    """Return a row of EXPECTED_TB."""
+    bands = (day.flow_rate, day.pressure)
+    curves = [json.dumps(curve) for band in bands for curve in (band.expected, band.low, band.high)]
+    return (day.site, day.sensor, epoch_seconds(day.at), *curves)
+
+
+def night_row(night: NightResult) -> Row:
+    """Return a row of NIGHT_TB."""
+    times = (epoch_seconds(at) for at in (night.at, night.window_from, night.window_to))
+    flows = (night.minimum_m3h, night.usual_m3h, night.limit_m3h, night.leak_m3h)
+    return (night.site, night.sensor, *times, *flows, night.flag)
+
+
+def notification_row(sent: Notification) -> Row:
+    """Return a row of NOTIFICATION_TB: the newest state."""
+    key = (sent.site, sent.key, sent.channel, epoch_seconds(sent.at))
+    return (*key, sent.state, sent.severity, sent.title, sent.attempts, sent.reason.ko, sent.reason.en)

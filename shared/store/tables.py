@@ -6,9 +6,12 @@ from peewee import BooleanField, CompositeKey, FloatField, IntegerField, Model, 
 
 from shared.contract.messages import (
     Criteria,
+    ExpectedDay,
     HistoryBatch,
     Message,
     ModelTrained,
+    NightResult,
+    Notification,
     Prediction,
     Reading,
     SensorState,
@@ -50,6 +53,7 @@ class Anomalies(Model):
     excess_low_m3h, excess_high_m3h = FloatField(null=True), FloatField(null=True)
     lost_m3, confirmed_cause = FloatField(null=True), TextField(null=True)
     note, operator = TextField(), TextField()
+    closed = BooleanField()
 
     class Meta:
         table_name = "ANOMALY_TB"
@@ -65,6 +69,7 @@ class AnomalyStates(Model):
     lost_m3, confirmed_cause = FloatField(null=True), TextField(null=True)
     note, operator = TextField(), TextField()
     text_ko, text_en = TextField(), TextField()
+    closed = BooleanField()
 
     class Meta:
         table_name = "ANOMALY_STATE_TB"
@@ -103,6 +108,37 @@ class NightFlow(Model):
     class Meta:
         table_name = "NIGHT_FLOW_VAL_TB"
         primary_key = CompositeKey("site", "sensor", "at")
+
+
+class ExpectedDays(Model):
+    site, sensor, at = TextField(), TextField(), IntegerField()
+    flow_rate_expected, flow_rate_low, flow_rate_high = TextField(), TextField(), TextField()
+    pressure_expected, pressure_low, pressure_high = TextField(), TextField(), TextField()
+
+    class Meta:
+        table_name = "EXPECTED_TB"
+        primary_key = CompositeKey("site", "sensor", "at")
+
+
+class NightResults(Model):
+    site, sensor, at = TextField(), TextField(), IntegerField()
+    window_from, window_to = IntegerField(), IntegerField()
+    minimum_m3h, usual_m3h = FloatField(), FloatField(null=True)
+    limit_m3h, leak_m3h, flag = FloatField(null=True), FloatField(null=True), IntegerField(null=True)
+
+    class Meta:
+        table_name = "NIGHT_TB"
+        primary_key = CompositeKey("site", "sensor", "at")
+
+
+class Notifications(Model):
+    site, key, channel, at = TextField(), TextField(), TextField(), IntegerField()
+    state, severity, title, attempts = TextField(), TextField(), TextField(), IntegerField()
+    reason_ko, reason_en = TextField(), TextField()
+
+    class Meta:
+        table_name = "NOTIFICATION_TB"
+        primary_key = CompositeKey("site", "key", "channel")
 
 
 class CriteriaSets(Model):
@@ -171,6 +207,9 @@ TABLES: dict[type[Message], type[Model]] = {
     Criteria: CriteriaSets,
     ModelTrained: Models,
     SensorState: SensorStates,
+    ExpectedDay: ExpectedDays,
+    NightResult: NightResults,
+    Notification: Notifications,
 }
 """The table of each message type."""
 

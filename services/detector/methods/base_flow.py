@@ -64,7 +64,7 @@ def night_measures(ten_minute_means: Floats, ordinals: Ints, day_types: Ints, pa
     is_known = ~np.isnan(days)
     base_flow = np.where(is_known, days, parameters.profiles["hours"]) @ np.array(parameters.profiles["weights"])
     window_start = int(parameters.limits["calm_from"])
-    night_minimum = minimum_night_flow(_night_slots(flow, ordinals), window_start)
+    night_minimum = minimum_night_flow(night_slots(flow, ordinals), window_start)
     for day_type, name in WEEKEND_NAMES.items():
         night_minimum[day_types == day_type] -= parameters.limits[name]
     unknown = np.isnan(night_minimum) | (is_known.sum(axis=1) < MIN_KNOWN_HOURS)
@@ -79,7 +79,7 @@ def fit(flow_days: TrainingDays, pressure_days: TrainingDays) -> Parameters | No
     """Fit leakage, minimum window, weekend offsets and weights of the hours; None when too little is known."""
     leakage = _background_leakage(flow_days, pressure_days)
     flow = _pressure_corrected(flow_days.ten_minute_means, pressure_days.ten_minute_means, leakage)
-    hours, nights = _hourly_means(flow), _night_slots(flow, flow_days.ordinals)
+    hours, nights = _hourly_means(flow), night_slots(flow, flow_days.ordinals)
     profiles = {name: _weekend_offset(hours, flow_days, day_type) for day_type, name in WEEKEND_NAMES.items()}
     days = _days_ending_at_five(hours - _offsets_by_day(flow_days.day_types, profiles), flow_days.ordinals)
     expected = median(days[flow_days.reference])
@@ -158,7 +158,7 @@ def _days_ending_at_five(hours: Floats, ordinals: Ints) -> Floats:
     return np.concatenate([_day_before(hours, ordinals)[:, NIGHT_END_HOUR:], hours[:, :NIGHT_END_HOUR]], axis=1)
 
 
-def _night_slots(ten_minute_means: Floats, ordinals: Ints) -> Floats:
+def night_slots(ten_minute_means: Floats, ordinals: Ints) -> Floats:
     """Return (n, 42) ten-minute means 22:00–05:00 of the nights that end on these days."""
     return np.concatenate(
         [

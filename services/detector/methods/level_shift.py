@@ -182,6 +182,7 @@ class LevelShiftDetector:
         """Whether a score above its limit still exists in the last hour."""
         self.partner = partner
         self._hour = 0
+        self._parameters = parameters
         self._scale = parameters.profiles["scale"] if parameters else (1.0,) * 24
         self._std = parameters.profiles[f"spread_{HOUR_MINUTES}"] if parameters else (0.0,) * 24
         self.flow_pressure = (
@@ -210,6 +211,17 @@ class LevelShiftDetector:
         )
         self.window_scores.start_day(residuals)
         self.spikes.start_day(residuals[-2:].tolist())
+
+    def hourly_limits(self, hour: int) -> tuple[float, float] | None:
+        """Return the residuals of an hour's mean, low and high, at which it is abnormal; None without criteria.
+
+        The levels of the hours before are taken as expected.
+        """
+        parameters = self._parameters
+        if parameters is None:
+            return None
+        scale = self.window_scores.limit * self._scale[hour] * self._std[hour]
+        return -scale * parameters.limits[f"down_{HOUR_MINUTES}"], scale * parameters.limits[f"up_{HOUR_MINUTES}"]
 
     def start_pressure_day(self, number: int, week: list[Day]) -> None:
         """Start a day, after `start_day`, with the days of the week before it."""

@@ -142,12 +142,18 @@ class NightFlowDetector:
         limits = parameters.limits if parameters else {}
         self._std = _std_table(parameters)
         self._limit = limits.get("limit", 1.0)
-        self._window_start_slot = int(limits.get("calm_from", DEFAULT_WINDOW_START_SLOT))
+        self.window_start_slot = int(limits.get("calm_from", DEFAULT_WINDOW_START_SLOT))
+        """Ten-minute slot of the night, from 22:00, at which the minimum window begins."""
         self.current_check = NOT_EVALUATED
         self.minimum_flow = math.nan
-        """Night minimum flow, m³/h."""
+        """Night minimum flow without the effects of weekend and pressure, m³/h."""
+        self.measured_minimum_flow = math.nan
+        """Night minimum flow as measured, m³/h."""
+        self.rise = math.nan
+        """Rise of `minimum_flow` above the median of the nights before, m³/h."""
         self.excess: NightExcess | None = None
-        self._step_limit = limits.get("last", math.inf)
+        self.step_limit = limits.get("last", math.inf)
+        """Rise of a single night above which it is abnormal, m³/h."""
         self._step_std = limits.get("last_spread", 0.0)
         self.night_step: NightExcess | None = None
         """Rise of the last night alone, when it exceeds its limit."""
@@ -169,12 +175,17 @@ class NightFlowDetector:
         self.excess = None
         self.is_resolved = ordinal - self.alarm_opened_on >= ACCEPTED_AFTER_NIGHTS
         self.night_step, self.is_leaking, self.is_unknown = None, False, True
+        ordinals = np.array([*(day.ordinal for day in days), ordinal])
+        flows = np.array([*(day.ten_minute_means[0] for day in days[-1:]), morning[0]])
+        nights = base_flow.night_slots(flows, ordinals[-2:])
+        self.measured_minimum_flow = float(base_flow.minimum_night_flow(nights, self.window_start_slot)[-1])
+        self.rise = math.nan
         if self._parameters is None:
             return
-        ordinals = np.array([*(day.ordinal for day in days), ordinal])
         series = base_flow.night_measures(
             np.array([*(day.ten_minute_means for day in days), morning]), ordinals, day_types, self._parameters
         )
+        self.rise = night_step.latest_rise(series[NightMeasure.NIGHT_MINIMUM])
         self._check_last_night(night_step.latest_excess(series))
         trend = NightTrend(series, ~np.isin(ordinals, list(anomalous)))
         windows = trend.strongest_window(self._std)
@@ -195,7 +206,7 @@ class NightFlowDetector:
 
     def _check_last_night(self, rise: float) -> None:
         self.is_unknown = rise != rise
-        if rise > self._step_limit:
+        if rise > self.step_limit:
             self.night_step = NightExcess(rise, 1.645 * self._step_std, 1, math.nan)
 
     def _estimate_excess(self, flows: Floats, level: float, window: int) -> NightExcess | None:
@@ -214,9 +225,9 @@ class NightFlowDetector:
         """Whether a minute of the day is in the last hour of the site's minimum window."""
         slot = (minute // 10 + base_flow.SLOTS_BEFORE_MIDNIGHT) % 144
         return (
-            self._window_start_slot + base_flow.MINIMUM_WINDOW_SLOTS - 6
+            self.window_start_slot + base_flow.MINIMUM_WINDOW_SLOTS - 6
             <= slot
-            < self._window_start_slot + base_flow.MINIMUM_WINDOW_SLOTS
+            < self.window_start_slot + base_flow.MINIMUM_WINDOW_SLOTS
         )
 
     def check(self, minute: int, value: float | None) -> Check:

@@ -47,10 +47,14 @@ def fit(series: Floats, days: TrainingDays, per_day: float) -> Parameters | None
 def latest_excess(series: Floats) -> float:
     """Return the rise of the last night's minimum flow, m³/h; 0 after a day of high demand, NaN when unknown."""
     night_rise, day_rise = (
-        _rise_above_nights_before(series[measure, -1 - BASELINE_NIGHTS :])[-1]
-        for measure in (NightMeasure.NIGHT_MINIMUM, NightMeasure.DAY_MEAN)
+        latest_rise(series[measure]) for measure in (NightMeasure.NIGHT_MINIMUM, NightMeasure.DAY_MEAN)
     )
-    return 0.0 if day_rise > DEMAND_FACTOR * night_rise > 0.0 else float(night_rise)
+    return 0.0 if day_rise > DEMAND_FACTOR * night_rise > 0.0 else night_rise
+
+
+def latest_rise(flows: Floats) -> float:
+    """Return the rise of the last of (n,) flows, m³/h, above the median of the nights before; NaN when unknown."""
+    return float(_rise_above_nights_before(flows[-1 - BASELINE_NIGHTS :])[-1])
 
 
 def _rise_above_nights_before(flows: Floats) -> Floats:

@@ -65,7 +65,7 @@ def find_line_encoding(head: bytes) -> Encoding:
 
     A few lines that are not UTF-8 do not make another encoding of a file that is.
     """
-    complete = head[: head.rfind(b"\n") + 1] or head
+    complete = head[: max(head.rfind(b"\n"), head.rfind(b"\r")) + 1] or head
     name = find_encoding(io.BytesIO(complete))
     if not name.startswith("utf-16") and any(not line.isascii() and _is_utf8(line) for line in complete.splitlines()):
         name = "utf-8"

@@ -13,10 +13,13 @@ from services.detector.methods.forecast_deviation import Quantiles, current_hour
 from services.detector.service import Detector
 from shared.contract.messages import (
     CHANNELS,
+    AlarmSummary,
     Anomaly,
     Criteria,
+    ExpectedDay,
     Forecast,
     Message,
+    NightResult,
     Prediction,
     Reading,
     SensorState,
@@ -60,6 +63,9 @@ class FakeEmptyHistory:
 
     def anomalies(self, sensor: str, start: int) -> list[Anomaly]:  # noqa: ARG002
         return []
+
+    def anomaly(self, sensor: str, id_: str) -> Anomaly | None:
+        return next((anomaly for anomaly in self.anomalies(sensor, 0) if anomaly.id == id_), None)
 
     def anomaly_spans(self, sensor: str, start: int, stop: int) -> list[tuple[int, int]]:  # noqa: ARG002
         return []
@@ -294,5 +300,5 @@ def time_of(message: Message) -> datetime:
         return message.issued_at
     if isinstance(message, Criteria):
         return message.valid_from
-    assert isinstance(message, Verdict | Anomaly | SensorState)
+    assert isinstance(message, Verdict | Anomaly | SensorState | ExpectedDay | NightResult | AlarmSummary)
     return message.at

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from services.detector.classification import Detection
 from services.detector.methods.level_shift import HOUR_INDEX, HOUR_MINUTES, HeldLevel
 from services.detector.methods.units import looks_like_unit_change
 from services.detector.sensor_monitor import SensorMonitor
-from shared.contract.messages import Channel, Kind, Message, Tick
+from shared.contract.messages import Channel, Kind, Message, Method, Tick
 from shared.settings import Settings
 from tests.unit.services.detector.fakes import (
     MINUTE,
@@ -261,7 +262,7 @@ def test_baseline_is_released_when_its_alarm_is_cleared_otherwise(end: str) -> N
 def test_leak_replaces_nothing_during_maintenance() -> None:
     monitor, morning = SensorMonitor(Settings(), "001"), at_minute(65 * DAY + 300)
     list(monitor.alarms.raise_or_continue(morning - 200 * MINUTE, shift_detection(3.0)))
-    monitor.alarms.suppressed = True
+    monitor.alarms.silenced = frozenset(get_args(Method))
     assert not list(monitor.alarms.raise_leak(morning, LEAK))
     assert list(monitor.alarms.open) == ["shift"]
 

@@ -12,11 +12,14 @@ import pytest
 from services.detector.service import Detector
 from shared.contract import codec
 from shared.contract.messages import (
+    AlarmSummary,
     Anomaly,
     Command,
     Criteria,
+    ExpectedDay,
     LocalizedText,
     Message,
+    NightResult,
     Prediction,
     Progress,
     Reading,
@@ -252,7 +255,7 @@ def test_import_triggers_calibration() -> None:
     history = FakeHistory(list(readings()[: 20 * DAY]), [], with_verdicts=False)
     detector = make_detector(history)
     done = Progress(site="site1", at=MONDAY, job="import", step=5, of=5, eta=None, text=NO_TEXT)
-    assert [type(message) for message in detector.handle(done)] == [Criteria, SensorState]
+    assert [type(message) for message in detector.handle(done)] == [Criteria, NightResult, SensorState, ExpectedDay]
     assert list(detector.handle(done)) == []
 
 
@@ -261,24 +264,28 @@ def test_open_anomaly_can_be_acknowledged() -> None:
     replay(detector, readings()[LEARNED : 21 * DAY + 900], ticks=True)
     (alarm, *_) = detector._queues["001"].monitor.alarms.open.values()
     id_ = alarm.anomaly.id
-    anomaly, response = detector.handle(Command("site1", "acknowledge", "t1", {"id": id_}))
+    anomaly, response, summary = detector.handle(Command("site1", "acknowledge", "t1", {"id": id_}))
+    assert isinstance(summary, AlarmSummary)
+    assert summary.unacknowledged == summary.open - 1
     assert isinstance(anomaly, Anomaly)
     assert (anomaly.acknowledged, anomaly.state) == (True, "updated")
     assert (anomaly.by, anomaly.note, anomaly.confirmed_cause) == ("", "", None)
     text = LocalizedText(f"{id_}: 확인했습니다", f"{id_}: acknowledged")
     assert response == Response(site="site1", name="acknowledge", transaction="t1", ok=True, text=text)
     entered = {"id": id_, "by": "Kim", "note": "valve 12 {closed}", "cause": "burst"}
-    anomaly, _ = detector.handle(Command("site1", "acknowledge", "t2", entered))
+    anomaly, *_ = detector.handle(Command("site1", "acknowledge", "t2", entered))
     assert isinstance(anomaly, Anomaly)
     assert (anomaly.by, anomaly.note, anomaly.confirmed_cause) == ("Kim", "valve 12 {closed}", "burst")
-    anomaly, _ = detector.handle(Command("site1", "acknowledge", "t3", {"id": id_, "by": "Lee"}))
+    anomaly, *_ = detector.handle(Command("site1", "acknowledge", "t3", {"id": id_, "by": "Lee"}))
     assert isinstance(anomaly, Anomaly)
     assert (anomaly.by, anomaly.note, anomaly.confirmed_cause) == ("Lee", "valve 12 {closed}", "burst")
 
 
-@pytest.mark.parametrize(("arguments", "expected"), [({"id": "none"}, "'none'"), ({"cause": "magic"}, "meter_fault")])
+@pytest.mark.parametrize(("arguments", "expected"), [({"id": "none"}, "'none'"), ({"cause": "magic"}, "meter")])
 def test_invalid_acknowledgement_gets_error_response(arguments: dict[str, str], expected: str) -> None:
-    (response,) = make_detector().handle(Command("site1", "acknowledge", "t1", arguments))
+    detector = make_detector()
+    list(detector.handle(Tick("site1", MONDAY)))
+    (response,) = detector.handle(Command("site1", "acknowledge", "t1", arguments))
     assert isinstance(response, Response)
     assert not response.ok
     assert expected in response.text.ko

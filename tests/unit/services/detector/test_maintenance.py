@@ -6,7 +6,7 @@ from functools import cache
 
 from services.detector.day_history import MINUTES_PER_DAY
 from services.detector.sensor_monitor import local_minute
-from shared.contract.messages import Anomaly, Command, Message, Reading, Response, Tick
+from shared.contract.messages import AlarmSummary, Anomaly, Command, Message, Reading, Response, Tick
 from tests.unit.services.detector.fakes import (
     MINUTE,
     LearnedDetector,
@@ -60,8 +60,10 @@ def test_maintenance_opens_nothing_but_gives_verdicts() -> None:
 
 
 def test_maintenance_window_is_an_anomaly_with_planned_end() -> None:
-    *_, works, answer = run_with_maintenance()[0]
+    *_, works, answer, summary = run_with_maintenance()[0]
     assert isinstance(works, Anomaly)
+    assert isinstance(summary, AlarmSummary)
+    assert summary.silenced_until == works.cleared_at
     assert (works.kind, works.state, works.acknowledged) == ("works", "opened", True)
     assert works.cleared_at == works.opened_at + 120 * MINUTE
     assert isinstance(answer, Response)
@@ -98,7 +100,9 @@ def test_zero_minutes_end_maintenance() -> None:
     (detector, _), readings_ = learned().copy(), readings()
     replay(detector, readings_[LEARNED:BEGIN], ticks=True)
     list(detector.handle(silence_command(120)))
-    ended, answer = detector.handle(silence_command(0))
+    ended, answer, summary = detector.handle(silence_command(0))
+    assert isinstance(summary, AlarmSummary)
+    assert summary.silenced_until is None
     assert isinstance(ended, Anomaly)
     assert ended.state == "cleared"
     assert isinstance(answer, Response)

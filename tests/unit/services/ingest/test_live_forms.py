@@ -13,6 +13,7 @@ import pytest
 from cli.bootstrap import ROOT
 from services.ingest.sources.file_tail import FileSource
 from services.ingest.sources.line_reader import BadLine
+from services.ingest.tables.encoding import find_line_encoding
 from services.ingest.tables.rows import SensorNames
 from shared.settings import FileTable
 
@@ -220,3 +221,9 @@ def test_the_live_source_does_not_load_pandas() -> None:
         ).returncode
         == 0
     )
+
+
+@pytest.mark.parametrize("end", ["\n", "\r"], ids=["LF", "CR"])
+def test_the_encoding_of_a_file_that_ends_within_a_korean_letter_is_found(end: str) -> None:
+    lines = ("Time\t001 Flow\t블록2 Flow", "2025-03-03 00:00\t1.5\t2.5", "Time\t001 Flow\t블")
+    assert find_line_encoding(end.join(lines).encode("cp949")[:-1]).name == "cp949"

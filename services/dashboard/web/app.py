@@ -33,7 +33,7 @@ SECURITY_HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=()",
 }
-OPEN_PATHS = ("/login", "/static/", "/alive")
+OPEN_PATHS = ("/login", "/logout", "/static/", "/alive")
 """Paths without a session."""
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 

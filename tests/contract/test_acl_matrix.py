@@ -37,8 +37,8 @@ NAMES: dict[type[Message], tuple[str, ...]] = {
 EXTRA_RIGHTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "broker": (("health/broker",), ("health/broker",)),
     "operator": (("health/doctor/#",), ("health/doctor/#", "wvr/v1/+/stored", "$SYS/broker/#")),
-    "dashboard": ((), ("$SYS/broker/#",)),
     "viewer": ((), ("$SYS/broker/#",)),
+    "dashboard": ((), ("$SYS/broker/#",)),
 }
 """User to the filters that it may publish and receive besides the messages of the services."""
 UNDECLARED_TOPICS = (

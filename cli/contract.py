@@ -11,13 +11,14 @@ from services.db_writer.service import DbWriter
 from services.detector.service import Detector
 from services.forecaster.service import Forecaster
 from services.ingest.service import Ingest
+from services.notifier.service import Notifier
 from services.reporter.service import Reporter
 from services.trainer.service import Trainer
 from shared.contract.acl import access_list
 from shared.contract.asyncapi import document
 from shared.contract.service import Service
 
-DECLARING_SERVICES: tuple[type[Service], ...] = (Ingest, Detector, Forecaster, Trainer, DbWriter, Reporter)
+DECLARING_SERVICES: tuple[type[Service], ...] = (Ingest, Detector, Forecaster, Trainer, DbWriter, Reporter, Notifier)
 
 
 def contents() -> dict[str, str]:

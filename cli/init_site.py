@@ -21,6 +21,7 @@ from shared.version import VERSION
 FOLDERS = (
     "sensor",
     "spool",
+    "notifier",
     "rejected",
     "output/Learning_lstm/flow_rate",
     "output/Learning_lstm/pressure",
@@ -29,7 +30,7 @@ FOLDERS = (
     "run/heartbeat",
     "secrets",
 )
-SERVICES = ("ingest", "detector", "forecaster", "trainer", "db_writer", "reporter")
+SERVICES = ("ingest", "detector", "forecaster", "trainer", "db_writer", "reporter", "notifier")
 USERS = (*SERVICES, "viewer", "operator")
 PBKDF2_ROUNDS = 101
 """Default of mosquitto_passwd; enough since the passwords are 256 random bits."""

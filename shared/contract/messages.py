@@ -102,9 +102,7 @@ Clock = Literal["ok", "doubted", "set_back"]
 `doubted`: in the future or the distant past, and not confirmed; it moves nothing ahead.
 `set_back`: the meter's clock was set back and has not yet reached its former time; the present continues here.
 """
-CommandName = Literal[
-    "train", "use", "acknowledge", "unacknowledge", "close", "silence", "backup", "retire", "rename"
-]
+CommandName = Literal["train", "use", "acknowledge", "unacknowledge", "close", "silence", "backup", "retire", "rename"]
 StatusCode = Literal[
     "ok",
     "waiting_for_broker",
@@ -133,6 +131,9 @@ StatusCode = Literal[
     "clock_behind",
     "clock_unset",
     "meter_clock_differs",
+    "notification_failing",
+    "notification_given_up",
+    "notifications_not_writable",
 ]
 """State of a service. docs/reference/status-codes.md says what each means and what to do."""
 

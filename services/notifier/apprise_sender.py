@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextvars import ContextVar
 
 from services.notifier.contact import Severity
 from services.notifier.secret_files import SecretFiles
@@ -45,25 +46,27 @@ def _notify(url: str, message: Outgoing) -> bool:
     return bool(service.notify(title=message.title, body=message.text, notify_type=kind, body_format="text"))
 
 
+_capturing: ContextVar[_Captured | None] = ContextVar("_capturing", default=None)
+"""Whose attempt logs; apprise copies the context into its own threads."""
+
+
 class _Captured(logging.Handler):
-    """Collects the warnings of apprise, of this thread only, and keeps its texts out of the log."""
+    """Collects the warnings of one attempt, and keeps the texts of apprise out of the log."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self._texts: list[str] = []
-        self.addFilter(lambda record: record.thread == self._thread)
-        self._thread = 0
+        self.addFilter(lambda _: _capturing.get() is self)
 
     def __enter__(self) -> list[str]:
-        import threading
-
-        self._thread = threading.get_ident()
         for name in NOISY_LOGGERS:
             logging.getLogger(name).propagate = False
         logging.getLogger("apprise").addHandler(self)
+        _capturing.set(self)
         return self._texts
 
     def __exit__(self, *_: object) -> None:
+        _capturing.set(None)
         logging.getLogger("apprise").removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -374,7 +374,7 @@ def test_both_languages_show_the_same_values() -> None:
 
 def test_contacts_follow_from_the_settings() -> None:
     tables = {
-        "boss": Notify(**{"after": "15m", "from": "critical", "daily": ""}),  # type: ignore[arg-type]
+        "boss": Notify(**{"after": "15m", "from": "critical", "daily": ""}),
         "ops": Notify(quiet="22:30-06:00", language="en"),
     }
     assert contacts_of(tables) == [

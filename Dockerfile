@@ -1,7 +1,8 @@
-# One file, three images whose layers are shared; only what is built with PACKAGES=learning holds TensorFlow.
+# One file, four images whose layers are shared; only what is built with PACKAGES=learning holds TensorFlow.
 #   core          init, ingest, detector, db_writer, reporter
 #   forecasting   forecaster (LiteRT)
 #   learning      trainer (TensorFlow)
+#   notifier      notifier (apprise)
 ARG PACKAGES=core
 
 FROM python:3.11-slim-bookworm AS core
@@ -19,6 +20,11 @@ FROM forecasting AS learning
 RUN --mount=type=cache,target=/root/.cache/pip,sharing=locked \
     --mount=type=bind,source=requirements,target=/requirements \
     python -m pip install --require-hashes -r /requirements/learning.txt
+
+FROM core AS notifier
+RUN --mount=type=cache,target=/root/.cache/pip,sharing=locked \
+    --mount=type=bind,source=requirements,target=/requirements \
+    python -m pip install --require-hashes -r /requirements/notifier.txt
 
 FROM ${PACKAGES}
 WORKDIR /app

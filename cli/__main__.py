@@ -40,6 +40,7 @@ COMMANDS = {
     "models": CommandEntry("cli.models", "core", "list the registered models; activate another one [use ID|profile]"),
     "sensors": CommandEntry("cli.sensors", "core", "list the sensors [retire SENSOR|rename SENSOR NAME]"),
     "silence": CommandEntry("cli.silence", "core", "open no alarm during maintenance: MINUTES [--sensor S]"),
+    "notify": CommandEntry("cli.notify", "notifier", "list the contacts; send a test message: list|test [NAME]"),
     "test": CommandEntry("cli.run_tests", "dev", "run lint, type check and all tests [--full] [arguments of pytest]"),
     "audit": CommandEntry("cli.audit", "dev", "write an SBOM for each image and look up known vulnerabilities"),
     "contract": CommandEntry(

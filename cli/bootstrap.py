@@ -19,6 +19,8 @@ STAMP = VENV / "installed.json"
 """Lock file name to the SHA-256 of the installed version."""
 LOCKS = ("core", "forecasting", "tables", "learning", "local", "dev", "bench")
 """Each contains the packages of those before it."""
+SIDE_LOCKS = ("notifier",)
+"""Each contains `core`, and is contained in `local`."""
 SBIN_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Folders of Debian's daemons, which are not on every user's PATH."""
 
@@ -78,7 +80,14 @@ def which(name: str) -> Path | None:
 def is_installed(lock: str) -> bool:
     """Return whether .venv contains the packages of requirements/<lock>.txt."""
     installed = json.loads(STAMP.read_text(encoding="ascii")) if STAMP.exists() else {}
-    return any(installed.get(name) == _checksum(name) for name in LOCKS[LOCKS.index(lock) :])
+    return any(installed.get(name) == _checksum(name) for name in _locks_with(lock))
+
+
+def _locks_with(lock: str) -> tuple[str, ...]:
+    """Return the lock files that contain the packages of a lock file."""
+    if lock in SIDE_LOCKS:
+        return (lock, *LOCKS[LOCKS.index("local") :])
+    return (*LOCKS[LOCKS.index(lock) :], *(SIDE_LOCKS if lock == "core" else ()))
 
 
 def _install(lock: str) -> None:

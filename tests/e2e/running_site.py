@@ -21,7 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from cli.bootstrap import ROOT
 from tests.polling import wait_for
 
-SERVICES = ("ingest", "detector", "forecaster", "trainer", "db_writer", "reporter")
+SERVICES = ("ingest", "detector", "forecaster", "trainer", "db_writer", "reporter", "notifier")
 
 
 @dataclass(frozen=True)

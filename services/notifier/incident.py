@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from services.notifier.contact import SEVERITIES, Severity
-from shared.contract.anomaly_kinds import anomaly_kind
+from shared.contract.anomaly_kinds import ANOMALY_KINDS
 from shared.contract.messages import Anomaly, LocalizedText
 
 CLOCK_TOLERANCE = timedelta(minutes=1)
@@ -66,7 +66,7 @@ def from_anomaly(anomaly: Anomaly, now: datetime, known: Incident | None) -> Inc
     return Incident(
         key=anomaly.id,
         sensor=anomaly.sensor,
-        label=anomaly_kind(anomaly.trigger, anomaly.kind).label,
+        label=ANOMALY_KINDS[anomaly.trigger].label,
         text=anomaly.text,
         severity=anomaly.severity,
         opened_at=anomaly.onset_at,

@@ -3,6 +3,7 @@
 #   forecasting   forecaster (LiteRT)
 #   learning      trainer (TensorFlow)
 #   dashboard     dashboard (Starlette), with the npm packages for the browser
+#   notifier      notifier (apprise)
 ARG PACKAGES=core
 
 FROM python:3.11-slim-bookworm AS core
@@ -33,6 +34,11 @@ RUN --mount=type=cache,target=/root/.cache/pip,sharing=locked \
     --mount=type=bind,source=requirements,target=/requirements \
     python -m pip install --require-hashes -r /requirements/dashboard.txt
 COPY --from=assets /app/services/dashboard/assets /app/services/dashboard/assets
+
+FROM core AS notifier
+RUN --mount=type=cache,target=/root/.cache/pip,sharing=locked \
+    --mount=type=bind,source=requirements,target=/requirements \
+    python -m pip install --require-hashes -r /requirements/notifier.txt
 
 FROM ${PACKAGES}
 WORKDIR /app

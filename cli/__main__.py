@@ -44,6 +44,7 @@ COMMANDS = {
     "password": CommandEntry(
         "cli.password", "dashboard", "set or remove a password of the dashboard [operator|viewer] [--remove]"
     ),
+    "notify": CommandEntry("cli.notify", "notifier", "list the contacts; send a test message: list|test [NAME]"),
     "test": CommandEntry("cli.run_tests", "dev", "run lint, type check and all tests [--full] [arguments of pytest]"),
     "audit": CommandEntry("cli.audit", "dev", "write an SBOM for each image and look up known vulnerabilities"),
     "contract": CommandEntry(

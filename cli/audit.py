@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 
 from cli.bootstrap import ROOT, CommandError
 
-IMAGES = ("core", "forecasting", "learning", "dashboard")
+IMAGES = ("core", "forecasting", "learning", "dashboard", "notifier")
 ALL_THAT_RUNS = "local"
 VULNERABLE, NOT_AUDITED = 1, 2
 

@@ -20,11 +20,13 @@ STAMP = VENV / "installed.json"
 LOCKS: dict[str, tuple[str, ...]] = {
     "core": (),
     "dashboard": ("core",),
+    "notifier": ("core",),
+    "plots": ("core",),
     "forecasting": ("core",),
     "tables": ("forecasting",),
     "learning": ("tables",),
-    "local": ("learning", "dashboard"),
-    "dev": ("local",),
+    "local": ("learning", "dashboard", "notifier"),
+    "dev": ("local", "plots"),
     "bench": ("dev",),
 }
 """Lock file to those whose packages it contains."""

@@ -12,6 +12,7 @@ from services.db_writer.service import DbWriter
 from services.detector.service import Detector
 from services.forecaster.service import Forecaster
 from services.ingest.service import Ingest
+from services.notifier.service import Notifier
 from services.reporter.service import Reporter
 from services.trainer.service import Trainer
 from shared.contract.acl import access_list
@@ -26,6 +27,7 @@ DECLARING_SERVICES: tuple[type[Service], ...] = (
     DbWriter,
     Reporter,
     Dashboard,
+    Notifier,
 )
 
 

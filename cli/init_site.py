@@ -21,6 +21,7 @@ from shared.version import VERSION
 FOLDERS = (
     "sensor",
     "spool",
+    "notifier",
     "rejected",
     "output/Learning_lstm/flow_rate",
     "output/Learning_lstm/pressure",
@@ -29,7 +30,7 @@ FOLDERS = (
     "run/heartbeat",
     "secrets",
 )
-SERVICES = ("ingest", "detector", "forecaster", "trainer", "db_writer", "reporter", "dashboard")
+SERVICES = ("ingest", "detector", "forecaster", "trainer", "db_writer", "reporter", "dashboard", "notifier")
 USERS = (*SERVICES, "viewer", "operator")
 SESSION_KEY_FILE = "session_key"
 """File in data/secrets/dashboard/: the key that signs the sessions of browsers."""

@@ -35,6 +35,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "training": settings.Training,
     "store": settings.Store,
     "reporter": settings.Reporter,
+    "notify.NAME": settings.Notify,
+    "home_assistant": settings.HomeAssistant,
     "broker": settings.Broker,
     "dashboard": settings.DashboardSection,
 }
@@ -188,7 +190,8 @@ def _setting_rows(section: type[BaseModel]) -> Iterator[str]:
     for name, field in section.model_fields.items():
         default = field.get_default(call_default_factory=True)
         shown = "" if default is None or isinstance(default, BaseModel) else f"`{_toml(default)}`"
-        yield f"| `{name}` | {shown} | {_allowed(field.annotation, field.metadata)} | {_one_line(docs[name])} |"
+        allowed = _allowed(field.annotation, field.metadata)
+        yield f"| `{field.alias or name}` | {shown} | {allowed} | {_one_line(docs[name])} |"
 
 
 def _toml(value: Any) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 from bench.fuzz.bytes_source import BytesSource
@@ -16,6 +17,11 @@ from services.ingest.initial_history import NoInitialHistory
 from services.ingest.service import Ingest
 from services.ingest.sources.line_reader import BadLine, Measurement
 from services.ingest.spool import NullSpool
+from services.notifier.contact import Contact
+from services.notifier.sending import Attempt
+from services.notifier.service import Notifier
+from services.notifier.state import Outgoing
+from services.notifier.state_file import StateFile
 from services.reporter.history_lookup import HistoryLookup
 from services.reporter.output_folder import OutputFolder
 from services.reporter.service import Reporter
@@ -108,8 +114,33 @@ def make(name: str, folder: Path) -> Service:
             Recorder(settings.database, zone, (0, 24)), site, 365, lambda at: datetime.fromtimestamp(at, zone)
         ),
         "reporter": lambda: Reporter(OutputFolder(folder), zone, (24, 48), 7, HistoryLookup(history, zone, 7)),
+        "notifier": lambda: _notifier(site, folder),
     }
     return makers[name]()
+
+
+class _NoOutbox:
+    """Sends nothing."""
+
+    def put(self, message: Outgoing) -> None:
+        pass
+
+    def attempts(self) -> Iterable[Attempt]:
+        return ()
+
+    def prune(self, now: datetime) -> None:
+        pass
+
+
+def _notifier(site: str, folder: Path) -> Notifier:
+    """Return a notifier whose clock runs ten minutes ahead at each look, so that everything becomes due."""
+    minutes = count(step=10)
+    contacts = [
+        Contact(name="ops", quiet=(1320, 420)),
+        Contact(name="boss", language="en", after=timedelta(minutes=15)),
+    ]
+    store = StateFile(folder / "notifier/state.json")
+    return Notifier(contacts, site, site, store, _NoOutbox(), lambda: START + timedelta(minutes=next(minutes)))
 
 
 def _with_gap_recovery(service: Detector | Forecaster, history: History) -> Service:

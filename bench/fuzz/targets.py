@@ -34,7 +34,7 @@ class Target:
 TARGETS = {
     "wire": Target("wire", 32, 4000),
     "lines of a file": Target("lines", 22),
-    "serial lines": Target("lines", 27),
+    "serial lines": Target("lines", 26),
     "files that grow, turn, shrink": Target("files", 2),
     "place.json": Target("files", 2),
     "spool": Target("spool", 2),
@@ -47,4 +47,5 @@ TARGETS = {
     "trainer": Target("services", 1),
     "db_writer": Target("services", 1),
     "reporter": Target("services", 1),
+    "notifier": Target("services", 1),
 }

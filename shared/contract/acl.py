@@ -12,9 +12,12 @@ HEADER = "# Generated from the declarations of the services by: ./wvr contract\n
 ALL_TOPICS = PREFIX.format(site="+") + "#"
 DOCTOR_TOPICS = "health/doctor"
 """`./wvr doctor` publishes and receives below this topic."""
+HOME_ASSISTANT_TOPICS = "homeassistant/device/+/config"
+"""Descriptions of the sensors, which Home Assistant reads as the user `viewer`."""
 EXTRA_RULES = {
     "operator": [f"read {topic_filter(Stored)}", f"readwrite {DOCTOR_TOPICS}/#", "read $SYS/broker/#"],
-    "viewer": [f"read {ALL_TOPICS}", "read $SYS/broker/#"],
+    "viewer": [f"read {ALL_TOPICS}", "read $SYS/broker/#", f"read {HOME_ASSISTANT_TOPICS}"],
+    "notifier": [f"write {HOME_ASSISTANT_TOPICS}"],
     "dashboard": ["read $SYS/broker/#"],
     "broker": ["readwrite health/broker"],
 }

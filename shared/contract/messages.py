@@ -131,6 +131,9 @@ StatusCode = Literal[
     "clock_behind",
     "clock_unset",
     "meter_clock_differs",
+    "notification_failing",
+    "notification_given_up",
+    "notifications_not_writable",
 ]
 """State of a service. docs/reference/status-codes.md says what each means and what to do."""
 

@@ -203,6 +203,21 @@ STATUS_TEXTS: dict[str, tuple[StatusCode, str, str]] = {
         "계측기 시계가 이 장비보다 {span_ko} 늦습니다. 잘못된 시계를 맞추세요",
         "the meter's clock is {span} behind this machine's: correct the wrong clock",
     ),
+    "notification_failing": (
+        "notification_failing",
+        "{contact}에 알림을 보내지 못해 다시 시도합니다({attempts}번 시도): {reason}",
+        "no message reaches {contact}; it is tried again ({attempts} attempts so far): {reason}",
+    ),
+    "notification_given_up": (
+        "notification_given_up",
+        "{contact}에 알림을 24시간 동안 보내지 못해 포기했습니다: {reason}",
+        "a message to {contact} was given up after 24 hours: {reason}",
+    ),
+    "notifications_not_writable": (
+        "notifications_not_writable",
+        "data/notifier에 쓸 수 없어 알림이 기다립니다: {reason}",
+        "data/notifier cannot be written; messages wait: {reason}",
+    ),
 }
 """Key of a text to its status code, Korean text and English text."""
 
@@ -366,6 +381,27 @@ STATUS_CODES: dict[StatusCode, StatusInfo] = {
     "meter_clock_differs": StatusInfo(
         LocalizedText("현재 계측값의 시각이 장비와 다릅니다", "live readings have another time than this machine"),
         LocalizedText("잘못된 시계를 맞추세요", "set the wrong clock"),
+    ),
+    "notification_failing": StatusInfo(
+        LocalizedText(
+            "알림을 받는 서버가 응답하지 않거나 거부합니다. 24시간 동안 다시 시도합니다",
+            "the receiver of messages does not answer or refuses; it is tried for 24 hours",
+        ),
+        LocalizedText(
+            "./wvr notify test로 원인을 확인하고 네트워크, URL, 토큰을 고치세요",
+            "./wvr notify test shows the reason; check the network, the URL and the token",
+        ),
+    ),
+    "notification_given_up": StatusInfo(
+        LocalizedText("알림이 사람에게 전달되지 않았습니다", "a message has not reached anybody"),
+        LocalizedText(
+            "./wvr notify test. 다음 알림이 전달되면 사라집니다",
+            "./wvr notify test; the status ends with the next message that arrives",
+        ),
+    ),
+    "notifications_not_writable": StatusInfo(
+        LocalizedText("디스크가 가득 찼거나 읽기 전용입니다", "the disk is full or read-only"),
+        LocalizedText("공간을 확보하세요", "free disk space; notifier continues by itself"),
     ),
 }
 """Every status code with its meaning and action."""

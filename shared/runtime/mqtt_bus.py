@@ -179,6 +179,11 @@ class MqttBus:
         while not self._try_send(outgoing):
             self._wait()
 
+    def publish_retained(self, topic: str, payload: bytes) -> None:
+        """Publish a payload that is no message of the contract, such as a description for Home Assistant."""
+        while not self._try_send([OutgoingMessage(topic, payload, retain=True)]):
+            self._wait()
+
     def confirm(self) -> None:
         while not self._publish_buffer.wait_until_acked(1.0):
             self._wait()

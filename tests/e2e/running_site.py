@@ -22,7 +22,7 @@ from cli.bootstrap import ROOT
 from tests.conftest import free_port
 from tests.polling import wait_for
 
-SERVICES = ("ingest", "detector", "forecaster", "trainer", "db_writer", "reporter", "dashboard")
+SERVICES = ("ingest", "detector", "forecaster", "trainer", "db_writer", "reporter", "dashboard", "notifier")
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def assert_all_services_healthy(site: RunningSite) -> None:
     assert status.returncode == 0, status.stdout + status.stderr
     states = service_states(status.stdout)
     assert set(states.values()) <= {"healthy", "done"}
-    assert {"broker", "ingest", "detector", "forecaster", "trainer", "db_writer", "reporter"} <= set(states)
+    assert {"broker", "ingest", "detector", "forecaster", "trainer", "db_writer", "reporter", "notifier"} <= set(states)
 
 
 def assert_degraded(site: RunningSite, *services: str) -> None:

@@ -1,0 +1,180 @@
+"""Failed services: those that are silent or offline, and those with a problem that people must know of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from services.notifier.contact import Severity
+from services.notifier.incident import elapsed
+from shared.contract.messages import LocalizedText, Status, StatusCode
+from shared.contract.status_codes import STATUS_CODES
+from shared.contract.texts import localized
+
+OFFLINE_DELAY = timedelta(minutes=3)
+"""A service that restarts is back within this time; each publishes its status every five seconds."""
+STOPPED_DELAY = timedelta(minutes=15)
+"""A service that was stopped on purpose, such as for a restore."""
+PROBLEM_DELAYS: dict[Severity, timedelta] = {"critical": timedelta(minutes=1), "warning": timedelta(minutes=10)}
+"""Time that a problem must last; most end by themselves."""
+SERVICES: dict[str, Severity] = {
+    "ingest": "critical",
+    "detector": "critical",
+    "db_writer": "critical",
+    "forecaster": "warning",
+    "trainer": "warning",
+    "reporter": "warning",
+}
+"""Service that every site has to the severity of its failure; that of others is a warning."""
+NOT_WATCHED = ("operator", "viewer", "notifier")
+"""Users that come and go, and the notifier itself."""
+CONSEQUENCES = {
+    "ingest": LocalizedText("계측값을 받지 않습니다.", "No readings are accepted."),
+    "detector": LocalizedText("이상을 감지하지 않습니다.", "No anomaly is detected."),
+    "db_writer": LocalizedText("계측값을 저장하지 않습니다.", "No readings are stored."),
+    "forecaster": LocalizedText("예측을 하지 않습니다.", "No forecasts are made."),
+    "trainer": LocalizedText("모델을 학습하지 않습니다.", "No models are trained."),
+    "reporter": LocalizedText(
+        "alert.txt와 server.txt를 기록하지 않습니다.", "alert.txt and server.txt are not written."
+    ),
+}
+"""What does not work without a service."""
+CODE_SEVERITIES: dict[StatusCode, Severity] = {
+    "ok": "info",
+    "waiting_for_broker": "info",
+    "busy": "info",
+    "database_restored": "warning",
+    "database_locked": "warning",
+    "database_not_readable": "warning",
+    "database_full": "critical",
+    "database_not_writable": "critical",
+    "database_corrupt": "critical",
+    "database_not_replaceable": "critical",
+    "schema_newer": "critical",
+    "schema_older": "info",
+    "backup_failed": "warning",
+    "history_incomplete": "info",
+    "topic_refused": "warning",
+    "spool_filling": "critical",
+    "readings_dropped": "critical",
+    "spool_not_writable": "critical",
+    "rejected_not_writable": "critical",
+    "output_not_writable": "warning",
+    "model_deactivated": "info",
+    "processor_without_avx": "info",
+    "clock_unconfirmed": "warning",
+    "clock_set_back": "info",
+    "clock_behind": "warning",
+    "clock_unset": "warning",
+    "meter_clock_differs": "warning",
+    "notification_failing": "info",
+    "notification_given_up": "info",
+    "notifications_not_writable": "info",
+}
+"""Severity of each status code; `info` is not sent: it passes, nothing has to be done, or nobody could receive it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceProblem:
+    """A failed service."""
+
+    key: str
+    severity: Severity
+    label: LocalizedText
+    text: LocalizedText
+    since: datetime
+
+
+@dataclass(slots=True)
+class _Watched:
+    """What is known of one service."""
+
+    status: Status | None
+    received_at: datetime
+    """When its newest status arrived; without one, since when it is expected."""
+    since: datetime
+    """Since when it has the present state and code."""
+
+
+class ServiceWatch:
+    """Newest status of each service, and since when it has been so."""
+
+    def __init__(self) -> None:
+        self._watched: dict[str, _Watched] = {}
+        self.started_at: datetime | None = None
+
+    def start(self, now: datetime) -> None:
+        """Expect a status of each service from now on."""
+        self.started_at = now
+        for name in SERVICES:
+            self._watched.setdefault(name, _Watched(None, now, now))
+
+    def on_status(self, status: Status, now: datetime) -> None:
+        """Take the status of a service."""
+        if status.name in NOT_WATCHED:
+            return
+        known = self._watched.get(status.name)
+        before = known.status if known else None
+        is_same = before is not None and (before.state, before.code) == (status.state, status.code)
+        since = known.since if known and is_same else now
+        self._watched[status.name] = _Watched(status, now, since)
+
+    def is_settled(self, now: datetime) -> bool:
+        """Whether every service had time to publish a status since the start."""
+        return self.started_at is not None and elapsed(self.started_at, now) >= OFFLINE_DELAY
+
+    @property
+    def healthy(self) -> int:
+        """Number of services that are online without a problem that people must know of."""
+        return sum(
+            watched.status is not None
+            and watched.status.state == "online"
+            and CODE_SEVERITIES[watched.status.code] == "info"
+            for watched in self._watched.values()
+        )
+
+    def problems(self, now: datetime) -> Iterator[ServiceProblem]:
+        """Yield the services that have failed for long enough."""
+        for name, watched in self._watched.items():
+            if elapsed(watched.received_at, now) >= OFFLINE_DELAY:
+                yield _stopped(name, watched.received_at)
+            elif watched.status and watched.status.state != "online":
+                delay = OFFLINE_DELAY if watched.status.state == "offline" else STOPPED_DELAY
+                if elapsed(watched.since, now) >= delay:
+                    yield _stopped(name, watched.since)
+            elif watched.status:
+                severity = CODE_SEVERITIES[watched.status.code]
+                if severity != "info" and elapsed(watched.since, now) >= PROBLEM_DELAYS[severity]:
+                    yield _troubled(watched.status, severity, watched.since)
+
+
+def _stopped(name: str, since: datetime) -> ServiceProblem:
+    consequence = CONSEQUENCES.get(name, LocalizedText("", ""))
+    text = localized(
+        "{name} 서비스가 {at}부터 응답하지 않습니다. {consequence_ko} "
+        "./wvr status와 ./wvr logs {name}을(를) 확인하세요.",
+        "The service {name} has not answered since {at}. {consequence_en} See ./wvr status and ./wvr logs {name}.",
+        name=name,
+        at=f"{since:%Y-%m-%d %H:%M}",
+        consequence_ko=consequence.ko,
+        consequence_en=consequence.en,
+    )
+    label = localized("{name} 중지", "{name} has stopped", name=name)
+    return ServiceProblem(f"{name}:offline", SERVICES.get(name, "warning"), label, text, since)
+
+
+def _troubled(status: Status, severity: Severity, since: datetime) -> ServiceProblem:
+    action = STATUS_CODES[status.code].action
+    text = localized(
+        "{name}: {note_ko}({at}부터). 조치: {action_ko}",
+        "{name}: {note_en} (since {at}). What to do: {action_en}",
+        name=status.name,
+        at=f"{since:%Y-%m-%d %H:%M}",
+        note_ko=status.note.ko,
+        note_en=status.note.en,
+        action_ko=action.ko,
+        action_en=action.en,
+    )
+    label = localized("{name} 문제", "{name} has a problem", name=status.name)
+    return ServiceProblem(f"{status.name}:{status.code}", severity, label, text, since)

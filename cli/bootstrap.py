@@ -88,8 +88,12 @@ def which(name: str) -> Path | None:
 
 def is_installed(lock: str) -> bool:
     """Return whether .venv contains the packages of requirements/<lock>.txt."""
-    installed = json.loads(STAMP.read_text(encoding="ascii")) if STAMP.exists() else {}
+    installed = _installed()
     return any(installed.get(name) == _checksum(name) for name in LOCKS if _contains(name, lock))
+
+
+def _installed() -> dict[str, str]:
+    return json.loads(STAMP.read_text(encoding="ascii")) if STAMP.exists() else {}
 
 
 def _contains(lock: str, other: str) -> bool:
@@ -105,7 +109,7 @@ def _install(lock: str) -> None:
             _make_venv()
         print(f"installing the Python packages of requirements/{lock}.txt into .venv", file=sys.stderr, flush=True)
         _pip("install", "--quiet", "--require-hashes", "-r", str(ROOT / f"requirements/{lock}.txt"))
-        STAMP.write_text(json.dumps({lock: _checksum(lock)}), encoding="ascii")
+        STAMP.write_text(json.dumps(_installed() | {lock: _checksum(lock)}), encoding="ascii")
 
 
 def _make_venv() -> None:

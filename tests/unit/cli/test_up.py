@@ -39,7 +39,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calls:
         monkeypatch.setenv(f"WVR_{name}", str(value))
     (tmp_path / "run/supervisord.conf").write_text("[program:dashboard]\n", encoding="ascii")
     monkeypatch.setattr(up, "reexec_in_venv", lambda _: None)
-    monkeypatch.setattr(up.assets, "ensure", lambda: None)
+    monkeypatch.setattr("cli.assets.ensure", lambda: None)
     monkeypatch.setattr(up, "supervisor_pid", lambda _: 1)
     monkeypatch.setattr(local, "down", lambda _: calls.append("down"))
     monkeypatch.setattr(local, "up", start)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
-from services.dashboard.queries.csv_rows import csv_blocks
+from services.dashboard.queries.csv_rows import csv_text
 from services.dashboard.queries.site_time import HOUR, MINUTE, wall_text
 from services.dashboard.web.history_chart import compared_name, history_chart, read_shown
 from services.dashboard.web.history_span import COMPARED_DAYS, PRESET_NAMES, HistorySpan, asked_span
@@ -66,14 +66,14 @@ def chart(stored: StoredPage) -> Response:
 
 @stored_endpoint("history")
 def csv_file(stored: StoredPage) -> Response:
-    """Respond with what is shown as a table; all is read before the connection is closed."""
+    """Respond with what is shown as a table."""
     asked = asked_span(stored)
     shown = read_shown(asked)
     forecasts = (shown.forecasts["flow_rate"], shown.forecasts["pressure"])
-    blocks = csv_blocks(shown.span, stored.sensor, forecasts, stored.database.zone)
+    text = csv_text(shown.span, stored.sensor, forecasts, stored.database.zone)
     name = f"wvr-{stored.sensor}-{wall_text(asked.start, stored.database.zone).replace(':', '')}.csv"
     headers = {"content-disposition": f"attachment; filename*=UTF-8''{quote(name)}", "cache-control": "no-store"}
-    return StreamingResponse((block for block in blocks), media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(text, media_type="text/csv", headers=headers)
 
 
 ROUTES = (

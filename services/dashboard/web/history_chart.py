@@ -63,10 +63,11 @@ def read_shown(asked: HistorySpan) -> Shown:
 
 
 def _hours_ahead(asked: HistorySpan, channel: Channel) -> list[ForecastHour]:
-    """Return the hours of the newest forecast that are in the span and not over."""
+    """Return the hours of the newest forecast whose middle is ahead and in the span."""
     forecast = read_newest_forecast(asked.stored.database, asked.stored.sensor, channel)
     hours = forecast.hours if forecast else []
-    return [hour for hour in hours if hour.at + HOUR > max(asked.stored.present, asked.start) and hour.at < asked.stop]
+    start = max(asked.stored.present, asked.start)
+    return [hour for hour in hours if start <= hour.at + HOUR // 2 < asked.stop]
 
 
 def history_chart(asked: HistorySpan) -> Chart:

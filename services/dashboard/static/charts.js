@@ -64,10 +64,10 @@ const WVR = (() => {
   const option = (data, element) => {
     const count = data.panels.length, ink = colour("--muted"), line = colour("--line");
     const text = { ...font, color: ink };
-    const height = element.clientHeight, top = 34, bottom = 26, gap = 26;
+    const height = element.clientHeight, top = element.clientWidth < 640 ? 52 : 34, bottom = 26, gap = 26;
     const margin = data.zoom ? data.end - data.start : 0; // to drag and zoom out into; the page then fetches that span
     const share = (height - top - bottom - gap * (count - 1)) / (count + 0.5); // the first panel is half as high again
-    const grids = data.panels.map((_, index) => ({ left: 52, right: 16, top: top + index * (share + gap) + (index ? share / 2 : 0), height: index ? share : share * 1.5 }));
+    const grids = data.panels.map((_, index) => ({ left: 52, right: 20, outerBoundsMode: "none", top: top + index * (share + gap) + (index ? share / 2 : 0), height: index ? share : share * 1.5 }));
     const all = data.panels.map(series);
     all.forEach((list, index) => { if (list.length) Object.assign(list[list.length - 1], marks(data, index)); });
     const names = [...new Set(data.panels.flatMap((panel) => panel.series.map((item) => item.name)))];

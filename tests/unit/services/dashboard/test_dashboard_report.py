@@ -74,6 +74,14 @@ def test_losses_are_shared_between_months(site: StoredSite) -> None:
     assert report.lost_m3 == 1440.0
 
 
+def test_a_burst_that_opens_again_saves_nothing_before(site: StoredSite) -> None:
+    store_hours(site, MAY, JUNE, 10.0)
+    site.store_anomaly("burst", MAY, MAY + DAY, 4.0, 96.0)
+    site.store_anomaly("burst", MAY + DAY + HOUR, MAY + 2 * DAY, 3.0, 69.0, "a2")
+    first, second = read_report(site.database, SENSOR, "2026-05", JUNE).losses
+    assert (first.saved_m3, second.saved_m3) == (4.0, 3.0 * 24 * 29)
+
+
 def test_gaps_by_cause(site: StoredSite) -> None:
     minutes = [(MAY + index * MINUTE, 10.0, 4.0 if index >= 3 else None) for index in range(50)]
     site.store(minutes[:40] + [(at, 2000.0, 4.0) for at, *_ in minutes[40:45]])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from itertools import chain
 from zoneinfo import ZoneInfo
@@ -18,16 +18,15 @@ BYTE_ORDER_MARK = "\ufeff"
 QUANTITIES = ("flow_rate (m3/h)", "pressure (bar)")
 STATISTICS = ("min", "mean", "max")
 QUANTILES = ("p10", "p50", "p90")
-_BLOCK_ROWS = 500
 Forecasts = tuple[list[ForecastHour], list[ForecastHour]]
 """Of flow rate and pressure."""
 
 
-def csv_blocks(span: Span, sensor: str, forecasts: Forecasts, zone: ZoneInfo) -> Iterator[str]:
-    """Yield the text of one table in blocks: what was measured, then the forecast hours. Times carry their offset.
+def csv_text(span: Span, sensor: str, forecasts: Forecasts, zone: ZoneInfo) -> str:
+    """Return one table: what was measured, then the forecast hours. Times carry their offset.
 
     Minutes have the columns of an import file; buckets have minimum, mean and maximum. Columns of the forecast are
-    there if the span reaches beyond the newest reading.
+    there if the span reaches beyond the newest reading. A span has at most some thousand rows.
     """
     columns = STATISTICS if span.step > MINUTE else ()
     quantiles = QUANTILES if any(forecasts) else ()
@@ -37,8 +36,11 @@ def csv_blocks(span: Span, sensor: str, forecasts: Forecasts, zone: ZoneInfo) ->
     measured = _measured(span, sensor, zone)
     empty: list[object] = [None] * (2 * len(columns) or 2)
     ahead = _ahead(sensor, forecasts, zone, bool(columns), empty)
-    yield BYTE_ORDER_MARK
-    yield from _blocks(chain([header], (row + [None] * (2 * len(quantiles)) for row in measured), ahead))
+    text = io.StringIO()
+    writer = csv.writer(text)
+    for row in chain([header], (row + [None] * (2 * len(quantiles)) for row in measured), ahead):
+        writer.writerow([f"{value:.6g}" if isinstance(value, float) else value for value in row])
+    return BYTE_ORDER_MARK + text.getvalue()
 
 
 def _measured(span: Span, sensor: str, zone: ZoneInfo) -> Iterator[list[object]]:
@@ -56,18 +58,6 @@ def _ahead(
     for at in sorted({*flow_rate, *pressure}):
         start = [_iso(at, zone), 60, sensor] if with_minutes else [_iso(at, zone), sensor]
         yield [*start, *empty, *flow_rate.get(at, [None] * 3), *pressure.get(at, [None] * 3)]
-
-
-def _blocks(rows: Iterable[list[object]]) -> Iterator[str]:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    for number, row in enumerate(rows, 1):
-        writer.writerow([f"{value:.6g}" if isinstance(value, float) else value for value in row])
-        if number % _BLOCK_ROWS == 0:
-            yield text.getvalue()
-            text.seek(0)
-            text.truncate()
-    yield text.getvalue()
 
 
 def _iso(at: int, zone: ZoneInfo) -> str:

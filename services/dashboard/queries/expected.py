@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from services.dashboard.queries.database import Database
 from services.dashboard.queries.site_time import DAY, MINUTE, wall_seconds
-from shared.contract.messages import Channel
+from shared.contract.messages import CHANNELS, Channel
 
 TEN_MINUTES = 10 * MINUTE
 
@@ -23,9 +23,13 @@ class ExpectedPoint:
 
 
 def read_expected(database: Database, sensor: str, channel: Channel, start: int, stop: int) -> list[ExpectedPoint]:
-    """Return the expected values of the days that overlap [start, stop), epoch seconds. Raises Unavailable."""
+    """Return the expected values of the days that overlap [start, stop), epoch seconds.
+
+    A limit that the meter can't show ends at the meter's range. Raises Unavailable.
+    """
     sql = f"""SELECT at, {channel}_expected, {channel}_low, {channel}_high FROM EXPECTED_TB
         WHERE site = ?1 AND sensor = ?2 AND at > ?3 - {DAY + 3600} AND at < ?4 ORDER BY at"""
+    lowest, highest = database.ranges.of(sensor)[CHANNELS.index(channel)]
     first, last = wall_seconds(start, database.zone), wall_seconds(stop, database.zone)
     points = []
     for at, *curves in database.rows(sql, sensor, start, stop):
@@ -34,6 +38,6 @@ def read_expected(database: Database, sensor: str, channel: Channel, start: int,
         for index, value in enumerate(expected):
             wall_at = day + index * TEN_MINUTES
             if first <= wall_at < last:
-                limits = (low[index], high[index]) if low and high else (None, None)
+                limits = (max(low[index], lowest), min(high[index], highest)) if low and high else (None, None)
                 points.append(ExpectedPoint(wall_at, value, *limits))
     return points

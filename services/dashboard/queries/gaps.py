@@ -65,9 +65,9 @@ def _of_channel(database: Database, sensor: str, channel: Channel, start: int, s
         return gaps if hourly else None
     bounds = database.ranges.of(sensor)[CHANNELS.index(channel)]
     counts = database.rows(_COUNTS_SQL.format(channel=channel), sensor, start, stop, *bounds)
-    usable, out_of_range, doubted, empty = counts[0]
-    if not usable + out_of_range + doubted:
+    if not counts or not any(counts[0][:3]):
         return None
+    usable, out_of_range, doubted, empty = counts[0]
     absent = max(0, expected - usable - out_of_range - doubted)
     received = min(absent, empty)
     counts_by_cause = (absent - received, received, out_of_range, doubted)

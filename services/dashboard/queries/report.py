@@ -28,7 +28,7 @@ class Loss:
     lost_m3: float | None
     """Share of its volume that falls into the month; None where no volume is known or no water was lost."""
     saved_m3: float | None
-    """Its excess flow from its clearing to the end of the month, or until now; None while it is open."""
+    """Its excess flow from its clearing to the next loss, the end of the month, or now; None while it is open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def read_report(database: Database, sensor: str, month: str, now: int) -> MonthR
         previous_volume_m3=total_volume(before) if is_comparable else None,
         nights=nights,
         monthly_minima=_monthly_minima(database, sensor, first),
-        losses=[_loss(event, start, stop) for event in read_events(database, sensor, start, stop)],
+        losses=_losses(read_events(database, sensor, start, stop), start, stop),
         gaps=read_gaps(database, sensor, start, stop),
         accuracy=read_accuracy(database, sensor, start, stop),
     )
@@ -148,7 +148,16 @@ def _monthly_minima(database: Database, sensor: str, last: date) -> list[tuple[s
     return [(month, mean) for month, nights in by_month.items() if (mean := mean_minimum(nights)) is not None]
 
 
-def _loss(event: Event, start: int, stop: int) -> Loss:
+def _losses(events: list[Event], start: int, stop: int) -> list[Loss]:
+    onsets = [(event.onset_at, event.id) for event in events if event.loses_water]
+    losses = []
+    for event in events:
+        later = (at for at, other in onsets if other != event.id and at >= event.onset_at)
+        losses.append(_loss(event, start, stop, min(stop, min(later, default=stop))))
+    return losses
+
+
+def _loss(event: Event, start: int, stop: int, next_loss: int) -> Loss:
     if not event.loses_water:
         return Loss(event, None, None)
     until = event.cleared_at or max(event.updated_at, event.opened_at)
@@ -157,7 +166,7 @@ def _loss(event: Event, start: int, stop: int) -> Loss:
     lost = None if event.lost_m3 is None else event.lost_m3 * share
     saved = None
     if event.cleared_at is not None and event.excess_m3h is not None and event.cleared_at < stop:
-        saved = max(0.0, event.excess_m3h) * (stop - event.cleared_at) / HOUR
+        saved = max(0.0, event.excess_m3h) * max(0, next_loss - event.cleared_at) / HOUR
     return Loss(event, lost, saved)
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
-from services.dashboard.queries.csv_rows import csv_blocks
+from services.dashboard.queries.csv_rows import csv_text
 from services.dashboard.queries.site_time import HOUR, MINUTE, wall_text
-from services.dashboard.web.history_chart import compared_name, history_chart, read_shown
+from services.dashboard.web.history_chart import DAILY_MEAN_FROM_STEP, compared_name, history_chart, read_shown
 from services.dashboard.web.history_span import COMPARED_DAYS, PRESET_NAMES, HistorySpan, asked_span
 from services.dashboard.web.history_table import statistics, table_rows
+from services.dashboard.web.page import Page
 from services.dashboard.web.stored import StoredPage, stored_endpoint
 from shared.contract.messages import CHANNELS
 
@@ -46,16 +47,26 @@ def _part(asked: HistorySpan) -> str:
     if not stored.sensor:
         return ""
     shown = read_shown(asked)
-    step = shown.span.step
     return stored.page.render(
         "_history_part.html",
         stored=stored,
         asked=asked,
         shown=shown,
-        step=(step // HOUR, "hours") if step >= HOUR else (step // MINUTE, "minutes"),
+        resolution=_resolution(stored.page, shown.span.step),
         statistics=[(channel, statistics(shown.span, channel)) for channel in CHANNELS if shown.has(channel)],
         rows=table_rows(shown.span, stored.database.zone),
         compared=compared_name(asked) if shown.compared else "",
+    )
+
+
+def _resolution(page: Page, step: int) -> str:
+    """Return what lines and bands are, for buckets of `step` seconds."""
+    if step == MINUTE:
+        return page.text("history.minutes_shown")
+    if step < HOUR:
+        return page.text("history.buckets_minutes", n=step // MINUTE)
+    return page.text(
+        "history.buckets_hours" if step < DAILY_MEAN_FROM_STEP else "history.buckets_daily", n=step // HOUR
     )
 
 
@@ -66,14 +77,14 @@ def chart(stored: StoredPage) -> Response:
 
 @stored_endpoint("history")
 def csv_file(stored: StoredPage) -> Response:
-    """Respond with what is shown as a table; all is read before the connection is closed."""
+    """Respond with what is shown as a table."""
     asked = asked_span(stored)
     shown = read_shown(asked)
     forecasts = (shown.forecasts["flow_rate"], shown.forecasts["pressure"])
-    blocks = csv_blocks(shown.span, stored.sensor, forecasts, stored.database.zone)
+    text = csv_text(shown.span, stored.sensor, forecasts, stored.database.zone)
     name = f"wvr-{stored.sensor}-{wall_text(asked.start, stored.database.zone).replace(':', '')}.csv"
     headers = {"content-disposition": f"attachment; filename*=UTF-8''{quote(name)}", "cache-control": "no-store"}
-    return StreamingResponse((block for block in blocks), media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(text, media_type="text/csv", headers=headers)
 
 
 ROUTES = (

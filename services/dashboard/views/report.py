@@ -13,7 +13,7 @@ from services.dashboard.web.report_charts import report_chart
 from services.dashboard.web.stored import StoredPage, stored_endpoint
 
 FRAGMENTS = ()
-SHOWN_LOSSES = 12
+SHOWN_LOSSES = 10
 """Incidents on the page, those with the largest loss first; more would need a second page."""
 
 

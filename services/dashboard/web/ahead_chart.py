@@ -36,7 +36,7 @@ def _series(stored: StoredPage, channel: Channel, start: int, wall: WallClock) -
     database, sensor, text = stored.database, stored.sensor, stored.page.text
     earlier = read_earlier_forecasts(database, sensor, channel, start, stored.present, SHOWN_HORIZON)
     newest = read_newest_forecast(database, sensor, channel)
-    hours = [hour for hour in newest.hours if hour.at + HOUR > stored.present] if newest else []
+    hours = [hour for hour in newest.hours if hour.at + HOUR // 2 >= stored.present] if newest else []
     if earlier:
         medians, quantiles = forecast_rows(earlier, wall)
         yield Series(text("ahead.earlier_band"), "expected", quantiles, "band")

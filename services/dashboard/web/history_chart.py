@@ -29,6 +29,8 @@ EXPECTED_UP_TO_SECONDS = 10 * DAY
 """Longer spans show no expected band: it would be a solid block."""
 NIGHTS_FROM_SECONDS = 10 * DAY
 """Longer spans show the minimum night flow."""
+DAILY_MEAN_FROM_STEP = 4 * HOUR
+"""With such buckets the line is the daily mean: that of a few hours would only swing between night and day."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,11 @@ def read_shown(asked: HistorySpan) -> Shown:
 
 
 def _hours_ahead(asked: HistorySpan, channel: Channel) -> list[ForecastHour]:
-    """Return the hours of the newest forecast that are in the span and not over."""
+    """Return the hours of the newest forecast whose middle is ahead and in the span."""
     forecast = read_newest_forecast(asked.stored.database, asked.stored.sensor, channel)
     hours = forecast.hours if forecast else []
-    return [hour for hour in hours if hour.at + HOUR > max(asked.stored.present, asked.start) and hour.at < asked.stop]
+    start = max(asked.stored.present, asked.start)
+    return [hour for hour in hours if start <= hour.at + HOUR // 2 < asked.stop]
 
 
 def history_chart(asked: HistorySpan) -> Chart:
@@ -97,7 +100,7 @@ def _series(asked: HistorySpan, shown: Shown, channel: Channel) -> Iterator[Seri
         expected, limits = expected_rows(points)
         if points:
             yield Series(page.text("history.limits"), "expected", limits, "band")
-            yield Series(page.text("history.expected"), "expected", expected)
+            yield Series(page.text("history.expected"), "usual", expected)
     if hours := shown.forecasts[channel]:
         medians, quantiles = forecast_rows(hours, wall)
         yield Series(page.text("history.forecast_band"), "forecast", quantiles, "band")
@@ -107,8 +110,12 @@ def _series(asked: HistorySpan, shown: Shown, channel: Channel) -> Iterator[Seri
         yield Series(compared_name(asked), "compare", mean_rows(shown.compared, channel, wall, shift))
     is_live = shown.span.step == MINUTE and asked.stop >= stored.present
     name = page.text("history.measured" if shown.span.step == MINUTE else "history.mean")
+    lines = shown.span
+    if lines.step >= DAILY_MEAN_FROM_STEP:
+        name = page.text("history.daily_mean")
+        lines = read_span(stored.database, stored.sensor, lines.start, lines.stop, shortest=DAY)
     live = f"{stored.sensor}.{channel}" if is_live else ""
-    yield Series(name, "measured", mean_rows(shown.span, channel, wall), live=live)
+    yield Series(name, "measured", mean_rows(lines, channel, wall), live=live)
     if channel == "flow_rate" and length > NIGHTS_FROM_SECONDS and (nights := _night_rows(asked, wall)):
         yield Series(page.text("history.night_minimum"), "minimum", nights, "points")
 

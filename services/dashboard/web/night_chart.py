@@ -30,7 +30,7 @@ def night_chart(stored: StoredPage, nights: Sequence[Night], start: int, stop: i
         Series(page.text("nights.criterion"), "limit", line(lambda night: night.criterion_m3h)),
         Series(page.text("nights.usual"), "usual", line(lambda night: night.usual_m3h)),
         Series(page.text("nights.minimum"), "measured", line(lambda night: night.minimum_m3h)),
-        Series(page.text("nights.abnormal"), "accent", line(_abnormal), "points"),
+        Series(page.text("nights.abnormal"), "abnormal", line(_abnormal), "points"),
     ]
     if night_use:
         minimum.insert(0, Series(page.text("nights.night_use"), "compare", line(lambda _: night_use)))
@@ -42,7 +42,9 @@ def night_chart(stored: StoredPage, nights: Sequence[Night], start: int, stop: i
         panels.append(Panel(page.text("nights.excess"), UNITS["flow_rate"], [bars], 2))
     events = read_events(stored.database, stored.sensor, start, stop)
     marks = event_marks(stored, [event for event in events if event.kind in WATER_KINDS or event.is_works], start, stop)
-    return Chart(panels, wall.milliseconds(start), wall.milliseconds(stop), list(marks))
+    return Chart(
+        panels, wall.milliseconds(start), wall.milliseconds(stop), [mark for mark in marks if mark.kind != "now"]
+    )
 
 
 def _abnormal(night: Night) -> float | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.dashboard.queries.csv_rows import BYTE_ORDER_MARK, csv_blocks
+from services.dashboard.queries.csv_rows import BYTE_ORDER_MARK, csv_text
 from services.dashboard.queries.forecasts import ForecastHour
 from services.dashboard.queries.gaps import read_gaps
 from services.dashboard.queries.report import months_with_readings, read_report, water_balance
@@ -74,6 +74,14 @@ def test_losses_are_shared_between_months(site: StoredSite) -> None:
     assert report.lost_m3 == 1440.0
 
 
+def test_a_burst_that_opens_again_saves_nothing_before(site: StoredSite) -> None:
+    store_hours(site, MAY, JUNE, 10.0)
+    site.store_anomaly("burst", MAY, MAY + DAY, 4.0, 96.0)
+    site.store_anomaly("burst", MAY + DAY + HOUR, MAY + 2 * DAY, 3.0, 69.0, "a2")
+    first, second = read_report(site.database, SENSOR, "2026-05", JUNE).losses
+    assert (first.saved_m3, second.saved_m3) == (4.0, 3.0 * 24 * 29)
+
+
 def test_gaps_by_cause(site: StoredSite) -> None:
     minutes = [(MAY + index * MINUTE, 10.0, 4.0 if index >= 3 else None) for index in range(50)]
     site.store(minutes[:40] + [(at, 2000.0, 4.0) for at, *_ in minutes[40:45]])
@@ -89,7 +97,7 @@ def test_csv_of_minutes_can_be_imported(site: StoredSite, tmp_path: Path) -> Non
     site.store([(MAY + index * MINUTE, 10.5, None if index == 1 else 4.25) for index in range(4)])
     span = read_span(site.database, SENSOR, MAY, MAY + HOUR)
     file = tmp_path / "shown.csv"
-    file.write_text("".join(csv_blocks(span, SENSOR, ([], []), BERLIN)), encoding="utf-8", newline="")
+    file.write_text(csv_text(span, SENSOR, ([], []), BERLIN), encoding="utf-8", newline="")
     assert file.read_bytes().startswith(b"\xef\xbb\xbftime,sensor,")
     settings = Settings(site=Site(timezone="Europe/Berlin", country="DE"))
     rows = [row for row in by_minute(open_readings(file, settings, (), "", "")) if isinstance(row, Measurement)]
@@ -101,7 +109,7 @@ def test_csv_of_minutes_can_be_imported(site: StoredSite, tmp_path: Path) -> Non
 def test_csv_of_buckets_and_forecast(site: StoredSite) -> None:
     store_hours(site, MAY, MAY + 5 * DAY, 10.0)
     span = read_span(site.database, SENSOR, MAY, MAY + 5 * DAY)
-    text = "".join(csv_blocks(span, SENSOR, ([ForecastHour(MAY + 6 * DAY, 1.0, 2.0, 3.0)], []), BERLIN))
+    text = csv_text(span, SENSOR, ([ForecastHour(MAY + 6 * DAY, 1.0, 2.0, 3.0)], []), BERLIN)
     header, *rows = csv.reader(io.StringIO(text.removeprefix(BYTE_ORDER_MARK)))
     assert {len(row) for row in rows} == {len(header)} == {15}
     assert rows[0][:6] == ["2026-05-01T00:00+02:00", "10", SENSOR, "10", "10", "10"]

@@ -16,7 +16,7 @@ from services.notifier.state_file import StateFile
 from shared.contract.messages import FlowChecks, PressureChecks, SensorRetired
 from shared.contract.topics import topic_of
 from tests.unit.factories import verdict
-from tests.unit.services.notifier.notifier_site import MONDAY, FakeOutbox, anomaly, judged
+from tests.unit.services.notifier.notifier_site import MONDAY, FakeMessenger, anomaly, judged
 
 
 class FakeBroker:
@@ -38,7 +38,7 @@ def notifier(folder: Path, broker: FakeBroker, is_enabled: bool) -> Notifier:
     discovery = Discovery("site1", "온정리", is_enabled, broker.publish)
     contacts: list[Contact] = []
     return Notifier(
-        contacts, "site1", "온정리", StateFile(folder / "state.json"), FakeOutbox(), lambda: MONDAY, discovery
+        contacts, "site1", "온정리", StateFile(folder / "state.json"), FakeMessenger(), lambda: MONDAY, discovery
     )
 
 

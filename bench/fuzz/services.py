@@ -119,7 +119,7 @@ def make(name: str, folder: Path) -> Service:
     return makers[name]()
 
 
-class _NoOutbox:
+class _NoMessenger:
     """Sends nothing."""
 
     def put(self, message: Outgoing) -> None:
@@ -140,7 +140,7 @@ def _notifier(site: str, folder: Path) -> Notifier:
         Contact(name="boss", language="en", after=timedelta(minutes=15)),
     ]
     store = StateFile(folder / "notifier/state.json")
-    return Notifier(contacts, site, site, store, _NoOutbox(), lambda: START + timedelta(minutes=next(minutes)))
+    return Notifier(contacts, site, site, store, _NoMessenger(), lambda: START + timedelta(minutes=next(minutes)))
 
 
 def _with_gap_recovery(service: Detector | Forecaster, history: History) -> Service:

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from services.notifier.contact import contacts_of
 from services.notifier.discovery import Discovery
-from services.notifier.outbox import ThreadedOutbox
+from services.notifier.messenger import ThreadedMessenger
 from services.notifier.rules import GROUP_WAIT
 from services.notifier.senders import secret_files, senders_of
 from services.notifier.sending import FIRST_DELAY_SECONDS
@@ -21,19 +21,19 @@ def main(group_wait: timedelta = GROUP_WAIT, first_delay: float = FIRST_DELAY_SE
     settings = load_settings()
     start_logging(settings.zone)
     bus = MqttBus("notifier", settings)
-    outbox = make_outbox(settings, first_delay)
-    service = make_notifier(settings, bus, outbox, group_wait)
-    outbox.start()
+    messenger = make_messenger(settings, first_delay)
+    service = make_notifier(settings, bus, messenger, group_wait)
+    messenger.start()
     run(service, bus, problems=service.problems, flush=service.advance)
 
 
-def make_outbox(settings: Settings, first_delay: float) -> ThreadedOutbox:
+def make_messenger(settings: Settings, first_delay: float) -> ThreadedMessenger:
     """Return the queue of the site with a sender for each contact."""
     senders = senders_of(settings, secret_files(settings))
-    return ThreadedOutbox(settings.data / "notifier", senders, lambda: datetime.now(settings.zone), first_delay)
+    return ThreadedMessenger(settings.data / "notifier", senders, lambda: datetime.now(settings.zone), first_delay)
 
 
-def make_notifier(settings: Settings, bus: MqttBus, outbox: ThreadedOutbox, group_wait: timedelta) -> Notifier:
+def make_notifier(settings: Settings, bus: MqttBus, messenger: ThreadedMessenger, group_wait: timedelta) -> Notifier:
     """Return the service."""
     site = settings.site.name
     place = settings.dma.name or site
@@ -42,7 +42,7 @@ def make_notifier(settings: Settings, bus: MqttBus, outbox: ThreadedOutbox, grou
         site,
         place,
         StateFile(settings.data / "notifier/state.json"),
-        outbox,
+        messenger,
         lambda: datetime.now(settings.zone),
         Discovery(site, place, settings.home_assistant.enabled, bus.publish_retained),
         group_wait,

@@ -41,7 +41,7 @@ class Store(Protocol):
         ...
 
 
-class Outbox(Protocol):
+class Messenger(Protocol):
     """The queue on disk, and the threads that send it."""
 
     def put(self, message: Outgoing) -> None:
@@ -70,13 +70,13 @@ class Notifier:
         site: str,
         place: str,
         store: Store,
-        outbox: Outbox,
+        messenger: Messenger,
         now: Callable[[], datetime],
         discovery: Discovery | None = None,
         group_wait: timedelta = GROUP_WAIT,
     ) -> None:
         """`place` is the site's name for people; `discovery` describes the sensors to Home Assistant."""
-        self._site, self._store, self._outbox, self._now, self._discovery = site, store, outbox, now, discovery
+        self._site, self._store, self._messenger, self._now, self._discovery = site, store, messenger, now, discovery
         self._state = store.restore()
         self._book = IncidentBook(self._state)
         self._rules = Rules(self._state, self._book, contacts, site, place, group_wait)
@@ -102,7 +102,7 @@ class Notifier:
         if self._discovery:
             self._state.discovered = self._discovery.publish(self._state.discovered)
         self._decide()
-        for attempt in self._outbox.attempts():
+        for attempt in self._messenger.attempts():
             yield from self._on_attempt(attempt)
 
     def advance(self) -> None:
@@ -129,10 +129,10 @@ class Notifier:
         if self._pruned_at is None or abs(now - self._pruned_at) >= HOUR:
             self._pruned_at = now
             self._book.prune(now)
-            self._outbox.prune(now)
+            self._messenger.prune(now)
         self._store.save(self._state)
         for message in self._state.handover:
-            self._outbox.put(message)
+            self._messenger.put(message)
         self._state.handover = []
 
     def _on_attempt(self, attempt: Attempt) -> Iterator[Message]:

@@ -37,7 +37,8 @@ NAMES: dict[type[Message], tuple[str, ...]] = {
 EXTRA_RIGHTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "broker": (("health/broker",), ("health/broker",)),
     "operator": (("health/doctor/#",), ("health/doctor/#", "wvr/v1/+/stored", "$SYS/broker/#")),
-    "viewer": ((), ("$SYS/broker/#",)),
+    "notifier": (("homeassistant/device/+/config",), ()),
+    "viewer": ((), ("homeassistant/device/+/config", "$SYS/broker/#")),
     "dashboard": ((), ("$SYS/broker/#",)),
 }
 """User to the filters that it may publish and receive besides the messages of the services."""
@@ -59,6 +60,9 @@ UNDECLARED_TOPICS = (
     "health/unknown",
     "health/doctor/unknown",
     "elsewhere",
+    "homeassistant/status",
+    "homeassistant/device/wvr_site1_001/config",
+    "homeassistant/sensor/wvr_site1_001/config",
     "$CONTROL/dynamic-security/v1",
     "$SYS/broker/version",
     "$SYS/unknown",
@@ -110,8 +114,8 @@ def may_publish(user: str, case: TopicCase) -> bool:
 
 def may_receive(user: str, case: TopicCase) -> bool:
     """Return whether the declarations allow it; the viewer receives everything of every site."""
-    if user == "viewer":
-        return case.topic.startswith("wvr/v1/")
+    if user == "viewer" and case.topic.startswith("wvr/v1/"):
+        return True
     if has_extra_right(user, case, 1):
         return True
     if case.kind is None or user not in DECLARATIONS:

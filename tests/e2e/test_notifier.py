@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from shared.contract.messages import Anomaly
+from shared.contract.messages import Anomaly, SensorRetired
 from tests.conftest import Mosquitto
 from tests.e2e.http_receiver import HttpReceiver
 from tests.e2e.notifier_process import NotifierProcess
 from tests.polling import wait_for
 from tests.unit.factories import KST
-from tests.unit.services.notifier.notifier_site import anomaly
+from tests.unit.services.notifier.notifier_site import anomaly, judged
 
 SECRET = "Hook5ecretToken"
 SITE = """
@@ -133,3 +133,27 @@ def test_no_secret_leaves_the_process(notifier: NotifierProcess, receiver: HttpR
     published = b"".join(text for _, text in notifier.received)
     stored = b"".join(path.read_bytes() for path in (notifier.folder / "data").rglob("*") if path.is_file())
     assert SECRET.encode() not in notifier.log.read_bytes() + published + stored
+
+
+def test_descriptions_for_home_assistant(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    def described() -> dict[str, bytes]:
+        return {topic: text for topic, text in process.received if topic.startswith("homeassistant/") and text}
+
+    def removed() -> list[str]:
+        return [topic for topic, text in process.received if topic.startswith("homeassistant/") and not text]
+
+    process = NotifierProcess(tmp_path, mosquitto, "[home_assistant]\nenabled = true\n")
+    try:
+        process.start()
+        now = datetime.now(KST)
+        process.publish(judged("001", now))
+        process.publish(judged("002", now))
+        wait_for(lambda: len(described()) == 2, what="two descriptions")
+        process.publish(SensorRetired("site1", "002", now))
+        wait_for(lambda: removed() == ["homeassistant/device/wvr_site1_002/config"], what="the retired sensor")
+        process.kill()
+        (tmp_path / "site.toml").write_text("", encoding="ascii")
+        process.start()
+        wait_for(lambda: removed()[1:] == ["homeassistant/device/wvr_site1_001/config"], what="the other sensor")
+    finally:
+        process.stop()

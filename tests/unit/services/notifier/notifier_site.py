@@ -1,4 +1,4 @@
-"""A notifier with a settable clock, a state on disk, and an outbox in memory."""
+"""A notifier with a settable clock, a state on disk, and a messenger in memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MONDAY = datetime(2026, 11, 23, 13, 0, tzinfo=KST)
 OPS = Contact(name="ops", language="en", daily=None)
 
 
-class FakeOutbox:
+class FakeMessenger:
     """Keeps the messages by key."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class NotifierSite:
 
     def __init__(self, folder: Path, contacts: Sequence[Contact] = (OPS,), now: datetime = MONDAY) -> None:
         self.now, self._folder, self._contacts = now, folder, contacts
-        self.outbox = FakeOutbox()
+        self.messenger = FakeMessenger()
         self.published: list[Message] = []
         self.failed_services: dict[str, tuple[str, StatusCode]] = {}
         self.silent_services: set[str] = set()
@@ -54,7 +54,7 @@ class NotifierSite:
     def restart(self) -> None:
         """Start the service again, with what is on disk."""
         store = StateFile(self._folder / "state.json")
-        self.service = Notifier(self._contacts, "site1", "site1", store, self.outbox, lambda: self.now)
+        self.service = Notifier(self._contacts, "site1", "site1", store, self.messenger, lambda: self.now)
         list(self.service.start())
 
     def receive(self, *messages: Message) -> None:
@@ -89,7 +89,7 @@ class NotifierSite:
 
     def take(self) -> list[Outgoing]:
         """Return the messages since the last call."""
-        messages, self.outbox.messages = self.outbox.messages, []
+        messages, self.messenger.messages = self.messenger.messages, []
         return messages
 
 

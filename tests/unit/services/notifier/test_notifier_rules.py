@@ -320,7 +320,7 @@ def test_daily_message_is_not_well_when_something_is_wrong(tmp_path: Path, troub
         site.receive(anomaly(at=site.now))
         site.pass_time(MINUTE)
         (message,) = site.take()
-        site.outbox.results = [Attempt(message, "given_up", "HTTP 500")]
+        site.messenger.results = [Attempt(message, "given_up", "HTTP 500")]
         site.receive(replace(cleared(anomaly(at=site.now), site.now), at=site.now))
     site.pass_time(62 * MINUTE)
     report = site.take()[-1]
@@ -338,10 +338,12 @@ def test_attempts_become_notifications_and_problems(tmp_path: Path) -> None:
     site.receive(anomaly())
     site.pass_time(MINUTE)
     (message,) = site.take()
-    site.outbox.results = [Attempt(replace(message, attempts=count), "waiting", "HTTP 503") for count in (1, 2, 3, 4)]
+    site.messenger.results = [
+        Attempt(replace(message, attempts=count), "waiting", "HTTP 503") for count in (1, 2, 3, 4)
+    ]
     site.receive()
     assert [status.code for status in site.service.problems()] == ["notification_failing"]
-    site.outbox.results = [Attempt(message, "given_up", "HTTP 503")]
+    site.messenger.results = [Attempt(message, "given_up", "HTTP 503")]
     site.receive()
     assert [status.code for status in site.service.problems()] == ["notification_given_up"]
     site.receive()
@@ -350,7 +352,7 @@ def test_attempts_become_notifications_and_problems(tmp_path: Path) -> None:
     notifications = [item for item in site.published if isinstance(item, Notification)]
     assert [item.state for item in notifications] == ["waiting"] * 3 + ["given_up"]
     assert {item.key for item in notifications} == {message.key}
-    site.outbox.results = [Attempt(message, "sent")]
+    site.messenger.results = [Attempt(message, "sent")]
     site.receive()
     assert site.service.problems() == []
 

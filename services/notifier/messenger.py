@@ -12,7 +12,7 @@ from services.notifier.sending import FIRST_DELAY_SECONDS, Attempt, ContactThrea
 from services.notifier.state import Outgoing
 
 
-class ThreadedOutbox:
+class ThreadedMessenger:
     """Queues messages and sends them in the background."""
 
     def __init__(

@@ -32,6 +32,8 @@ from shared.contract.messages import (
 
 KEPT_MINUTES = 1500
 """Minutes of each sensor that are kept for today's curve: a day of 25 hours."""
+COMMAND_USER = "operator"
+"""User of the commands of `./wvr`, which are no service: each has a status while it runs."""
 KEPT_NOTES = 50
 """Newest notifications and rejected inputs that are kept."""
 
@@ -150,7 +152,8 @@ class LiveState:
             del self._anomalies[key]
 
     def _on_status(self, status: Status) -> None:
-        self.statuses[status.name] = status
+        if status.name != COMMAND_USER:
+            self.statuses[status.name] = status
 
     def _on_progress(self, progress: Progress) -> None:
         self.progress[progress.job] = progress

@@ -15,6 +15,7 @@ from services.detector.methods.sensor_health import SensorHealth
 from shared.contract.messages import NOT_EVALUATED, Cadence, Channel, Check, Criteria
 from shared.domain.cadence import HABIT_DAYS, DayCadence, day_cadence, hold_minutes, hold_values, late_minutes
 from shared.domain.series import Floats
+from shared.domain.value_ranges import Bounds
 from shared.settings import Meter
 
 Checks = tuple[Check, Check, Check]
@@ -53,6 +54,11 @@ class ChannelModel:
         if self._cadences:
             return self._cadences[-1].interval_minutes
         return day_cadence(np.flatnonzero(~np.isnan(self.measured)), min_intervals=1).interval_minutes
+
+    @property
+    def bounds(self) -> Bounds:
+        """Lowest and highest value that the meter can show."""
+        return self._meter.bounds
 
     @property
     def late_minutes(self) -> int:

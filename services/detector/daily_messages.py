@@ -55,9 +55,12 @@ def _band(channel: ChannelModel) -> ExpectedBand:
         return ExpectedBand()
     expected = average_to_ten_minutes(np.array(channel.expected))
     limits = [channel.level_shift.hourly_limits(slot // SLOTS_PER_HOUR) for slot in range(len(expected))]
+    lowest, highest = channel.bounds
     low, high = (
         tuple(
-            round(float(value) + limit[side], DECIMALS) for value, limit in zip(expected, limits, strict=True) if limit
+            round(min(max(float(value) + limit[side], lowest), highest), DECIMALS)
+            for value, limit in zip(expected, limits, strict=True)
+            if limit
         )
         for side in (0, 1)
     )

@@ -55,6 +55,11 @@ class EventHub:
         self._pages: set[OpenPage] = set()
         self._is_closed = False
 
+    @property
+    def open_pages(self) -> int:
+        """Return the number of connected pages."""
+        return len(self._pages)
+
     def attach(self) -> None:
         """Deliver to the running event loop from now on."""
         self._loop = asyncio.get_running_loop()

@@ -37,8 +37,8 @@ NAMES: dict[type[Message], tuple[str, ...]] = {
 EXTRA_RIGHTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "broker": (("health/broker",), ("health/broker",)),
     "operator": (("health/doctor/#",), ("health/doctor/#", "wvr/v1/+/stored", "$SYS/broker/#")),
-    "dashboard": ((), ("$SYS/broker/#",)),
     "viewer": ((), ("$SYS/broker/#",)),
+    "dashboard": ((), ("$SYS/broker/#",)),
 }
 """User to the filters that it may publish and receive besides the messages of the services."""
 UNDECLARED_TOPICS = (
@@ -111,7 +111,7 @@ def may_publish(user: str, case: TopicCase) -> bool:
 def may_receive(user: str, case: TopicCase) -> bool:
     """Return whether the declarations allow it; the viewer receives everything of every site."""
     if user == "viewer":
-        return case.topic.startswith("wvr/v1/")
+        return case.topic.startswith("wvr/v1/") or has_extra_right(user, case, 1)
     if has_extra_right(user, case, 1):
         return True
     if case.kind is None or user not in DECLARATIONS:

@@ -28,6 +28,7 @@ from shared.contract.messages import (
     AlarmSummary,
     Anomaly,
     Cadence,
+    Channel,
     Check,
     Command,
     Criteria,
@@ -43,6 +44,7 @@ from shared.contract.messages import (
     Progress,
     Reading,
     Response,
+    Score,
     SensorState,
     Status,
     StorageState,
@@ -100,6 +102,23 @@ def verdict(sensor: str, at: datetime, excess_m3h: float = 0.0, seq: int = 0) ->
     )
 
 
+def score(hour: datetime, channel: Channel, horizon: int) -> Score:
+    """Return the score of an earlier forecast of the hour before."""
+    return Score(
+        at=hour - timedelta(hours=1),
+        channel=channel,
+        horizon=horizon,
+        model="lstm-1",
+        error=0.4,
+        inside=True,
+        profile_error=0.7,
+        hours=336,
+        mae=1.2 + horizon / 400,
+        coverage=0.81,
+        profile_mae=1.5,
+    )
+
+
 def burst(now: datetime) -> Anomaly:
     """Return an open burst of sensor 001 that began an hour ago."""
     onset = now - timedelta(minutes=62)
@@ -141,7 +160,7 @@ def site_messages(now: datetime) -> Iterator[Message]:
             state="online",
             version=VERSION,
             since=now - timedelta(days=3),
-            at=now,
+            at=datetime.now(ZONE),
             memory_mb=61.0,
             lag=0,
             code="ok",
@@ -162,6 +181,7 @@ def site_messages(now: datetime) -> Iterator[Message]:
         issued_at=hour,
         flow_rate=Forecast("lstm-1", *quantiles),
         pressure=Forecast("profile", (4.0,) * 169, (4.1,) * 169, (4.2,) * 169),
+        scores=tuple(score(hour, channel, horizon) for channel in CHANNELS for horizon in (1, 24, 168)),
     )
     learning = LocalizedText(
         "정상 범위를 배우는 중입니다. 10일이 더 필요합니다.", "It learns what is usual; 10 more days are needed."

@@ -37,6 +37,7 @@
       heard();
       byId("outdated").hidden = message.data === body.dataset.version;
     });
+    source.addEventListener("login", () => location.reload());
     source.addEventListener("alive", (message) => {
       serverAhead = Number(message.data) - Date.now();
       heard();
@@ -56,6 +57,9 @@
     showAges();
   });
   document.addEventListener("htmx:afterSettle", showConnection);
+  document.addEventListener("htmx:beforeRequest", () => { byId("refused").hidden = true; });
+  for (const failure of ["htmx:responseError", "htmx:sendError"])
+    document.addEventListener(failure, () => { byId("refused").hidden = false; });
   setInterval(() => { showAges(); showConnection(); }, 1000);
   showAges();
 })();

@@ -27,6 +27,7 @@ from shared.contract.messages import (
     Prediction,
     SensorRetired,
     SensorState,
+    Tick,
     Verdict,
 )
 
@@ -174,7 +175,7 @@ def today(request: Request) -> Response:
 
 ROUTES = (Route("/", show), Route("/api/now", today))
 FRAGMENTS = (
-    Fragment("now-sensor", (Verdict, SensorState, Anomaly, AlarmSummary, ExpectedDay, None), sensor_card, True),
+    Fragment("now-sensor", (Verdict, SensorState, Anomaly, AlarmSummary, ExpectedDay, Tick), sensor_card, True),
     Fragment("now-incidents", (Anomaly, SensorRetired), incidents),
     Fragment("point", (Verdict,), point, per_sensor=True, on_open=False),
     Fragment("curve", (ExpectedDay, Prediction), lambda _, sensor: sensor, per_sensor=True, on_open=False),

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
-from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Message as ASGIMessage
 
 from services.dashboard.events import Fragment, event
 from services.dashboard.views import VIEWS
 from services.dashboard.web.frame import FRAME_FRAGMENTS, banner, incident_count
 from services.dashboard.web.page import Backend, Page
+from shared.contract.service import Unavailable
+from shared.runtime.log import log
 from shared.version import VERSION
 
 SECURITY_HEADERS = {
@@ -33,8 +38,10 @@ SECURITY_HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=()",
 }
-OPEN_PATHS = ("/login", "/static/", "/alive")
+OPEN_PATHS = ("/login", "/logout", "/static/", "/alive")
 """Paths without a session."""
+MAX_BODY_BYTES = 65_536
+"""Limit of a form."""
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
@@ -53,17 +60,51 @@ def make_app(backend: Backend) -> Starlette:
         Route("/static/{version}/{name}", backend.assets.serve),
         *(route for view in VIEWS.values() for route in view.ROUTES),
     ]
-    middleware = [Middleware(BaseHTTPMiddleware, dispatch=_guard), Middleware(GZipMiddleware, minimum_size=1000)]
-    app = Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
+    middleware = [Middleware(Guard), Middleware(GZipMiddleware, minimum_size=1000)]
+    app = Starlette(routes=routes, middleware=middleware, lifespan=lifespan, exception_handlers={404: _not_found})
     app.state.backend = backend
     return app
 
 
-async def _guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Refuse what the user may not do, and add the security headers to every response."""
-    response = _refusal(request) or await call_next(request)
-    response.headers.update(SECURITY_HEADERS)
-    return response
+class Guard:
+    """Refuses what the user may not do, and adds the security headers to every response."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request, has_started = Request(scope, receive), False
+
+        async def send_with_headers(message: ASGIMessage) -> None:
+            nonlocal has_started
+            if message["type"] == "http.response.start":
+                has_started = True
+                MutableHeaders(scope=message).update(SECURITY_HEADERS)
+            await send(message)
+
+        try:
+            await (_refusal(request) or self._app)(scope, receive, send_with_headers)
+        except Exception as error:
+            if has_started:
+                raise
+            await _failure(request, error)(scope, receive, send_with_headers)
+
+
+def _failure(request: Request, error: Exception) -> Response:
+    """Return the response to a request that failed: 503 while the database is in use, else 500."""
+    page = Page.of(request)
+    if isinstance(error, Unavailable):
+        return page.failure(503, page.text("base.unavailable", reason=page.localized(error.problem.text)))
+    log("dashboard", "request_failed", logging.ERROR, error, path=request.url.path)
+    return page.failure(500, page.text("base.failed"))
+
+
+async def _not_found(request: Request, _: Exception) -> Response:
+    page = Page.of(request)
+    return page.failure(404, page.text("base.not_found"))
 
 
 def _refusal(request: Request) -> Response | None:
@@ -74,6 +115,8 @@ def _refusal(request: Request) -> Response | None:
         return PlainTextResponse("only http://localhost without a password", 421)
     if request.method not in ("GET", "HEAD") and not _is_same_origin(request):
         return PlainTextResponse("forbidden: another origin", 403)
+    if request.method not in ("GET", "HEAD") and not _has_small_body(request):
+        return PlainTextResponse("the body is too large, or has no length", 413)
     if path.startswith(OPEN_PATHS):
         return None
     user = access.user(request.cookies.get(access.cookie))
@@ -90,6 +133,11 @@ def _is_same_origin(request: Request) -> bool:
     return urlsplit(request.headers.get("origin", "")).netloc == request.headers.get("host")
 
 
+def _has_small_body(request: Request) -> bool:
+    length = request.headers.get("content-length", "")
+    return length.isdecimal() and int(length) <= MAX_BODY_BYTES
+
+
 async def _events(request: Request) -> Response:
     """Respond with the events of a view: `?view=NAME&sensor=SENSOR`; without a sensor, those of all sensors."""
     view = VIEWS.get(request.query_params.get("view", ""))
@@ -101,6 +149,7 @@ async def _events(request: Request) -> Response:
 async def _stream(page: Page, fragments: tuple[Fragment, ...], only_sensor: str) -> AsyncIterator[str]:
     """Yield the version, all fragments, then those that a message has changed."""
     yield f"retry: 1000\n{event('version', VERSION)}"
+    session = page.request.cookies.get(page.backend.access.cookie)
 
     def sensors_of(fragment: Fragment) -> list[str]:
         names = [sensor.name for sensor in page.live.sensors] if fragment.per_sensor else [""]
@@ -113,6 +162,9 @@ async def _stream(page: Page, fragments: tuple[Fragment, ...], only_sensor: str)
         for sensor in sensors_of(fragment) if fragment.on_open else ():
             yield rendered(fragment, sensor)
     async for changes in page.backend.hub.changes():
+        if page.backend.access.user(session) != page.user:
+            yield event("login", "")
+            return
         if not changes:
             yield event("alive", str(int(time.time() * 1000)))
         for fragment in fragments:

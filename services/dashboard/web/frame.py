@@ -7,16 +7,16 @@ from datetime import timedelta
 from services.dashboard.events import Fragment
 from services.dashboard.web.page import Page
 from shared.contract.messages import Anomaly, Status, Tick
+from shared.contract.status_codes import STATUS_CODES
 
 CLOCK_SLACK = timedelta(minutes=5)
 """Difference between the site's minute and this machine's clock from which a page warns."""
-DATABASE_CODES = ("database_locked", "database_full", "database_not_writable", "database_corrupt")
 
 
 def banner(page: Page, _: str = "") -> str:
     """Return what concerns every view: the broker is away, a service has a problem, the clock is wrong."""
     problems = [
-        (status.name, page.localized(status.note))
+        (status.name, page.localized(status.note), page.localized(STATUS_CODES[status.code].action))
         for status in sorted(page.live.statuses.values(), key=lambda status: status.name)
         if status.state == "online" and status.code not in ("ok", "waiting_for_broker")
     ]

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from services.dashboard.events import EventHub
 from services.dashboard.live_state import LiveState
@@ -142,6 +142,12 @@ class Page:
             if self.request.query_params.get(name) == value:
                 response.set_cookie(name, value, COOKIE_SECONDS, httponly=True, samesite="strict")
         return response
+
+    def failure(self, status_code: int, text: str) -> Response:
+        """Return the response to a request that failed: a page for a browser, else the text."""
+        if "text/html" in self.request.headers.get("accept", ""):
+            return self.response("error.html", status_code=status_code, view="error", problem=text)
+        return PlainTextResponse(text, status_code, {"cache-control": "no-store"})
 
     def outcome(self, outcome: Outcome) -> Response:
         """Return the response to a command: a note that htmx puts into `#outcome`."""

@@ -31,21 +31,21 @@ const WVR = (() => {
     const base = { ...common, name: item.name, data: item.data, itemStyle: { color: tone }, live: item.live };
     if (item.shape === "points") return [{ ...base, type: "scatter", symbolSize: 7 }];
     if (item.shape === "bars") return [{ ...base, type: "bar", barMaxWidth: 18 }];
-    const dashed = item.role === "forecast" || item.role === "usual" || item.role === "limit";
+    const dashed = item.role === "forecast" || item.role === "usual";
     return [{ ...base, type: "line", step: item.shape === "step" ? "end" : false, connectNulls: false,
-      lineStyle: { color: tone, width: item.role === "measured" ? 1.8 : 1.5, type: dashed ? "dashed" : "solid" } }];
+      lineStyle: { color: tone, width: item.role === "measured" ? 1.8 : 1.5, type: item.role === "limit" ? "dotted" : dashed ? "dashed" : "solid" } }];
   });
 
-  const marks = (data) => {
+  const marks = (data, panel) => {
     const tone = (kind) => colour(kind === "now" ? "--muted" : `--${kind}`);
     const spans = data.marks.filter((mark) => mark.start !== mark.end);
     const lines = data.marks.filter((mark) => mark.start === mark.end);
     return {
       markArea: { silent: true, data: spans.map((mark) => [
-        { xAxis: mark.start, name: mark.label, itemStyle: { color: tone(mark.kind), opacity: 0.14 }, label: { color: tone(mark.kind), position: "insideTop" } },
+        { xAxis: mark.start, name: mark.label, itemStyle: { color: tone(mark.kind), opacity: 0.14 }, label: { show: panel === 0, color: tone(mark.kind), position: "insideTop" } },
         { xAxis: mark.end }]) },
       markLine: { silent: true, symbol: "none", data: lines.map((mark) => (
-        { xAxis: mark.start, name: mark.label, label: { formatter: mark.label, color: tone(mark.kind) }, lineStyle: { color: tone(mark.kind), type: "solid" } })) },
+        { xAxis: mark.start, name: mark.label, label: { show: panel === 0, formatter: mark.label, color: tone(mark.kind) }, lineStyle: { color: tone(mark.kind), type: "solid" } })) },
     };
   };
 
@@ -66,29 +66,29 @@ const WVR = (() => {
   const option = (data, element) => {
     const count = data.panels.length, ink = colour("--muted"), line = colour("--line");
     const text = { ...font, color: ink };
-    const height = element.clientHeight, top = 34, bottom = data.zoom ? 58 : 26, gap = 26;
+    const height = element.clientHeight, top = element.clientWidth < 640 ? 52 : 34, bottom = 26, gap = 26;
+    const margin = data.zoom ? data.end - data.start : 0; // to drag and zoom out into; the page then fetches that span
     const share = (height - top - bottom - gap * (count - 1)) / (count + 0.5); // the first panel is half as high again
-    const grids = data.panels.map((_, index) => ({ left: 52, right: 16, top: top + index * (share + gap) + (index ? share / 2 : 0), height: index ? share : share * 1.5 }));
+    const grids = data.panels.map((_, index) => ({ left: 52, right: 20, outerBoundsMode: "none", top: top + index * (share + gap) + (index ? share / 2 : 0), height: index ? share : share * 1.5 }));
     const all = data.panels.map(series);
-    all.forEach((list) => { if (list.length) Object.assign(list[list.length - 1], marks(data)); });
+    all.forEach((list, index) => { if (list.length) Object.assign(list[list.length - 1], marks(data, index)); });
     const names = [...new Set(data.panels.flatMap((panel) => panel.series.map((item) => item.name)))];
     return {
       animation: false, useUTC: true, textStyle: text, aria: { enabled: true, label: { enabled: false } },
       grid: grids,
-      legend: { data: names, top: 0, right: 10, textStyle: text, icon: "roundRect", itemWidth: 14, itemHeight: 6, itemGap: 14, inactiveColor: line },
+      legend: { type: "scroll", data: names, top: 0, right: 10, textStyle: text, icon: "roundRect", itemWidth: 14, itemHeight: 6, itemGap: 14, inactiveColor: line },
       axisPointer: { link: [{ xAxisIndex: "all" }], lineStyle: { color: ink } },
       tooltip: { trigger: "axis", renderMode: "richText", confine: true, formatter: tooltip(data), backgroundColor: colour("--raised"), borderColor: line, textStyle: { ...font, color: colour("--ink") } },
-      xAxis: data.panels.map((_, index) => ({ type: "time", gridIndex: index, min: data.start, max: data.end, axisLine: { lineStyle: { color: line } },
+      xAxis: data.panels.map((_, index) => ({ type: "time", gridIndex: index, containShape: false, min: data.start - margin, max: data.end + margin, axisLine: { lineStyle: { color: line } },
         axisTick: { lineStyle: { color: line } }, axisLabel: { show: index === count - 1, color: ink, hideOverlap: true, formatter: axisFormat(data) }, splitLine: { show: true, lineStyle: { color: line, opacity: 0.5 } } })),
-      yAxis: data.panels.map((panel, index) => ({ type: "value", gridIndex: index, scale: true, name: `${panel.name} ${panel.unit}`, nameGap: 8, nameTextStyle: { ...text, align: "left", padding: [0, 0, 0, -44] },
+      yAxis: data.panels.map((panel, index) => ({ type: "value", gridIndex: index, scale: !panel.series.some((item) => item.shape === "bars"), name: `${panel.name} ${panel.unit}`, nameGap: 8, nameTextStyle: { ...text, align: "left", padding: [0, 0, 0, -44] },
         splitNumber: 3, minInterval: 10 ** -panel.digits, axisLabel: { color: ink }, splitLine: { lineStyle: { color: line } } })),
-      dataZoom: data.zoom ? [{ type: "inside", xAxisIndex: "all", filterMode: "none" },
-        { type: "slider", xAxisIndex: "all", filterMode: "none", height: 22, bottom: 4, borderColor: line, textStyle: text, fillerColor: "rgba(128,140,150,.2)" }] : [],
+      dataZoom: data.zoom ? [{ type: "inside", xAxisIndex: "all", filterMode: "none", startValue: data.start, endValue: data.end, preventDefaultMouseMove: false }] : [],
       series: all.flat(),
     };
   };
 
-  const axisFormat = (data) => (data.end - data.start <= 2 * DAY ? "{HH}:{mm}" : data.end - data.start <= 70 * DAY ? "{MM}-{dd}" : "{yyyy}-{MM}");
+  const axisFormat = (data) => ({ year: "{yyyy}", month: data.end - data.start < 100 * DAY ? "{MM}-{dd}" : "{yyyy}-{MM}", day: "{MM}-{dd}", hour: "{HH}:{mm}", minute: "{HH}:{mm}" });
 
   const note = (element, text) => {
     const paragraph = document.createElement("p");
@@ -113,18 +113,21 @@ const WVR = (() => {
   };
 
   const load = async (element) => {
+    const address = element.dataset.chart;
     loading.add(element);
     try {
-      const response = await fetch(element.dataset.chart, { headers: { accept: "application/json" } });
+      const response = await fetch(address, { headers: { accept: "application/json" } });
+      if (address !== element.dataset.chart) return; // another span was asked for meanwhile
       if (response.ok) {
         draw(element, await response.json());
         for (const minutes of recent.values()) append(minutes, false);
         loading.delete(element);
         return;
       }
+      charts.get(element)?.chart.dispose();
+      charts.delete(element);
       note(element, await response.text());
-    } catch { /* no connection: the banner says so */ }
-    charts.delete(element);
+    } catch { /* no connection: the banner says so, and the former curve stays */ }
     setTimeout(() => load(element), RETRY_MS);
   };
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from starlette.responses import Response
 
-Role = Literal["measured", "expected", "limit", "forecast", "usual", "compare", "minimum", "accent"]
+Role = Literal["measured", "expected", "limit", "forecast", "usual", "compare", "minimum", "accent", "abnormal"]
 """Meaning of a series; the style sheet gives each a colour in light and dark (`--chart-ROLE`)."""
 MarkKind = Literal["critical", "warning", "info", "works", "now"]
 

@@ -49,12 +49,17 @@ def stored_endpoint(respond: Callable[[StoredPage], Response]) -> Callable[[Requ
 
     def endpoint(request: Request) -> Response:
         page = Page.of(request)
-        settings = page.settings
-        database = Database(settings.database, settings.zone, settings.site.name, settings.value_ranges)
+        database = database_of(page)
         with database.opened():
             return respond(_stored_page(page, database))
 
     return endpoint
+
+
+def database_of(page: Page) -> Database:
+    """Return the stored rows of the site, for one request."""
+    settings = page.settings
+    return Database(settings.database, settings.zone, settings.site.name, settings.value_ranges)
 
 
 def _stored_page(page: Page, database: Database) -> StoredPage:

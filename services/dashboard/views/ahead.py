@@ -18,7 +18,7 @@ from shared.contract.messages import CHANNELS, PROFILE_MODEL_ID, Channel, Sensor
 FRAGMENTS = ()
 
 
-@stored_endpoint("ahead")
+@stored_endpoint
 def show(stored: StoredPage) -> Response:
     forecasts = {channel: read_newest_forecast(stored.database, stored.sensor, channel) for channel in CHANNELS}
     issued = [forecast for forecast in forecasts.values() if forecast and forecast.hours]
@@ -66,7 +66,7 @@ def _inactive_state(stored: StoredPage) -> SensorState | None:
     return None if state is None or state.is_active else state
 
 
-@stored_endpoint("ahead")
+@stored_endpoint
 def chart(stored: StoredPage) -> Response:
     return ahead_chart(stored).response()
 

@@ -19,7 +19,7 @@ from shared.contract.messages import CHANNELS
 FRAGMENTS = ()
 
 
-@stored_endpoint("history")
+@stored_endpoint
 def show(stored: StoredPage) -> Response:
     asked = asked_span(stored)
     zone = stored.database.zone
@@ -36,7 +36,7 @@ def show(stored: StoredPage) -> Response:
     )
 
 
-@stored_endpoint("history")
+@stored_endpoint
 def part(stored: StoredPage) -> Response:
     """Respond with what stands below the chart, after a zoom."""
     return Response(_part(asked_span(stored)), media_type="text/html", headers={"cache-control": "no-store"})
@@ -70,12 +70,12 @@ def _resolution(page: Page, step: int) -> str:
     )
 
 
-@stored_endpoint("history")
+@stored_endpoint
 def chart(stored: StoredPage) -> Response:
     return history_chart(asked_span(stored)).response()
 
 
-@stored_endpoint("history")
+@stored_endpoint
 def csv_file(stored: StoredPage) -> Response:
     """Respond with what is shown as a table."""
     asked = asked_span(stored)

@@ -27,7 +27,7 @@ MAX_DAYS = 4000
 HOURS_PER_DAY = 24
 
 
-@stored_endpoint("nights")
+@stored_endpoint
 def show(stored: StoredPage) -> Response:
     first, last = asked_days(stored)
     nights = _nights(stored, first, last)
@@ -56,7 +56,7 @@ def show(stored: StoredPage) -> Response:
     )
 
 
-@stored_endpoint("nights")
+@stored_endpoint
 def chart(stored: StoredPage) -> Response:
     first, last = asked_days(stored)
     ends = midnight(first, stored.database.zone), _end(stored, last)

@@ -17,7 +17,7 @@ SHOWN_LOSSES = 10
 """Incidents on the page, those with the largest loss first; more would need a second page."""
 
 
-@stored_endpoint("report")
+@stored_endpoint
 def show(stored: StoredPage) -> Response:
     report, dma = _report(stored), stored.page.settings.dma
     return stored.page.response(
@@ -36,7 +36,7 @@ def show(stored: StoredPage) -> Response:
     )
 
 
-@stored_endpoint("report")
+@stored_endpoint
 def chart(stored: StoredPage) -> Response:
     report = _report(stored)
     return report_chart(stored, report, month_span(report.month, stored.database.zone)[1]).response()

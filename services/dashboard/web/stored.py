@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from services.dashboard.queries.database import Database
 from services.dashboard.queries.site_time import MINUTE, epoch_of_wall
 from services.dashboard.web.page import Page
-from shared.contract.service import Unavailable
 
 
 @dataclass(frozen=True)
@@ -45,29 +44,22 @@ class StoredPage:
             return default
 
 
-def stored_endpoint(view: str) -> Callable[[Callable[[StoredPage], Response]], Callable[[Request], Response]]:
-    """Return a decorator for endpoints that read the database; they run in a thread.
+def stored_endpoint(respond: Callable[[StoredPage], Response]) -> Callable[[Request], Response]:
+    """Return an endpoint that reads the database; it runs in a thread. It may raise Unavailable."""
 
-    Where it can't be read, the response says why, with status 503.
-    """
+    def endpoint(request: Request) -> Response:
+        page = Page.of(request)
+        database = database_of(page)
+        with database.opened():
+            return respond(_stored_page(page, database))
 
-    def decorate(respond: Callable[[StoredPage], Response]) -> Callable[[Request], Response]:
-        def endpoint(request: Request) -> Response:
-            page = Page.of(request)
-            settings = page.settings
-            database = Database(settings.database, settings.zone, settings.site.name, settings.value_ranges)
-            try:
-                with database.opened():
-                    return respond(_stored_page(page, database))
-            except Unavailable as error:
-                reason = page.localized(error.problem.text)
-                if request.url.path.startswith("/api/"):
-                    return JSONResponse({"reason": reason}, 503)
-                return page.response("stored_away.html", status_code=503, view=view, reason=reason)
+    return endpoint
 
-        return endpoint
 
-    return decorate
+def database_of(page: Page) -> Database:
+    """Return the stored rows of the site, for one request."""
+    settings = page.settings
+    return Database(settings.database, settings.zone, settings.site.name, settings.value_ranges)
 
 
 def _stored_page(page: Page, database: Database) -> StoredPage:
@@ -83,8 +75,3 @@ def _present(page: Page, database: Database, sensor: str) -> int:
     minutes = [int(page.live.tick.at.timestamp())] if page.live.tick else []
     minutes += [newest] if newest is not None else []
     return max(minutes) + MINUTE if minutes else int(page.now.timestamp())
-
-
-def days_before(day: date, days: int) -> date:
-    """Return an earlier day."""
-    return day - timedelta(days=days)

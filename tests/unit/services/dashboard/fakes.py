@@ -25,12 +25,12 @@ from shared.settings import Settings
 class FakeSite:
     """A dashboard and the commands that it has sent; no service responds."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: Settings | None = None) -> None:
         assets.ensure()
         (folder / KEY_FILE).write_text("key", encoding="ascii")
         self.folder, self.live, self.commands = folder, LiveState(), list[Command]()
         self.live.is_connected = True
-        self.settings = Settings(data=folder)
+        self.settings = settings or Settings(data=folder)
         operator = Operator("site1", self.commands.append, lambda: self.live.is_connected)
         self.backend = Backend(
             self.settings,

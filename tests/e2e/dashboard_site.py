@@ -10,7 +10,7 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.error import URLError
@@ -53,6 +53,7 @@ from shared.contract.messages import (
 )
 from shared.contract.topics import topic_filter, topic_of
 from shared.runtime.broker_connection import CLIENT_ID_FILE
+from shared.runtime.health import resident_megabytes
 from shared.version import VERSION
 from tests.conftest import Mosquitto, free_port
 from tests.polling import wait_for
@@ -318,6 +319,11 @@ class DashboardSite:
         """Return what the dashboard has logged."""
         return (self.folder / "dashboard.log").read_text(encoding="utf-8")
 
+    def memory_mb(self) -> float:
+        """Return the resident memory of the dashboard."""
+        assert self.process
+        return resident_megabytes(Path(f"/proc/{self.process.pid}"))
+
     def stop(self) -> None:
         """Stop the dashboard."""
         if self.process:
@@ -336,6 +342,10 @@ class DashboardSite:
         self.client.connect("127.0.0.1", self.broker.port)
         self.client.loop_start()
         assert subscribed.wait(10)
+
+    def is_connected(self) -> bool:
+        """Return whether the feeding client is connected."""
+        return bool(self.client and self.client.is_connected())
 
     def publish(self, *messages: Message) -> None:
         """Publish messages and wait until the broker has them."""
@@ -379,8 +389,3 @@ def dashboard_site(folder: Path) -> Iterator[DashboardSite]:
 def this_minute() -> datetime:
     """Return the present minute at the site."""
     return datetime.now(ZONE).replace(second=0, microsecond=0)
-
-
-def opened_again(anomaly: Anomaly, **changes: object) -> Anomaly:
-    """Return an anomaly in a later state."""
-    return replace(anomaly, at=this_minute(), **changes)  # type: ignore[arg-type]

@@ -35,6 +35,8 @@
     const source = open.detail.source;
     source.addEventListener("version", (message) => {
       heard();
+      if ("connected" in body.dataset) WVR.reload(); // what the page has missed
+      body.dataset.connected = "";
       byId("outdated").hidden = message.data === body.dataset.version;
     });
     source.addEventListener("login", () => location.reload());
@@ -49,7 +51,7 @@
   });
   document.addEventListener("htmx:sseMessage", (message) => {
     const [kind, sensor] = message.detail.type.split(/:(.*)/s);
-    if (kind === "point") WVR.append(JSON.parse(message.detail.data));
+    if (kind === "minutes") WVR.append(JSON.parse(message.detail.data));
     if (kind === "curve") WVR.reload(sensor);
     const names = byId("sensors");
     if (kind === "sensors" && names && names.textContent !== names.dataset.names) location.reload();

@@ -3,6 +3,8 @@
 const WVR = (() => {
   const DAY = 86400000, RETRY_MS = 5000;
   const charts = new Map(); // element to {chart, data}
+  const loading = new Set(); // elements whose data is on its way
+  const recent = new Map(); // sensor to its newest minutes: data that was on its way may lack them
   const korean = document.documentElement.lang === "ko";
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const pad = (number) => String(number).padStart(2, "0");
@@ -112,42 +114,54 @@ const WVR = (() => {
 
   const load = async (element) => {
     const address = element.dataset.chart;
+    loading.add(element);
     try {
       const response = await fetch(address, { headers: { accept: "application/json" } });
-      if (address !== element.dataset.chart) return undefined; // another span was asked for meanwhile
-      if (response.ok) return draw(element, await response.json());
+      if (address !== element.dataset.chart) return; // another span was asked for meanwhile
+      if (response.ok) {
+        draw(element, await response.json());
+        for (const minutes of recent.values()) append(minutes, false);
+        loading.delete(element);
+        return;
+      }
+      charts.get(element)?.chart.dispose();
+      charts.delete(element);
       note(element, await response.text());
-    } catch { /* no connection: the banner says so */ }
-    charts.delete(element);
+    } catch { /* no connection: the banner says so, and the former curve stays */ }
     setTimeout(() => load(element), RETRY_MS);
   };
 
-  const append = (point) => {
+  const append = ({ sensor, rows }, mayReload = true) => {
+    recent.set(sensor, { sensor, rows });
     for (const [element, { chart, data }] of charts) {
-      let changed = false;
+      let newest = 0;
       for (const panel of data.panels) for (const item of panel.series) {
-        if (!item.live || item.live.slice(0, item.live.lastIndexOf(".")) !== point.sensor) continue;
-        const row = [point.at, point[item.live.slice(item.live.lastIndexOf(".") + 1)]];
-        const last = item.data.length ? item.data[item.data.length - 1][0] : -Infinity;
-        if (point.at === last) item.data[item.data.length - 1] = row;
-        else if (point.at > last) item.data.push(row);
-        changed = true;
+        const dot = item.live.lastIndexOf(".");
+        if (dot < 0 || item.live.slice(0, dot) !== sensor) continue;
+        for (const row of rows) {
+          const last = item.data.length ? item.data[item.data.length - 1][0] : -Infinity;
+          const point = [row.at, row[item.live.slice(dot + 1)]];
+          if (row.at === last) item.data[item.data.length - 1] = point;
+          else if (row.at > last) item.data.push(point);
+          newest = Math.max(newest, row.at);
+        }
       }
-      if (changed && point.at >= data.end) load(element);
-      else if (changed) {
-        for (const mark of data.marks) if (mark.kind === "now") mark.start = mark.end = point.at;
+      if (newest >= data.end && mayReload) load(element);
+      else if (newest) {
+        for (const mark of data.marks) if (mark.kind === "now") mark.start = mark.end = Math.max(mark.start, newest);
         chart.setOption(option(data, element), { notMerge: true });
       }
     }
   };
 
+  // Loads the charts of one sensor again; without a sensor, all that are live.
   const reload = (sensor) => {
     for (const [element, { data }] of charts)
-      if (data.panels.some((panel) => panel.series.some((item) => item.live.startsWith(`${sensor}.`)))) load(element);
+      if (data.panels.some((panel) => panel.series.some(({ live }) => live && (!sensor || live.startsWith(`${sensor}.`))))) load(element);
   };
 
   const redraw = () => { for (const [element, { chart, data }] of charts) { chart.resize(); chart.setOption(option(data, element), { notMerge: true }); } };
-  const scan = () => { for (const element of document.querySelectorAll("[data-chart]")) if (!charts.has(element)) load(element); };
+  const scan = () => { for (const element of document.querySelectorAll("[data-chart]")) if (!charts.has(element) && !loading.has(element)) load(element); };
   addEventListener("resize", redraw);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   document.addEventListener("DOMContentLoaded", scan);

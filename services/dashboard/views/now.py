@@ -40,6 +40,8 @@ LAMPS: tuple[tuple[Channel, Method], ...] = (
     ("pressure", "value"),
     ("pressure", "prediction"),
 )
+SENT_MINUTES = 20
+"""Newest minutes that a change sends to the charts."""
 LATE_MINUTES = 10
 """Minutes after which a reading is late if the cadence of the sensor is not known."""
 
@@ -144,14 +146,12 @@ def incidents(page: Page, _: str = "") -> str:
     return page.render("_now_incidents.html", anomalies=page.live.open_anomalies)
 
 
-def point(page: Page, name: str) -> str:
-    """Return the newest minute of a sensor for its charts."""
+def newest_minutes(page: Page, name: str) -> str:
+    """Return the newest minutes of a sensor for its charts: several in a backlog, or after a page has connected."""
     sensor = page.live.sensor(name)
-    if sensor is None or sensor.verdict is None:
-        return "{}"
-    reading = sensor.verdict.reading
-    at = page.chart_time(sensor.verdict.at)
-    return json.dumps({"sensor": name, "at": at, "flow_rate": reading.flow_rate, "pressure": reading.pressure})
+    minutes = sorted(list(sensor.minutes)[-SENT_MINUTES:], key=lambda minute: minute[0]) if sensor else []
+    rows = [{"at": page.chart_time(at), "flow_rate": flow, "pressure": pressure} for at, flow, pressure in minutes]
+    return json.dumps({"sensor": name, "rows": rows})
 
 
 def sensor_names(page: Page, _: str = "") -> str:
@@ -177,7 +177,7 @@ ROUTES = (Route("/", show), Route("/api/now", today))
 FRAGMENTS = (
     Fragment("now-sensor", (Verdict, SensorState, Anomaly, AlarmSummary, ExpectedDay, Tick), sensor_card, True),
     Fragment("now-incidents", (Anomaly, SensorRetired), incidents),
-    Fragment("point", (Verdict,), point, per_sensor=True, on_open=False),
+    Fragment("minutes", (Verdict,), newest_minutes, per_sensor=True),
     Fragment("curve", (ExpectedDay, Prediction), lambda _, sensor: sensor, per_sensor=True, on_open=False),
     Fragment("sensors", (Verdict, SensorRetired), sensor_names),
 )

@@ -72,7 +72,7 @@ class Filters:
         return urlencode({name: value for name, value in values.items() if value})
 
 
-@stored_endpoint("incidents")
+@stored_endpoint
 def show(stored: StoredPage) -> Response:
     filters = Filters.of(stored)
     return stored.page.response(
@@ -89,7 +89,7 @@ def show(stored: StoredPage) -> Response:
     )
 
 
-@stored_endpoint("incidents")
+@stored_endpoint
 def list_part(stored: StoredPage) -> Response:
     """Respond with the list, after a change."""
     return _html(_list(stored))
@@ -117,7 +117,7 @@ def _list(stored: StoredPage) -> str:
     )
 
 
-@stored_endpoint("incidents")
+@stored_endpoint
 def show_one(stored: StoredPage) -> Response:
     incident = _asked(stored)
     if incident is None:
@@ -137,7 +137,7 @@ def show_one(stored: StoredPage) -> Response:
     )
 
 
-@stored_endpoint("incidents")
+@stored_endpoint
 def detail_part(stored: StoredPage) -> Response:
     """Respond with state and timeline of one incident, after a change."""
     incident = _asked(stored)

@@ -13,6 +13,8 @@ from shared.contract.messages import AlarmSummary, Anomaly
 
 ENDED_RETENTION = timedelta(days=31)
 """Longer than the broker keeps the session of an absent service."""
+SUMMARY_DELAY = timedelta(minutes=5)
+"""A retained summary may be from before an incident that was found in late readings; the next one follows in a minute."""
 SERVICE_PREFIX = "service:"
 """Start of the key of a failed service; no anomaly has a colon-separated id of this form."""
 
@@ -42,7 +44,10 @@ class IncidentBook:
         stale = [
             incident
             for incident in self._state.incidents.values()
-            if incident.sensor == summary.sensor and incident.is_open and incident.at < summary.at
+            if incident.sensor == summary.sensor
+            and incident.is_open
+            and incident.at < summary.at
+            and elapsed(incident.noticed_at, now) >= SUMMARY_DELAY
         ]
         if summary.open:
             return False
@@ -95,9 +100,7 @@ class IncidentBook:
     def is_silenced(self, incident: Incident, now: datetime) -> bool:
         """Whether a maintenance window is active that covers the incident."""
         return any(
-            works.sensor == incident.sensor
-            and works.until > now
-            and (works.methods == ("system",) or incident.method in works.methods)
+            works.sensor == incident.sensor and works.since <= now < works.until and incident.method in works.methods
             for works in self._state.works.values()
         )
 
@@ -105,7 +108,7 @@ class IncidentBook:
         until = anomaly.cleared_at
         if anomaly.state == "cleared" or until is None or until <= now:
             return self._state.works.pop(anomaly.id, None) is not None
-        self._state.works[anomaly.id] = Works(anomaly.sensor, until, tuple(anomaly.methods))
+        self._state.works[anomaly.id] = Works(anomaly.sensor, anomaly.opened_at, until, tuple(anomaly.methods))
         return True
 
     def _end(self, incident: Incident, at: datetime, now: datetime) -> None:

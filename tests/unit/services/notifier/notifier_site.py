@@ -126,7 +126,12 @@ def cleared(opened: Anomaly, at: datetime) -> Anomaly:
     return replace(opened, state="cleared", at=at, cleared_at=at)
 
 
-def works(at: datetime, until: datetime, methods: tuple[str, ...] = ("system",), sensor: str = "001") -> Anomaly:
+def works(
+    at: datetime,
+    until: datetime,
+    methods: tuple[str, ...] = ("system", "value", "prediction", "night"),
+    sensor: str = "001",
+) -> Anomaly:
     window = anomaly(f"{sensor}-works", at, "info", sensor)
     return replace(window, kind="works", trigger="works", methods=methods, cleared_at=until)  # type: ignore[arg-type]
 

@@ -195,6 +195,13 @@ def test_works_of_another_method_hold_nothing(tmp_path: Path) -> None:
     assert len(site.take()) == 1
 
 
+def test_works_of_the_future_hold_nothing_yet(tmp_path: Path) -> None:
+    site = NotifierSite(tmp_path)
+    site.receive(works(MONDAY + HOUR, MONDAY + 2 * HOUR), anomaly())
+    site.pass_time(MINUTE)
+    assert len(site.take()) == 1
+
+
 def test_same_incident_is_not_notified_again_after_a_restart(tmp_path: Path) -> None:
     site = NotifierSite(tmp_path)
     opened = anomaly()
@@ -217,7 +224,7 @@ def test_same_incident_is_not_notified_again_after_a_restart(tmp_path: Path) -> 
 def test_lost_clearance_is_made_up_by_the_summary(tmp_path: Path) -> None:
     site = NotifierSite(tmp_path)
     site.receive(anomaly())
-    site.pass_time(MINUTE)
+    site.pass_time(10 * MINUTE)
     site.take()
     summary = AlarmSummary(
         site="site1", sensor="001", at=site.now, open=0, unacknowledged=0, severity="none", silenced_until=None

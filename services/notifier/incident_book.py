@@ -14,7 +14,7 @@ from shared.contract.messages import AlarmSummary, Anomaly
 ENDED_RETENTION = timedelta(days=31)
 """Longer than the broker keeps the session of an absent service."""
 SUMMARY_DELAY = timedelta(minutes=5)
-"""A retained summary may be from before an incident that was found in late readings; the next one follows in a minute."""
+"""A retained summary may be older than an incident in late readings; the next one follows within a minute."""
 SERVICE_PREFIX = "service:"
 """Start of the key of a failed service; no anomaly has a colon-separated id of this form."""
 
@@ -62,12 +62,12 @@ class IncidentBook:
             self.forget(key)
         return bool(keys)
 
-    def on_service_problems(self, problems: Iterable[ServiceProblem], now: datetime) -> bool:
-        """Open an incident for each new problem of a service, and end those that are over."""
+    def on_service_problems(self, problems: Iterable[ServiceProblem], now: datetime, may_end: bool = True) -> bool:
+        """Open an incident for each new problem of a service; end those that are over, if that can be known now."""
         present = {SERVICE_PREFIX + problem.key: problem for problem in problems}
         changed = False
         for key, incident in self._state.incidents.items():
-            if key.startswith(SERVICE_PREFIX) and key not in present and incident.is_open:
+            if may_end and key.startswith(SERVICE_PREFIX) and key not in present and incident.is_open:
                 self._end(incident, now, now)
                 changed = True
         for key, problem in present.items():

@@ -80,7 +80,7 @@ class Notifier:
         self._state = store.restore()
         self._book = IncidentBook(self._state)
         self._rules = Rules(self._state, self._book, contacts, site, place, group_wait)
-        self._watch = ServiceWatch()
+        self._watch = ServiceWatch(now())
         self._daily = DailyReport(self._state, self._rules, contacts, self._watch, site, place)
         self._failing: dict[str, Problem] = {}
         """Contact to the problem of its last attempt, if that failed."""
@@ -90,7 +90,6 @@ class Notifier:
             self._state.incidents.clear()
 
     def start(self) -> Iterator[Message]:
-        self._watch.start(self._now())
         return iter(())
 
     def handle(self, message: Message) -> Iterator[Message]:
@@ -124,7 +123,8 @@ class Notifier:
         now = self._now()
         if not self._is_idle:
             if self._watch.is_settled(now):
-                self._book.on_service_problems(self._watch.problems(now), now)
+                can_hear = not self._watch.hears_nobody(now)
+                self._book.on_service_problems(self._watch.problems(now), now, may_end=can_hear)
             self._state.handover += [*self._rules.decide(now), *self._daily.decide(now, self._state.given_up)]
         if self._pruned_at is None or abs(now - self._pruned_at) >= HOUR:
             self._pruned_at = now

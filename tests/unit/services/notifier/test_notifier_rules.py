@@ -295,6 +295,27 @@ def test_a_restart_of_all_services_is_no_incident(tmp_path: Path) -> None:
     assert site.take() == []
 
 
+def test_absent_broker_is_one_incident(tmp_path: Path) -> None:
+    site = NotifierSite(tmp_path)
+    site.silent_services = {"reporter"}
+    site.pass_time(5 * MINUTE)
+    assert [message.title for message in site.take()] == ["Warning: site1 reporter has stopped"]
+    for _ in range(8 * 6):
+        site.now += 10 * SECONDS
+        site.service.advance()
+    (message,) = site.take()
+    assert message.title == "Critical: site1 Broker does not answer"
+    site.silent_services = set()
+    for status in site.statuses():
+        site.now += 5 * SECONDS
+        site.receive(status)
+    site.pass_time(10 * MINUTE)
+    (message,) = site.take()
+    assert message.title == "Cleared: site1, 2 notices"
+    assert "Broker does not answer" in message.text
+    assert "reporter has stopped" in message.text
+
+
 def test_daily_message_says_that_all_is_well(tmp_path: Path) -> None:
     site = NotifierSite(tmp_path, [replace(OPS, daily=9 * 60)], MONDAY.replace(hour=8))
     site.receive(tick(site.now, 100), judged("001", site.now), judged("002", site.now, is_active=False))

@@ -113,7 +113,8 @@ class ServiceWatch:
             return
         if self.hears_nobody(now):
             for watched in self._watched.values():
-                watched.received_at = now  # nobody could be heard; each has time to publish again
+                if elapsed(watched.received_at, self._last_received_at) < OFFLINE_DELAY:
+                    watched.received_at = now  # it could not be heard; it has time to publish again
         self._last_received_at = now
         known = self._watched.get(status.name)
         before = known.status if known else None
@@ -172,8 +173,7 @@ def _all_silent(since: datetime) -> ServiceProblem:
 def _stopped(name: str, since: datetime) -> ServiceProblem:
     consequence = CONSEQUENCES.get(name, LocalizedText("", ""))
     text = localized(
-        "{name} 서비스가 {at}부터 응답하지 않습니다. {consequence_ko} "
-        "./wvr status와 ./wvr logs {name}을(를) 확인하세요.",
+        "{name} 서비스가 {at}부터 응답하지 않습니다. {consequence_ko} 확인: ./wvr status, ./wvr logs {name}",
         "The service {name} has not answered since {at}. {consequence_en} See ./wvr status and ./wvr logs {name}.",
         name=name,
         at=f"{since:%Y-%m-%d %H:%M}",

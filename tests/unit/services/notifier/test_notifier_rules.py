@@ -147,7 +147,7 @@ def test_clearance_goes_to_those_who_know_of_the_incident(tmp_path: Path) -> Non
     site.pass_time(MINUTE)
     (message,) = site.take()
     assert (message.contact, message.state, message.title) == ("ops", "cleared", "Cleared: site1 001 Burst")
-    assert "after 2 h, about 76 m³ lost" in message.text
+    assert "after 2 h (about 76 m³ lost)" in message.text
 
 
 def test_warnings_of_the_night_come_as_one_in_the_morning(tmp_path: Path) -> None:
@@ -324,7 +324,7 @@ def test_daily_message_says_that_all_is_well(tmp_path: Path) -> None:
     site.pass_time(12 * MINUTE)
     (message,) = site.take()
     assert (message.title, message.severity) == ("All is well: site1", "info")
-    assert "50 readings, 0 open alarms, 6 healthy services, 1 of 2 sensors judged" in message.text
+    assert "Readings: 50. Open alarms: 0. Healthy services: 6. Sensors judged: 1 of 2." in message.text
     site.restart()
     site.pass_time(2 * HOUR, MINUTE)
     assert site.take() == []

@@ -385,6 +385,21 @@ def test_attempts_become_notifications_and_problems(tmp_path: Path) -> None:
     assert site.service.problems() == []
 
 
+def test_full_disk_is_a_problem_and_stops_nothing(tmp_path: Path) -> None:
+    site = NotifierSite(tmp_path)
+    site.messenger.is_full = True
+    site.receive(anomaly("a"))
+    site.pass_time(MINUTE)
+    site.receive(anomaly("b", site.now, sensor="002"))
+    site.pass_time(MINUTE)
+    assert len(site.messenger.held) == 2
+    assert [status.code for status in site.service.problems()] == ["notifications_not_writable"]
+    site.messenger.is_full = False
+    site.receive()
+    assert [message.key for message in site.take()] == list(site.messenger.held)
+    assert site.service.problems() == []
+
+
 def test_without_contacts_nothing_is_kept(tmp_path: Path) -> None:
     site = NotifierSite(tmp_path, [])
     site.receive(anomaly())

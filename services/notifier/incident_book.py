@@ -13,6 +13,8 @@ from shared.contract.messages import AlarmSummary, Anomaly
 
 ENDED_RETENTION = timedelta(days=31)
 """Longer than the broker keeps the session of an absent service."""
+SUMMARY_DELAY = timedelta(minutes=5)
+"""A retained summary may be older than an incident in late readings; the next one follows within a minute."""
 SERVICE_PREFIX = "service:"
 """Start of the key of a failed service; no anomaly has a colon-separated id of this form."""
 
@@ -42,7 +44,10 @@ class IncidentBook:
         stale = [
             incident
             for incident in self._state.incidents.values()
-            if incident.sensor == summary.sensor and incident.is_open and incident.at < summary.at
+            if incident.sensor == summary.sensor
+            and incident.is_open
+            and incident.at < summary.at
+            and elapsed(incident.noticed_at, now) >= SUMMARY_DELAY
         ]
         if summary.open:
             return False
@@ -57,12 +62,12 @@ class IncidentBook:
             self.forget(key)
         return bool(keys)
 
-    def on_service_problems(self, problems: Iterable[ServiceProblem], now: datetime) -> bool:
-        """Open an incident for each new problem of a service, and end those that are over."""
+    def on_service_problems(self, problems: Iterable[ServiceProblem], now: datetime, may_end: bool = True) -> bool:
+        """Open an incident for each new problem of a service; end those that are over, if that can be known now."""
         present = {SERVICE_PREFIX + problem.key: problem for problem in problems}
         changed = False
         for key, incident in self._state.incidents.items():
-            if key.startswith(SERVICE_PREFIX) and key not in present and incident.is_open:
+            if may_end and key.startswith(SERVICE_PREFIX) and key not in present and incident.is_open:
                 self._end(incident, now, now)
                 changed = True
         for key, problem in present.items():
@@ -95,9 +100,7 @@ class IncidentBook:
     def is_silenced(self, incident: Incident, now: datetime) -> bool:
         """Whether a maintenance window is active that covers the incident."""
         return any(
-            works.sensor == incident.sensor
-            and works.until > now
-            and (works.methods == ("system",) or incident.method in works.methods)
+            works.sensor == incident.sensor and works.since <= now < works.until and incident.method in works.methods
             for works in self._state.works.values()
         )
 
@@ -105,7 +108,7 @@ class IncidentBook:
         until = anomaly.cleared_at
         if anomaly.state == "cleared" or until is None or until <= now:
             return self._state.works.pop(anomaly.id, None) is not None
-        self._state.works[anomaly.id] = Works(anomaly.sensor, until, tuple(anomaly.methods))
+        self._state.works[anomaly.id] = Works(anomaly.sensor, anomaly.opened_at, until, tuple(anomaly.methods))
         return True
 
     def _end(self, incident: Incident, at: datetime, now: datetime) -> None:

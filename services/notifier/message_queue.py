@@ -39,16 +39,24 @@ class MessageQueue:
         self._lock = threading.Lock()
         for path in (self._waiting, *self._finished.values()):
             path.mkdir(parents=True, exist_ok=True)
+        self._unwritten, self._settled = set[str](), set[str]()
+        """Keys in memory only, because the disk was full: those that wait, and those that were settled meanwhile."""
         self._messages = {message.key: message for path in self._waiting.glob("*.json") if (message := _read(path))}
 
     def put(self, message: Outgoing) -> None:
-        """Queue a message, unless its key was queued before. Raises Unavailable while the disk is full."""
-        name = f"{message.key}.json"
+        """Queue a message, unless its key was queued before.
+
+        Raises Unavailable while the disk is full: the message is in memory then, is sent, and can be put again.
+        """
+        key, name = message.key, f"{message.key}.json"
         with self._lock:
-            if message.key in self._messages or any((path / name).exists() for path in self._finished.values()):
+            is_known = key in self._messages and key not in self._unwritten
+            if is_known or key in self._settled or any((path / name).exists() for path in self._finished.values()):
                 return
-            self._write(message)
-            self._messages[message.key] = message
+            self._messages.setdefault(key, message)
+            self._unwritten.add(key)
+            self._write(self._messages[key])
+            self._unwritten.discard(key)
 
     def drop_others(self, contacts: Collection[str]) -> None:
         """Give up messages to contacts that are no more in site.toml. Raises OSError."""
@@ -76,9 +84,13 @@ class MessageQueue:
         """Record that a message was sent or given up. Raises OSError, and then it is still waiting."""
         with self._lock:
             path = self._waiting / f"{key}.json"
-            path.rename(self._finished[result] / path.name)
-            fsync_path(self._finished[result])
-            fsync_path(self._waiting)
+            if key in self._unwritten:
+                self._unwritten.discard(key)
+                self._settled.add(key)
+            else:
+                path.rename(self._finished[result] / path.name)
+                fsync_path(self._finished[result])
+                fsync_path(self._waiting)
             del self._messages[key]
 
     def prune(self, now: datetime) -> None:

@@ -35,10 +35,12 @@ class ThreadedMessenger:
             thread.start()
 
     def put(self, message: Outgoing) -> None:
-        """Queue a message, unless its key was queued before. Raises Unavailable."""
-        self._queue.put(message)
-        if thread := self._threads.get(message.contact):
-            thread.wake()
+        """Queue a message, unless its key was queued before. Raises Unavailable if it is in memory only."""
+        try:
+            self._queue.put(message)
+        finally:
+            if thread := self._threads.get(message.contact):
+                thread.wake()
 
     def attempts(self) -> Iterable[Attempt]:
         """Yield what became of the attempts since the last call."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from services.notifier.contact import SEVERITIES, Contact, worst
+from services.notifier.contact import SEVERITIES, Contact
 from services.notifier.incident import Incident, Notice, elapsed
 from services.notifier.incident_book import IncidentBook
 from services.notifier.state import Outgoing, State
-from services.notifier.texts import MAX_TEXT_CHARACTERS, Item, ItemState, body_of, text_of, title_of
+from services.notifier.texts import MAX_TEXT_CHARACTERS, Item, ItemState, body_of, text_of, title_of, urgency
 
 GROUP_WAIT = timedelta(seconds=30)
 """Time for which the first of several incidents waits for the others."""
@@ -106,7 +106,7 @@ class Rules:
         return Outgoing(
             key=key,
             contact=contact.name,
-            severity=worst([item.incident.severity for item in items]),
+            severity=urgency(items),
             state=items[0].state if len(items) == 1 else "group",
             title=title_of(items, self._place, contact.language, now),
             text=f"{text}\n{text_of('key', contact.language, key=key)}"[: MAX_TEXT_CHARACTERS + 500],

@@ -45,7 +45,7 @@ class Messenger(Protocol):
     """The queue on disk, and the threads that send it."""
 
     def put(self, message: Outgoing) -> None:
-        """Queue a message, unless its key was queued before. Raises Unavailable."""
+        """Queue a message, unless its key was queued before. Raises Unavailable if it is in memory only."""
         ...
 
     def attempts(self) -> Iterable[Attempt]:
@@ -80,17 +80,17 @@ class Notifier:
         self._state = store.restore()
         self._book = IncidentBook(self._state)
         self._rules = Rules(self._state, self._book, contacts, site, place, group_wait)
-        self._watch = ServiceWatch()
+        self._watch = ServiceWatch(now())
         self._daily = DailyReport(self._state, self._rules, contacts, self._watch, site, place)
         self._failing: dict[str, Problem] = {}
         """Contact to the problem of its last attempt, if that failed."""
+        self._unwritable: Problem | None = None
         self._is_idle = not contacts
         self._pruned_at: datetime | None = None
         if self._is_idle:
             self._state.incidents.clear()
 
     def start(self) -> Iterator[Message]:
-        self._watch.start(self._now())
         return iter(())
 
     def handle(self, message: Message) -> Iterator[Message]:
@@ -98,42 +98,58 @@ class Notifier:
         return iter(())
 
     def end_batch(self) -> Iterator[Message]:
-        """Store what was received, queue what is due, and yield what became of messages. Raises Unavailable."""
+        """Store what was received, queue what is due, and yield what became of messages.
+
+        On a full disk all goes on in memory: people must learn of it. The broker repeats open incidents after a crash.
+        """
         if self._discovery:
             self._state.discovered = self._discovery.publish(self._state.discovered)
-        self._decide()
+        self.advance()
         for attempt in self._messenger.attempts():
             yield from self._on_attempt(attempt)
 
-    def advance(self) -> None:
-        """Do the same while the broker is away: its absence is what people must know of."""
-        try:
-            self._decide()
-        except Unavailable:
-            return  # the next call writes all of it
-
     def problems(self) -> list[Problem]:
-        """Return the contacts that no message reaches."""
+        """Return the state of the disk, and the contacts that no message reaches."""
         given_up = [
             problem("notification_given_up", contact=contact, reason=reason)
             for contact, reason in self._state.given_up.items()
         ]
-        return [*given_up, *self._failing.values()]
+        unwritable = [self._unwritable] if self._unwritable else []
+        return [*unwritable, *given_up, *self._failing.values()]
 
-    def _decide(self) -> None:
+    def advance(self) -> None:
+        """Queue what is due, also while the broker is away: its absence is what people must know of."""
         now = self._now()
         if not self._is_idle:
             if self._watch.is_settled(now):
-                self._book.on_service_problems(self._watch.problems(now), now)
+                can_hear = not self._watch.hears_nobody(now)
+                self._book.on_service_problems(self._watch.problems(now), now, may_end=can_hear)
             self._state.handover += [*self._rules.decide(now), *self._daily.decide(now, self._state.given_up)]
         if self._pruned_at is None or abs(now - self._pruned_at) >= HOUR:
             self._pruned_at = now
             self._book.prune(now)
             self._messenger.prune(now)
+        self._unwritable = None
+        for call in (self._save, self._hand_over):
+            try:
+                call()
+            except Unavailable as reason:
+                self._unwritable = reason.problem
+
+    def _save(self) -> None:
         self._store.save(self._state)
-        for message in self._state.handover:
-            self._messenger.put(message)
-        self._state.handover = []
+
+    def _hand_over(self) -> None:
+        """Pass the messages to the queue. Raises Unavailable if one is in its memory only."""
+        unwritable = None
+        for message in list(self._state.handover):
+            try:
+                self._messenger.put(message)
+                self._state.handover.remove(message)
+            except Unavailable as reason:
+                unwritable = reason
+        if unwritable:
+            raise unwritable
 
     def _on_attempt(self, attempt: Attempt) -> Iterator[Message]:
         message, contact = attempt.message, attempt.message.contact

@@ -14,6 +14,8 @@ from shared.contract.texts import localized
 
 OFFLINE_DELAY = timedelta(minutes=3)
 """A service that restarts is back within this time; each publishes its status every five seconds."""
+ALL_SILENT_DELAY = timedelta(minutes=2)
+"""Without any status for so long, the broker is away: then no single service has failed."""
 STOPPED_DELAY = timedelta(minutes=15)
 """A service that was stopped on purpose, such as for a restore."""
 PROBLEM_DELAYS: dict[Severity, timedelta] = {"critical": timedelta(minutes=1), "warning": timedelta(minutes=10)}
@@ -100,20 +102,20 @@ class _Watched:
 class ServiceWatch:
     """Newest status of each service, and since when it has been so."""
 
-    def __init__(self) -> None:
-        self._watched: dict[str, _Watched] = {}
-        self.started_at: datetime | None = None
-
-    def start(self, now: datetime) -> None:
+    def __init__(self, now: datetime) -> None:
         """Expect a status of each service from now on."""
-        self.started_at = now
-        for name in SERVICES:
-            self._watched.setdefault(name, _Watched(None, now, now))
+        self._started_at = self._last_received_at = now
+        self._watched = {name: _Watched(None, now, now) for name in SERVICES}
 
     def on_status(self, status: Status, now: datetime) -> None:
         """Take the status of a service."""
         if status.name in NOT_WATCHED:
             return
+        if self.hears_nobody(now):
+            for watched in self._watched.values():
+                if elapsed(watched.received_at, self._last_received_at) < OFFLINE_DELAY:
+                    watched.received_at = now  # it could not be heard; it has time to publish again
+        self._last_received_at = now
         known = self._watched.get(status.name)
         before = known.status if known else None
         is_same = before is not None and (before.state, before.code) == (status.state, status.code)
@@ -122,7 +124,11 @@ class ServiceWatch:
 
     def is_settled(self, now: datetime) -> bool:
         """Whether every service had time to publish a status since the start."""
-        return self.started_at is not None and elapsed(self.started_at, now) >= OFFLINE_DELAY
+        return elapsed(self._started_at, now) >= OFFLINE_DELAY
+
+    def hears_nobody(self, now: datetime) -> bool:
+        """Whether the broker seems to be away, so that nothing is known of single services."""
+        return elapsed(self._last_received_at, now) >= ALL_SILENT_DELAY
 
     @property
     def healthy(self) -> int:
@@ -136,6 +142,10 @@ class ServiceWatch:
 
     def problems(self, now: datetime) -> Iterator[ServiceProblem]:
         """Yield the services that have failed for long enough."""
+        if self.hears_nobody(now):
+            if elapsed(self._last_received_at, now) >= OFFLINE_DELAY:
+                yield _all_silent(self._last_received_at)
+            return
         for name, watched in self._watched.items():
             if elapsed(watched.received_at, now) >= OFFLINE_DELAY:
                 yield _stopped(name, watched.received_at)
@@ -149,11 +159,21 @@ class ServiceWatch:
                     yield _troubled(watched.status, severity, watched.since)
 
 
+def _all_silent(since: datetime) -> ServiceProblem:
+    text = localized(
+        "{at}부터 모든 서비스의 응답이 없습니다. 이상을 감지하지 않습니다. "
+        "./wvr status를 확인하고 ./wvr up을 실행하세요.",
+        "No service has answered since {at}. No anomaly is detected. See ./wvr status, then run ./wvr up.",
+        at=f"{since:%Y-%m-%d %H:%M}",
+    )
+    label = LocalizedText("브로커 응답 없음", "Broker does not answer")
+    return ServiceProblem("broker:offline", "critical", label, text, since)
+
+
 def _stopped(name: str, since: datetime) -> ServiceProblem:
     consequence = CONSEQUENCES.get(name, LocalizedText("", ""))
     text = localized(
-        "{name} 서비스가 {at}부터 응답하지 않습니다. {consequence_ko} "
-        "./wvr status와 ./wvr logs {name}을(를) 확인하세요.",
+        "{name} 서비스가 {at}부터 응답하지 않습니다. {consequence_ko} 확인: ./wvr status, ./wvr logs {name}",
         "The service {name} has not answered since {at}. {consequence_en} See ./wvr status and ./wvr logs {name}.",
         name=name,
         at=f"{since:%Y-%m-%d %H:%M}",

@@ -33,9 +33,11 @@ class Works:
     """A maintenance window of a sensor."""
 
     sensor: str
+    since: datetime
+    """Its start, which may be in the future."""
     until: datetime
     methods: tuple[str, ...]
-    """Silenced methods; `system` alone stands for all, as the detector publishes it."""
+    """Silenced methods."""
 
 
 @dataclass(slots=True)

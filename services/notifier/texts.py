@@ -40,10 +40,10 @@ TEXTS: dict[str, dict[Language, str]] = {
         "en": "To acknowledge: ./wvr alarms acknowledge {key}",
     },
     "cleared.text": {
-        "ko": "{since}에 발생하여 {until}에 해제되었습니다(지속 {duration}{lost}).",
+        "ko": "{since}에 발생하여 {duration} 만인 {until}에 해제되었습니다{lost}.",
         "en": "Opened at {since}, cleared at {until} after {duration}{lost}.",
     },
-    "lost": {"ko": ", 누적 손실 약 {volume} m³", "en": ", about {volume} m³ lost"},
+    "lost": {"ko": "(누적 손실 약 {volume} m³)", "en": " (about {volume} m³ lost)"},
     "more": {"ko": "외 {count}건", "en": "and {count} more"},
     "limit": {
         "ko": "한 시간 한도 {limit}건에 도달했습니다. 다음 알림은 {at} 이후 한 건으로 모아 보냅니다.",
@@ -53,8 +53,8 @@ TEXTS: dict[str, dict[Language, str]] = {
     "daily.wrong.title": {"ko": "[확인 필요] {place} 일일 보고", "en": "Needs attention: {place}, daily report"},
     "daily.counts": {
         "ko": "계측값 {readings}개, 진행 중 경보 {open}건, 정상 서비스 {healthy}개, 감지 센서 {judged}/{sensors}개.",
-        "en": "{readings} readings, {open} open alarms, {healthy} healthy services, {judged} of {sensors} sensors "
-        "judged.",
+        "en": "Readings: {readings}. Open alarms: {open}. Healthy services: {healthy}. Sensors judged: {judged} of "
+        "{sensors}.",
     },
     "daily.no_readings": {
         "ko": "지난 보고 이후 계측값이 없습니다. 계측기와 ./wvr status를 확인하세요.",
@@ -87,6 +87,11 @@ def text_of(name: str, language: Language, **values: object) -> str:
     return TEXTS[name][language].format(**values)
 
 
+def urgency(items: Sequence[Item]) -> Severity:
+    """Return the severity of the worst incident that is open; information if all have ended."""
+    return worst([item.incident.severity for item in items if item.incident.is_open])
+
+
 def title_of(items: Sequence[Item], site: str, language: Language, now: datetime) -> str:
     """Return what a lock screen shows: how bad, where, what."""
     if len(items) == 1:
@@ -96,9 +101,8 @@ def title_of(items: Sequence[Item], site: str, language: Language, now: datetime
             "title", language, head=_head(items[0], language, now), place=place, label=_label(incident, language)
         )
     else:
-        head = SEVERITY_NAMES[worst([item.incident.severity for item in items])][language]
-        if all(item.state == "cleared" for item in items):
-            head = text_of("cleared", language)
+        is_open = any(item.incident.is_open for item in items)
+        head = SEVERITY_NAMES[urgency(items)][language] if is_open else text_of("cleared", language)
         title = text_of("group", language, head=head, place=site, count=len(items))
     return title[:MAX_TITLE_CHARACTERS]
 

@@ -215,8 +215,8 @@ STATUS_TEXTS: dict[str, tuple[StatusCode, str, str]] = {
     ),
     "notifications_not_writable": (
         "notifications_not_writable",
-        "data/notifier에 쓸 수 없어 알림이 기다립니다: {reason}",
-        "data/notifier cannot be written; messages wait: {reason}",
+        "data/notifier에 쓸 수 없어 알림을 메모리에만 보관합니다: {reason}",
+        "data/notifier cannot be written; messages are in memory only: {reason}",
     ),
 }
 """Key of a text to its status code, Korean text and English text."""

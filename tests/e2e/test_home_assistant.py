@@ -24,8 +24,8 @@ from tests.unit.services.notifier.notifier_site import anomaly, cleared
 
 pytestmark = pytest.mark.full
 HOME_ASSISTANT = "2025.4.4"
-HARNESS = "pytest-homeassistant-custom-component==0.13.236"
-"""The release for this Home Assistant, whose dependencies it pins; both need Python 3.13."""
+REQUIREMENTS = ROOT / "tests/e2e/home_assistant/requirements.txt"
+"""This Home Assistant with pytest-homeassistant-custom-component, all pinned, for Python 3.13."""
 CHECK = ROOT / "tests/e2e/home_assistant/check_entities.py"
 DEVICE = device_id("site1", "001")
 
@@ -50,11 +50,11 @@ def home_assistant(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("home_assistant")
     subprocess.run([str(python), "-m", "venv", str(folder)], check=True)
     environment = folder / "bin/python"
-    done = subprocess.run(
-        [str(environment), "-m", "pip", "install", "--quiet", HARNESS], capture_output=True, text=True, check=False
-    )
+    # Without --no-deps, pip tries hundreds of versions of packages that others leave open.
+    install = [str(environment), "-m", "pip", "install", "--quiet", "--no-deps", "-r", str(REQUIREMENTS)]
+    done = subprocess.run(install, capture_output=True, text=True, check=False)
     if done.returncode:
-        pytest.skip(f"pip can't install {HARNESS}: {done.stderr.strip().splitlines()[-1:]}")
+        pytest.skip(f"pip can't install Home Assistant {HOME_ASSISTANT}: {done.stderr.strip().splitlines()[-1:]}")
     return environment
 
 

@@ -14,6 +14,8 @@ from services.notifier.service_watch import SERVICES
 from services.notifier.state import Outgoing
 from services.notifier.state_file import StateFile
 from shared.contract.messages import Anomaly, LocalizedText, Message, SensorState, Status, StatusCode, Tick
+from shared.contract.service import Unavailable
+from shared.contract.status_codes import problem
 from tests.unit.factories import KST
 
 MONDAY = datetime(2026, 11, 23, 13, 0, tzinfo=KST)
@@ -27,8 +29,13 @@ class FakeMessenger:
         self.messages: list[Outgoing] = []
         self.results: list[Attempt] = []
         self.is_full = False
+        self.held: dict[str, Outgoing] = {}
+        """Messages that were put while the disk was full."""
 
     def put(self, message: Outgoing) -> None:
+        if self.is_full:
+            self.held = {**self.held, message.key: message}
+            raise Unavailable(problem("notifications_not_writable", reason="No space left on device"))
         assert message.key not in {known.key for known in self.messages}
         self.messages.append(message)
 
@@ -126,7 +133,12 @@ def cleared(opened: Anomaly, at: datetime) -> Anomaly:
     return replace(opened, state="cleared", at=at, cleared_at=at)
 
 
-def works(at: datetime, until: datetime, methods: tuple[str, ...] = ("system",), sensor: str = "001") -> Anomaly:
+def works(
+    at: datetime,
+    until: datetime,
+    methods: tuple[str, ...] = ("system", "value", "prediction", "night"),
+    sensor: str = "001",
+) -> Anomaly:
     window = anomaly(f"{sensor}-works", at, "info", sensor)
     return replace(window, kind="works", trigger="works", methods=methods, cleared_at=until)  # type: ignore[arg-type]
 

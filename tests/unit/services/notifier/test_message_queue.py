@@ -143,13 +143,18 @@ def test_a_failing_message_does_not_delay_the_next(tmp_path: Path) -> None:
     assert receiver.keys == ["second"]
 
 
-def test_full_disk_is_unavailable(tmp_path: Path) -> None:
-    messages = MessageQueue(tmp_path)
+@pytest.mark.parametrize("is_sent_meanwhile", [False, True])
+def test_full_disk_delays_no_message_and_repeats_none(tmp_path: Path, is_sent_meanwhile: bool) -> None:
+    messages, receiver = MessageQueue(tmp_path), FakeReceiver()
     full = OSError(errno.ENOSPC, "No space left on device")
     with patch.object(message_queue, "write_atomic", side_effect=full), pytest.raises(Unavailable, match="No space"):
         messages.put(outgoing("k"))
+    if is_sent_meanwhile:
+        thread(messages, receiver).send_due()
     messages.put(outgoing("k"))
-    assert len(messages.waiting("ops")) == 1
+    assert len(MessageQueue(tmp_path).waiting("ops")) == (not is_sent_meanwhile)
+    thread(messages, receiver).send_due()
+    assert receiver.keys == ["k"]
 
 
 def test_damaged_file_stops_nothing(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_clearance_goes_to_those_who_know_of_the_incident(tmp_path: Path) -> Non
     site.pass_time(MINUTE)
     (message,) = site.take()
     assert (message.contact, message.state, message.title) == ("ops", "cleared", "Cleared: site1 001 Burst")
-    assert "after 2 h, about 76 m³ lost" in message.text
+    assert "after 2 h (about 76 m³ lost)" in message.text
 
 
 def test_warnings_of_the_night_come_as_one_in_the_morning(tmp_path: Path) -> None:
@@ -195,6 +195,13 @@ def test_works_of_another_method_hold_nothing(tmp_path: Path) -> None:
     assert len(site.take()) == 1
 
 
+def test_works_of_the_future_hold_nothing_yet(tmp_path: Path) -> None:
+    site = NotifierSite(tmp_path)
+    site.receive(works(MONDAY + HOUR, MONDAY + 2 * HOUR), anomaly())
+    site.pass_time(MINUTE)
+    assert len(site.take()) == 1
+
+
 def test_same_incident_is_not_notified_again_after_a_restart(tmp_path: Path) -> None:
     site = NotifierSite(tmp_path)
     opened = anomaly()
@@ -217,7 +224,7 @@ def test_same_incident_is_not_notified_again_after_a_restart(tmp_path: Path) -> 
 def test_lost_clearance_is_made_up_by_the_summary(tmp_path: Path) -> None:
     site = NotifierSite(tmp_path)
     site.receive(anomaly())
-    site.pass_time(MINUTE)
+    site.pass_time(10 * MINUTE)
     site.take()
     summary = AlarmSummary(
         site="site1", sensor="001", at=site.now, open=0, unacknowledged=0, severity="none", silenced_until=None
@@ -288,6 +295,27 @@ def test_a_restart_of_all_services_is_no_incident(tmp_path: Path) -> None:
     assert site.take() == []
 
 
+def test_absent_broker_is_one_incident(tmp_path: Path) -> None:
+    site = NotifierSite(tmp_path)
+    site.silent_services = {"reporter"}
+    site.pass_time(5 * MINUTE)
+    assert [message.title for message in site.take()] == ["Warning: site1 reporter has stopped"]
+    for _ in range(8 * 6):
+        site.now += 10 * SECONDS
+        site.service.advance()
+    (message,) = site.take()
+    assert message.title == "Critical: site1 Broker does not answer"
+    site.silent_services = set()
+    for status in site.statuses():
+        site.now += 5 * SECONDS
+        site.receive(status)
+    site.pass_time(10 * MINUTE)
+    (message,) = site.take()
+    assert message.title == "Cleared: site1, 2 notices"
+    assert "Broker does not answer" in message.text
+    assert "reporter has stopped" in message.text
+
+
 def test_daily_message_says_that_all_is_well(tmp_path: Path) -> None:
     site = NotifierSite(tmp_path, [replace(OPS, daily=9 * 60)], MONDAY.replace(hour=8))
     site.receive(tick(site.now, 100), judged("001", site.now), judged("002", site.now, is_active=False))
@@ -296,7 +324,7 @@ def test_daily_message_says_that_all_is_well(tmp_path: Path) -> None:
     site.pass_time(12 * MINUTE)
     (message,) = site.take()
     assert (message.title, message.severity) == ("All is well: site1", "info")
-    assert "50 readings, 0 open alarms, 6 healthy services, 1 of 2 sensors judged" in message.text
+    assert "Readings: 50. Open alarms: 0. Healthy services: 6. Sensors judged: 1 of 2." in message.text
     site.restart()
     site.pass_time(2 * HOUR, MINUTE)
     assert site.take() == []
@@ -354,6 +382,21 @@ def test_attempts_become_notifications_and_problems(tmp_path: Path) -> None:
     assert {item.key for item in notifications} == {message.key}
     site.messenger.results = [Attempt(message, "sent")]
     site.receive()
+    assert site.service.problems() == []
+
+
+def test_full_disk_is_a_problem_and_stops_nothing(tmp_path: Path) -> None:
+    site = NotifierSite(tmp_path)
+    site.messenger.is_full = True
+    site.receive(anomaly("a"))
+    site.pass_time(MINUTE)
+    site.receive(anomaly("b", site.now, sensor="002"))
+    site.pass_time(MINUTE)
+    assert len(site.messenger.held) == 2
+    assert [status.code for status in site.service.problems()] == ["notifications_not_writable"]
+    site.messenger.is_full = False
+    site.receive()
+    assert [message.key for message in site.take()] == list(site.messenger.held)
     assert site.service.problems() == []
 
 

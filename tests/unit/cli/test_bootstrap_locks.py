@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cli.bootstrap import LOCKS, ROOT, SIDE_LOCKS, _locks_with
+from cli.bootstrap import LOCKS, ROOT
 
 
 def packages(lock: str) -> set[str]:
@@ -13,13 +13,6 @@ def packages(lock: str) -> set[str]:
     return {line.split(" ")[0] for line in lines if "==" in line}
 
 
-@pytest.mark.parametrize("lock", [*LOCKS, *SIDE_LOCKS])
-def test_installed_lock_contains_what_a_command_needs(lock: str) -> None:
-    for larger in _locks_with(lock):
-        assert packages(lock) <= packages(larger), larger
-
-
-def test_side_lock_serves_commands_of_the_core_only() -> None:
-    assert "notifier" in _locks_with("core")
-    assert "notifier" not in _locks_with("tables")
-    assert _locks_with("notifier") == ("notifier", "local", "dev", "bench")
+@pytest.mark.parametrize(("lock", "part"), [(lock, part) for lock, parts in LOCKS.items() for part in parts])
+def test_a_lock_file_contains_the_packages_of_its_parts(lock: str, part: str) -> None:
+    assert packages(part) <= packages(lock)

@@ -52,15 +52,19 @@ def stored_endpoint(respond: Callable[[StoredPage], Response]) -> Callable[[Requ
     """Return an endpoint that reads the database in a thread. It may raise Unavailable."""
 
     def read(page: Page) -> Response:
-        settings = page.settings
-        database = Database(settings.database, settings.zone, settings.site.name, settings.value_ranges)
-        with database.opened():
+        with database_of(page).opened() as database:
             return respond(_stored_page(page, database))
 
     async def endpoint(request: Request) -> Response:
         return await to_thread.run_sync(read, Page.of(request), limiter=READERS)
 
     return endpoint
+
+
+def database_of(page: Page) -> Database:
+    """Return the stored rows of the site, for one request."""
+    settings = page.settings
+    return Database(settings.database, settings.zone, settings.site.name, settings.value_ranges)
 
 
 def _stored_page(page: Page, database: Database) -> StoredPage:

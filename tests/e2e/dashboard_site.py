@@ -10,7 +10,7 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.error import URLError
@@ -25,6 +25,7 @@ from services.dashboard.web.access import KEY_FILE
 from shared.contract.codec import decode, encode
 from shared.contract.messages import (
     CHANNELS,
+    HISTORY_PART_MINUTES,
     AlarmSummary,
     Anomaly,
     Cadence,
@@ -36,9 +37,11 @@ from shared.contract.messages import (
     ExpectedDay,
     FlowChecks,
     Forecast,
+    HistoryBatch,
     LocalizedText,
     Message,
     ModelTrained,
+    NightResult,
     Prediction,
     PressureChecks,
     Progress,
@@ -54,6 +57,7 @@ from shared.contract.messages import (
 from shared.contract.topics import topic_filter, topic_of
 from shared.runtime.broker_connection import CLIENT_ID_FILE
 from shared.runtime.health import resident_megabytes
+from shared.store.recorder import Recorder
 from shared.version import VERSION
 from tests.conftest import Mosquitto, free_port
 from tests.polling import wait_for
@@ -61,6 +65,7 @@ from tests.polling import wait_for
 ZONE = ZoneInfo("Asia/Seoul")
 SITE, SENSORS = "site1", ("001", "002")
 NORMAL, ABNORMAL, NOT_JUDGED = Check(0, 0.1, 1.0), Check(1, 2.4, 1.0), Check()
+STORED_DAYS = 14
 SERVICES = ("ingest", "detector", "forecaster", "trainer", "db_writer", "reporter")
 
 
@@ -271,6 +276,42 @@ def site_messages(now: datetime) -> Iterator[Message]:
     yield Tick(SITE, now)
 
 
+def store_history(database: Path, now: datetime) -> None:
+    """Store two weeks of readings of sensor 001, its nights, and a leak that was repaired."""
+    midnight = now.replace(hour=0, minute=0)
+    start = midnight - timedelta(days=STORED_DAYS)
+    times = [start + timedelta(minutes=minute) for minute in range(STORED_DAYS * 1440)]
+    readings = [verdict("001", at, 3.0 if at < midnight - timedelta(days=5) else 0.0).reading for at in times]
+    rows = [(reading.at, reading.flow_rate, reading.pressure) for reading in readings]
+    recorder = Recorder(database, ZONE, (0, 1, 24, 168))
+    for first in range(0, len(rows), HISTORY_PART_MINUTES):
+        minutes = tuple(rows[first : first + HISTORY_PART_MINUTES])
+        recorder.write([HistoryBatch(site=SITE, sensor="001", source="import", part=1, of=1, minutes=minutes)])
+    days = [start + timedelta(days=day) for day in range(1, STORED_DAYS + 1)]
+    recorder.write([night(day, 17.0 if day < midnight - timedelta(days=4) else 14.0) for day in days])
+    leak = replace(
+        burst(midnight - timedelta(days=5)), id="001-leak", kind="leak", trigger="leak", channels=("flow_rate",)
+    )
+    recorder.write([leak, replace(leak, state="cleared", cleared_at=leak.at, confirmed_cause="leak", by="Kim")])
+    recorder.close()
+
+
+def night(midnight: datetime, minimum_m3h: float) -> NightResult:
+    """Return the result of the night that ended on a day."""
+    return NightResult(
+        site=SITE,
+        sensor="001",
+        at=midnight,
+        window_from=midnight + timedelta(hours=2),
+        window_to=midnight + timedelta(hours=5),
+        minimum_m3h=minimum_m3h,
+        usual_m3h=14.0,
+        limit_m3h=2.0,
+        leak_m3h=None,
+        flag=int(minimum_m3h > 16.0),  # type: ignore[arg-type]
+    )
+
+
 @dataclass
 class DashboardSite:
     """A running dashboard and the messages that feed it."""
@@ -366,7 +407,7 @@ class DashboardSite:
 
 
 @contextmanager
-def dashboard_site(folder: Path) -> Iterator[DashboardSite]:
+def dashboard_site(folder: Path, has_history: bool = False) -> Iterator[DashboardSite]:
     """Start a broker and a dashboard; nothing is published yet."""
     assets.ensure()
     site = DashboardSite(folder, Mosquitto(folder / "broker", free_port()), free_port())
@@ -374,6 +415,9 @@ def dashboard_site(folder: Path) -> Iterator[DashboardSite]:
     for name in ("password", CLIENT_ID_FILE, KEY_FILE):
         (site.secrets / name).write_text("any", encoding="ascii")
     (folder / "site.toml").write_text(f'[site]\nname = "{SITE}"\n[dma]\nname = "A-12"\n', encoding="utf-8")
+    if has_history:
+        (folder / "data").mkdir()
+        store_history(folder / "data/wvr.db", this_minute())
     site.broker.start()
     try:
         site.start()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from datetime import timedelta
 from pathlib import Path
 
 from shared.contract.messages import CHANNELS
-from tests.e2e.running_site import RunningSite, listening
+from tests.e2e.running_site import SERVICES, RunningSite, listening
 from tests.polling import wait_for
 
 TRAINED_FILES = ("model.tflite", "model.keras", "scaler.joblib", "manifest.json")
@@ -25,7 +26,25 @@ def assert_all_services_healthy(site: RunningSite) -> None:
     assert status.returncode == 0, status.stdout + status.stderr
     states = service_states(status.stdout)
     assert set(states.values()) <= {"healthy", "done"}
-    assert {"broker", "ingest", "detector", "forecaster", "trainer", "db_writer", "reporter"} <= set(states)
+    assert {"broker", "ingest", "detector", "forecaster", "trainer", "db_writer", "reporter", "dashboard"} <= set(
+        states
+    )
+
+
+def assert_dashboard_shows_the_site(site: RunningSite) -> None:
+    """Assert that the dashboard has a reading of this site, and every service in its health."""
+    address = f"http://localhost:{site.dashboard_port}"
+
+    def page(path: str) -> str:
+        with urllib.request.urlopen(f"{address}{path}?lang=en", timeout=10) as response:
+            text: str = response.read().decode()
+        return text
+
+    assert address in site.wvr("up").stdout
+    wait_for(lambda: 'aria-label="001"' in page("/"), 90, "the dashboard shows a reading")
+    wait_for(
+        lambda: all(f">{name}" in page("/health") for name in SERVICES if name != "dashboard"), 30, "health of all"
+    )
 
 
 def assert_degraded(site: RunningSite, *services: str) -> None:

@@ -51,6 +51,10 @@ def test_alert_is_written_each_minute_and_the_viewer_receives_its_messages(compo
     site_assertions.assert_alert_is_written_each_minute(compose_site)
 
 
+def test_dashboard_shows_the_site(compose_site: RunningSite) -> None:
+    site_assertions.assert_dashboard_shows_the_site(compose_site)
+
+
 def test_viewer_may_publish_nothing(compose_site: RunningSite) -> None:
     site_assertions.assert_viewer_may_publish_nothing(compose_site)
 

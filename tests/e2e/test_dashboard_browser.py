@@ -48,7 +48,7 @@ def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DashboardSite]:
     """A dashboard of a site with a burst, a slow sensor and a training."""
-    with dashboard_site(tmp_path_factory.mktemp("dashboard")) as site:
+    with dashboard_site(tmp_path_factory.mktemp("dashboard"), has_history=True) as site:
         site.publish(*site_messages(this_minute()))
         yield site
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from services.dashboard.live_state import Minute, SensorView
-from services.dashboard.queries.today import minutes_since
+from services.dashboard.queries.site_time import DAY
+from services.dashboard.queries.spans import read_span
 from services.dashboard.web.chart_data import Chart, Mark, Panel, Series
 from services.dashboard.web.formats import DIGITS, UNITS
 from services.dashboard.web.page import Page
+from services.dashboard.web.stored import database_of
 from shared.contract.messages import CHANNELS, Channel, Forecast
 
 TEN_MINUTES_MS, HOUR_MS, DAY_MS = 600_000, 3_600_000, 86_400_000
@@ -39,8 +42,18 @@ def today_chart(page: Page, sensor: SensorView) -> Chart:
 def _minutes(page: Page, sensor: SensorView, midnight: datetime) -> list[Minute]:
     """Return today's minutes: those of history, then those that arrived since the start of this process."""
     live = {minute[0]: minute for minute in list(sensor.minutes) if minute[0] >= midnight}
-    stored = minutes_since(page.settings, sensor.name, midnight)
-    return sorted(({minute[0]: minute for minute in stored} | live).values(), key=lambda minute: minute[0])
+    return sorted(
+        ({minute[0]: minute for minute in _stored(page, sensor.name, midnight)} | live).values(),
+        key=lambda minute: minute[0],
+    )
+
+
+def _stored(page: Page, sensor: str, midnight: datetime) -> Iterator[Minute]:
+    """Yield the stored minutes of today. Raises Unavailable."""
+    start = int(midnight.timestamp())
+    with database_of(page).opened() as database:
+        for at, _, flow_rate, _, _, pressure, _ in read_span(database, sensor, start, start + DAY).buckets:
+            yield datetime.fromtimestamp(at, page.settings.zone), flow_rate, pressure
 
 
 def _measured(page: Page, sensor: SensorView, channel: Channel, minutes: list[Minute]) -> Series:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -26,7 +26,8 @@ class Change(NamedTuple):
 class Fragment(NamedTuple):
     """A part of a page that an event replaces.
 
-    The page marks its place with `sse-swap="EVENT"`, or `sse-swap="EVENT:SENSOR"` with `per_sensor`.
+    The page marks its place with `sse-swap="EVENT"`, or `sse-swap="EVENT:SENSOR"` with `per_sensor`. It depends on the
+    state, the language and the user, not on the address: pages that show the same share it.
     """
 
     event: str
@@ -54,6 +55,8 @@ class EventHub:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pages: set[OpenPage] = set()
         self._is_closed = False
+        self.rendered: dict[Hashable, str] = {}
+        """Fragments that pages have rendered since the newest change."""
 
     @property
     def open_pages(self) -> int:
@@ -103,6 +106,7 @@ class EventHub:
             self._loop.call_soon_threadsafe(callback)
 
     def _add(self, change: Change) -> None:
+        self.rendered.clear()
         for page in self._pages:
             page.changes.add(change)
             page.wake.set()

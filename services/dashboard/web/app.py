@@ -156,7 +156,11 @@ async def _stream(page: Page, fragments: tuple[Fragment, ...], only_sensor: str)
         return [name for name in names if not only_sensor or name in ("", only_sensor)]
 
     def rendered(fragment: Fragment, sensor: str) -> str:
-        return event(f"{fragment.event}:{sensor}" if sensor else fragment.event, fragment.render(page, sensor))
+        name = f"{fragment.event}:{sensor}" if sensor else fragment.event
+        shared, key = page.backend.hub.rendered, (name, page.language, page.user)
+        if key not in shared:
+            shared[key] = event(name, fragment.render(page, sensor))
+        return shared[key]
 
     for fragment in fragments:
         for sensor in sensors_of(fragment) if fragment.on_open else ():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -132,7 +132,7 @@ class Page:
 
     def render(self, template: str, **values: Any) -> Markup:
         """Return a template with the values, and with what all templates may use (see `_globals`)."""
-        return Markup(self.backend.templates.get_template(template).render({**self._globals(), **values}))
+        return Markup(self.backend.templates.get_template(template).render({**self._globals, **values}))
 
     def response(self, template: str, *, status_code: int = 200, **values: Any) -> Response:
         """Return the response of a whole page; language and theme of the address are kept in cookies."""
@@ -165,6 +165,7 @@ class Page:
         """Return the same page in another language."""
         return replace(self, language=language)
 
+    @cached_property
     def _globals(self) -> dict[str, Any]:
         zone = self.settings.zone
         dated: dict[str, Callable[..., str]] = {

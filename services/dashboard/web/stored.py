@@ -52,8 +52,7 @@ def stored_endpoint(respond: Callable[[StoredPage], Response]) -> Callable[[Requ
     """Return an endpoint that reads the database in a thread. It may raise Unavailable."""
 
     def read(page: Page) -> Response:
-        database = database_of(page)
-        with database.opened():
+        with database_of(page).opened() as database:
             return respond(_stored_page(page, database))
 
     async def endpoint(request: Request) -> Response:

@@ -30,6 +30,10 @@ class Discovery:
         if self._is_enabled:
             self._waiting[device_id(self._site, sensor)] = b""
 
+    def announce(self, discovered: Sequence[str]) -> list[str]:
+        """Return the devices on the broker with those to come: what is stored first can be removed after a crash."""
+        return sorted({*discovered, *self._waiting})
+
     def publish(self, discovered: Sequence[str]) -> list[str]:
         """Publish what has changed; `discovered` are the devices on the broker; return them as they are now."""
         if not self._is_started and not self._is_enabled:

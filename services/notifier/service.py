@@ -103,8 +103,10 @@ class Notifier:
         On a full disk all goes on in memory: people must learn of it. The broker repeats open incidents after a crash.
         """
         if self._discovery:
-            self._state.discovered = self._discovery.publish(self._state.discovered)
+            self._state.discovered = self._discovery.announce(self._state.discovered)
         self.advance()
+        if self._discovery:
+            self._state.discovered = self._discovery.publish(self._state.discovered)
         for attempt in self._messenger.attempts():
             yield from self._on_attempt(attempt)
 

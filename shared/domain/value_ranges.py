@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from shared.domain.series import Floats, Series
+if TYPE_CHECKING:
+    from shared.domain.series import Floats, Series
 
 Bounds = tuple[float, float]
 """Lowest and highest value, m³/h or bar."""
@@ -34,7 +34,8 @@ class ValueRanges:
     def usable_series(self, sensor: str, series: Series) -> Series:
         """Return readings with NaN in place of values that the meter can't show."""
         flow_bounds, pressure_bounds = self.of(sensor)
-        return Series(series.at, _masked(series.flow_rate, *flow_bounds), _masked(series.pressure, *pressure_bounds))
+        flow_rate, pressure = _masked(series.flow_rate, *flow_bounds), _masked(series.pressure, *pressure_bounds)
+        return type(series)(series.at, flow_rate, pressure)
 
 
 UNBOUNDED = ValueRanges()
@@ -46,5 +47,8 @@ def _within(value: float | None, low: float, high: float) -> float | None:
 
 
 def _masked(values: Floats, low: float, high: float) -> Floats:
+    # Imported here only: the settings need the bounds, and services without series save the 16 MB of numpy.
+    import numpy as np
+
     masked: Floats = np.where((values >= low) & (values <= high), values, np.nan)
     return masked

@@ -22,7 +22,7 @@ from shared.contract.topics import topic_of
 from tests.unit.factories import START, minute_at, verdict
 from tests.unit.services.notifier.notifier_site import anomaly, cleared
 
-pytestmark = pytest.mark.full
+pytestmark = [pytest.mark.full, pytest.mark.timeout(1800)]
 HOME_ASSISTANT = "2025.4.4"
 REQUIREMENTS = ROOT / "tests/e2e/home_assistant/requirements.txt"
 """This Home Assistant with pytest-homeassistant-custom-component, all pinned, for Python 3.13."""

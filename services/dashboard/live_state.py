@@ -66,6 +66,8 @@ class LiveState:
 
     def __init__(self) -> None:
         self.is_connected = False
+        self.connection_changed_at: datetime | None = None
+        """When the broker was connected or lost last; None before the first connection."""
         """Whether the broker is connected."""
         self.tick: Tick | None = None
         self.storage: StorageState | None = None

@@ -120,6 +120,7 @@ def main() -> None:
     def watch() -> Sequence[Delivery]:
         if bus.is_connected != live.is_connected:
             live.is_connected = bus.is_connected
+            live.connection_changed_at = datetime.now(settings.zone)
             hub.announce_connection()
         server.check()
         return ()

@@ -29,8 +29,10 @@ from shared.contract.messages import (
     StorageState,
     Stored,
 )
-from shared.contract.status_codes import STATUS_CODES
+from shared.contract.status_codes import NO_TEXT, STATUS_CODES
+from shared.runtime.health import resident_megabytes
 from shared.settings import SettingsError, load_settings
+from shared.version import VERSION
 
 SILENT_SERVICE = timedelta(seconds=60)
 """Age of a status from which a service is silent; each service publishes one every ten seconds."""
@@ -67,7 +69,24 @@ class ModelRow:
 
 def service_rows(page: Page) -> list[ServiceRow]:
     """Return the services in the order of their names."""
-    return [_service_row(page, status) for _, status in sorted(page.live.statuses.items())]
+    statuses = page.live.statuses | {"dashboard": _own_status(page)}
+    return [_service_row(page, status) for _, status in sorted(statuses.items())]
+
+
+def _own_status(page: Page) -> Status:
+    """Return the state of this process: a service does not receive its own status."""
+    return Status(
+        site=page.settings.site.name,
+        name="dashboard",
+        state="online",
+        version=VERSION,
+        since=page.backend.started_at,
+        at=page.now,
+        memory_mb=resident_megabytes(),
+        lag=0,
+        code="ok",
+        note=NO_TEXT,
+    )
 
 
 def _service_row(page: Page, status: Status) -> ServiceRow:

@@ -13,6 +13,9 @@ from shared.settings import Notify
 
 TYPES: dict[Severity, str] = {"info": "info", "warning": "warning", "critical": "failure"}
 """Severity to apprise's type, which chooses colour and sound."""
+DETAILS = ("Socket Exception", "Response Details")
+"""Start of the debug texts that say why: the warning before only says that something failed."""
+MAX_REASON_CHARACTERS = 400
 NOISY_LOGGERS = ("apprise", "urllib3", "requests")
 """Their texts contain URLs with tokens; none may reach the log."""
 
@@ -51,10 +54,10 @@ _capturing: ContextVar[_Captured | None] = ContextVar("_capturing", default=None
 
 
 class _Captured(logging.Handler):
-    """Collects the warnings of one attempt, and keeps the texts of apprise out of the log."""
+    """Collects the warnings of one attempt with their details, and keeps the texts of apprise out of the log."""
 
     def __init__(self) -> None:
-        super().__init__(logging.WARNING)
+        super().__init__(logging.DEBUG)
         self._texts: list[str] = []
         self.addFilter(lambda _: _capturing.get() is self)
 
@@ -62,6 +65,7 @@ class _Captured(logging.Handler):
         for name in NOISY_LOGGERS:
             logging.getLogger(name).propagate = False
         logging.getLogger("apprise").addHandler(self)
+        logging.getLogger("apprise").setLevel(logging.DEBUG)
         _capturing.set(self)
         return self._texts
 
@@ -70,4 +74,6 @@ class _Captured(logging.Handler):
         logging.getLogger("apprise").removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._texts.append(record.getMessage())
+        text = record.getMessage()
+        if record.levelno >= logging.WARNING or text.startswith(DETAILS):
+            self._texts.append(" ".join(text.split())[:MAX_REASON_CHARACTERS])

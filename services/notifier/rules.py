@@ -46,7 +46,7 @@ class Rules:
     def next_key(self) -> str:
         """Return the key of a new message."""
         self._state.sequence += 1
-        return f"{self._state.installation}-{self._state.sequence}"
+        return f"{self._state.run}-{self._state.sequence}"
 
     def _due_items(self, contact: Contact, now: datetime) -> Iterator[Item]:
         """Yield what a contact has to know, the worst first, then the oldest."""

@@ -86,6 +86,8 @@ class Notifier:
         """Contact to the problem of its last attempt, if that failed."""
         self._unwritable: Problem | None = None
         self._is_idle = not contacts
+        names = {contact.name for contact in contacts}
+        self._state.given_up = {name: reason for name, reason in self._state.given_up.items() if name in names}
         self._pruned_at: datetime | None = None
         if self._is_idle:
             self._state.incidents.clear()

@@ -44,8 +44,8 @@ class Works:
 class State:
     """Incidents and what was sent; it is stored before a message of the broker is acknowledged."""
 
-    installation: str
-    """Random part of the keys: a deleted data folder never gives a key again."""
+    run: str
+    """Random part of the keys, new at each start: a state that a full disk lost never gives a key again."""
     sequence: int = 0
     """Messages so far."""
     incidents: dict[str, Incident] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -31,12 +32,12 @@ class StateFile:
         """Return the stored state; a new one if there is none, or if the file is damaged."""
         try:
             self._written = read_limited(self._path, MAX_STATE_BYTES)
-            return _ADAPTER.validate_json(self._written)
+            return replace(_ADAPTER.validate_json(self._written), run=_new_run())
         except FileNotFoundError:
             pass
         except (OSError, ValidationError) as error:
             log("notifier", "state_unreadable", logging.ERROR, file=self._path.name, reason=type(error).__name__)
-        return State(installation=secrets.token_hex(4))
+        return State(run=_new_run())
 
     def save(self, state: State) -> None:
         """Write the state if it has changed. Raises Unavailable while the disk is full."""
@@ -48,3 +49,7 @@ class StateFile:
         except OSError as error:
             raise Unavailable(problem("notifications_not_writable", reason=error.strerror)) from error
         self._written = content
+
+
+def _new_run() -> str:
+    return secrets.token_hex(4)

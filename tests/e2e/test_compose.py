@@ -135,6 +135,14 @@ def test_only_broker_and_dashboard_listen_and_only_on_loopback(compose_site: Run
     assert not any(ports.values())
 
 
+@pytest.mark.parametrize("service", SERVICES)
+def test_only_services_with_a_need_reach_the_network_outside(compose_site: RunningSite, service: str) -> None:
+    inside, outside = f"{compose_site.project}_default", f"{compose_site.project}_outside"
+    networks = inspect(compose_site, service)["NetworkSettings"]["Networks"].keys()
+    assert networks == ({inside, outside} if service in ("notifier", "dashboard") else {inside})
+    assert json.loads(compose_site.run("docker", "network", "inspect", inside).stdout)[0]["Internal"]
+
+
 def test_service_sees_only_its_own_secrets(compose_site: RunningSite) -> None:
     script = "from os import listdir, path; print(*listdir('/run/wvr'), path.exists('/data/secrets/viewer/password'))"
     *files, sees_the_viewer = compose_site.compose("exec", "-T", "reporter", "python", "-c", script).split()

@@ -157,3 +157,17 @@ def test_descriptions_for_home_assistant(tmp_path: Path, mosquitto: Mosquitto) -
         wait_for(lambda: "homeassistant/device/wvr_site1_001/config" in removed(), what="the other sensor")
     finally:
         process.stop()
+
+
+def test_messages_are_sent_while_the_broker_is_away(
+    notifier: NotifierProcess, receiver: HttpReceiver, mosquitto: Mosquitto
+) -> None:
+    receiver.stop()
+    notifier.publish(opened("first"))
+    wait_for(lambda: notifier.notifications("waiting"), what="a failed attempt")
+    mosquitto.stop()
+    receiver.start()
+    wait_for(lambda: receiver.requests, what="the message without a broker")
+    mosquitto.start()
+    folder = notifier.folder / "data/notifier/sent"
+    wait_for(lambda: [path.stem for path in folder.iterdir()] == receiver.keys(), what="the recorded message")

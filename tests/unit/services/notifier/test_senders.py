@@ -194,6 +194,7 @@ def test_apprise_without_a_server_has_no_secret(tmp_path: Path, logged: list[str
     (tmp_path / "ops").write_text(f"json://127.0.0.1:{free_port()}/{SECRET}", encoding="ascii")
     with pytest.raises(SendError) as failure:
         AppriseSender("ops", Notify(), SecretFiles(tmp_path)).send(message())
+    assert "Connection refused" in str(failure.value)
     assert SECRET not in str(failure.value) + "".join(logged)
 
 

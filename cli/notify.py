@@ -12,7 +12,8 @@ from services.notifier.senders import secret_files, senders_of
 from services.notifier.sending import SendError
 from services.notifier.state import Outgoing
 from services.notifier.texts import text_of
-from shared.settings import Notify, Settings, SettingsError, load_settings
+from shared.settings import Settings, SettingsError, load_settings
+from shared.settings.notify import Notify
 
 
 def parser() -> argparse.ArgumentParser:

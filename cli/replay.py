@@ -41,7 +41,8 @@ from shared.runtime.processor import can_run_tensorflow
 from shared.runtime.public_holidays import make_calendar
 from shared.runtime.replay import Replay, group_by_minute
 from shared.runtime.sensor_registry import SensorRegistry
-from shared.settings import Settings, SettingsError, Site, load_settings
+from shared.settings import Settings, SettingsError, load_settings
+from shared.settings.sections import Site
 from shared.store.history import History
 from shared.store.recorder import Recorder
 

@@ -16,7 +16,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 from cli.bootstrap import ensure_program
 from shared.runtime.broker_connection import CLIENT_ID_FILE
-from shared.settings import Broker, Settings
+from shared.settings import Settings
+from shared.settings.sections import Broker
 from tests.polling import wait_for
 
 pytest_plugins = ("tests.timing",)

@@ -17,7 +17,7 @@ from shared.domain.profile_forecast import FORECAST_HOURS
 from shared.domain.series import HOUR, Floats
 from shared.models.litert import load_litert_model
 from shared.models.training_result import TrainingResult
-from shared.settings import Training
+from shared.settings.sections import Training
 
 
 def train(series: HourlySeries, stop: int) -> ForecastModel | None:

@@ -13,7 +13,7 @@ from bench.fuzz.message_generator import START
 from bench.fuzz.targets import FuzzInput
 from services.ingest.sources.file_tail import FileSource
 from services.ingest.tables.rows import SensorNames
-from shared.settings import FileTable
+from shared.settings.sections import FileTable
 
 ZONE = ZoneInfo("Europe/Berlin")
 NAMES = ("a.csv", "b.csv", "c.csv.gz", "a\nb.csv", "a.csv.1")

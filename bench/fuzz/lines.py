@@ -15,7 +15,7 @@ from services.ingest.tables.line_form import LineForm, Site, find_form
 from services.ingest.tables.rows import SensorNames
 from shared.contract.codec import validate
 from shared.contract.messages import Reading
-from shared.settings import FileTable
+from shared.settings.sections import FileTable
 
 ZONES = [ZoneInfo(name) for name in ("Asia/Seoul", "Europe/Berlin", "Australia/Lord_Howe", "America/St_Johns")]
 

@@ -29,7 +29,8 @@ from services.ingest.tables.line_form import Site, find_form
 from services.ingest.tables.opening import open_readings
 from services.ingest.tables.rows import SensorNames
 from services.ingest.tables.units import UNITS
-from shared.settings import FileTable, Settings
+from shared.settings import Settings
+from shared.settings.sections import FileTable
 
 ZONE = ZoneInfo("Asia/Seoul")
 ENCODINGS = ("utf-8", "utf-8", "utf-8-sig", "cp949", "utf-16", "utf-16-le")

@@ -16,7 +16,7 @@ from shared.contract.messages import NOT_EVALUATED, Cadence, Channel, Check, Cri
 from shared.domain.cadence import HABIT_DAYS, DayCadence, day_cadence, hold_minutes, hold_values, late_minutes
 from shared.domain.series import Floats
 from shared.domain.value_ranges import Bounds
-from shared.settings import Meter
+from shared.settings.sections import Meter
 
 Checks = tuple[Check, Check, Check]
 ALL_NAN = [math.nan] * MINUTES_PER_DAY

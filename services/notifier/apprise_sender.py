@@ -9,7 +9,7 @@ from services.notifier.contact import Severity
 from services.notifier.secret_files import SecretFiles
 from services.notifier.sending import SendError
 from services.notifier.state import Outgoing
-from shared.settings import Notify
+from shared.settings.notify import Notify
 
 TYPES: dict[Severity, str] = {"info": "info", "warning": "warning", "critical": "failure"}
 """Severity to apprise's type, which chooses colour and sound."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from shared.settings import Notify
+from shared.settings.notify import Notify
 
 Severity = Literal["info", "warning", "critical"]
 Language = Literal["ko", "en"]

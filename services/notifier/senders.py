@@ -8,7 +8,8 @@ from services.notifier.apprise_sender import AppriseSender
 from services.notifier.secret_files import SecretFiles
 from services.notifier.sending import Sender
 from services.notifier.webhook import Webhook
-from shared.settings import Notify, Settings
+from shared.settings import Settings
+from shared.settings.notify import Notify
 
 KINDS: dict[str, Callable[[str, Notify, SecretFiles], Sender]] = {"apprise": AppriseSender, "webhook": Webhook}
 """`kind` of a `[notify.NAME]` table to its sender."""

@@ -12,7 +12,7 @@ from services.notifier.secret_files import SecretFiles
 from services.notifier.sending import SendError
 from services.notifier.state import Outgoing
 from shared.domain.message_template import FIELDS, escape_header, escape_of, escape_url, fill
-from shared.settings import Notify
+from shared.settings.notify import Notify
 
 TIMEOUT_SECONDS = 15.0
 MAX_ANSWER_BYTES = 300

@@ -26,7 +26,7 @@ from shared.models.litert import LiteRTModel, load_litert_bytes, load_litert_mod
 from shared.models.manifest import NETWORK_FILE, ModelError, sha256
 from shared.models.store import KERAS_FILE, SCALER_FILE
 from shared.models.training_result import TrainingResult
-from shared.settings import Training
+from shared.settings.sections import Training
 
 PARITY_TOLERANCE = 1e-3
 """Greatest difference between Keras and LiteRT, in residual standard deviations."""

@@ -38,7 +38,7 @@ from shared.domain.event_clock import TICK_CLOCK_TOLERANCE_SECONDS
 from shared.models.model_messages import join_texts
 from shared.models.training_result import TrainingResult
 from shared.runtime.log import log
-from shared.settings import Training
+from shared.settings.sections import Training
 
 NIGHTLY_CHECK_HOUR = 3
 """Local hour of the nightly check for a due training."""

@@ -27,7 +27,7 @@ from shared.contract.texts import localized, technical
 from shared.domain.holiday_calendar import NO_HOLIDAYS, HolidayCalendar
 from shared.models.model_messages import channel_name, channel_names, join_texts
 from shared.models.training_result import TrainingResult
-from shared.settings import Training
+from shared.settings.sections import Training
 
 SAMPLING_COST_EPOCHS, COMPARISON_COST_EPOCHS = 15, 5
 """Epochs that take as long as building a channel's dataset, and as comparing its model with the champion."""

@@ -6,7 +6,8 @@ import socket
 import ssl
 from pathlib import Path
 
-from shared.settings import Broker, Settings
+from shared.settings import Settings
+from shared.settings.sections import Broker
 
 WILL_EXPIRY_SECONDS = 10 * 365 * 86_400
 """Expiry of a service's last will. A broker delivers what remains of it, which tells when it published the will."""

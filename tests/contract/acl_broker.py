@@ -10,7 +10,8 @@ from pathlib import Path
 from cli.bootstrap import ensure_program
 from cli.init_site import mosquitto_hash, set_up, set_up_broker, set_up_tls
 from cli.local_config import broker_folder, mosquitto_conf
-from shared.settings import Broker, Settings
+from shared.settings import Settings
+from shared.settings.sections import Broker
 from tests.conftest import free_port
 from tests.e2e.running_site import RunningSite
 from tests.polling import wait_for

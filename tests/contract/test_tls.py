@@ -18,7 +18,8 @@ from shared.contract.messages import Message, Tick
 from shared.runtime.broker_connection import connection_error, tls_context
 from shared.runtime.broker_probe import retained_messages
 from shared.runtime.mqtt_bus import MqttBus
-from shared.settings import Broker, Settings
+from shared.settings import Settings
+from shared.settings.sections import Broker
 from tests.certs import write_certificates
 from tests.contract.acl_broker import acl_broker
 from tests.contract.mqtt_client import connected

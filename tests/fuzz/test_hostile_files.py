@@ -29,7 +29,8 @@ from services.reporter.service import Reporter
 from shared.contract.service import Unavailable
 from shared.contract.texts import technical
 from shared.runtime.safe_files import open_regular_file, read_limited
-from shared.settings import FileTable, SettingsError, load_settings
+from shared.settings import SettingsError, load_settings
+from shared.settings.sections import FileTable
 from shared.store.backups import list_backups, rotate
 from shared.store.history import History
 from shared.store.recorder import Recorder

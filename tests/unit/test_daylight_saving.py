@@ -13,7 +13,8 @@ from cli.replay import replay
 from services.ingest.sources.simulator import Simulator
 from services.ingest.tables.documented import read_measurements
 from services.reporter.line_format import key_to_time, minute_key
-from shared.settings import Settings, Site
+from shared.settings import Settings
+from shared.settings.sections import Site
 
 BERLIN = ZoneInfo("Europe/Berlin")
 SITE = Simulator(1, ("001",), 60.0, 4.0, BERLIN)

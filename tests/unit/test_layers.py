@@ -19,7 +19,7 @@ ALLOWED_FOLDERS = {
     "holidays": ("shared/runtime/public_holidays.py",),
     "pydantic": (
         "shared/contract/codec.py",
-        "shared/settings.py",
+        "shared/settings/",
         "cli/reference.py",
         "services/notifier/state_file.py",
         "services/notifier/message_queue.py",

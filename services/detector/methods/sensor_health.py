@@ -17,7 +17,7 @@ from services.detector.methods.units import looks_like_unit_change
 from services.detector.threshold import threshold_for_rate
 from shared.contract.messages import NOT_EVALUATED, Channel, Check
 from shared.domain.series import Floats
-from shared.settings import Range
+from shared.settings.sections import Range
 
 Fault = Literal["silence", "stuck", "out_of_range"]
 

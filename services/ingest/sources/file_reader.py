@@ -25,7 +25,7 @@ from services.ingest.tables.line_form import LineForm, Site, find_form
 from shared.contract.messages import LocalizedText
 from shared.contract.texts import localized
 from shared.runtime.log import log
-from shared.settings import FileTable
+from shared.settings.sections import FileTable
 
 Items = Sequence[Measurement | BadLine]
 """What one line holds."""

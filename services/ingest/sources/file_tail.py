@@ -17,7 +17,7 @@ from services.ingest.sources.timestamps import TimestampParser
 from services.ingest.tables.line_form import Site
 from services.ingest.tables.rows import SensorNames
 from shared.contract.texts import localized
-from shared.settings import FileTable
+from shared.settings.sections import FileTable
 
 Item = Measurement | BadLine
 LINES_PER_ITEM = 2

@@ -10,7 +10,7 @@ from pathlib import Path
 from services.ingest.sources.checkpoints import FileCheckpoint
 from services.ingest.sources.folder import matching_table
 from shared.runtime.log import log
-from shared.settings import FileTable
+from shared.settings.sections import FileTable
 
 QUIET_BEFORE_REMOVAL = timedelta(minutes=10)
 """A file that was read to its end and has not changed for so long may be removed, if a newer one is there."""

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from shared.contract.messages import LocalizedText
 from shared.contract.texts import localized
-from shared.settings import FileTable
+from shared.settings.sections import FileTable
 
 MAX_FILES = 10_000
 """Files that are scanned."""

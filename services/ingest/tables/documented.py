@@ -12,7 +12,7 @@ from services.ingest.sources.timestamps import TimestampParser
 from services.ingest.tables.headers import Layout
 from services.ingest.tables.line_form import LineForm, Site, is_documented
 from services.ingest.tables.rows import RowReader, SensorNames
-from shared.settings import FileTable
+from shared.settings.sections import FileTable
 
 HEAD_BYTES = 65_536
 """Bytes at the beginning that show the form."""

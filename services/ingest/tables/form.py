@@ -18,7 +18,7 @@ from services.ingest.tables.names import BAD_QUALITY, GOOD_QUALITY
 from services.ingest.tables.rows import SensorNames, is_totals_row
 from services.ingest.tables.units import plain
 from services.ingest.tables.values import Values, find_decimal
-from shared.settings import FileTable
+from shared.settings.sections import FileTable
 
 Row = tuple[int, list[str]]
 """Line or row, from 1, and its fields."""

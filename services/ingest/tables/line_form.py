@@ -26,7 +26,7 @@ from services.ingest.tables.headers import Layout, TableError, find_header, plac
 from services.ingest.tables.rows import RowReader, SensorNames
 from services.ingest.tables.separators import find_separator, split_line
 from services.ingest.tables.values import Values
-from shared.settings import FileTable
+from shared.settings.sections import FileTable
 
 HEADERS = (COLUMNS, ("at", *COLUMNS[1:]))
 """Headers of the documented CSV."""

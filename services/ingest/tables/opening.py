@@ -16,7 +16,8 @@ from services.ingest.tables.documented import DocumentedFile, is_documented_file
 from services.ingest.tables.headers import Layout, TableError
 from services.ingest.tables.rows import RowReader, SensorNames
 from services.ingest.tables.values import Values
-from shared.settings import FileTable, Settings
+from shared.settings import Settings
+from shared.settings.sections import FileTable
 
 PEEKED_ITEMS = 1000
 """Items that show whether a file has its newest readings first."""

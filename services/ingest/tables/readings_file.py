@@ -15,7 +15,7 @@ from services.ingest.tables.form import HEADER_ROWS, Row, check_sensor, find_lay
 from services.ingest.tables.rows import RowReader, SensorNames
 from services.ingest.tables.table_rows import open_table
 from services.ingest.tables.values import Values
-from shared.settings import FileTable
+from shared.settings.sections import FileTable
 
 
 class ReadingsFile:

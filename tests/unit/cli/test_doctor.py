@@ -21,7 +21,8 @@ from cli.doctor_checks import data_folder, database, freshness, models, services
 from cli.init_site import set_up
 from shared.domain.features import FEATURES_VERSION as FEATURES
 from shared.models.manifest import sha256
-from shared.settings import Sensor, Settings
+from shared.settings import Settings
+from shared.settings.sections import Sensor
 from shared.store import backups
 from shared.store.recorder import Recorder
 from tests.unit.cli.findings import notes, problems

@@ -18,7 +18,8 @@ from shared.contract.topics import topic_filter
 from shared.runtime import broker_probe
 from shared.runtime.broker_probe import retained_with_will_ages
 from shared.runtime.mqtt_bus import MqttBus
-from shared.settings import Broker, Settings
+from shared.settings import Settings
+from shared.settings.sections import Broker
 from shared.version import VERSION
 from tests.polling import wait_for
 from tests.unit.cli.findings import notes, problems

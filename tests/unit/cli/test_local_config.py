@@ -11,7 +11,8 @@ from supervisor.options import ServerOptions
 from cli.bootstrap import ROOT, CommandError
 from cli.init_site import SERVICES
 from cli.local_config import broker_folder, mosquitto_conf, supervisor_conf, supervisord_conf
-from shared.settings import Broker, Settings
+from shared.settings import Settings
+from shared.settings.sections import Broker
 
 MOSQUITTO = Path("/usr/sbin/mosquitto")
 

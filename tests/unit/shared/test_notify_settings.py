@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.message_template import FIELDS, escape_json, fill
-from shared.settings import DEFAULT_BODY, SettingsError, load_settings
+from shared.settings import SettingsError, load_settings
+from shared.settings.notify import DEFAULT_BODY
 
 
 def error_of(folder: Path, text: str) -> str:

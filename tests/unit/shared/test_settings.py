@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from cli.bootstrap import ROOT
-from shared.settings import Meter, Sensor, SettingsError, Store, load_settings
+from shared.settings import SettingsError, load_settings
+from shared.settings.sections import Meter, Sensor, Store
 
 
 def load_error(path: Path, text: str) -> str:

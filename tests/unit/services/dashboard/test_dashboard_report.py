@@ -16,7 +16,8 @@ from services.dashboard.queries.site_time import DAY, HOUR, MINUTE
 from services.dashboard.queries.spans import read_span
 from services.ingest.sources.line_reader import Measurement
 from services.ingest.tables.opening import by_minute, open_readings
-from shared.settings import Settings, Site
+from shared.settings import Settings
+from shared.settings.sections import Site
 from tests.unit.services.dashboard.stored_site import BERLIN, SENSOR, StoredSite, epoch
 
 MAY, JUNE = epoch("2026-05-01T00:00"), epoch("2026-06-01T00:00")

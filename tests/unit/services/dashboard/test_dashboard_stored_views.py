@@ -11,7 +11,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from services.dashboard.queries.site_time import DAY, HOUR, MINUTE
-from shared.settings import Dma, Meter, Sensor, Settings, Site
+from shared.settings import Settings
+from shared.settings.sections import Dma, Meter, Sensor, Site
 from tests.unit.services.dashboard.fakes import FakeSite
 from tests.unit.services.dashboard.stored_site import SENSOR, StoredSite, epoch
 

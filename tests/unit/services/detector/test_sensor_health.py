@@ -11,7 +11,7 @@ from services.detector.day_history import MINUTES_PER_DAY, TrainingDays
 from services.detector.methods.sensor_health import OUTSIDE_MINUTES, UNIT_CHANGE_MINUTES, SensorHealth, fit
 from services.detector.methods.standardise import Parameters
 from shared.domain.series import Floats
-from shared.settings import Range
+from shared.settings.sections import Range
 
 DAYS = 40
 EXPECTED = 10.0

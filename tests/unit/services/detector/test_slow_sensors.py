@@ -13,7 +13,8 @@ import pytest
 from services.detector.service import Detector
 from shared.contract.messages import CHANNELS, Anomaly, Criteria, Message, Reading, SensorState, Tick
 from shared.domain.series import Series
-from shared.settings import Meter, Sensor, Settings
+from shared.settings import Settings
+from shared.settings.sections import Meter, Sensor
 from tests.unit.services.detector.fakes import (
     FakeEmptyHistory,
     FakeForecaster,

@@ -17,7 +17,8 @@ from services.ingest.sources.file_tail import FileSource
 from services.ingest.sources.line_reader import BadLine, open_lines
 from services.ingest.sources.registry import SOURCES
 from services.ingest.tables.rows import SensorNames
-from shared.settings import FileTable, Ingest, Settings
+from shared.settings import Settings
+from shared.settings.sections import FileTable, Ingest
 
 SEOUL = ZoneInfo("Asia/Seoul")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

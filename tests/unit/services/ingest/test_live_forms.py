@@ -15,7 +15,7 @@ from services.ingest.sources.file_tail import FileSource
 from services.ingest.sources.line_reader import BadLine
 from services.ingest.tables.encoding import find_line_encoding
 from services.ingest.tables.rows import SensorNames
-from shared.settings import FileTable
+from shared.settings.sections import FileTable
 
 CASES = ROOT.parent / "shared/data/cases"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

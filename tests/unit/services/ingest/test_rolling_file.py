@@ -16,7 +16,8 @@ from services.ingest.tables.rows import SensorNames
 from services.ingest.tick_clock import TickClock
 from shared.contract.messages import Reading, Tick
 from shared.runtime.sensor_registry import SensorRegistry
-from shared.settings import FileTable, Settings
+from shared.settings import Settings
+from shared.settings.sections import FileTable
 
 KEPT_MINUTES = 1500
 ZONE = Settings().zone

@@ -15,7 +15,7 @@ from services.notifier.sending import Attempt
 from services.notifier.service_watch import CODE_SEVERITIES
 from services.notifier.texts import TEXTS
 from shared.contract.messages import AlarmSummary, Notification, SensorRetired, StatusCode
-from shared.settings import Notify
+from shared.settings.notify import Notify
 from tests.unit.services.notifier.notifier_site import (
     MONDAY,
     OPS,

@@ -17,7 +17,7 @@ from services.notifier.secret_files import SecretFiles
 from services.notifier.sending import SendError
 from services.notifier.state import Outgoing
 from services.notifier.webhook import Webhook
-from shared.settings import Notify
+from shared.settings.notify import Notify
 from tests.conftest import free_port
 from tests.unit.services.notifier.notifier_site import MONDAY
 

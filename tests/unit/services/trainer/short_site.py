@@ -12,7 +12,8 @@ from services.trainer import network
 from services.trainer.training_job import TrainingJob
 from services.trainer.training_protocol import TrainingRecord, TrainingRequest
 from shared.domain.series import DAY, MINUTE, Floats, Ints, Series
-from shared.settings import Settings, Training
+from shared.settings import Settings
+from shared.settings.sections import Training
 
 ZONE = Settings().zone
 TRAINING = Training(epochs=1, min_days=28)

@@ -31,7 +31,8 @@ from shared.models.manifest import ModelError, read_manifest, read_network
 from shared.models.model_messages import OPERATOR_REASON
 from shared.models.registry import ModelRegistry
 from shared.runtime.replay import Replay
-from shared.settings import Settings, Training
+from shared.settings import Settings
+from shared.settings.sections import Training
 from tests.unit.factories import reading, tick
 from tests.unit.services.forecaster.test_forecast_scores import THREE_WEEKS_MINUTES
 from tests.unit.services.forecaster.test_forecaster import FakeHistory, FakeModel, flow, minutes, series

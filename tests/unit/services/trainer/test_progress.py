@@ -15,7 +15,7 @@ from services.trainer.training_job import TrainingJob
 from services.trainer.training_protocol import TrainingProgress, TrainingRequest
 from shared.contract.texts import technical
 from shared.models.training_result import TrainingResult
-from shared.settings import Training
+from shared.settings.sections import Training
 from tests.unit.services.trainer.short_site import ZONE, FakeHistory
 
 EPOCH = 10.0

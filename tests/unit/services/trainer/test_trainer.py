@@ -30,7 +30,8 @@ from shared.contract.status_codes import problem
 from shared.contract.texts import technical
 from shared.models.manifest import ModelError
 from shared.models.training_result import TrainingResult
-from shared.settings import Settings, Training
+from shared.settings import Settings
+from shared.settings.sections import Training
 from tests.unit.factories import START
 
 ZONE = Settings().zone

@@ -15,7 +15,8 @@ from shared.runtime import loop
 from shared.runtime.applied_settings import watch_applied
 from shared.runtime.log import start_logging
 from shared.runtime.mqtt_bus import MqttBus
-from shared.settings import Broker, Settings
+from shared.settings import Settings
+from shared.settings.sections import Broker
 
 LONG, ENDLESS = 12, 13
 """Minutes whose handling takes very long, or never ends."""

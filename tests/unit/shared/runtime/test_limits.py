@@ -29,7 +29,8 @@ from shared.runtime.bus import Delivery
 from shared.runtime.mqtt_bus import MqttBus
 from shared.runtime.rejection_limiter import MAX_PER_MINUTE, RejectionLimiter
 from shared.runtime.sensor_registry import SensorRegistry
-from shared.settings import Sensor, Settings
+from shared.settings import Settings
+from shared.settings.sections import Sensor
 from tests.conftest import Mosquitto
 from tests.unit.factories import prediction, reading, verdict
 from tests.unit.shared.runtime.test_buses import FakeListener, receive_messages

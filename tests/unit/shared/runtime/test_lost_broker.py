@@ -16,7 +16,8 @@ from shared.contract.messages import Message, Progress, Status, Tick
 from shared.contract.texts import technical
 from shared.runtime.broker_connection import CLIENT_ID_FILE
 from shared.runtime.mqtt_bus import MqttBus
-from shared.settings import Broker, Settings
+from shared.settings import Settings
+from shared.settings.sections import Broker
 from tests.conftest import Mosquitto, free_port
 from tests.polling import wait_for
 from tests.tcp_proxy import TcpProxy

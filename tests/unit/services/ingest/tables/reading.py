@@ -6,7 +6,8 @@ from pathlib import Path
 
 from services.ingest.sources.line_reader import BadLine, Measurement
 from services.ingest.tables.opening import open_readings
-from shared.settings import FileTable, Settings
+from shared.settings import Settings
+from shared.settings.sections import FileTable
 
 Row = tuple[str, str, float | None, float | None]
 """Minute, sensor, flow rate and pressure."""

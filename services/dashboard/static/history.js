@@ -23,6 +23,8 @@ document.addEventListener("DOMContentLoaded", () => {
   chart.addEventListener("wvr:zoom", (zoom) => {
     clearTimeout(timer);
     timer = setTimeout(() => {
+      const { start, end } = WVR.charts.get(chart).data, least = (end - start) / 500;
+      if (Math.abs(zoom.detail.start - start) < least && Math.abs(zoom.detail.end - end) < least) return; // a page scroll
       const query = new URLSearchParams(chart.dataset.chart.split("?")[1]);
       query.delete("span");
       query.set("from", wallTime(zoom.detail.start));

@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from services.dashboard.queries.csv_rows import csv_text
 from services.dashboard.queries.site_time import HOUR, MINUTE, wall_text
+from services.dashboard.views.now import CHART_FRAGMENTS
 from services.dashboard.web.history_chart import DAILY_MEAN_FROM_STEP, compared_name, history_chart, read_shown
 from services.dashboard.web.history_span import COMPARED_DAYS, PRESET_NAMES, HistorySpan, asked_span
 from services.dashboard.web.history_table import statistics, table_rows
@@ -16,7 +17,7 @@ from services.dashboard.web.page import Page
 from services.dashboard.web.stored import StoredPage, stored_endpoint
 from shared.contract.messages import CHANNELS
 
-FRAGMENTS = ()
+FRAGMENTS = CHART_FRAGMENTS
 
 
 @stored_endpoint

@@ -174,10 +174,14 @@ def today(request: Request) -> Response:
 
 
 ROUTES = (Route("/", show), Route("/api/now", today))
+CHART_FRAGMENTS = (
+    Fragment("minutes", (Verdict,), newest_minutes, per_sensor=True),
+    Fragment("curve", (ExpectedDay, Prediction), lambda _, sensor: sensor, per_sensor=True, on_open=False),
+)
+"""What keeps a chart with series of `live` minutes up to date."""
 FRAGMENTS = (
     Fragment("now-sensor", (Verdict, SensorState, Anomaly, AlarmSummary, ExpectedDay, Tick), sensor_card, True),
     Fragment("now-incidents", (Anomaly, SensorRetired), incidents),
-    Fragment("minutes", (Verdict,), newest_minutes, per_sensor=True),
-    Fragment("curve", (ExpectedDay, Prediction), lambda _, sensor: sensor, per_sensor=True, on_open=False),
+    *CHART_FRAGMENTS,
     Fragment("sensors", (Verdict, SensorRetired), sensor_names),
 )

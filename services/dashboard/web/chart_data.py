@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from starlette.responses import Response
@@ -67,5 +67,5 @@ class Chart:
 
     def response(self) -> Response:
         """Return the chart as JSON."""
-        text = json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(self, default=vars, ensure_ascii=False, separators=(",", ":"))
         return Response(text, media_type="application/json", headers={"cache-control": "no-store"})

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
 from services.dashboard.queries.database import Database
 from services.dashboard.queries.site_time import MINUTE, epoch_of_wall
 from services.dashboard.web.page import Page
+
+READERS = CapacityLimiter(2)
+"""Requests that read at the same time; the others wait. More threads would take more memory, and not be faster."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +48,15 @@ class StoredPage:
             return default
 
 
-def stored_endpoint(respond: Callable[[StoredPage], Response]) -> Callable[[Request], Response]:
-    """Return an endpoint that reads the database; it runs in a thread. It may raise Unavailable."""
+def stored_endpoint(respond: Callable[[StoredPage], Response]) -> Callable[[Request], Awaitable[Response]]:
+    """Return an endpoint that reads the database in a thread. It may raise Unavailable."""
 
-    def endpoint(request: Request) -> Response:
-        page = Page.of(request)
-        database = database_of(page)
-        with database.opened():
+    def read(page: Page) -> Response:
+        with database_of(page).opened() as database:
             return respond(_stored_page(page, database))
+
+    async def endpoint(request: Request) -> Response:
+        return await to_thread.run_sync(read, Page.of(request), limiter=READERS)
 
     return endpoint
 

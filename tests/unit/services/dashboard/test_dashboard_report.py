@@ -93,6 +93,16 @@ def test_gaps_by_cause(site: StoredSite) -> None:
     assert flow_rate.missing_share == pytest.approx(1 / 3)
 
 
+def test_gaps_of_a_slow_sensor(site: StoredSite) -> None:
+    """Its cadence is that of its values until the detector states one."""
+    store_hours(site, MAY, MAY + DAY, 10.0)
+    gaps, _ = read_gaps(site.database, SENSOR, MAY, MAY + 2 * DAY)
+    assert (gaps.interval, gaps.expected, gaps.usable, gaps.missing) == (15, 192, 96, 96)
+    site.store_rows("SENSOR_STATE_TB", [("site1", SENSOR, "detector", MAY, 1, MAY, 30, 90, None, None, "", "")])
+    gaps, _ = read_gaps(site.database, SENSOR, MAY, MAY + 2 * DAY)
+    assert (gaps.interval, gaps.expected) == (30, 96)
+
+
 def test_csv_of_minutes_can_be_imported(site: StoredSite, tmp_path: Path) -> None:
     site.store([(MAY + index * MINUTE, 10.5, None if index == 1 else 4.25) for index in range(4)])
     span = read_span(site.database, SENSOR, MAY, MAY + HOUR)

@@ -55,6 +55,7 @@ def test_each_bucket_has_the_exact_extremes_of_its_minutes(
     shared_site.store_doubted(doubted, sensor)
     span = read_span(shared_site.database, sensor, start, start + length)
     assert span.start <= start < start + length <= span.stop
+    assert (span.stop - span.start) % span.step == 0
     assert (span.stop - span.start) / span.step <= (3 * 1440 if span.step == MINUTE else MAX_BUCKETS + 2)
     assert rounded(span) == expected_buckets(span, believed)
 

@@ -95,6 +95,18 @@ def test_a_preset_ends_at_the_newest_minute(pages: TestClient) -> None:
     assert len(chart["panels"][0]["series"][0]["data"]) == 96
 
 
+def test_new_minutes_are_appended_where_the_span_reaches_the_present(pages: TestClient) -> None:
+    assert f'sse-swap="minutes:{SENSOR}"' in pages.get("/history").text
+    for query, live in (
+        ("span=day", [f"{SENSOR}.flow_rate", f"{SENSOR}.pressure"]),
+        ("span=month", ["", ""]),
+        ("from=2026-05-10T00:00&to=2026-05-11T00:00", ["", ""]),
+    ):
+        chart = pages.get(f"/api/history?{query}").json()
+        measured = [series for panel in chart["panels"] for series in panel["series"] if series["shape"] == "line"]
+        assert [series["live"] for series in measured] == live
+
+
 def test_the_forecast_begins_at_the_present(pages: TestClient) -> None:
     chart = pages.get("/api/history?span=ahead").json()
     band, line, _ = chart["panels"][0]["series"]

@@ -18,6 +18,7 @@ from tests.fuzz.test_extreme_messages import HypothesisDraw, extreme_messages
 from tests.unit.services.dashboard.fakes import FakeSite
 
 KINDS = tuple(LiveState.HANDLERS)
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 LIVE_PATHS = ("/", "/wall", "/health")
 
 
@@ -49,7 +50,7 @@ def test_pages_after_any_messages(tmp_path: Path) -> None:
     number = count()
 
     @given(st.data())
-    @settings(max_examples=8, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+    @settings(max_examples=8, phases=[Phase.generate], suppress_health_check=SLOW)
     def show_after(data: st.DataObject) -> None:
         folder = tmp_path / str(next(number))
         folder.mkdir()

@@ -10,6 +10,8 @@ from pathlib import Path
 from bench.fuzz.bytes_source import BytesSource
 from bench.fuzz.message_generator import NAMES, START, ValueSource, message, moment
 from bench.fuzz.targets import FuzzInput
+from services.dashboard.live_state import LiveState
+from services.dashboard.service import Dashboard
 from services.db_writer.service import DbWriter
 from services.detector.service import Detector
 from services.forecaster.service import Forecaster
@@ -113,6 +115,7 @@ def make(name: str, folder: Path) -> Service:
         "db_writer": lambda: DbWriter(
             Recorder(settings.database, zone, (0, 24)), site, 365, lambda at: datetime.fromtimestamp(at, zone)
         ),
+        "dashboard": lambda: Dashboard(LiveState(), lambda _: None, lambda _: None),
         "reporter": lambda: Reporter(OutputFolder(folder), zone, (24, 48), 7, HistoryLookup(history, zone, 7)),
         "notifier": lambda: _notifier(site, folder),
     }

@@ -52,7 +52,7 @@ from tests.unit.services.detector.fakes import FakeEmptyHistory, FakeForecaster,
 from tests.unit.services.detector.synthetic_site import SHAPES, make_site
 from tests.unit.services.reporter.test_reporter import HOURS
 
-SERVICES = ("ingest", "detector", "forecaster", "trainer", "db_writer", "reporter", "notifier")
+SERVICES = ("ingest", "detector", "forecaster", "trainer", "db_writer", "reporter", "dashboard", "notifier")
 FIRST, LAST = datetime(1970, 1, 2, tzinfo=UTC), datetime(2099, 12, 30, tzinfo=UTC)
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from cli import assets
@@ -16,7 +17,7 @@ from services.dashboard.views import NAVIGATION
 from services.dashboard.web.access import KEY_FILE, Access
 from services.dashboard.web.app import make_app
 from services.dashboard.web.assets import Assets
-from services.dashboard.web.page import Backend, make_templates
+from services.dashboard.web.page import Backend, Page, make_templates
 from services.dashboard.web.texts import Texts
 from shared.contract.messages import Command
 from shared.settings import Settings
@@ -44,6 +45,18 @@ class FakeSite:
             datetime.now(self.settings.zone),
             NAVIGATION,
         )
+
+    def page(self) -> Page:
+        """Return the page of a request for the present, by an operator."""
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": "/",
+            "query_string": b"",
+            "headers": [],
+            "server": ("localhost", 8080),
+        }
+        return Page.of(Request({**scope, "scheme": "http", "app": make_app(self.backend)}))
 
     def browser(self, **options: Any) -> TestClient:
         """Return a client with its own cookies."""

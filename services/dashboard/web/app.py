@@ -38,8 +38,8 @@ SECURITY_HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=()",
 }
-OPEN_PATHS = ("/login", "/logout", "/static/", "/alive")
-"""Paths without a session."""
+OPEN_PATHS = ("/login", "/logout", "/alive")
+"""Paths without a session, besides the files for the browser."""
 MAX_BODY_BYTES = 65_536
 """Limit of a form."""
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -117,7 +117,7 @@ def _refusal(request: Request) -> Response | None:
         return PlainTextResponse("forbidden: another origin", 403)
     if request.method not in ("GET", "HEAD") and not _has_small_body(request):
         return PlainTextResponse("the body is too large, or has no length", 413)
-    if path.startswith(OPEN_PATHS):
+    if path in OPEN_PATHS or path.startswith("/static/"):
         return None
     user = access.user(request.cookies.get(access.cookie))
     if user is None:

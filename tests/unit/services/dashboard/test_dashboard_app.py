@@ -125,6 +125,16 @@ def test_without_a_session_nothing_is_shown(locked_site: FakeSite) -> None:
     for path in ("/", *(f"/{name}" for name in VIEWS if name != "login"), "/events?view=now", "/api/now?sensor=001"):
         assert client.get(path, headers={"accept": "*/*"}).status_code == 401, path
     assert client.post("/health/train").status_code == 401
+    assert client.get("/loginx", headers={"accept": "*/*"}).status_code == 401
+
+
+def test_login_tells_strangers_nothing_of_the_site(locked_site: FakeSite) -> None:
+    locked_site.live.is_connected = False
+    locked_site.live.apply(verdict(0))
+    for page in (locked_site.browser().get("/login").text, locked_site.browser().get("/static/x/y").text):
+        assert "data-broker-away" not in page
+        assert "sse-connect" not in page
+        assert 'href="/health"' not in page
 
 
 def test_large_body_is_refused(site: FakeSite) -> None:

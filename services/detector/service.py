@@ -271,14 +271,21 @@ class Detector:
     def _on_command(self, command: Command) -> Iterator[Message]:
         if command.name in OperatorCommands.HANDLERS:
             monitors = {sensor: queue.monitor for sensor, queue in self._queues.items()}
-            yield from OperatorCommands(self._history, monitors, self._last_tick_at).carry_out(command)
+            yield from OperatorCommands(self._history, monitors, self._now).carry_out(command)
             yield from self._changed_summaries()
+
+    @property
+    def _now(self) -> datetime | None:
+        """Time of the newest tick; that of the newest reading before the first tick, None before both."""
+        read = [queue.monitor.sequencer.last_at for queue in self._queues.values()]
+        return self._last_tick_at or max((at for at in read if at), default=None)
 
     def _changed_summaries(self) -> Iterator[AlarmSummary]:
         """Yield the alarm summaries that differ from those published last."""
+        now = self._now
         for sensor, queue in self._queues.items():
-            if self._last_tick_at and not queue.is_retired:
-                summary = queue.monitor.summary(self._last_tick_at)
+            if now and not queue.is_retired:
+                summary = queue.monitor.summary(now)
                 before = self._summaries.get(sensor)
                 if before is None or replace(before, at=summary.at) != summary:
                     self._summaries[sensor] = summary

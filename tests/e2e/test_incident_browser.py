@@ -50,11 +50,11 @@ def test_an_operator_acknowledges_and_closes_an_incident(fed: FedSite) -> None:
         acknowledge.get_by_label("Note").fill("on the way")
         acknowledge.get_by_label("Name").fill("Kim")
         acknowledge.get_by_role("button", name="Acknowledge").click()
-        expect(page.locator("#incident-detail").get_by_text("on the way")).to_be_visible(timeout=70_000)
+        expect(page.locator("#incident-detail").get_by_text("on the way")).to_be_visible(timeout=20_000)
         close.get_by_label("Cause").select_option("meter")
         close.get_by_label("Name").fill("Lee")
         close.get_by_role("button", name="Close").click()
-        expect(page.locator("#incident-detail .tag").get_by_text("closed", exact=True)).to_be_visible(timeout=70_000)
+        expect(page.locator("#incident-detail .tag").get_by_text("closed", exact=True)).to_be_visible(timeout=20_000)
         assert watched.problems == []
     states = fed.rows("SELECT operator, note, confirmed_cause, closed FROM ANOMALY_STATE_TB ORDER BY at")
     assert [state for state in states if state[0]] == [

@@ -171,3 +171,12 @@ def test_invalid_silence_is_refused_with_its_reason(arguments: dict[str, str]) -
     assert not response.ok
     assert changed == []
     assert next(iter(arguments.values())) in response.text.en or "magic" in response.text.en
+
+
+def test_commands_work_before_the_first_tick() -> None:
+    detector, _ = learned().copy()
+    detector._last_tick_at = None
+    (alarm,) = opened(replay(detector, readings()[LEARNED : BEGIN + 60]))
+    (changed,), response, _ = send(detector, "acknowledge", id=alarm.id)
+    assert response.ok
+    assert changed.at >= readings()[BEGIN + 59].at

@@ -173,7 +173,7 @@ class MqttBus:
 
     def _publish(self, message: Message) -> None:
         payload, topic = encode(message), topic_of(message)
-        outgoing = [OutgoingMessage(topic, payload, message.retained)]
+        outgoing = [OutgoingMessage(topic, payload, message.retained, is_command=isinstance(message, Command))]
         if isinstance(message, Anomaly) and not message.retained:
             outgoing.append(OutgoingMessage(topic, b"", retain=True))
         while not self._try_send(outgoing):

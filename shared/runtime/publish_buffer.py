@@ -26,6 +26,8 @@ class OutgoingMessage(NamedTuple):
     retain: bool
     is_replay: bool = False
     """The broker confirmed it before; it is published again because the broker may have lost it."""
+    is_command: bool = False
+    """It is never published again: it would be carried out twice."""
 
 
 class PublishBuffer:
@@ -70,7 +72,7 @@ class PublishBuffer:
             if refusal:
                 self._refused.append(message)
                 self.refusal = problem("topic_refused", topic=message.topic, reason=refusal)
-            elif not message.is_replay:
+            elif not message.is_replay and not message.is_command:
                 self._keep_acked(message)
             if len(self._unacked) % NOTIFY_EVERY == 0:
                 self._changed.notify_all()
@@ -106,7 +108,8 @@ class PublishBuffer:
         """
         with self._changed:
             self._drop_old()
-            recent = [message for _, message in self._acked] + (list(self._unacked.values()) if include_unacked else [])
+            in_flight = [message for message in self._unacked.values() if include_unacked and not message.is_command]
+            recent = [message for _, message in self._acked] + in_flight
             topics = {message.topic for message in recent}
             state = [message for topic, message in self._retained.items() if topic not in topics]
             return [message._replace(is_replay=True) for message in (*state, *recent)]

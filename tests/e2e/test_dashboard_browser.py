@@ -150,7 +150,9 @@ def test_broker_goes_and_comes_back(site: DashboardSite, browser: Browser) -> No
     with opened(browser, site.url) as watched:
         watched.visit("/health?lang=en")
         button = watched.page.get_by_role("button", name="Train now")
-        expect(button).to_be_enabled()
+        button.click()
+        expect(watched.page.get_by_text("The command was carried out")).to_be_visible()
+        count = len(site.commands)
         site.broker.kill()
         expect(watched.page.get_by_text("The broker does not answer")).to_be_visible(timeout=15_000)
         expect(button).to_be_disabled()
@@ -159,6 +161,9 @@ def test_broker_goes_and_comes_back(site: DashboardSite, browser: Browser) -> No
         site.publish(*site_messages(this_minute()))
         expect(watched.page.get_by_text("The broker does not answer")).to_have_count(0, timeout=20_000)
         expect(button).to_be_enabled()
+        button.click()
+        wait_for(lambda: len(site.commands) > count, what="the second command")
+        assert len(site.commands) == count + 1, "the first command was sent again"
         assert watched.problems == []
 
 

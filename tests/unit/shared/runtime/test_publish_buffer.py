@@ -18,13 +18,13 @@ class FakeConnection:
         self._numbers = count(1)
 
     def publish(self, payload: str, topic: str = "t", retain: bool = False) -> int:
-        return self._send(OutgoingMessage(topic, payload.encode(), retain))
+        return self.send(OutgoingMessage(topic, payload.encode(), retain))
 
     def replay(self) -> None:
         for message in self.buffer.messages_to_replay():
-            self.buffer.on_ack(self._send(message), "")
+            self.buffer.on_ack(self.send(message), "")
 
-    def _send(self, message: OutgoingMessage) -> int:
+    def send(self, message: OutgoingMessage) -> int:
         number = next(self._numbers)
         self.buffer.send(message, lambda _: number)
         return number
@@ -91,6 +91,14 @@ def test_recently_confirmed_messages_are_replayed_in_order(connection: FakeConne
     assert connection.to_replay() == ["one", "two"]
     connection.now += REPLAY_SECONDS
     assert not connection.to_replay()
+
+
+def test_command_is_never_replayed(connection: FakeConnection) -> None:
+    """It would be carried out twice."""
+    command = OutgoingMessage("command/train", b"train", False, is_command=True)
+    connection.buffer.on_ack(connection.send(command), "")
+    connection.send(command._replace(payload=b"in flight"))
+    assert connection.buffer.messages_to_replay(include_unacked=True) == []
 
 
 def test_retained_state_is_replayed_before_newer_messages(connection: FakeConnection) -> None:

@@ -59,6 +59,26 @@ def anomaly_kind(trigger: Trigger, kind: Kind | None = None) -> AnomalyKind:
     raise ValueError(f"no anomaly has the trigger {trigger!r} and the kind {kind!r}: see ANOMALY_KINDS")
 
 
+def kind_label(trigger: Trigger, kind: Kind) -> LocalizedText:
+    """Return what an anomaly is in a word or two: the label of its rule, or of its kind if it became another.
+
+    >>> kind_label("step", "burst").en
+    'Burst'
+    """
+    return _row_of(trigger, kind).label
+
+
+def is_meter_fault(trigger: Trigger, kind: Kind) -> bool:
+    """Return whether an anomaly is a fault of the meter, not of the water."""
+    return _row_of(trigger, kind).is_meter_fault
+
+
+def _row_of(trigger: Trigger, kind: Kind) -> AnomalyKind:
+    """Return the row of a trigger, or that of the kind if the anomaly became another or was stored with a wrong one."""
+    row = ANOMALY_KINDS[trigger]
+    return row if row.kind == kind else ANOMALY_KINDS[kind]
+
+
 def incident_key(trigger: Trigger, channel: Channel, kind: Kind | None = None) -> str:
     """Return the key of the anomaly that a detection belongs to. Raises ValueError like `anomaly_kind`.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from services.dashboard.queries.database import Database
-from shared.contract.anomaly_kinds import anomaly_kind
+from shared.contract.anomaly_kinds import kind_label
 from shared.contract.messages import Kind, LocalizedText, Trigger
 
 WATER_KINDS = ("burst", "leak")
@@ -47,7 +47,7 @@ class Event:
     @property
     def label(self) -> LocalizedText:
         """What it is, in a word or two."""
-        return anomaly_kind(self.trigger, self.kind).label
+        return kind_label(self.trigger, self.kind)
 
     @property
     def text(self) -> LocalizedText:

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from services.dashboard.queries.database import Database
 from services.dashboard.queries.site_time import DAY, HOUR
-from shared.contract.anomaly_kinds import anomaly_kind
+from shared.contract.anomaly_kinds import is_meter_fault, kind_label
 from shared.contract.messages import Cause, Kind, LocalizedText, Trigger
 
 Phase = Literal["open", "acknowledged", "unconfirmed", "cleared", "closed"]
@@ -61,7 +61,7 @@ class Incident:
     @property
     def label(self) -> LocalizedText:
         """What it is, in a word or two."""
-        return anomaly_kind(self.trigger, self.kind).label
+        return kind_label(self.trigger, self.kind)
 
     @property
     def text(self) -> LocalizedText:
@@ -71,7 +71,7 @@ class Incident:
     @property
     def counts_against_the_dial(self) -> bool:
         """Whether it may have been a false alarm: no meter fault, and not confirmed as real."""
-        return not anomaly_kind(self.trigger, self.kind).is_meter_fault and self.confirmed_cause not in REAL_CAUSES
+        return not is_meter_fault(self.trigger, self.kind) and self.confirmed_cause not in REAL_CAUSES
 
     def open_seconds(self, now: int) -> int:
         """Return how long it has been open, or was."""
@@ -165,7 +165,7 @@ def count_kinds(incidents: Iterable[Incident]) -> list[tuple[LocalizedText, int]
 
 
 def _week(start: int, incidents: list[Incident]) -> Week:
-    faults = sum(anomaly_kind(item.trigger, item.kind).is_meter_fault for item in incidents)
+    faults = sum(is_meter_fault(item.trigger, item.kind) for item in incidents)
     confirmed = sum(item.confirmed_cause in REAL_CAUSES for item in incidents)
     return Week(start, len(incidents), faults, confirmed, sum(item.counts_against_the_dial for item in incidents))
 

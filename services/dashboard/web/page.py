@@ -21,7 +21,7 @@ from services.dashboard.web import formats
 from services.dashboard.web.access import Access, User
 from services.dashboard.web.assets import Assets
 from services.dashboard.web.texts import LANGUAGES, Language, Texts, preferred_language
-from shared.contract.anomaly_kinds import ANOMALY_KINDS
+from shared.contract.anomaly_kinds import kind_label
 from shared.contract.messages import Anomaly, LocalizedText
 from shared.settings import Settings
 from shared.version import VERSION
@@ -118,9 +118,8 @@ class Page:
         return text.ko if self.language == "ko" else text.en
 
     def kind_label(self, anomaly: Anomaly) -> str:
-        """Return what an anomaly is in a word or two: the label of its rule, or of its kind if it became another."""
-        row = ANOMALY_KINDS[anomaly.trigger]
-        return self.localized((row if row.kind == anomaly.kind else ANOMALY_KINDS[anomaly.kind]).label)
+        """Return what an anomaly is in a word or two."""
+        return self.localized(kind_label(anomaly.trigger, anomaly.kind))
 
     def age(self, at: datetime) -> str:
         """Return how long ago a time is; static/app.js keeps it up to date by the same rule."""

@@ -11,7 +11,7 @@ from cli import compose
 from cli.bootstrap import ROOT, CommandError, ensure_program
 
 REQUIRE_DOCKER = "WVR_REQUIRE_DOCKER"
-PASSED_VARIABLES = (REQUIRE_DOCKER, "WVR_FAULTS")
+PASSED_VARIABLES = (REQUIRE_DOCKER, "WVR_FAULTS", "WVR_SCREENSHOTS")
 """WVR_ variables that reach the tests."""
 STATIC_CHECKS = (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",))
 WORKERS = 4

@@ -38,6 +38,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "notify.NAME": notify.Notify,
     "home_assistant": notify.HomeAssistant,
     "broker": sections.Broker,
+    "display": sections.Display,
     "dashboard": sections.DashboardSection,
 }
 """Table of site.toml to its class, in the order of the page; `pressure` is like `flow_rate`."""

@@ -23,6 +23,7 @@ from shared.settings.sections import (
     Broker,
     DashboardSection,
     Detection,
+    Display,
     Dma,
     FileTable,
     Ingest,
@@ -67,6 +68,7 @@ class Settings(Section):
     training: Training = Training()
     store: Store = Store()
     reporter: Reporter = Reporter()
+    display: Display = Display()
     notify: dict[ContactName, Notify] = Field(default_factory=dict, max_length=MAX_CONTACTS)
     """Contacts by name."""
     home_assistant: HomeAssistant = HomeAssistant()

@@ -219,6 +219,17 @@ class Reporter(Section):
     """Days for which blocks of server.txt stay in the outbox."""
 
 
+class Display(Section):
+    """How the dashboard shows values and numbers. Files, messages, alarm texts and losses stay in m³/h and bar."""
+
+    flow_rate: Literal["m3/h", "l/s", "m3/day"] = "m3/h"
+    """Unit of the flow rate."""
+    pressure: Literal["bar", "kPa", "MPa", "kgf/cm2", "m", "psi"] = "bar"
+    """Unit of the pressure."""
+    decimal: Literal[".", ","] = "."
+    """Decimal sign; thousands have the other one."""
+
+
 class DashboardSection(Section):
     """The dashboard; set by the environment only."""
 

@@ -57,7 +57,7 @@ const WVR = (() => {
       const value = point.data;
       if (!panel || !value || point.seriesName.endsWith("\u200b") || seen.has(point.seriesId)) continue;
       seen.add(point.seriesId);
-      const show = (number) => (number === null || number === undefined ? "–" : number.toLocaleString("en-US", { minimumFractionDigits: panel.digits, maximumFractionDigits: panel.digits }));
+      const show = (number) => (number === null || number === undefined ? "–" : number.toLocaleString(document.body.dataset.decimal === "," ? "de-DE" : "en-US", { minimumFractionDigits: panel.digits, maximumFractionDigits: panel.digits }));
       lines.push(`${point.seriesName}  ${value.length > 3 ? `${show(value[2])} – ${show(value[3])}` : show(value[1])} ${panel.unit}`);
     }
     return lines.join("\n");

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from services.dashboard.events import Fragment
 from services.dashboard.live_state import SensorView
+from services.dashboard.web.formats import in_unit
 from services.dashboard.web.page import Page
 from services.dashboard.web.today import today_chart
 from shared.contract.messages import (
@@ -150,7 +151,15 @@ def newest_minutes(page: Page, name: str) -> str:
     """Return the newest minutes of a sensor for its charts: several in a backlog, or after a page has connected."""
     sensor = page.live.sensor(name)
     minutes = sorted(list(sensor.minutes)[-SENT_MINUTES:], key=lambda minute: minute[0]) if sensor else []
-    rows = [{"at": page.chart_time(at), "flow_rate": flow, "pressure": pressure} for at, flow, pressure in minutes]
+    units = page.units
+    rows = [
+        {
+            "at": page.chart_time(at),
+            "flow_rate": in_unit(flow_rate, units["flow_rate"]),
+            "pressure": in_unit(pressure, units["pressure"]),
+        }
+        for at, flow_rate, pressure in minutes
+    ]
     return json.dumps({"sensor": name, "rows": rows})
 
 

@@ -8,9 +8,8 @@ from services.dashboard.queries.chart_lines import WallClock, forecast_rows, mea
 from services.dashboard.queries.forecasts import read_earlier_forecasts, read_newest_forecast
 from services.dashboard.queries.site_time import DAY, HOUR
 from services.dashboard.queries.spans import read_span
-from services.dashboard.web.chart_data import Chart, Panel, Series
+from services.dashboard.web.chart_data import Chart, Series
 from services.dashboard.web.event_marks import event_marks
-from services.dashboard.web.formats import DIGITS, UNITS
 from services.dashboard.web.stored import StoredPage
 from shared.contract.messages import CHANNELS, Channel
 
@@ -24,7 +23,7 @@ def ahead_chart(stored: StoredPage) -> Chart:
     start, stop = stored.present - DAYS_BACK * DAY, stored.present + DAYS_AHEAD * DAY
     wall = WallClock(stored.database.zone)
     panels = [
-        Panel(stored.page.text(f"base.channel.{channel}"), UNITS[channel], series, DIGITS[channel])
+        stored.page.panel(channel, series)
         for channel in CHANNELS
         if (series := list(_series(stored, channel, start, wall)))
     ]

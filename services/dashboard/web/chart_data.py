@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from starlette.responses import Response
@@ -29,6 +29,13 @@ class Series:
     shape: Literal["line", "step", "points", "bars", "band"] = "line"
     live: str = ""
     """`SENSOR.flow_rate` or `SENSOR.pressure`: new minutes of this sensor are appended."""
+
+    def scaled(self, factor: float) -> Series:
+        """Return the series in another unit."""
+        if factor == 1.0:
+            return self
+        rows = [[row[0], *(None if value is None else value * factor for value in row[1:])] for row in self.data]
+        return replace(self, data=rows)
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,8 @@ from services.dashboard.queries.forecasts import ForecastHour, read_newest_forec
 from services.dashboard.queries.nights import read_nights
 from services.dashboard.queries.site_time import DAY, HOUR, MINUTE
 from services.dashboard.queries.spans import Span, read_span
-from services.dashboard.web.chart_data import Chart, Panel, Series
+from services.dashboard.web.chart_data import Chart, Series
 from services.dashboard.web.event_marks import event_marks
-from services.dashboard.web.formats import DIGITS, UNITS
 from services.dashboard.web.history_span import HistorySpan
 from shared.contract.messages import CHANNELS, Channel
 
@@ -76,13 +75,7 @@ def history_chart(asked: HistorySpan) -> Chart:
     """Return the chart. Raises Unavailable."""
     shown = read_shown(asked)
     page, (start, end) = asked.stored.page, asked.wall_ends
-    panels = [
-        Panel(
-            page.text(f"base.channel.{channel}"), UNITS[channel], list(_series(asked, shown, channel)), DIGITS[channel]
-        )
-        for channel in CHANNELS
-        if shown.has(channel)
-    ]
+    panels = [page.panel(channel, list(_series(asked, shown, channel))) for channel in CHANNELS if shown.has(channel)]
     marks = list(event_marks(asked.stored, shown.events, asked.start, asked.stop))
     return Chart(panels, start, end, marks, zoom=True)
 

@@ -10,7 +10,7 @@ from services.dashboard.queries.nights import Night
 from services.dashboard.queries.site_time import DAY
 from services.dashboard.web.chart_data import Chart, Panel, Series
 from services.dashboard.web.event_marks import event_marks
-from services.dashboard.web.formats import UNITS
+from services.dashboard.web.formats import FLOW_UNIT
 from services.dashboard.web.stored import StoredPage
 
 BREAK_SECONDS = 1.5 * DAY
@@ -35,11 +35,11 @@ def night_chart(stored: StoredPage, nights: Sequence[Night], start: int, stop: i
     if night_use:
         minimum.insert(0, Series(page.text("nights.night_use"), "compare", line(lambda _: night_use)))
     shown = [series for series in minimum if any(row[1] is not None for row in series.data)]
-    panels = [Panel(page.text("nights.minimum"), UNITS["flow_rate"], shown, 2)]
+    panels = [Panel(page.text("nights.minimum"), FLOW_UNIT, shown, 2)]
     excess = line(lambda night: night.excess_m3h)
     if any(row[1] is not None for row in excess):
         bars = Series(page.text("nights.excess"), "usual", excess, "bars")
-        panels.append(Panel(page.text("nights.excess"), UNITS["flow_rate"], [bars], 2))
+        panels.append(Panel(page.text("nights.excess"), FLOW_UNIT, [bars], 2))
     events = read_events(stored.database, stored.sensor, start, stop)
     marks = event_marks(stored, [event for event in events if event.kind in WATER_KINDS or event.is_works], start, stop)
     return Chart(

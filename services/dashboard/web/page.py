@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, partial
@@ -20,9 +20,10 @@ from services.dashboard.operator import Operator, Outcome
 from services.dashboard.web import formats
 from services.dashboard.web.access import Access, User
 from services.dashboard.web.assets import Assets
+from services.dashboard.web.chart_data import Panel, Series
 from services.dashboard.web.texts import LANGUAGES, Language, Texts, preferred_language
 from shared.contract.anomaly_kinds import kind_label
-from shared.contract.messages import Anomaly, LocalizedText
+from shared.contract.messages import Anomaly, Channel, LocalizedText
 from shared.settings import Settings
 from shared.version import VERSION
 
@@ -157,6 +158,26 @@ class Page:
         """Return the address of this page with other parameters, such as `lang="en"`."""
         return str(self.request.url.include_query_params(**changes).replace(scheme="", netloc=""))
 
+    @cached_property
+    def units(self) -> dict[Channel, formats.Unit]:
+        """Return the unit in which values of each channel are shown."""
+        return formats.shown_units(self.settings.display)
+
+    def number(self, value: float | None, digits: int = 1) -> str:
+        """Return a number as the site writes it."""
+        return formats.number(value, digits, self.settings.display.decimal)
+
+    def reading(self, value: float | None, channel: Channel, extra_digits: int = 0) -> str:
+        """Return a value, m³/h or bar, in the unit of its channel, without the unit's name."""
+        unit = self.units[channel]
+        return self.number(formats.in_unit(value, unit), unit.digits + extra_digits)
+
+    def panel(self, channel: Channel, series: Sequence[Series]) -> Panel:
+        """Return the panel of a channel, from series in m³/h or bar."""
+        unit = self.units[channel]
+        scaled = [item.scaled(unit.factor) for item in series]
+        return Panel(self.text(f"base.channel.{channel}"), unit.name, scaled, unit.digits)
+
     def chart_time(self, at: datetime) -> int:
         """Return a time for a chart: epoch milliseconds of the site's wall clock."""
         return formats.chart_time(at, self.settings.zone)
@@ -180,8 +201,8 @@ class Page:
             "live": self.live,
             "settings": self.settings,
             "version": VERSION,
-            "number": formats.number,
-            "reading": formats.reading,
-            "units": formats.UNITS,
+            "number": self.number,
+            "reading": self.reading,
+            "units": self.units,
             **dated,
         }

@@ -6,7 +6,7 @@ from services.dashboard.queries.chart_lines import Rows, WallClock
 from services.dashboard.queries.report import MonthReport
 from services.dashboard.queries.site_time import DAY, midnight
 from services.dashboard.web.chart_data import Chart, Panel, Series
-from services.dashboard.web.formats import UNITS
+from services.dashboard.web.formats import FLOW_UNIT
 from services.dashboard.web.night_chart import night_rows
 from services.dashboard.web.stored import StoredPage
 
@@ -29,5 +29,5 @@ def report_chart(stored: StoredPage, report: MonthReport, end: int) -> Chart:
         minimum = [Series(page.text("nights.minimum"), "measured", nights)]
         if any(row[1] is not None for row in usual):
             minimum.insert(0, Series(page.text("nights.usual"), "usual", usual))
-        panels.append(Panel(page.text("nights.minimum"), UNITS["flow_rate"], minimum, 2))
+        panels.append(Panel(page.text("nights.minimum"), FLOW_UNIT, minimum, 2))
     return Chart(panels, wall.milliseconds(report.start), wall.milliseconds(end))

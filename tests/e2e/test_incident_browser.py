@@ -7,10 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from tests.conftest import free_port
 from tests.e2e.browser import chromium, opened
-from tests.e2e.fed_site import SITE_TOML, FedSite, minute
-from tests.e2e.running_site import RunningSite
+from tests.e2e.fed_site import SITE_TOML, FedSite, local_fed_site, minute
 
 RANGE = "[sensors.001]\nflow_rate = { min = 0, max = 100 }\n"
 IMPOSSIBLE_M3H, IMPOSSIBLE_MINUTES = 500.0, 20
@@ -19,16 +17,8 @@ IMPOSSIBLE_M3H, IMPOSSIBLE_MINUTES = 500.0, 20
 @pytest.fixture(scope="module")
 def fed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FedSite]:
     """A local site that follows a file, with an hour stored."""
-    site = RunningSite.create(tmp_path_factory.mktemp("fed"), free_port(), SITE_TOML + RANGE)
-    try:
-        started = site.wvr("up", "--local")
-        assert started.returncode == 0, started.stdout + started.stderr
-        fed = FedSite(site)
-        fed.feed(60)
-        fed.wait_until_all_is_stored()
+    with local_fed_site(tmp_path_factory.mktemp("fed"), 60, SITE_TOML + RANGE) as fed:
         yield fed
-    finally:
-        site.wvr("down")
 
 
 def feed_impossible_values(fed: FedSite) -> None:

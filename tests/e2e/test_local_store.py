@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 
 from shared.store import backups
-from tests.conftest import free_port
 from tests.e2e import site_assertions
-from tests.e2e.fed_site import SITE_TOML, FedSite, minute, notes
+from tests.e2e.fed_site import FedSite, local_fed_site, minute, notes
 from tests.e2e.running_site import RunningSite, listening
 from tests.polling import wait_for
 
@@ -33,16 +32,8 @@ sys.stdin.read()
 @pytest.fixture(scope="module")
 def fed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FedSite]:
     """A local site that follows a file, with ten hours stored."""
-    site = RunningSite.create(tmp_path_factory.mktemp("fed"), free_port(), SITE_TOML)
-    try:
-        started = site.wvr("up", "--local")
-        assert started.returncode == 0, started.stdout + started.stderr
-        fed = FedSite(site)
-        fed.feed(600)
-        fed.wait_until_all_is_stored()
+    with local_fed_site(tmp_path_factory.mktemp("fed"), 600) as fed:
         yield fed
-    finally:
-        site.wvr("down")
 
 
 def test_running_site_is_restored_without_loss(fed: FedSite, tmp_path: Path) -> None:

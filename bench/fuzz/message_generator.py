@@ -14,6 +14,7 @@ from annotated_types import Ge, Le, MaxLen, MinLen, Predicate
 from shared.contract.messages import (
     Forecast,
     Message,
+    has_144_or_no_values,
     has_169_or_no_values,
     has_two_ordered_values,
     is_safe_relative_path,
@@ -25,6 +26,8 @@ OFFSETS = tuple(timezone(timedelta(minutes=minutes)) for minutes in (540, 540, 5
 LIMIT_TEXTS = ("1970-01-03T00:00Z", "2099-12-31T09:58Z", "2000-02-29T12:00Z")
 LIMIT_TIMES = tuple(datetime.fromisoformat(at) for at in LIMIT_TEXTS)
 NUMBERS = (0.0, 12.34, -0.0, 1e9, -1e9, 1e-300, 4.1, 60.0)
+LENGTHS: dict[Callable[..., bool], int] = {has_169_or_no_values: 169, has_144_or_no_values: 144}
+"""Check of a tuple that is complete or empty, and its complete length."""
 NAMES = ("001", "001", "001", "002", "급수-1", "x" * 64)
 Choice = TypeVar("Choice")
 
@@ -98,15 +101,15 @@ def _value(draw: ValueSource, hint: Any, limits: Sequence[Any] = ()) -> Any:
 def _tuple(draw: ValueSource, parts: tuple[Any, ...], limits: Sequence[Any]) -> tuple[Any, ...]:
     if parts[-1] is not Ellipsis:
         return tuple(_value(draw, part) for part in parts)
-    if has_169_or_no_values in _predicates(limits):
+    if length := next((LENGTHS[check] for check in _predicates(limits) if check in LENGTHS), 0):
         values = [_value(draw, parts[0]) for _ in range(draw.integer(0, 3))]
-        return tuple(values[hour % len(values)] for hour in range(169)) if values else ()
+        return tuple(values[index % len(values)] for index in range(length)) if values else ()
     if has_two_ordered_values in _predicates(limits):
         return tuple(sorted(_value(draw, parts[0]) for _ in range(2)))
     min_length = max((limit.min_length for limit in limits if isinstance(limit, MinLen)), default=0)
     max_length = min((limit.max_length for limit in limits if isinstance(limit, MaxLen)), default=min_length + 3)
-    length = draw.integer(min_length, min(max_length, min_length + 3))
-    return tuple(_value(draw, parts[0]) for _ in range(length))
+    drawn_length = draw.integer(min_length, min(max_length, min_length + 3))
+    return tuple(_value(draw, parts[0]) for _ in range(drawn_length))
 
 
 def _predicates(limits: Sequence[Any]) -> list[Callable[..., bool]]:

@@ -83,7 +83,7 @@ def assert_broker_keeps_messages_over_restart(site: RunningSite) -> None:
     """Assert that `./wvr doctor --deep` restarts the broker without loss and that all services reconnect."""
     output = site.wvr("doctor", "--deep").stdout
     assert "kept a retained message and a queued one over a restart" in output, output
-    assert "6 services reconnected after the broker's restart" in output, output
+    assert "8 services reconnected after the broker's restart" in output, output
 
 
 def assert_ended_sensor_can_be_renamed_and_retired(site: RunningSite, folder: Path) -> None:

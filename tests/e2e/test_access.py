@@ -98,7 +98,7 @@ def test_no_password_is_on_a_command_line_or_in_an_environment(site: RunningSite
             continue
         site_processes += str(site.data).encode() in visible_bytes
         assert not any(password in visible_bytes for password in encoded_passwords), process
-    assert site_processes >= 8, "supervisord, the broker and six services"
+    assert site_processes >= 10, "supervisord, the broker and eight services"
 
 
 def test_deleted_password_is_replaced_and_the_old_one_is_refused(site: RunningSite) -> None:

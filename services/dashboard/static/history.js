@@ -1,10 +1,10 @@
 // History: zoom, pan, buttons and keys fetch the span that is shown; the address and the part below the chart follow.
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
-  const WAIT_MS = 250; // a gesture has ended
+  const WAIT_MS = 250; // the wheel, or a movement, has ended
   const chart = document.getElementById("history-chart"), part = document.getElementById("history-part");
   if (!chart) return;
-  let timer = 0;
+  let timer = 0, fingers = 0, zoomed = null;
   const wallTime = (ms) => new Date(Math.round(ms / 60000) * 60000).toISOString().slice(0, 16);
 
   const show = (query, isNewEntry) => {
@@ -20,18 +20,31 @@ document.addEventListener("DOMContentLoaded", () => {
     for (const preset of document.querySelectorAll(".presets [aria-current]")) preset.removeAttribute("aria-current");
   };
 
-  chart.addEventListener("wvr:zoom", (zoom) => {
+  const showZoomed = () => {
+    const { start, end } = WVR.charts.get(chart).data, least = (end - start) / 500;
+    if (Math.abs(zoomed.start - start) < least && Math.abs(zoomed.end - end) < least) return; // a page scroll
+    const query = new URLSearchParams(chart.dataset.chart.split("?")[1]);
+    query.delete("span");
+    query.set("from", wallTime(zoomed.start));
+    query.set("to", wallTime(zoomed.end));
+    show(query, false);
+  };
+
+  // A new chart would end the gesture: while a finger is down, nothing is fetched, however long it rests.
+  const fetchAfterGesture = () => {
     clearTimeout(timer);
-    timer = setTimeout(() => {
-      const { start, end } = WVR.charts.get(chart).data, least = (end - start) / 500;
-      if (Math.abs(zoom.detail.start - start) < least && Math.abs(zoom.detail.end - end) < least) return; // a page scroll
-      const query = new URLSearchParams(chart.dataset.chart.split("?")[1]);
-      query.delete("span");
-      query.set("from", wallTime(zoom.detail.start));
-      query.set("to", wallTime(zoom.detail.end));
-      show(query, false);
-    }, WAIT_MS);
+    if (zoomed && !fingers) timer = setTimeout(() => { showZoomed(); zoomed = null; }, WAIT_MS);
+  };
+
+  chart.addEventListener("wvr:zoom", (zoom) => {
+    zoomed = zoom.detail;
+    fetchAfterGesture();
   });
+  for (const kind of ["touchstart", "touchend", "touchcancel"])
+    chart.addEventListener(kind, (touch) => {
+      fingers = touch.touches.length;
+      fetchAfterGesture();
+    }, { passive: true });
 
   part.addEventListener("click", (click) => {
     const link = click.target.closest("a[data-key]");
